@@ -1,0 +1,130 @@
+"""Named axes: the one place that knows how an order of axes becomes numbers.
+
+A tensor's axes are names in the source's order, `n h w c`. PyTorch reads it in one of two orders: the
+source's own, or channels first, where the last axis moves behind the batch: `n c h w`. Weights are turned
+by einops patterns, `h w i o -> o i h w`. No other module writes a permutation as numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+
+T = TypeVar("T")
+
+#: Axis names by rank, used where nothing in the graph says better.
+NAMES = {
+    0: (),
+    1: ("n",),
+    2: ("n", "c"),
+    3: ("n", "t", "c"),
+    4: ("n", "h", "w", "c"),
+    5: ("n", "d", "h", "w", "c"),
+}
+
+
+class Order(Enum):
+    """The order in which PyTorch holds a tensor's axes."""
+
+    SOURCE = "source"
+    CHANNELS_FIRST = "channels first"
+
+
+def parse(text: str) -> tuple[str, ...]:
+    """Axis names of `text`; a group such as `(h w c)` is one axis.
+
+    >>> parse("n (h w c)")
+    ('n', '(h w c)')
+    """
+    return tuple(re.findall(r"\([^)]*\)|\S+", text))
+
+
+def permutation(source: Sequence[str], target: Sequence[str]) -> tuple[int, ...]:
+    """For each axis of `target`, its position in `source`: what `permute` takes.
+
+    >>> permutation(parse("n h w c"), parse("n c h w"))
+    (0, 3, 1, 2)
+    """
+    if sorted(source) != sorted(target):
+        raise ValueError(f"{' '.join(source)!r} and {' '.join(target)!r} do not name the same axes")
+    return tuple(source.index(name) for name in target)
+
+
+def invert(pattern: str) -> str:
+    """The einops pattern that undoes `pattern`: its sides swapped.
+
+    >>> invert("h w i o -> o i h w")
+    'o i h w -> h w i o'
+    """
+    left, right = pattern.split("->")
+    return f"{right.strip()} -> {left.strip()}"
+
+
+def compose(first: str, second: str) -> str:
+    """One pattern that does `first`, then `second`. `second` may name the axes in its own way.
+
+    >>> compose("h w i o -> o i h w", "a b c d -> b a c d")
+    'h w i o -> i o h w'
+    """
+    left, middle = (parse(side) for side in first.split("->"))
+    seen, right = (parse(side) for side in second.split("->"))
+    if len(middle) != len(seen):
+        raise ValueError(f"{first!r} gives {len(middle)} axes, {second!r} takes {len(seen)}")
+    renamed = dict(zip(seen, middle, strict=True))
+    return f"{' '.join(left)} -> {' '.join(renamed[name] for name in right)}"
+
+
+def to_order(items: Sequence[T], order: Order) -> tuple[T, ...]:
+    """`items`, one for each axis in the source's order, as PyTorch holds them.
+
+    >>> to_order(parse("n h w c"), Order.CHANNELS_FIRST)
+    ('n', 'c', 'h', 'w')
+    """
+    if order is Order.SOURCE or len(items) < 3:
+        return tuple(items)
+    return (items[0], items[-1], *items[1:-1])
+
+
+def from_order(items: Sequence[T], order: Order) -> tuple[T, ...]:
+    """The inverse of `to_order`."""
+    if order is Order.SOURCE or len(items) < 3:
+        return tuple(items)
+    return (items[0], *items[2:], items[1])
+
+
+def position(axis: int, rank: int, order: Order) -> int:
+    """Where PyTorch holds the source's axis number `axis` (negative counts from the end).
+
+    >>> position(-1, 4, Order.CHANNELS_FIRST)
+    1
+    """
+    if not -rank <= axis < rank:
+        raise ValueError(f"axis {axis} of a tensor with {rank} axes")
+    return to_order(range(rank), order).index(axis % rank)
+
+
+def dims(source: Order, target: Order, rank: int) -> tuple[int, ...]:
+    """What `permute` takes to bring a tensor of `rank` axes from one order into the other."""
+    return tuple(to_order(range(rank), source).index(axis) for axis in to_order(range(rank), target))
+
+
+def channels_first(shape: Sequence[int], group: str = "abdefghjklmnpqrstuvwxyz") -> tuple[str, str]:
+    """The two einops groups of a flattened axis, its source order and channels first.
+
+    >>> channels_first((7, 7, 64))
+    ('(a b d)', '(d a b)')
+    """
+    names = group[: len(shape)]
+    return f"({' '.join(names)})", f"({' '.join((names[-1], *names[:-1]))})"
+
+
+def turn(array: np.ndarray, pattern: str, **sizes: int) -> np.ndarray:
+    """`array` rearranged by an einops pattern; sizes of grouped axes by name."""
+    from einops import rearrange
+
+    return rearrange(array, pattern, **sizes)

@@ -1,0 +1,161 @@
+"""The graph a model is read into: tensors, ops, and references to weights. Everything is frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from torchport.errors import TorchportError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Ref:
+    """An argument that is a tensor of the graph, by its name."""
+
+    tensor: str
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor: its shape and axis names in the source's order. None is a size known only at run time."""
+
+    name: str
+    shape: Shape
+    axes: tuple[str, ...] = ()
+    dtype: str = "float32"
+    #: What a flattened feature axis is made of: one shape for each piece, e.g. ((7, 7, 64),).
+    parts: tuple[tuple[int, ...], ...] = ()
+
+    def __str__(self) -> str:
+        sizes = " ".join("?" if size is None else str(size) for size in self.shape)
+        return f"{self.name}[{' '.join(self.axes)}: {sizes}]"
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A variable of the source, not yet read. `load` reads it from its file when it is written.
+
+    `name` is the user's name for it, `encoder/conv1/kernel`.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    load: Callable[[], np.ndarray] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Op:
+    """One call of a layer or an operation.
+
+    `args` and `kwargs` are the call's arguments, nested as the source had them, with `Ref` leaves;
+    `config` is the layer's configuration. Ops with the same `layer` share their weights. `stored` is the
+    layer's variables as the file has them, keyed by their place in it; `weights` are the same by the names of
+    the rule, once bound. A nested model is an op of kind "Model", whose graph is `graph.bodies[op.layer]`.
+    """
+
+    name: str
+    kind: str
+    args: tuple[Any, ...]
+    outputs: tuple[str, ...]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    layer: str = ""
+    stored: Mapping[str, Weight] = field(default_factory=dict)
+    weights: Mapping[str, Weight] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors it reads, in order, each as often as it is read."""
+        return tuple(refs((self.args, self.kwargs)))
+
+    @property
+    def trainable(self) -> bool:
+        return bool(self.config.get("trainable", True))
+
+
+def refs(tree: Any) -> Iterator[str]:
+    """The tensors named in a tree of arguments, in order."""
+    if isinstance(tree, Ref):
+        yield tree.tensor
+    elif isinstance(tree, Mapping):
+        for value in tree.values():
+            yield from refs(value)
+    elif isinstance(tree, (tuple, list)):
+        for value in tree:
+            yield from refs(value)
+
+
+def map_refs(tree: Any, change: Callable[[str], Any]) -> Any:
+    """The same tree with every `Ref` replaced by what `change` makes of its tensor's name."""
+    if isinstance(tree, Ref):
+        return change(tree.tensor)
+    if isinstance(tree, Mapping):
+        return {key: map_refs(value, change) for key, value in tree.items()}
+    if isinstance(tree, tuple):
+        return tuple(map_refs(value, change) for value in tree)
+    if isinstance(tree, list):
+        return [map_refs(value, change) for value in tree]
+    return tree
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A model or a nested model: ops in an order in which each can be run.
+
+    `inputs` and `outputs` are names of tensors. `structure` is how the outputs are nested, with `Ref`
+    leaves (a list, a dict, one tensor). `dialect` is the Keras version that wrote the model.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    ops: tuple[Op, ...]
+    tensors: Mapping[str, Tensor]
+    dialect: str = ""
+    structure: Any = None
+    #: Graphs of the nested models by layer name: one for all calls of it.
+    bodies: Mapping[str, Graph] = field(default_factory=dict)
+
+    def replace(self, **changes: Any) -> Graph:
+        return replace(self, **changes)
+
+    def __str__(self) -> str:
+        def tensor(name: str) -> str:
+            return str(self.tensors.get(name, name))
+
+        lines = [f"{self.name}({', '.join(map(tensor, self.inputs))})"]
+        for op in self.ops:
+            outs = ", ".join(map(tensor, op.outputs))
+            kind = f"{op.kind} {op.layer}" if op.layer in self.bodies else op.kind
+            lines.append(f"  {outs} = {kind}({', '.join(op.inputs)})")
+        lines.append(f"  -> {', '.join(self.outputs)}")
+        return "\n\n".join(["\n".join(lines), *map(str, self.bodies.values())])
+
+    def check(self) -> Graph:
+        """Itself, if every tensor is written once and before it is read. Raises TorchportError."""
+        written = set(self.inputs)
+        for op in self.ops:
+            for name in op.inputs:
+                if name not in written:
+                    raise TorchportError(
+                        f"reads {name!r} before anything writes it",
+                        where=f"{self.name}/{op.name}",
+                        advice="the model's graph has a cycle or names a layer that is not there",
+                    )
+            for name in op.outputs:
+                if name in written:
+                    raise TorchportError(f"writes {name!r} a second time", where=f"{self.name}/{op.name}")
+                written.add(name)
+        for name in self.outputs:
+            if name not in written:
+                raise TorchportError(f"the output {name!r} is never written", where=self.name)
+        for body in self.bodies.values():
+            body.check()
+        return self
