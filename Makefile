@@ -1,0 +1,30 @@
+# make demo, make test: all that a clean clone with Python 3.11 needs.
+PYTHON ?= python3.11
+BIN := .venv/bin
+READY := .venv/ready
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo test bench lint clean
+
+demo: $(READY)
+	python examples/ihc_unet/demo.py
+
+test: $(READY)
+	pytest -n 2 $(ARGS)
+
+bench: $(READY)
+	python bench/run.py $(ARGS)
+
+lint: $(READY)
+	ruff check
+	ruff format --check
+	mypy
+
+clean:
+	rm -rf demo bench/out .venv .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
