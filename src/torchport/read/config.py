@@ -1,0 +1,291 @@
+"""A Keras model's configuration, Functional or Sequential, as a Graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from torchport.errors import BadFile, Refusal, Refused, TorchportError
+from torchport.graph import Graph, Op, Ref, Tensor, Weight
+from torchport.read import dialect
+from torchport.read.document import mapping, shape, text, wrong
+from torchport.read.layers import Claims, Layer, is_model, layers
+from torchport.read.nodes import Call, Source
+from torchport.read.topology import (
+    check_source,
+    flatten,
+    from_zero,
+    in_order,
+    map_sources,
+    output_counts,
+    references,
+)
+
+#: Models in models in models.
+DEPTH = 50
+#: What a nested model's config holds beside the settings of its op: its body, read already.
+BODY = frozenset({"name", "layers", "input_layers", "output_layers", "build_input_shape"})
+
+
+def graph(entry: Any, version: str, claims: Claims, where: str, depth: int = 0) -> Graph:
+    """The graph of a serialized model, `{"class_name": ..., "config": ...}`.
+
+    Raises BadFile for a configuration that is not sound, and Refused for a model whose computation is not
+    in its configuration.
+    """
+    if depth > DEPTH:
+        raise BadFile(
+            f"models are nested in each other more than {DEPTH} deep",
+            where=where,
+            advice="no real model is: the file is damaged or made to do harm",
+        )
+    entry = mapping(entry, "a model", where)
+    kind, config = dialect.kind(entry, where), entry.get("config")
+    if not is_model(kind, config):
+        name = config.get("name") if isinstance(config, Mapping) else None
+        raise subclassed(name if isinstance(name, str) else kind, kind)
+    if kind == "Sequential":
+        return sequential(config, version, claims, where, depth)
+    return functional(mapping(config, "the model's config", where), version, claims, where, depth)
+
+
+def subclassed(name: str, kind: str) -> Refused:
+    """The refusal of a model whose layers are called by Python code."""
+    why = "a model class of its own: what it computes is Python code, not part of its configuration"
+    advice = "rebuild it with the functional API, keras.Model(inputs, outputs), and convert that"
+    return Refused((Refusal(name, kind, why, advice),))
+
+
+def functional(
+    config: Mapping[str, Any], version: str, claims: Claims, where: str, depth: int
+) -> Graph:
+    """A model of the functional API: layers, and the calls that join them."""
+    name = text(config.get("name", "model"), "the model's name", where)
+    found = layers(config, version, where)
+    by_name = {layer.name: layer for layer in found}
+    bodies: dict[str, Graph] = {}
+    stored: dict[str, Mapping[str, Weight]] = {}
+    for layer in found:
+        if not layer.is_input:
+            claim(layer, bodies, stored, version, claims, where, depth)
+    inputs, outputs = (references(config.get(key), key, where) for key in ("input_layers", "output_layers"))
+    if dialect.is_keras_2(version):
+        found, outputs = from_zero(found, outputs)
+    else:
+        outputs = map_sources(outputs, lambda at: keras_3_output(at, by_name.get(at.layer)))
+
+    tensors = {}
+    for at in flatten(inputs):
+        layer = by_name.get(at.layer)
+        if layer is None or not layer.is_input:
+            raise BadFile(f"the model's input {at.layer!r} is not an InputLayer", where=where)
+        if layer.name in tensors:
+            raise BadFile(f"{layer.name!r} is an input twice", where=where)
+        tensors[layer.name] = input_tensor(layer, where)
+    names = {Source(name, 0, 0): name for name in tensors}
+    counts = output_counts(found, outputs, bodies, where)
+    for layer in found:
+        for number in range(len(layer.calls)):
+            for index, tensor in enumerate(output_names(layer, number, counts[layer.name])):
+                names[Source(layer.name, number, index)] = tensor
+    once = set(tensors)
+    for at, tensor in names.items():
+        if at.layer not in tensors and (tensor in once or once.add(tensor)):
+            raise BadFile(f"two tensors would be called {tensor!r}", where=where, advice="rename the layer")
+
+    keys = {layer.name: place for place, layer in enumerate(found)}
+    order = in_order(found, names.keys(), [Source(name, 0, 0) for name in tensors], where)
+    for at in flatten(outputs):
+        check_source(at, found, keys, names.keys(), f"{where}, output_layers")
+        if at not in names:
+            raise BadFile(f"the output {at.layer!r} is an InputLayer that is not an input", where=where)
+    ops = [
+        op(
+            layer,
+            call_name(layer, number),
+            layer.calls[number].renamed(names),
+            output_names(layer, number, counts[layer.name]),
+            stored[layer.name],
+            version,
+            where,
+        )
+        for layer, number in order
+    ]
+    structure = map_sources(outputs, lambda at: Ref(names[at]))
+    if isinstance(structure, list) and len(structure) == 1:
+        structure = structure[0]  # a list of one is returned as its item, by Keras 2 and 3 alike
+    return Graph(
+        name=name,
+        inputs=tuple(tensors),
+        outputs=tuple(names[at] for at in flatten(outputs)),
+        ops=tuple(ops),
+        tensors=tensors,
+        dialect=version,
+        structure=structure,
+        bodies=bodies,
+    )
+
+
+def sequential(config: Any, version: str, claims: Claims, where: str, depth: int) -> Graph:
+    """A chain of layers, with or without an InputLayer before them."""
+    config = {"layers": config} if isinstance(config, list) else config  # Keras 2.0
+    config = mapping(config, "the model's config", where)
+    name = text(config.get("name", "sequential"), "the model's name", where)
+    found = layers(config, version, where)
+    if not found:
+        raise BadFile("a Sequential model without layers", where=where)
+    rest = found[1:] if found[0].is_input else found
+    bodies: dict[str, Graph] = {}
+    stored: dict[str, Mapping[str, Weight]] = {}
+    for layer in rest:
+        if layer.is_input:
+            raise BadFile("a Sequential model with an InputLayer in its midst", where=where)
+        claim(layer, bodies, stored, version, claims, where, depth)
+        if layer.is_model and len(bodies[layer.name].outputs) != 1:
+            raise BadFile(f"{layer.name!r} in a Sequential model has several outputs", where=where)
+    if found[0].is_input:
+        tensor = input_tensor(found[0], where)
+    else:
+        tensor = undeclared_input(config, found[0], bodies, where)
+    ops: list[Op] = []
+    last = tensor.name
+    for layer in rest:
+        if layer.name == tensor.name:
+            raise BadFile(f"two tensors would be called {layer.name!r}", where=where)
+        call = Call((Ref(last),), {})
+        ops.append(op(layer, layer.name, call, (layer.name,), stored[layer.name], version, where))
+        last = layer.name
+    return Graph(
+        name=name,
+        inputs=(tensor.name,),
+        outputs=(last,),
+        ops=tuple(ops),
+        tensors={tensor.name: tensor},
+        dialect=version,
+        structure=Ref(last),
+        bodies=bodies,
+    )
+
+
+def claim(
+    layer: Layer,
+    bodies: dict[str, Graph],
+    stored: dict[str, Mapping[str, Weight]],
+    version: str,
+    claims: Claims,
+    where: str,
+    depth: int,
+) -> None:
+    """Fetches what a layer owns: its variables and, of a nested model, its graph."""
+    if layer.is_model:
+        at = f"{where}, model {layer.name!r}"
+        body = graph(layer.entry, version, claims.inside(layer), at, depth + 1)
+        if layer.kind != "Sequential" and layer.config.get("trainable") is False:
+            # `Functional.__init__` sets it on the model, whose weights then count as frozen;
+            # `Sequential.from_config` does not look at it, and its layers say so themselves.
+            body = frozen(body)
+        bodies[layer.name] = body
+    stored[layer.name] = claims.stored(layer)
+
+
+def frozen(body: Graph) -> Graph:
+    """The same model with none of its layers trained."""
+    ops = tuple(replace(op, config={**op.config, "trainable": False}) for op in body.ops)
+    return body.replace(ops=ops, bodies={name: frozen(inner) for name, inner in body.bodies.items()})
+
+
+def keras_3_output(at: Source, layer: Layer | None) -> Source:
+    """An entry of Keras 3's `output_layers`, with calls numbered from 0.
+
+    There, and only there, the calls of a nested Functional model count from 1 (`get_tensor` in
+    keras/src/models/functional.py takes one off).
+    """
+    if layer is None or not layer.is_model or layer.kind == "Sequential" or at.node == 0:
+        return at
+    return replace(at, node=at.node - 1)
+
+
+def call_name(layer: Layer, number: int) -> str:
+    return f"{layer.name}@{number}" if number else layer.name
+
+
+def output_names(layer: Layer, number: int, count: int) -> tuple[str, ...]:
+    call = call_name(layer, number)
+    return (call, *(f"{call}:{index}" for index in range(1, count)))
+
+
+def op(
+    layer: Layer,
+    name: str,
+    call: Call,
+    outputs: tuple[str, ...],
+    stored: Mapping[str, Weight],
+    version: str,
+    where: str,
+) -> Op:
+    """One call of a layer as an op of the graph."""
+    config = layer.config
+    if layer.is_model:
+        config = {key: value for key, value in config.items() if key not in BODY}
+    return Op(
+        name=name,
+        kind="Model" if layer.is_model else layer.kind,
+        args=call.args,
+        outputs=outputs,
+        config=dialect.modernise(config, layer.kind, version, f"{where}, layer {layer.name!r}"),
+        kwargs=call.kwargs,
+        layer=layer.name,
+        stored=stored,
+    )
+
+
+def input_tensor(layer: Layer, where: str) -> Tensor:
+    """The graph input that an InputLayer stands for."""
+    at = f"{where}, input {layer.name!r}"
+    for flag, why in (
+        ("sparse", "a sparse input"),
+        ("ragged", "a ragged input"),
+        ("optional", "an optional input, which may be None"),
+    ):
+        if layer.config.get(flag):
+            advice = "convert the model with a dense, required input in its place"
+            raise Refused((Refusal(layer.name, "InputLayer", f"{why} has no twin in PyTorch", advice),))
+    declared, dtype = dialect.input_config(layer.entry, at)
+    if declared is None:
+        raise wrong("batch_shape", "a shape", declared, at)
+    return Tensor(layer.name, with_batch(declared, at), dtype=dtype)
+
+
+def undeclared_input(
+    config: Mapping[str, Any], first: Layer, bodies: Mapping[str, Graph], where: str
+) -> Tensor:
+    """The input of a Sequential model without an InputLayer: what its first layer was built for."""
+    name = f"{first.name}_input"
+    if first.is_model:
+        body = bodies[first.name]
+        if len(body.inputs) != 1:
+            raise BadFile(f"{first.name!r} in a Sequential model has several inputs", where=where)
+        return replace(body.tensors[body.inputs[0]], name=name)
+    declared, dtype = dialect.input_config(first.entry, where)
+    build = first.entry.get("build_config")
+    for shape_of in (
+        declared,
+        config.get("build_input_shape"),
+        build.get("input_shape") if isinstance(build, Mapping) else None,
+    ):
+        if shape_of is not None:
+            return Tensor(name, with_batch(shape_of, where), dtype=dtype)
+    raise TorchportError(
+        "the model has no input shape: it was saved before it was built",
+        where=where,
+        advice="call it on data or start it with keras.Input(...), and save it again",
+    )
+
+
+def with_batch(declared: Any, where: str) -> tuple[int | None, ...]:
+    """A declared shape with its batch size forgotten."""
+    sizes = shape(declared, "an input's shape", where)
+    if not sizes:
+        raise wrong("an input's shape", "a shape with a batch axis", declared, where)
+    return (None, *sizes[1:])

@@ -1,0 +1,87 @@
+"""The entries of a saved model's `layers`, checked; and who hands out their variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torchport.errors import BadFile
+from torchport.graph import Weight
+from torchport.read import dialect
+from torchport.read.document import mapping, sequence, text
+from torchport.read.nodes import Call, calls
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One entry of a model's `layers`: a layer, a nested model, or an operation between layers."""
+
+    name: str
+    kind: str
+    entry: Mapping[str, Any]
+    calls: tuple[Call, ...]
+    is_operation: bool
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        config: Mapping[str, Any] = self.entry["config"]
+        return config
+
+    @property
+    def class_name(self) -> str:
+        """The class as the file names it, before any renaming."""
+        return str(self.entry["class_name"]).rpartition(">")[2]
+
+    @property
+    def is_input(self) -> bool:
+        return self.kind == "InputLayer"
+
+    @property
+    def is_model(self) -> bool:
+        return is_model(self.kind, self.config)
+
+
+class Claims(Protocol):
+    """Hands out the variables of a file: asked for each layer once, in the model's order."""
+
+    def stored(self, layer: Layer) -> Mapping[str, Weight]:
+        """The variables of a layer or, where the file does not tell them apart, a nested model."""
+        ...
+
+    def inside(self, layer: Layer) -> Claims:
+        """The claims of a nested model's layers."""
+        ...
+
+
+def is_model(kind: str, config: Any) -> bool:
+    """Whether an entry is a model that is described by its layers."""
+    if kind == "Sequential":
+        return True
+    return kind in ("Functional", "Model") and isinstance(config, Mapping) and "layers" in config
+
+
+def layers(config: Mapping[str, Any], version: str, where: str) -> list[Layer]:
+    """The entries of a model in their order. Raises BadFile for a name that is used twice."""
+    found: dict[str, Layer] = {}
+    for number, item in enumerate(sequence(config.get("layers"), "layers", where)):
+        entry = mapping(item, f"layer number {number}", where)
+        inner = entry.get("config")
+        if entry.get("class_name") == "Sequential" and isinstance(inner, list):  # Keras 2.0
+            inner = {"layers": inner}
+        inner = mapping(inner, f"the config of layer number {number}", where)
+        name = text(entry.get("name", inner.get("name")), f"the name of layer number {number}", where)
+        if name in found:
+            raise BadFile(
+                f"two layers are called {name!r}",
+                where=where,
+                advice="layer names are unique in a Keras model: the file is damaged",
+            )
+        at = f"{where}, layer {name!r}"
+        kind = dialect.kind(entry, at)
+        operation = dialect.is_operation({**entry, "config": inner}, version)
+        if operation and entry.get("module") is None:
+            kind = f"keras.ops.{kind}"
+        made = () if kind == "InputLayer" else tuple(calls(entry, kind, version, at))
+        found[name] = Layer(name, kind, {**entry, "config": inner}, made, operation)
+    return list(found.values())
