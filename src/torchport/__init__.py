@@ -1,0 +1,52 @@
+"""torchport ports TensorFlow/Keras models to the PyTorch source a person would have written.
+
+>>> port = torchport.convert("unet.keras")
+>>> port.save("unet")
+>>> model = torchport.load("unet")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+    from torchport.port import Port
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "convert", "load", "verify"]
+
+
+def convert(
+    model: Any, *, class_name: str | None = None, keep_io: bool = False, exact: bool = False
+) -> Port:
+    """Port a model: a `.keras` or `.h5` file, or a live `keras.Model`.
+
+    class_name: the name of the generated class; from the model's name by default.
+    keep_io: inputs and outputs keep the source's order of axes.
+    exact: BatchNorm keeps running variances as the source did, to the last bit.
+
+    Raises Refused with everything that cannot be ported exactly, BadFile for a damaged or hostile file.
+    """
+    from torchport.pipeline import port
+    from torchport.port import Port
+
+    options = {"class_name": class_name, "keep_io": keep_io, "exact": exact}
+    return Port(port(model, **options), model, options)  # type: ignore[arg-type]
+
+
+def load(folder: str | Path) -> nn.Module:
+    """The PyTorch module of a folder that `Port.save` wrote, with its weights, in evaluation mode."""
+    from torchport.port import load
+
+    return load(folder)
+
+
+def verify(model: Any, port: Any, **options: Any) -> Any:
+    """Run TensorFlow and PyTorch side by side and compare; see `torchport.verify.verify`."""
+    from torchport.verify import verify
+
+    return verify(model, port, **options)

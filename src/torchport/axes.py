@@ -7,8 +7,10 @@ by einops patterns, `h w i o -> o i h w`. No other module writes a permutation a
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TypeVar
 
@@ -113,14 +115,14 @@ def dims(source: Order, target: Order, rank: int) -> tuple[int, ...]:
     return tuple(to_order(range(rank), source).index(axis) for axis in to_order(range(rank), target))
 
 
-def channels_first(shape: Sequence[int], group: str = "abdefghjklmnpqrstuvwxyz") -> tuple[str, str]:
-    """The two einops groups of a flattened axis, its source order and channels first.
+def channels_first(rank: int, letters: str = "abdefghjklmnpqrstuvwxyz") -> tuple[str, str]:
+    """The two einops groups of a flattened axis, in its source order and channels first.
 
-    >>> channels_first((7, 7, 64))
-    ('(a b d)', '(d a b)')
+    >>> channels_first(3, "hwc")
+    ('(h w c)', '(c h w)')
     """
-    names = group[: len(shape)]
-    return f"({' '.join(names)})", f"({' '.join((names[-1], *names[:-1]))})"
+    *others, last = letters[:rank]
+    return f"({' '.join((*others, last))})", f"({' '.join((last, *others))})"
 
 
 def turn(array: np.ndarray, pattern: str, **sizes: int) -> np.ndarray:
@@ -128,3 +130,73 @@ def turn(array: np.ndarray, pattern: str, **sizes: int) -> np.ndarray:
     from einops import rearrange
 
     return rearrange(array, pattern, **sizes)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How a source weight becomes a PyTorch tensor: an einops pattern, and its inverse.
+
+    `regroup` lists source axes that are flattened images: (axis, the shapes of the pieces laid end to end
+    along it). Each piece is turned channels first before the pattern applies: what a person does to the
+    rows of a Dense kernel that follows Flatten.
+    """
+
+    pattern: str
+    regroup: tuple[tuple[int, tuple[tuple[int, ...], ...]], ...] = ()
+
+    def apply(self, array: np.ndarray) -> np.ndarray:
+        """The array as PyTorch holds it."""
+        for axis, parts in self.regroup:
+            array = _regroup(array, axis, parts, back=False)
+        return turn(array, self.pattern)
+
+    def undo(self, array: np.ndarray) -> np.ndarray:
+        """The array as the source held it: the inverse of `apply`."""
+        array = turn(array, invert(self.pattern))
+        for axis, parts in self.regroup:
+            array = _regroup(array, axis, parts, back=True)
+        return array
+
+    def shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape after `apply`, without touching data.
+
+        >>> Turn("h w i o -> o i h w").shape((3, 5, 7, 11))
+        (11, 7, 3, 5)
+        """
+        left, right = (parse(side) for side in self.pattern.split("->"))
+        sizes = dict(zip(left, shape, strict=True))
+        sizes["1"] = 1
+        return tuple(
+            math.prod(sizes[name] for name in axis.strip("()").split()) for axis in right
+        )
+
+    @property
+    def text(self) -> str:
+        """The whole turn as one einops pattern where one can say it, for people."""
+        left, right = self.pattern.split("->")
+        names = list(parse(left))
+        for axis, parts in self.regroup:
+            if len(parts) > 1:
+                return f"{self.pattern} (after turning axis {axis} in pieces {list(parts)})"
+            used = set("".join(parse(left)))
+            free = "".join(letter for letter in "hwdabefgjklmnpqrstuvxyz" if letter not in used)
+            before, after = channels_first(len(parts[0]), free[: len(parts[0]) - 1] + "c")
+            left = left.replace(names[axis], before)
+            right = right.replace(names[axis], after)
+        return f"{left.strip()} -> {right.strip()}"
+
+
+def _regroup(array: np.ndarray, axis: int, parts: Sequence[Sequence[int]], back: bool) -> np.ndarray:
+    """Each piece of `axis` turned channels first (or back): `x0 (a b d) x2 -> x0 (d a b) x2`."""
+    import numpy as np
+
+    names = [f"x{at}" for at in range(array.ndim)]
+    cuts = np.cumsum([math.prod(part) for part in parts])[:-1]
+    pieces = []
+    for part, piece in zip(parts, np.split(array, cuts, axis), strict=True):
+        letters = "abdefghjklmnpqrstuvwyz"[: len(part)]
+        before, after = channels_first(len(part), letters)
+        left, right = (" ".join([*names[:axis], it, *names[axis + 1 :]]) for it in (before, after))
+        pattern = f"{right} -> {left}" if back else f"{left} -> {right}"
+        pieces.append(turn(piece, pattern, **dict(zip(letters, part, strict=True))))
+    return np.concatenate(pieces, axis)

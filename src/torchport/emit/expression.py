@@ -1,0 +1,101 @@
+"""Expressions as text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from torchport.program import Apply, Call, Code, Index, Infix, Mark, State, Var
+
+#: How tightly an operator binds.
+BINDS = {"<": 0, "<=": 0, ">": 0, ">=": 0, "==": 0, "|": 1, "&": 2, "+": 3, "-": 3, "*": 4, "/": 4, "//": 4,
+         "%": 4, "@": 4, "**": 6}  # fmt: skip
+ATOM = 9
+
+
+class Writer:
+    """Text for expressions, given names for tensors and for what the class holds.
+
+    `marks`: write `_mark("tensor", value)` around every tensor of the source's graph; only ever parsed.
+    """
+
+    def __init__(
+        self, variable: Callable[[str], str], attribute: Callable[[str, str], str], marks: bool = False
+    ) -> None:
+        self.variable, self.attribute, self.marks = variable, attribute, marks
+
+    def text(self, value: Any) -> str:
+        return self._bound(value)[0]
+
+    def _bound(self, value: Any) -> tuple[str, int]:
+        """The text, and how tightly its outermost operator binds."""
+        if isinstance(value, Mark):
+            text, binds = self._bound(value.value)
+            return (f"_mark({value.tensor!r}, {text})", ATOM) if self.marks else (text, binds)
+        if isinstance(value, Var):
+            return self.variable(value.tensor), ATOM
+        if isinstance(value, Code):
+            return value.text, ATOM
+        if isinstance(value, State):
+            return f"self.{self.attribute(value.owner, value.role)}", ATOM
+        if isinstance(value, Apply):
+            callee = f"self.{self.attribute(value.owner, value.module.role)}"
+            return f"{callee}({self.arguments(value.args, value.kwargs)})", ATOM
+        if isinstance(value, Call):
+            if value.function.startswith("."):
+                receiver = self._operand(value.args[0], ATOM)
+                return f"{receiver}{value.function}({self.arguments(value.args[1:], value.kwargs)})", ATOM
+            return f"{value.function}({self.arguments(value.args, value.kwargs)})", ATOM
+        if isinstance(value, Infix):
+            mine = BINDS[value.symbol]
+            left = self._operand(value.left, mine + (value.symbol == "**"))
+            right = self._operand(value.right, mine + (value.symbol != "**"))
+            return f"{left} {value.symbol} {right}", mine
+        if isinstance(value, Index):
+            inside = ", ".join(self._index(at) for at in value.index)
+            return f"{self._operand(value.value, ATOM)}[{inside}]", ATOM
+        return self.literal(value), ATOM if not isinstance(value, (int, float)) or value >= 0 else 5
+
+    def _operand(self, value: Any, needed: int) -> str:
+        text, binds = self._bound(value)
+        return text if binds >= needed else f"({text})"
+
+    def _index(self, at: Any) -> str:
+        if isinstance(at, slice):
+            start, stop, step = ("" if it is None else self.text(it) for it in (at.start, at.stop, at.step))
+            return f"{start}:{stop}" + (f":{step}" if step else "")
+        return "..." if at is Ellipsis else self.text(at)
+
+    def arguments(self, args: tuple[Any, ...], kwargs: Any) -> str:
+        return ", ".join([*map(self.text, args), *(f"{key}={self.text(it)}" for key, it in kwargs.items())])
+
+    def literal(self, value: Any) -> str:
+        """A constant as a person writes it."""
+        if isinstance(value, bool) or value is None or isinstance(value, str):
+            return repr(value)
+        if isinstance(value, int):
+            return repr(value)
+        if isinstance(value, float):
+            return number(value)
+        if isinstance(value, (list, tuple)):
+            inside = ", ".join(map(self.text, value))
+            if isinstance(value, list):
+                return f"[{inside}]"
+            return f"({inside},)" if len(value) == 1 else f"({inside})"
+        raise TypeError(f"{value!r} cannot be written as source text")
+
+
+def number(value: float) -> str:
+    """The shortest text of a float: `1e-3`, not `0.001`."""
+    if not math.isfinite(value):
+        return f'float("{value}")'
+    plain = repr(value)
+    mantissa, _, exponent = f"{value:.16e}".partition("e")
+    for digits in range(17):
+        text = f"{value:.{digits}e}"
+        if float(text) == value:
+            mantissa, _, exponent = text.partition("e")
+            break
+    short = f"{mantissa}e{int(exponent)}"
+    return short if len(short) < len(plain) - (0 if abs(value) < 0.01 else 1) else plain

@@ -1,0 +1,210 @@
+"""The statements of `forward`: which values get a name, and which stand inside the expression that uses them.
+
+A line holds one module that does the work, with what belongs to it (normalisation, activation) around it:
+`x = F.relu(self.bn1(self.conv1(x)))`. A value that is used once is written where it is used, as long as the
+line stays readable. Names: `x` for what goes on from line to line, a name from the source for what is used
+again later.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torchport.emit.expression import Writer
+from torchport.emit.names import NOUNS, identifier, is_automatic, snake, unique
+from torchport.program import Apply, Call, Definition, Expr, Index, Infix, Mark, Step, Var, children, rewrite, walk
+
+#: Modules around which a line is built; all others go with them.
+LIGHT = re.compile(r"(nn\.)?(\w*Norm\w*|\w*Dropout\w*|PReLU|Identity)$")
+#: How deep calls may stand inside one another, and how long a line's expression may be.
+DEPTH, LENGTH = 4, 84
+
+
+@dataclass(frozen=True)
+class Statement:
+    """`outputs = value`; a statement with no outputs returns."""
+
+    outputs: tuple[str, ...]
+    value: Any
+
+    @property
+    def reads(self) -> set[str]:
+        return {node.tensor for node in walk(self.value) if isinstance(node, Var)}
+
+
+def is_heavy(expr: Any) -> bool:
+    """Whether the expression is a call of a module that does the work of a line."""
+    return isinstance(expr, Apply) and not LIGHT.match(expr.module.cls)
+
+
+def depth(expr: Any) -> int:
+    """How many calls stand inside one another."""
+    below = max((depth(child) for child in children(expr)), default=0)
+    return below + isinstance(expr, (Call, Apply))
+
+
+def heavy_depth(expr: Any) -> int:
+    """How many working modules stand inside one another."""
+    below = max((heavy_depth(child) for child in children(expr)), default=0)
+    return below + is_heavy(expr)
+
+
+def size(expr: Any) -> int:
+    """About how many characters the expression takes."""
+    if isinstance(expr, Var):
+        return 5
+    if isinstance(expr, Apply):
+        return len(expr.owner[-12:]) + 7 + sum(size(child) + 2 for child in children(expr))
+    if isinstance(expr, Call):
+        keys = sum(len(key) + 1 for key in expr.kwargs)
+        return len(expr.function) + 2 + keys + sum(size(child) + 2 for child in children(expr))
+    if isinstance(expr, (Infix, Index, Mark, tuple, list)):
+        return 3 + sum(size(child) + 2 for child in children(expr))
+    return len(str(expr))
+
+
+def statements(definition: Definition, result: Any) -> list[Statement]:
+    """The statements of `forward`; the last returns `result`."""
+    uses: Counter[str] = Counter(name for step in definition.steps for name in step.inputs)
+    uses.update(node.tensor for node in walk(result) if isinstance(node, Var))
+    followers = _followers(definition.steps, uses)
+    values: dict[str, Expr] = {}
+    lines: list[Statement] = []
+    for step in definition.steps:
+        room = _Room(step, followers)
+
+        def settle(expr: Any, room: _Room = room) -> Any:
+            if isinstance(expr, Var) and expr.tensor in values:
+                value = values.pop(expr.tensor)
+                if room.takes(value):
+                    return value
+                lines.append(Statement((expr.tensor,), value))
+            return expr
+
+        value = rewrite(step.value, settle)
+        if len(step.outputs) == 1:
+            value = value if isinstance(value, Var) else Mark(value, step.outputs[0])
+            if uses[step.outputs[0]] == 1:
+                values[step.outputs[0]] = value
+                continue
+        lines.append(Statement(step.outputs, value))
+
+    def settle_result(expr: Any) -> Any:
+        return values.pop(expr.tensor, expr) if isinstance(expr, Var) else expr
+
+    lines.append(Statement((), rewrite(result, settle_result)))
+    return lines
+
+
+def _followers(steps: Sequence[Step], uses: Counter[str]) -> dict[str, int]:
+    """For each step, how many light calls will stand around it: its norm, its activation."""
+    readers = {name: step for step in steps for name in step.inputs}
+    count: dict[str, int] = {}
+    for step in reversed(steps):
+        following = readers.get(step.outputs[0])
+        alone = len(step.outputs) == 1 and uses[step.outputs[0]] == 1 and following is not None
+        light = alone and following is not None and heavy_depth(following.value) == 0
+        count[step.name] = 1 + count[following.name] if light and following is not None else 0
+    return count
+
+
+class _Room:
+    """How much may still stand inside one step's expression."""
+
+    def __init__(self, step: Step, followers: Mapping[str, int]) -> None:
+        self.depth, self.heavy = depth(step.value), heavy_depth(step.value)
+        self.size = size(step.value)
+        self.around = min(followers[step.name], 2)
+
+    def takes(self, value: Expr) -> bool:
+        """Whether the value may stand inside; it then takes its room."""
+        if self.heavy and (heavy_depth(value) or depth(value) + self.depth + self.around > DEPTH - 1):
+            return False
+        if depth(value) + self.depth > DEPTH or heavy_depth(value) + self.heavy > 1:
+            return False
+        if self.size + size(value) > LENGTH:
+            return False
+        self.size += size(value)
+        return True
+
+
+#: What layers call the parts of a unit; a name that ends in one of these is named for the unit.
+ENDINGS = re.compile(r"(_(relu|act|activation|bn|norm|conv|out|output|pool|add|concat|cat|merge|drop|dropout)\d*)$")
+
+
+class Variables:
+    """A name for every tensor that a statement writes."""
+
+    def __init__(self, definition: Definition, lines: Sequence[Statement], inputs: Mapping[str, str]) -> None:
+        self.names = dict(inputs)
+        self.last: dict[str, int] = {}
+        self.read_at: dict[str, list[int]] = defaultdict(list)
+        for at, line in enumerate(lines):
+            for name in line.reads:
+                self.last[name] = at
+                self.read_at[name].append(at)
+        self.steps = {name: step for step in definition.steps for name in step.outputs}
+        self.readers: dict[str, list[str]] = defaultdict(list)
+        for step in definition.steps:
+            for name in step.inputs:
+                self.readers[name].append(step.kind)
+        self.holders = {variable: tensor for tensor, variable in inputs.items()}
+        for at, line in enumerate(lines):
+            for name in line.outputs:
+                self.names[name] = self._name(name, at, len(line.outputs))
+                self.holders[self.names[name]] = name
+
+    def __getitem__(self, tensor: str) -> str:
+        return self.names[tensor]
+
+    def _free(self, variable: str, at: int) -> bool:
+        return variable not in self.holders or self.last.get(self.holders[variable], -1) <= at
+
+    def _name(self, tensor: str, at: int, count: int) -> str:
+        if count == 1 and self.read_at[tensor] == [at + 1]:
+            for variable in ("x", "out", "y", "z"):
+                if self._free(variable, at):
+                    return variable
+        return unique(self._descriptive(tensor), {it for it in self.holders if not self._free(it, at)} | {"x"})
+
+    def _descriptive(self, tensor: str) -> str:
+        """What a person calls a value that is used again later."""
+        step = self.steps[tensor]
+        layer = step.layer.removesuffix(".activation")
+        index = tensor.rpartition(":")[2] if ":" in tensor else ""
+        if not layer:
+            return identifier(tensor.replace(".source", "_last").replace(".channels_first", "_first"))
+        if not is_automatic(layer, step.kind) and not step.kind.startswith("activation:"):
+            shorter = ENDINGS.sub("", layer)
+            return identifier(f"{shorter}_{index}" if index else shorter)
+        if step.kind.startswith("activation:") and not re.fullmatch(r"(activation|re_lu|relu)(_\d+)?", layer):
+            if not re.fullmatch(r"(conv|dense|separable_conv|depthwise_conv)\w*?(_\d+)?", layer):
+                return identifier(ENDINGS.sub("", layer))
+        kinds = self.readers[tensor]
+        if "Concatenate" in kinds:
+            return "skip"
+        if "Add" in kinds:
+            return "shortcut"
+        return NOUNS.get(step.kind, identifier(snake(step.kind.rpartition(":")[2])))
+
+
+def body(
+    definition: Definition, result: Any, inputs: Mapping[str, str], attribute: Any, marks: bool = False
+) -> list[str]:
+    """The lines of `forward`, unindented; `inputs` names the parameters."""
+    lines = statements(definition, result)
+    writer = Writer(Variables(definition, lines, inputs).__getitem__, attribute, marks)
+    text = []
+    for line in lines:
+        if not line.outputs:
+            inside = ", ".join(map(writer.text, line.value)) if isinstance(line.value, tuple) else writer.text(line.value)
+            text.append(f"return {inside}")
+        else:
+            names = ", ".join(map(writer.variable, line.outputs))
+            if names != writer.text(line.value):
+                text.append(f"{names} = {writer.text(line.value)}")
+    return text

@@ -1,0 +1,111 @@
+"""Names for classes, attributes and variables, from what the source calls things."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Collection
+
+#: What a generated module or class already has under a name of its own.
+RESERVED = frozenset(
+    "torch nn F Tensor Path math self cls load_file load_state_dict state_dict forward train eval half float "
+    "double bfloat16 to cpu cuda type apply children modules parameters buffers named_children "
+    "named_modules named_parameters named_buffers requires_grad_ zero_grad share_memory register_buffer "
+    "register_parameter add_module get_parameter get_buffer get_submodule extra_repr training compile "
+    "from_pretrained dump_patches call_super_init".split()
+)
+
+#: Short nouns, as PyTorch code has them, for layers that Keras named by itself.
+NOUNS = {
+    "BatchNormalization": "bn",
+    "Conv1D": "conv", "Conv2D": "conv", "Conv3D": "conv",
+    "Conv1DTranspose": "up", "Conv2DTranspose": "up", "Conv3DTranspose": "up",
+    "DepthwiseConv1D": "depthwise", "DepthwiseConv2D": "depthwise",
+    "SeparableConv1D": "sepconv", "SeparableConv2D": "sepconv",
+    "Dense": "fc",
+    "LayerNormalization": "norm", "GroupNormalization": "norm", "UnitNormalization": "norm",
+    "MaxPooling1D": "pool", "MaxPooling2D": "pool", "MaxPooling3D": "pool",
+    "AveragePooling1D": "pool", "AveragePooling2D": "pool", "AveragePooling3D": "pool",
+    "Dropout": "dropout", "SpatialDropout1D": "dropout", "SpatialDropout2D": "dropout",
+    "SpatialDropout3D": "dropout",
+    "Concatenate": "merged", "Add": "total",
+}  # fmt: skip
+
+
+def snake(name: str) -> str:
+    """`Conv2DTranspose` as Keras names its layers: `conv2d_transpose`.
+
+    Source: keras/src/utils/naming.py, to_snake_case.
+    """
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def is_automatic(layer: str, kind: str) -> bool:
+    """Whether Keras made the name up: the class in snake case, perhaps numbered."""
+    return re.fullmatch(rf"{re.escape(snake(kind))}(_\d+)?", layer) is not None
+
+
+def identifier(name: str) -> str:
+    """A Python identifier in snake case that a reader recognises; safe for any input."""
+    text = re.sub(r"[^0-9a-zA-Z]+", "_", name).strip("_")
+    if re.search("[a-z]", text) and re.search("[A-Z]", text):
+        text = re.sub("([a-z0-9])([A-Z])", r"\1_\2", text)
+    text = text.lower()[:60].strip("_")
+    if not text:
+        return "unnamed"
+    if text[0].isdigit():
+        text = f"n{text}"
+    if keyword.iskeyword(text) or keyword.issoftkeyword(text) or hasattr(builtins, text) or text in RESERVED:
+        text = f"{text}_"
+    return text
+
+
+def class_name(name: str) -> str:
+    """A class name in CapWords: `ihc_unet` -> `IhcUnet`; safe for any input."""
+    words = re.findall(r"[0-9a-zA-Z]+", name)
+    text = "".join(word[0].upper() + word[1:] for word in words)[:60]
+    if not text:
+        return "Model"
+    if text[0].isdigit():
+        text = f"N{text}"
+    return f"{text}_" if text in RESERVED or hasattr(builtins, text) or keyword.iskeyword(text) else text
+
+
+def unique(name: str, taken: Collection[str]) -> str:
+    """The name, or with the first number that makes it unlike those taken."""
+    if name not in taken:
+        return name
+    stem = name.rstrip("_") if not name[-1].isdigit() else f"{name}_"
+    at = 2
+    while f"{stem}{at}" in taken:
+        at += 1
+    return f"{stem}{at}"
+
+
+def attribute_names(layers: list[tuple[str, str, str]]) -> dict[tuple[str, str], str]:
+    """An attribute for each (layer, role), given (layer, role, kind) in the order of use.
+
+    Names that Keras made up become short nouns, numbered in this order.
+    """
+    nouns = [
+        NOUNS.get(kind, snake(kind)) if is_automatic(layer, kind) else "" for layer, _, kind in layers
+    ]
+    owners: dict[str, dict[str, int]] = {}
+    for (layer, _, _), noun in zip(layers, nouns, strict=True):
+        numbers = owners.setdefault(noun, {})
+        numbers.setdefault(layer, len(numbers) + 1)
+    names: dict[tuple[str, str], str] = {}
+    taken: set[str] = set()
+    for (layer, role, _), noun in zip(layers, nouns, strict=True):
+        if (layer, role) in names:
+            continue
+        base = layer
+        if noun:
+            base = noun if len(owners[noun]) == 1 else f"{noun}{owners[noun][layer]}"
+        name = unique(identifier(f"{base}_{role}" if role else base), taken)
+        taken.add(name)
+        names[layer, role] = name
+    return names

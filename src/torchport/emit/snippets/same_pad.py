@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def same_pad(
+    x: Tensor,
+    kernel_size: int | tuple[int, ...],
+    stride: int | tuple[int, ...],
+    dilation: int | tuple[int, ...] = 1,
+    value: float = 0.0,
+) -> Tensor:
+    """Pad `x` as padding="same" does for its size; the odd one goes to the end."""
+    rank = x.dim() - 2
+    each = [(v,) * rank if isinstance(v, int) else v for v in (kernel_size, stride, dilation)]
+    amounts: list[int] = []
+    for n, k, s, d in reversed(list(zip(x.shape[2:], *each))):
+        total = max(0, (-(-n // s) - 1) * s + (k - 1) * d + 1 - n)
+        amounts += [total // 2, total - total // 2]
+    return F.pad(x, amounts, value=value)

@@ -1,0 +1,256 @@
+"""model.py: a header, the helpers that are used, a class for each definition."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from torchport import __version__
+from torchport.emit.expression import Writer
+from torchport.emit.forward import body
+from torchport.emit.names import attribute_names, class_name, identifier, is_automatic, unique
+from torchport.errors import TorchportError
+from torchport.program import Apply, Definition, Fill, Load, Module, Spec, State, Var, walk
+
+WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Class:
+    """A definition with its names: of the class, its attributes, its inputs."""
+
+    name: str
+    definition: Definition
+    attributes: dict[tuple[str, str], str]
+    inputs: dict[str, str]
+    parts: dict[str, Class] = field(default_factory=dict)
+
+
+def name_classes(definition: Definition, name: str | None = None, taken: set[str] | None = None) -> Class:
+    """The definition and all in it with names for everything a person reads."""
+    taken = set() if taken is None else taken
+    name = unique(class_name(name or definition.name), taken)
+    taken.add(name)
+    owned = [
+        (node.owner, node.role if isinstance(node, State) else node.module.role, step.kind)
+        for step in definition.steps
+        for node in walk(step.value)
+        if isinstance(node, (Apply, State))
+    ]
+    inputs: dict[str, str] = {}
+    for spec in definition.inputs:
+        automatic = is_automatic(spec.name, "InputLayer") or is_automatic(spec.name, "Input")
+        inputs[spec.name] = unique("x" if automatic else identifier(spec.name), inputs.values())
+    parts = {layer: name_classes(part, layer, taken) for layer, part in definition.parts.items()}
+    return Class(name, definition, attribute_names(owned), inputs, parts)
+
+
+def state(item: Class, prefix: str = "") -> Iterator[tuple[str, Load | Fill]]:
+    """Every entry of the state_dict and where it comes from, in the order of use."""
+    seen: set[tuple[str, str]] = set()
+    for step in item.definition.steps:
+        for node in walk(step.value):
+            if not isinstance(node, (Apply, State)):
+                continue
+            role = node.role if isinstance(node, State) else node.module.role
+            if (node.owner, role) in seen:
+                continue
+            seen.add((node.owner, role))
+            path = f"{prefix}{item.attributes[node.owner, role]}"
+            if isinstance(node, State):
+                yield path, node.load
+            elif node.module.cls == "Model":
+                yield from state(item.parts[node.owner], f"{path}.")
+            else:
+                for name, load in node.module.loads.items():
+                    yield f"{path}.{name}", load
+
+
+def ordered(item: Class) -> list[Class]:
+    """The class and all that it is made of, each before its first user."""
+    found: list[Class] = []
+    for part in item.parts.values():
+        found += [it for it in ordered(part) if it not in found]
+    return [*found, item]
+
+
+def sizes(spec: Spec) -> str:
+    """A tensor's shape as it stands in a docstring: `(n, 3, h, w)`."""
+    pairs = zip(spec.torch_axes.split(), spec.shape, strict=True)
+    inside = ", ".join(name if size is None else str(size) for name, size in pairs)
+    return f"({inside},)" if len(spec.shape) == 1 else f"({inside})"
+
+
+def source(item: Class, pretrained: str = "model.safetensors", sharded: bool = False, marks: bool = False) -> str:
+    """The text of model.py, not yet formatted."""
+    classes = ordered(item)
+    texts = [_class(it, marks, pretrained if it is item else "", sharded) for it in classes]
+    helpers = [snippet for snippet in snippets(texts)]
+    everything = "\n\n\n".join([*helpers, *texts])
+    return f'{_header(item, everything)}\n\n\n{everything}\n'
+
+
+def _header(item: Class, text: str) -> str:
+    lines = [f'"""{item.name}, ported from Keras by torchport {__version__}."""', "", "from __future__ import annotations", ""]
+    standard = [f"import {name}" for name in ("json", "math") if re.search(rf"\b{name}\.", text)]
+    standard.append("from pathlib import Path")
+    if re.search(r"\bSelf\b", text):
+        standard.append("from typing import Self")
+    lines += [*standard, ""]
+    if re.search(r"\btorch\.", text):
+        lines.append("import torch")
+    if re.search(r"\bF\.", text):
+        lines.append("import torch.nn.functional as F")
+    lines += ["from safetensors.torch import load_file", "from torch import Tensor, nn"]
+    return "\n".join(lines)
+
+
+def _class(item: Class, marks: bool, pretrained: str, sharded: bool) -> str:
+    definition = item.definition
+    takes = ", ".join(
+        sizes(spec) if item.inputs[spec.name] == "x" else f"{item.inputs[spec.name]} {sizes(spec)}"
+        for spec in definition.inputs
+    )
+    gives = ", ".join(map(sizes, definition.outputs))
+    lines = [
+        f"class {item.name}(nn.Module):",
+        f'    """{takes} -> {gives}."""',
+        "",
+        "    def __init__(self) -> None:",
+        "        super().__init__()",
+        *(f"        {line}" for line in _constructor(item)),
+        "",
+        f"    def forward({_parameters(item)}) -> {_returns(definition)}:",
+        *(
+            f"        {line}"
+            for line in body(
+                definition, _result(definition), item.inputs,
+                lambda owner, role: item.attributes[owner, role], marks,
+            )
+        ),
+    ]  # fmt: skip
+    if pretrained:
+        lines += ["", *(f"    {line}" for line in _from_pretrained(item.name, pretrained, sharded))]
+    return "\n".join(lines)
+
+
+def _parameters(item: Class) -> str:
+    return ", ".join(["self", *(f"{name}: Tensor" for name in item.inputs.values())])
+
+
+def _result(definition: Definition) -> Any:
+    """What `forward` returns: one tensor, a tuple, or a dict as the source nests them."""
+    names = [Var(spec.name) for spec in definition.outputs]
+    return names[0] if len(names) == 1 else tuple(names)
+
+
+def _returns(definition: Definition) -> str:
+    count = len(definition.outputs)
+    return "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
+
+
+def _constructor(item: Class) -> list[str]:
+    """An assignment for every attribute, in the order of use; what does not train is frozen."""
+    writer = Writer(lambda name: name, lambda owner, role: item.attributes[owner, role])
+    lines, frozen = [], []
+    seen: set[tuple[str, str]] = set()
+    for step in item.definition.steps:
+        for node in walk(step.value):
+            if not isinstance(node, (Apply, State)):
+                continue
+            key = (node.owner, node.role if isinstance(node, State) else node.module.role)
+            if key in seen:
+                continue
+            seen.add(key)
+            name = f"self.{item.attributes[key]}"
+            if isinstance(node, State):
+                lines.append(_state_line(item.attributes[key], node, node.owner in item.definition.frozen))
+                continue
+            lines.append(f"{name} = {_built(item, node, writer)}")
+            if node.owner in item.definition.frozen:
+                frozen.append(f"{name}.requires_grad_(False)")
+            else:
+                fixed = [key for key, it in node.module.loads.items() if isinstance(it, Fill) and it.shape]
+                frozen += [f"{name}.{key}.requires_grad_(False)" for key in fixed]
+    return lines + frozen
+
+
+def _state_line(name: str, node: State, frozen: bool) -> str:
+    shape = ", ".join(map(str, node.shape)) if node.shape else "()"
+    if not node.trainable:
+        return f'self.register_buffer("{name}", torch.zeros({shape}))'
+    return f"self.{name} = nn.Parameter(torch.zeros({shape})" + (", requires_grad=False)" if frozen else ")")
+
+
+def _built(item: Class, node: Apply, writer: Writer) -> str:
+    made: Module = node.module
+    cls = item.parts[node.owner].name if made.cls == "Model" else made.cls
+    return f"{cls}({writer.arguments(made.args, made.kwargs)})"
+
+
+def _from_pretrained(name: str, file: str, sharded: bool) -> list[str]:
+    default = f'Path(__file__).with_name("{file}")'
+    head = [
+        "@classmethod",
+        f"def from_pretrained(cls, path: str | Path = {default}) -> {name}:",
+        '    """Load the ported weights; in evaluation mode."""',
+        "    model = cls()",
+    ]
+    if not sharded:
+        return [*head, "    model.load_state_dict(load_file(path))", "    return model.eval()"]
+    return [
+        *head,
+        '    index = json.loads(Path(path).read_text())["weight_map"]',
+        "    for shard in sorted(set(index.values())):",
+        "        model.load_state_dict(load_file(Path(path).with_name(shard)), strict=False)",
+        "    return model.eval()",
+    ]
+
+
+@cache
+def _library() -> dict[str, tuple[str, str]]:
+    """Helpers that PyTorch lacks, by name: the file's order and the source text."""
+    found = {}
+    for file in sorted(resources.files("torchport.emit").joinpath("snippets").iterdir(), key=lambda it: it.name):
+        if not file.name.endswith(".py"):
+            continue
+        text = file.read_text()
+        for node in ast.parse(text).body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                found[node.name] = (file.name, ast.get_source_segment(text, node) or "")
+    return found
+
+
+def snippets(texts: list[str]) -> list[str]:
+    """The helpers that the texts use, and those that these use, each before its first user."""
+    library, needed = _library(), list[str]()
+
+    def need(text: str) -> None:
+        for name in re.findall(r"(?<![.\w])([A-Za-z_]\w*)\b", text):
+            if name in library and name not in needed and not re.search(rf"(def|class) {name}\b", text):
+                need(library[name][1])
+                needed.append(name)
+
+    for text in texts:
+        need(text)
+    return [library[name][1] for name in needed]
+
+
+def formatted(text: str) -> str:
+    """The text as ruff formats it, at 100 columns."""
+    command = ["ruff", "format", "--isolated", f"--line-length={WIDTH}", "-"]
+    try:
+        import ruff
+
+        command[0] = ruff.find_ruff_bin()
+        return subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
+    except subprocess.CalledProcessError as error:
+        raise TorchportError(f"the generated source does not parse: {error.stderr}\n{text}") from error
+
+

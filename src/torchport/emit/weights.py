@@ -1,0 +1,137 @@
+"""model.safetensors: written as a stream, one tensor at a time, so that memory does not grow with the model."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torchport.errors import TorchportError
+from torchport.program import Fill, Load
+
+if TYPE_CHECKING:
+    import numpy as np
+
+#: Above this a file is cut into shards with an index, as Hugging Face does.
+SHARD = 5 * 10**9
+
+#: Names of element types in numpy and in the format. Source: safetensors/src/tensor.rs, Dtype.
+DTYPES = {
+    "float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32", "int16": "I16",
+    "int8": "I8", "uint8": "U8", "uint16": "U16", "uint32": "U32", "uint64": "U64", "bool": "BOOL",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tensor of the state_dict, not yet read: its name, and where it comes from."""
+
+    name: str
+    load: Load | Fill
+
+    @property
+    def source(self) -> str:
+        """The Keras variable; empty for a constant."""
+        if isinstance(self.load, Fill):
+            return ""
+        return _weight(self.load).name
+
+    @property
+    def dtype(self) -> str:
+        return self.load.dtype if isinstance(self.load, Fill) else _weight(self.load).dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        if isinstance(self.load, Fill):
+            return self.load.shape
+        return self.load.turn.shape(_weight(self.load).shape)
+
+    @property
+    def nbytes(self) -> int:
+        import numpy as np
+
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    def array(self) -> np.ndarray:
+        """The tensor as PyTorch holds it, read now."""
+        import numpy as np
+
+        if isinstance(self.load, Fill):
+            return np.full(self.shape, self.load.value, self.dtype)
+        return np.ascontiguousarray(self.load.turn.apply(_weight(self.load).load()))
+
+
+def _weight(load: Load) -> Any:
+    if load.source is None:
+        raise TorchportError(f"the weight {load.weight} was never bound to a variable of the source")
+    return load.source
+
+
+def provenance(entries: Iterable[Entry]) -> dict[str, Any]:
+    """For each tensor the Keras variable it comes from and the einops pattern that turned it."""
+    return {
+        entry.name: {"source": entry.source, "pattern": entry.load.turn.text}
+        if isinstance(entry.load, Load)
+        else {"constant": entry.load.value}
+        for entry in entries
+    }
+
+
+def write_weights(
+    folder: Path, entries: Iterable[Entry], shard: int = SHARD, progress: Callable[[int], None] | None = None
+) -> str:
+    """Write the state_dict; returns the name of the file to load: the weights, or the index of their shards."""
+    groups: list[list[Entry]] = [[]]
+    filled = 0
+    for entry in entries:
+        if groups[-1] and filled + entry.nbytes > shard:
+            groups.append([])
+            filled = 0
+        groups[-1].append(entry)
+        filled += entry.nbytes
+    if len(groups) == 1:
+        _write_file(folder / "model.safetensors", groups[0], progress)
+        return "model.safetensors"
+    index = {}
+    for at, group in enumerate(groups, 1):
+        name = f"model-{at:05}-of-{len(groups):05}.safetensors"
+        _write_file(folder / name, group, progress)
+        index.update({entry.name: name for entry in group})
+    total = sum(entry.nbytes for group in groups for entry in group)
+    text = json.dumps({"metadata": {"total_size": total}, "weight_map": index}, indent=2)
+    (folder / "model.safetensors.index.json").write_text(text + "\n")
+    return "model.safetensors.index.json"
+
+
+def _write_file(path: Path, entries: list[Entry], progress: Callable[[int], None] | None) -> None:
+    """One safetensors file: the header's length, the header, then the tensors one after another.
+
+    The library's writer takes all tensors at once; this one holds one at a time.
+    """
+    header: dict[str, Any] = {
+        "__metadata__": {"format": "pt", "torchport": json.dumps(provenance(entries))},
+    }
+    start = 0
+    for entry in entries:
+        header[entry.name] = {
+            "dtype": DTYPES[entry.dtype], "shape": entry.shape, "data_offsets": [start, start + entry.nbytes],
+        }  # fmt: skip
+        start += entry.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little"))
+        file.write(text)
+        for entry in entries:
+            array = entry.array()
+            if array.shape != entry.shape or str(array.dtype) != entry.dtype:
+                raise TorchportError(
+                    f"is {array.dtype}{list(array.shape)}, its header says {entry.dtype}{list(entry.shape)}",
+                    where=entry.source,
+                )
+            file.write(memoryview(array.reshape(-1)).cast("B"))
+            if progress:
+                progress(entry.nbytes)

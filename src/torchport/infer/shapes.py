@@ -1,0 +1,98 @@
+"""Shapes and axis names of every tensor, by the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torchport.axes import NAMES
+from torchport.errors import BadFile, Refusal, Unsupported
+from torchport.graph import Graph, Op, Shape, Tensor, map_refs
+from torchport.rules import apply, rule_for
+
+
+def infer_shapes(graph: Graph, refusals: list[Refusal], given: Sequence[Shape] | None = None) -> Graph:
+    """The graph with a tensor for every name; what is not ported is added to `refusals`.
+
+    `given`: shapes of the inputs where a nested model is called with other sizes than it declares.
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, shape in zip(graph.inputs, given or [graph.tensors[it].shape for it in graph.inputs], strict=True):
+        tensors[name] = replace(graph.tensors[name], shape=shape, axes=axis_names(shape, "channels_last"))
+    bodies = {layer: infer_shapes(body, refusals) for layer, body in graph.bodies.items()}
+    ops = []
+    for op in graph.ops:
+        known = all(name in tensors for name in op.inputs)
+        try:
+            op, outputs = _outputs(op, tensors, bodies) if known else (_checked(op, bodies), ())
+        except Unsupported as error:
+            refusals.append(Refusal(f"{graph.name}/{op.name}", op.kind, error.why, error.advice))
+            outputs = ()
+        ops.append(op)
+        tensors.update({it.name: it for it in outputs})
+    return graph.replace(ops=tuple(ops), tensors=tensors, bodies=bodies)
+
+
+def axis_names(shape: Shape, data_format: str | None) -> tuple[str, ...]:
+    """Names for the axes of a tensor, by its rank."""
+    names = NAMES.get(len(shape), tuple(f"a{at}" for at in range(len(shape))))
+    if data_format == "channels_first" and len(shape) > 2:
+        return (names[0], names[-1], *names[1:-1])
+    return names
+
+
+def _checked(op: Op, bodies: Mapping[str, Graph]) -> Op:
+    """The op, if it and its options are known; of what it reads nothing is known."""
+    if op.layer not in bodies:
+        rule_for(op.kind).accept({**op.config, **op.kwargs})
+    return op
+
+
+def _outputs(
+    op: Op, tensors: Mapping[str, Tensor], bodies: Mapping[str, Graph]
+) -> tuple[Op, Sequence[Tensor]]:
+    """The tensors that an op writes."""
+    if op.kind == "Model":
+        return op, _called(op, tensors, bodies[op.layer])
+    entry = rule_for(op.kind)
+    options = options_of(op, tensors)
+    args = map_refs(op.args, tensors.__getitem__)
+    inputs = [tensors[name] for name in op.inputs]
+    try:
+        result = apply(entry.shape, args, options) if entry.shape else inputs[0].shape
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        raise Unsupported(f"its options do not fit its input {inputs}: {error}") from error
+    shapes = result if isinstance(result, list) else [result]
+    outputs = op.outputs
+    if len(outputs) < len(shapes):
+        outputs = (*outputs, *(f"{outputs[0]}:{at}" for at in range(len(outputs), len(shapes))))
+    data_format = op.config.get("data_format")
+    made = []
+    for name, shape in zip(outputs, shapes, strict=True):
+        same = inputs and inputs[0].axes and len(inputs[0].shape) == len(shape) and data_format is None
+        axes = inputs[0].axes if same else axis_names(shape, data_format)
+        made.append(Tensor(name, shape, axes, inputs[0].dtype if inputs else "float32"))
+    return replace(op, outputs=outputs), made
+
+
+def options_of(op: Op, tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that the op's rule names, defaults filled in; tensors among them are looked up."""
+    options = rule_for(op.kind).accept({**op.config, **op.kwargs})
+    return {key: map_refs(value, tensors.__getitem__) for key, value in options.items()}
+
+
+def _called(op: Op, tensors: Mapping[str, Tensor], body: Graph) -> Sequence[Tensor]:
+    """The outputs of a nested model for the shapes it is called with."""
+    given = [tensors[name].shape for name in op.inputs]
+    if len(given) != len(body.inputs):
+        raise BadFile(f"the nested model {body.name!r} takes {len(body.inputs)} inputs, is given {len(given)}")
+    declared = [body.tensors[name].shape for name in body.inputs]
+    if any(len(ours) != len(theirs) for ours, theirs in zip(given, declared, strict=True)):
+        raise BadFile(f"the nested model {body.name!r} takes {declared}, is given {given}")
+    if given != declared:
+        body = infer_shapes(body, [], given)
+    if any(name not in body.tensors for name in body.outputs):
+        return ()
+    made = [body.tensors[name] for name in body.outputs]
+    return [replace(it, name=name) for name, it in zip(op.outputs, made, strict=True)]

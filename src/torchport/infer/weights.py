@@ -1,0 +1,113 @@
+"""Every variable of the file finds its place in a rule, by the archive's own order, and its shape is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from torchport.errors import BadFile
+from torchport.graph import Graph, Op, Shape, Weight, map_refs
+from torchport.infer.shapes import options_of
+from torchport.rules import apply, rule_for
+from torchport.rules.table import STATISTICS
+
+
+def bind_weights(graph: Graph, path: str = "") -> Graph:
+    """The graph with each op's weights by the names of its rule. Raises BadFile for any that do not fit."""
+    ops, bodies = [], dict(graph.bodies)
+    for op in graph.ops:
+        if op.kind == "Model":
+            body = bodies[op.layer]
+            if op.stored:
+                body = _shared_out(body, list(op.stored.values()), f"{path}{op.layer}")
+            bodies[op.layer] = body
+        else:
+            op = replace(op, weights=_bound(op, graph, path))
+        ops.append(op)
+    bound = {layer: bind_weights(body, f"{path}{layer}/") for layer, body in bodies.items()}
+    return graph.replace(ops=tuple(ops), bodies=bound)
+
+
+def expected(op: Op, graph: Graph) -> Mapping[str, Shape]:
+    """Names and shapes of the weights that the op's rule has, in the order in which Keras creates them."""
+    entry = rule_for(op.kind)
+    if entry.weights is None:
+        return {}
+    args = map_refs(op.args, graph.tensors.__getitem__)
+    return apply(entry.weights, args, options_of(op, graph.tensors))  # type: ignore[no-any-return]
+
+
+def _bound(op: Op, graph: Graph, path: str) -> dict[str, Weight]:
+    wanted, where = expected(op, graph), f"{path}{op.layer}"
+    if len(wanted) != len(op.stored):
+        raise BadFile(
+            f"has {len(op.stored)} weights where {len(wanted)} are needed: {', '.join(wanted) or 'none'}",
+            where=where,
+            advice="the file is damaged, or its weights belong to another model",
+        )
+    bound = {}
+    for (name, shape), key in zip(wanted.items(), _ordered(wanted, op.stored), strict=True):
+        weight = op.stored[key]
+        if tuple(weight.shape) != tuple(shape):
+            raise BadFile(f"{name} has the shape {weight.shape}, its configuration says {shape}", where=where)
+        bound[name] = replace(weight, name=f"{where}/{name}")
+    return bound
+
+
+def _ordered(wanted: Mapping[str, Shape], stored: Mapping[str, Weight]) -> Iterator[str]:
+    """The keys in `stored`, in the order of `wanted`.
+
+    A Keras 3 archive keeps the weights of a layer inside a layer under that attribute: `cell/vars/0` is the
+    first of `cell/kernel`, `cell/bias`. Older files and live models have one flat list.
+    """
+    if all(key.isdigit() for key in stored):
+        yield from stored
+        return
+    counts: dict[str, int] = {}
+    for name in wanted:
+        prefix = name.rpartition("/")[0]
+        at = counts.get(prefix, 0)
+        counts[prefix] = at + 1
+        key = f"{prefix}/vars/{at}" if prefix else f"vars/{at}"
+        if key not in stored:
+            raise BadFile(f"the weight {name} is not at {key!r}; there are {', '.join(stored)}")
+        yield key
+
+
+def _shared_out(body: Graph, weights: list[Weight], path: str) -> Graph:
+    """A nested model's flat list of weights, given to its layers: first all that train, then all others.
+
+    Source: keras/src/legacy/saving/legacy_h5_format.py, _legacy_weights.
+    """
+    slots = list(_slots(body, path))
+    order = [slot for slot in slots if slot[3]] + [slot for slot in slots if not slot[3]]
+    if len(order) != len(weights):
+        raise BadFile(f"has {len(weights)} weights where {len(order)} are needed", where=path)
+    given = {slot[:3]: weight for slot, weight in zip(order, weights, strict=True)}
+    return _give(body, given, path)
+
+
+def _slots(body: Graph, path: str) -> Iterator[tuple[str, str, str, bool]]:
+    """(path of the graph, layer, weight's name, whether it trains) in the order in which Keras lists them."""
+    seen: set[str] = set()
+    for op in body.ops:
+        if op.layer in seen:
+            continue
+        seen.add(op.layer)
+        if op.kind == "Model":
+            yield from _slots(body.bodies[op.layer], f"{path}/{op.layer}")
+        else:
+            for name in expected(op, body):
+                yield path, op.layer, name, op.trainable and name not in STATISTICS
+
+
+def _give(body: Graph, given: Mapping[tuple[str, ...], Weight], path: str) -> Graph:
+    ops = [
+        replace(op, stored={
+            str(at): given[path, op.layer, name]
+            for at, name in enumerate(() if op.kind == "Model" else expected(op, body))
+        })
+        for op in body.ops
+    ]  # fmt: skip
+    bodies = {layer: _give(inner, given, f"{path}/{layer}") for layer, inner in body.bodies.items()}
+    return body.replace(ops=tuple(ops), bodies=bodies)

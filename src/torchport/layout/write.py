@@ -1,0 +1,162 @@
+"""The graph written in PyTorch, in the orders that were chosen: each op by its rule, permutes where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from torchport.axes import Order, dims, to_order
+from torchport.errors import Refusal, Refused, Unsupported
+from torchport.graph import Graph, Op, Tensor, map_refs
+from torchport.infer.shapes import options_of
+from torchport.layout.cut import Orders, is_permutable
+from torchport.program import (
+    Apply,
+    Definition,
+    Expr,
+    Fill,
+    Load,
+    Module,
+    Permute,
+    Spec,
+    State,
+    Step,
+    Var,
+    call,
+    rewrite,
+)
+from torchport.rules import Value, apply, rule_for
+
+
+def write(graph: Graph, orders: Orders, exact: bool = False) -> Definition:
+    """The program of a graph. Raises Refused with everything that a rule cannot write exactly."""
+    refusals: list[Refusal] = []
+    definition = _Writer(graph, orders, "", exact, refusals).definition()
+    if refusals:
+        raise Refused(tuple(refusals))
+    return definition
+
+
+class _Writer:
+    """One graph on its way: the steps so far, and the permuted twins that tensors have."""
+
+    def __init__(
+        self, graph: Graph, orders: Orders, path: str, exact: bool, refusals: list[Refusal]
+    ) -> None:
+        self.graph, self.orders, self.path, self.exact, self.refusals = graph, orders, path, exact, refusals
+        self.steps: list[Step] = []
+        self.permutes: dict[tuple[str, Order], Permute] = {}
+
+    def definition(self) -> Definition:
+        graph = self.graph
+        for op in graph.ops:
+            try:
+                self.steps.append(self._step(op))
+            except Unsupported as error:
+                self.refusals.append(Refusal(f"{graph.name}/{op.name}", op.kind, error.why, error.advice))
+        outputs = [self._output(name) for name in graph.outputs]
+        renamed = dict(zip(graph.outputs, outputs, strict=True))
+        parts = {
+            layer: _Writer(body, self.orders, f"{self.path}{layer}/", self.exact, self.refusals).definition()
+            for layer, body in graph.bodies.items()
+        }
+        return Definition(
+            graph.name,
+            tuple(Spec(name, graph.tensors[name], self._order(name)) for name in graph.inputs),
+            tuple(
+                Spec(renamed[name], graph.tensors[name], self._read_order(name)) for name in graph.outputs
+            ),
+            tuple(self.steps),
+            map_refs(graph.structure, lambda name: Var(renamed[name])),
+            parts,
+            tuple(self.permutes.values()),
+            frozenset(op.layer for op in graph.ops if op.weights and not op.trainable),
+        )
+
+    def _order(self, name: str) -> Order:
+        """The order in which a tensor is written; where both are the same, the source's."""
+        if not is_permutable(self.graph.tensors[name]):
+            return Order.SOURCE
+        return self.orders.of(self.path, name)
+
+    def _read_order(self, name: str) -> Order:
+        """The order in which a model gives an output."""
+        flat = len(self.graph.tensors[name].shape) < 3
+        keep = not self.path and (flat or self.orders.keep_io)
+        return Order.SOURCE if keep else self._order(name)
+
+    def _output(self, name: str) -> str:
+        return self._permuted(name, self._read_order(name), "the model's output", "its order is kept")
+
+    def _step(self, op: Op) -> Step:
+        orders: dict[str, list[Order]] = {}
+        for at, name in enumerate(op.inputs):
+            wanted = self.orders.wanted(self.path, op, name, at)
+            orders.setdefault(name, []).append(wanted if is_permutable(self.graph.tensors[name]) else Order.SOURCE)
+
+        def value(name: str) -> Value:
+            order = orders[name].pop(0)
+            why = "" if op.kind == "Model" else self.orders.wants[self.path, op.name].why
+            read = self._permuted(name, order, op.name, why)
+            return Value(replace(self.graph.tensors[name], name=read), order)
+
+        args, kwargs = map_refs(op.args, value), map_refs(op.kwargs, value)
+        if op.kind == "Model":
+            result: Any = Apply(Module("Model"), tuple(args) if isinstance(args, tuple) else (args,))
+        else:
+            out = [Value(self.graph.tensors[name], self._order(name)) for name in op.outputs]
+            options = options_of(replace(op, kwargs={}), self.graph.tensors)
+            given = {key: it for key, it in kwargs.items() if key in rule_for(op.kind).options}
+            reserved = {
+                "out": out[0] if len(out) == 1 else out, "exact": self.exact, "dialect": self.graph.dialect,
+            }  # fmt: skip
+            result = apply(rule_for(op.kind).write, args, {**options, **given, **reserved})
+        return Step(op.name, op.layer, op.kind, op.outputs, rewrite(result, _settle(op)))
+
+    def _permuted(self, name: str, order: Order, reader: str, why: str) -> str:
+        """The name of the tensor in that order; the permute is written once for all readers."""
+        tensor, written = self.graph.tensors[name], self._order(name)
+        if order is written:
+            return name
+        twin = f"{name}.{order.name.lower()}"
+        if (name, order) not in self.permutes:
+            self.steps.append(
+                Step(twin, "", "permute", (twin,), _permute(tensor, written, order))
+            )
+            source, target = (" ".join(to_order(tensor.axes, it)) for it in (written, order))
+            self.permutes[name, order] = Permute(name, (), source, target, why)
+        seen = self.permutes[name, order]
+        self.permutes[name, order] = replace(seen, readers=(*seen.readers, reader))
+        return twin
+
+
+def _settle(op: Op) -> Callable[[Any], Any]:
+    """What makes tensors of values, and gives modules their owner and the weights they load."""
+
+    def bound(load: Load | Fill) -> Load | Fill:
+        return replace(load, source=op.weights[load.weight]) if isinstance(load, Load) else load
+
+    def settle(expr: Any) -> Any:
+        if isinstance(expr, Value):
+            return Var(expr.tensor.name)
+        if isinstance(expr, State):
+            return replace(expr, owner=op.layer, load=bound(expr.load))
+        if isinstance(expr, Apply):
+            loads = {name: bound(load) for name, load in expr.module.loads.items()}
+            return replace(expr, owner=op.layer, module=replace(expr.module, loads=loads))
+        return expr
+
+    return settle
+
+
+def _permute(tensor: Tensor, source: Order, target: Order) -> Expr:
+    """The expression that brings a tensor from one order into the other."""
+    rank = len(tensor.shape)
+    if rank > 2:
+        return call(".permute", Var(tensor.name), *dims(source, target, rank))
+    (part,) = tensor.parts
+    full = (0, *part)
+    shape = to_order(full, source)[1:]
+    grid = call(".unflatten", Var(tensor.name), 1, shape)
+    return call(".flatten", call(".permute", grid, *dims(source, target, len(full))), 1)

@@ -1,0 +1,13 @@
+"""The same graph in plain ops: one file for each rewrite."""
+
+from torchport.graph import Graph
+from torchport.normalise.activations import split_activations
+
+REWRITES = (split_activations,)
+
+
+def normalise(graph: Graph) -> Graph:
+    """The graph after every rewrite, in order."""
+    for rewrite in REWRITES:
+        graph = rewrite(graph).check()
+    return graph

@@ -1,0 +1,53 @@
+"""The stages of a conversion, in order: the file to read first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torchport.emit.source import Class, formatted, name_classes, source, state
+from torchport.emit.weights import SHARD, Entry
+from torchport.graph import Graph
+from torchport.infer import infer
+from torchport.layout import choose_orders, write
+from torchport.normalise import normalise
+from torchport.program import Definition, Permute
+from torchport.read import read
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a model was turned into: its text, its state_dict still to be read, and all that led there."""
+
+    graph: Graph
+    definition: Definition
+    classes: Class
+    code: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def permutes(self) -> tuple[Permute, ...]:
+        """Every permute that is left, nested models included."""
+        return tuple(permutes(self.definition))
+
+
+def permutes(definition: Definition) -> Iterator[Permute]:
+    """The permutes of a definition and of all in it."""
+    yield from definition.permutes
+    for part in definition.parts.values():
+        yield from permutes(part)
+
+
+def port(model: Any, *, class_name: str | None = None, keep_io: bool = False, exact: bool = False) -> Program:
+    """A model, or the path of one, as a PyTorch program."""
+    graph = read(model).check()
+    graph = normalise(graph)
+    graph = infer(graph)
+    orders = choose_orders(graph, keep_io)
+    definition = write(graph, orders, exact)
+    classes = name_classes(definition, class_name)
+    entries = tuple(Entry(name, load) for name, load in state(classes))
+    sharded = sum(entry.nbytes for entry in entries) > SHARD
+    code = formatted(source(classes, sharded=sharded))
+    return Program(graph, definition, classes, code, entries)

@@ -1,0 +1,159 @@
+"""A ported model: its source, its weights, and how its tensors lie on both sides."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torchport import __version__
+from torchport.axes import dims
+from torchport.emit.weights import provenance, write_weights
+from torchport.errors import BadFile, TorchportError
+from torchport.pipeline import Program
+from torchport.program import Permute, Spec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Port:
+    """What `convert` gives: nothing is read or written until it is asked for."""
+
+    program: Program
+    source: Any
+    options: dict[str, Any]
+
+    @property
+    def code(self) -> str:
+        """The text of model.py."""
+        return self.program.code
+
+    @property
+    def class_name(self) -> str:
+        return self.program.classes.name
+
+    @property
+    def inputs(self) -> tuple[Spec, ...]:
+        """name, dtype, source_axes, torch_axes and shape of each input."""
+        return self.program.definition.inputs
+
+    @property
+    def outputs(self) -> tuple[Spec, ...]:
+        """name, dtype, source_axes, torch_axes and shape of each output."""
+        return self.program.definition.outputs
+
+    @property
+    def permutes(self) -> tuple[Permute, ...]:
+        """Every permute that is left in `forward`, nested models included, and why."""
+        return self.program.permutes
+
+    def module(self) -> nn.Module:
+        """The PyTorch module with its weights, in evaluation mode; a new one each time."""
+        with tempfile.TemporaryDirectory(prefix="torchport-") as folder:
+            return load(self.save(Path(folder) / "port"))
+
+    @cached_property
+    def _module(self) -> nn.Module:
+        return self.module()
+
+    def run(self, *arrays: np.ndarray) -> Any:
+        """Inference: arrays in the source's axes in, arrays in the source's axes out (one, or a tuple)."""
+        return run(self._module, self.inputs, self.outputs, arrays)
+
+    def record(self) -> dict[str, Any]:
+        """What port.json says."""
+        from torchport.emit.trace import trace
+
+        def spec(it: Spec, name: str) -> dict[str, Any]:
+            return {"name": name, "source_name": it.tensor.name, "dtype": it.dtype, "source_axes": it.source_axes,
+                    "torch_axes": it.torch_axes, "shape": list(it.shape)}  # fmt: skip
+
+        classes = self.program.classes
+        return {
+            "torchport": __version__,
+            "source": {"model": self.program.graph.name, "keras": self.program.graph.dialect},
+            "options": self.options,
+            "class": classes.name,
+            "inputs": [spec(it, classes.inputs[it.name]) for it in self.inputs],
+            "outputs": [spec(it, it.name) for it in self.outputs],
+            "permutes": [vars(it) for it in self.permutes],
+            "weights": provenance(self.program.entries),
+            "trace": trace(classes),
+            "verified": None,
+        }
+
+    def save(
+        self, folder: str | Path, *, force: bool = False, progress: Callable[[int], None] | None = None
+    ) -> Path:
+        """Write model.py, model.safetensors and port.json; the folder appears whole or not at all."""
+        target = Path(folder)
+        if target.exists() and not force and (not target.is_dir() or any(target.iterdir())):
+            raise TorchportError("is there already", where=str(target), advice="add --force to replace it")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".torchport-", dir=target.parent) as scratch:
+            made = Path(scratch) / "made"
+            made.mkdir()
+            (made / "model.py").write_text(self.code)
+            write_weights(made, self.program.entries, progress=progress)
+            (made / "port.json").write_text(json.dumps(self.record(), indent=1) + "\n")
+            if target.exists():
+                os.rename(target, Path(scratch) / "old") if target.is_dir() else target.unlink()
+            os.rename(made, target)
+        return target
+
+
+def run(module: nn.Module, inputs: Sequence[Spec], outputs: Sequence[Spec], arrays: Sequence[Any]) -> Any:
+    """Call a module with arrays in the source's axes; gives arrays in the source's axes."""
+    import torch
+
+    if len(arrays) != len(inputs):
+        names = ", ".join(spec.name for spec in inputs)
+        raise TorchportError(f"takes {len(inputs)} inputs ({names}), is given {len(arrays)}")
+    from torchport.axes import Order
+
+    given = []
+    for spec, array in zip(inputs, arrays, strict=True):
+        tensor = torch.as_tensor(array)
+        given.append(tensor.permute(dims(Order.SOURCE, spec.order, tensor.dim())).contiguous())
+    training = module.training
+    with torch.no_grad():
+        results = module.eval()(*given)
+    module.train(training)
+    found = results if isinstance(results, (tuple, list)) else (results,)
+    back = [
+        result.permute(dims(spec.order, Order.SOURCE, result.dim())).numpy()
+        for spec, result in zip(outputs, found, strict=True)
+    ]
+    return back[0] if len(back) == 1 else tuple(back)
+
+
+def load(folder: str | Path) -> nn.Module:
+    """The module of a folder that `save` wrote, with its weights, in evaluation mode.
+
+    Runs the folder's model.py: load only what you would run.
+    """
+    import importlib.util
+
+    folder = Path(folder)
+    path = folder / "model.py"
+    if not path.is_file():
+        raise BadFile("there is no model.py", where=str(folder), advice="give a folder that torchport wrote")
+    name = f"torchport_port_{abs(hash(str(path.resolve())))}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    record = json.loads((folder / "port.json").read_text())
+    return getattr(module, record["class"]).from_pretrained()  # type: ignore[no-any-return]
+
+

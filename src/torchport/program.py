@@ -1,0 +1,289 @@
+"""A PyTorch program before it is text: expressions over tensors, and the classes they stand in.
+
+Rules return expressions. A `Module` is a constructor call; calling it applies it: `Module("nn.Conv2d", 3,
+8, 3)(x)`. Everything is frozen and compares by value, so that repeated structure can be found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torchport.axes import Order, Turn, to_order
+from torchport.graph import Shape, Tensor, Weight
+
+
+class Expr:
+    """Something that has a value in `forward`. Supports `+ - * /` and indexing, as a tensor does."""
+
+    def __add__(self, other: Any) -> Infix:
+        return Infix("+", self, other)
+
+    def __radd__(self, other: Any) -> Infix:
+        return Infix("+", other, self)
+
+    def __sub__(self, other: Any) -> Infix:
+        return Infix("-", self, other)
+
+    def __rsub__(self, other: Any) -> Infix:
+        return Infix("-", other, self)
+
+    def __mul__(self, other: Any) -> Infix:
+        return Infix("*", self, other)
+
+    def __rmul__(self, other: Any) -> Infix:
+        return Infix("*", other, self)
+
+    def __truediv__(self, other: Any) -> Infix:
+        return Infix("/", self, other)
+
+    def __rtruediv__(self, other: Any) -> Infix:
+        return Infix("/", other, self)
+
+    def __getitem__(self, index: Any) -> Index:
+        return Index(self, index if isinstance(index, tuple) else (index,))
+
+
+@dataclass(frozen=True)
+class Var(Expr):
+    """A tensor by its name in the graph."""
+
+    tensor: str
+
+
+@dataclass(frozen=True)
+class Code(Expr):
+    """A constant written as it stands, from this package only: `torch.float32`."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Call(Expr):
+    """A function call, `F.relu(x)`; a name that starts with a dot is a method of the first argument."""
+
+    function: str
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Infix(Expr):
+    """`left symbol right`."""
+
+    symbol: str
+    left: Any
+    right: Any
+
+
+@dataclass(frozen=True)
+class Index(Expr):
+    """`value[index, ...]`: integers, slices, None, Ellipsis."""
+
+    value: Any
+    index: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Load:
+    """A tensor of the state_dict: the rule's name of the source weight, how it is turned, and the weight."""
+
+    weight: str
+    turn: Turn
+    source: Weight | None = None
+
+    @classmethod
+    def of(cls, weight: str, pattern: str, *regroup: tuple[int, Any]) -> Load:
+        return cls(weight, Turn(pattern, tuple(entry for entry in regroup if entry[1])))
+
+
+@dataclass(frozen=True)
+class Fill:
+    """A tensor of the state_dict that the source does not have: constant, and not trained."""
+
+    value: float
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class Module:
+    """A submodule: its class, constructor arguments, and where its state comes from.
+
+    `loads` maps every name of its state_dict to a source weight or a constant. `role` tells several modules
+    of one layer apart.
+    """
+
+    cls: str
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    loads: Mapping[str, Load | Fill] = field(default_factory=dict)
+    role: str = ""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Apply:
+        return Apply(self, args, kwargs)
+
+
+@dataclass(frozen=True)
+class Apply(Expr):
+    """A submodule called: `self.conv1(x)`. `owner` is the layer that keeps it."""
+
+    module: Module
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    owner: str = ""
+
+
+@dataclass(frozen=True)
+class State(Expr):
+    """A parameter or buffer of the class itself: `self.alpha`, empty until its weights are loaded.
+
+    `shape` is as PyTorch holds it.
+    """
+
+    role: str
+    load: Load
+    shape: tuple[int, ...]
+    trainable: bool = True
+    owner: str = ""
+
+
+@dataclass(frozen=True)
+class Mark(Expr):
+    """An expression whose value is a tensor of the source's graph: writes as the expression alone."""
+
+    value: Any
+    tensor: str
+
+
+def module(cls: str, *args: Any, role: str = "", loads: Mapping[str, Load | Fill], **kwargs: Any) -> Module:
+    """`Module`, its constructor arguments as one writes them; arguments that are None are left out."""
+    kept = {key: value for key, value in kwargs.items() if value is not None}
+    return Module(cls, args, kept, dict(loads), role)
+
+
+def call(function: str, *args: Any, **kwargs: Any) -> Call:
+    """`Call`, its arguments as one writes them; keyword arguments that are None are left out."""
+    return Call(function, args, {key: value for key, value in kwargs.items() if value is not None})
+
+
+def children(expr: Any) -> Iterator[Any]:
+    """What stands directly inside an expression or a tuple of them."""
+    if isinstance(expr, (Call, Apply)):
+        yield from expr.args
+        yield from expr.kwargs.values()
+    elif isinstance(expr, Infix):
+        yield from (expr.left, expr.right)
+    elif isinstance(expr, Mark):
+        yield expr.value
+    elif isinstance(expr, Index):
+        yield expr.value
+        yield from expr.index
+    elif isinstance(expr, (tuple, list)):
+        yield from expr
+
+
+def walk(expr: Any) -> Iterator[Any]:
+    """The expression and everything in it, in the order in which it is evaluated (operands first)."""
+    for child in children(expr):
+        yield from walk(child)
+    yield expr
+
+
+def rewrite(expr: Any, change: Callable[[Any], Any]) -> Any:
+    """The expression with every node replaced by what `change` makes of it, operands first."""
+    if isinstance(expr, (Call, Apply)):
+        expr = replace(
+            expr,
+            args=tuple(rewrite(arg, change) for arg in expr.args),
+            kwargs={key: rewrite(value, change) for key, value in expr.kwargs.items()},
+        )
+    elif isinstance(expr, Infix):
+        expr = Infix(expr.symbol, rewrite(expr.left, change), rewrite(expr.right, change))
+    elif isinstance(expr, Mark):
+        expr = Mark(rewrite(expr.value, change), expr.tensor)
+    elif isinstance(expr, Index):
+        expr = Index(rewrite(expr.value, change), tuple(rewrite(at, change) for at in expr.index))
+    elif isinstance(expr, (tuple, list)):
+        return type(expr)(rewrite(item, change) for item in expr)
+    return change(expr)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One op, written: the expression that gives its outputs (one, or a tuple of several)."""
+
+    name: str
+    layer: str
+    kind: str
+    outputs: tuple[str, ...]
+    value: Expr
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The tensors it reads, in order, each as often as it is read."""
+        return tuple(node.tensor for node in walk(self.value) if isinstance(node, Var))
+
+
+@dataclass(frozen=True)
+class Spec:
+    """An input or output of a program: its tensor, and the order in which PyTorch holds it."""
+
+    name: str
+    tensor: Tensor
+    order: Order
+
+    @property
+    def dtype(self) -> str:
+        return self.tensor.dtype
+
+    @property
+    def source_axes(self) -> str:
+        """Axis names in the source's order: `n h w c`."""
+        return " ".join(self.tensor.axes)
+
+    @property
+    def torch_axes(self) -> str:
+        """Axis names in PyTorch's order: `n c h w`."""
+        return " ".join(to_order(self.tensor.axes, self.order))
+
+    @property
+    def shape(self) -> Shape:
+        """Sizes in PyTorch's order; None is known only at run time."""
+        return to_order(self.tensor.shape, self.order)
+
+
+@dataclass(frozen=True)
+class Permute:
+    """A permute that is left in `forward`: of which tensor, before which ops, and why."""
+
+    tensor: str
+    readers: tuple[str, ...]
+    source: str
+    target: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A class to be written: its inputs, steps and results.
+
+    `structure` nests the outputs as the model returns them, with `Var` leaves; None: one, or a tuple. `parts`
+    are the classes of nested models by layer. `frozen` are the layers that do not train.
+    """
+
+    name: str
+    inputs: tuple[Spec, ...]
+    outputs: tuple[Spec, ...]
+    steps: tuple[Step, ...]
+    structure: Any = None
+    parts: Mapping[str, Definition] = field(default_factory=dict)
+    permutes: tuple[Permute, ...] = ()
+    frozen: frozenset[str] = frozenset()
+
+
+__all__ = [
+    "Apply", "Call", "Code", "Definition", "Expr", "Fill", "Index", "Infix", "Load", "Mark", "Module", "Permute", "Spec",
+    "State", "Step", "Var", "call", "children", "module", "rewrite", "walk",
+]  # fmt: skip

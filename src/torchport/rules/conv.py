@@ -1,0 +1,226 @@
+"""Convolutions: plain, depthwise, separable, transposed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torchport.errors import Unsupported
+from torchport.graph import Shape, Tensor
+from torchport.program import Expr, Load, module
+from torchport.rules.image import (
+    channels,
+    each,
+    image_shape,
+    one,
+    padded,
+    spatial,
+)
+from torchport.rules.table import Value, image, rule
+
+#: Kernel axes by number of spatial axes: the source's, and PyTorch's.
+SPACE = {1: "t", 2: "h w", 3: "d h w"}
+
+
+def _window(x: Tensor | Value, kernel_size: Any, strides: Any, dilation_rate: Any) -> tuple[Any, Any, Any]:
+    rank = len(x.shape) - 2
+    return each(kernel_size, rank), each(strides, rank), each(dilation_rate, rank)
+
+
+def conv_length(size: int | None, k: int, s: int, d: int, padding: str) -> int | None:
+    """Output length of one axis. Source: keras/src/ops/operation_utils.py, compute_conv_output_shape."""
+    if size is None:
+        return None
+    if padding in ("same", "causal"):
+        return -(-size // s)
+    return (size - (k - 1) * d - 1) // s + 1
+
+
+def conv_shape(
+    x: Tensor, *, filters: int, kernel_size: Any, strides: Any, padding: str, dilation_rate: Any,
+    data_format: str | None,
+) -> Shape:  # fmt: skip
+    window = zip(spatial(x.shape, data_format), *_window(x, kernel_size, strides, dilation_rate), strict=True)
+    return image_shape(
+        x.shape, [conv_length(n, k, s, d, padding) for n, k, s, d in window], filters, data_format
+    )
+
+
+def conv_weights(
+    x: Tensor, *, filters: int, kernel_size: Any, groups: int, use_bias: bool, data_format: str | None
+) -> Mapping[str, Shape]:
+    kernel = (*each(kernel_size, len(x.shape) - 2), channels(x.shape, data_format) // groups, filters)
+    return {"kernel": kernel, **({"bias": (filters,)} if use_bias else {})}
+
+
+def bias(use_bias: bool) -> dict[str, Load]:
+    """The bias as it is, if there is one."""
+    return {"bias": Load.of("bias", "o -> o")} if use_bias else {}
+
+
+@rule("Conv1D", "Conv2D", "Conv3D", wants=image, shape=conv_shape, weights=conv_weights, activation=True)
+def conv(
+    x: Value, *, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",
+    dilation_rate: Any = 1, groups: int = 1, use_bias: bool = True, data_format: str | None = None,
+) -> Expr:  # fmt: skip
+    """nn.Conv2d. An uneven 'same' is padded first: torch pads both sides alike."""
+    kernel, stride, dilation = _window(x, kernel_size, strides, dilation_rate)
+    before, pad = padded(x, kernel, stride, dilation, padding, data_format)
+    space = SPACE[x.rank - 2]
+    return module(
+        f"nn.Conv{x.rank - 2}d", channels(x.shape, data_format), filters, one(kernel),
+        stride=one(stride, 1), padding=one(pad, 0), dilation=one(dilation, 1),
+        groups=groups if groups != 1 else None, bias=None if use_bias else False,
+        loads={"weight": Load.of("kernel", f"{space} i o -> o i {space}"), **bias(use_bias)},
+    )(before)  # fmt: skip
+
+
+def depthwise_shape(
+    x: Tensor, *, kernel_size: Any, strides: Any, padding: str, dilation_rate: Any,
+    depth_multiplier: int, data_format: str | None,
+) -> Shape:  # fmt: skip
+    return conv_shape(
+        x, filters=channels(x.shape, data_format) * depth_multiplier, kernel_size=kernel_size,
+        strides=strides, padding=padding, dilation_rate=dilation_rate, data_format=data_format,
+    )  # fmt: skip
+
+
+def depthwise_weights(
+    x: Tensor, *, kernel_size: Any, depth_multiplier: int, use_bias: bool, data_format: str | None
+) -> Mapping[str, Shape]:
+    count = channels(x.shape, data_format)
+    kernel = (*each(kernel_size, len(x.shape) - 2), count, depth_multiplier)
+    return {"kernel": kernel, **({"bias": (count * depth_multiplier,)} if use_bias else {})}
+
+
+def _depthwise(
+    x: Value, kernel_size: Any, strides: Any, padding: str, dilation_rate: Any, multiplier: int,
+    data_format: str | None, weight: str, use_bias: bool, role: str,
+) -> Expr:  # fmt: skip
+    kernel, stride, dilation = _window(x, kernel_size, strides, dilation_rate)
+    if len(set(stride)) > 1:
+        raise Unsupported("TensorFlow has no depthwise convolution with unequal strides")
+    before, pad = padded(x, kernel, stride, dilation, padding, data_format)
+    count, space = channels(x.shape, data_format), SPACE[x.rank - 2]
+    return module(
+        f"nn.Conv{x.rank - 2}d", count, count * multiplier, one(kernel), stride=one(stride, 1),
+        padding=one(pad, 0), dilation=one(dilation, 1), groups=count, bias=None if use_bias else False,
+        role=role, loads={"weight": Load.of(weight, f"{space} i m -> (i m) 1 {space}"), **bias(use_bias)},
+    )(before)  # fmt: skip
+
+
+@rule(
+    "DepthwiseConv1D", "DepthwiseConv2D", wants=image, shape=depthwise_shape, weights=depthwise_weights,
+    activation=True,
+)  # fmt: skip
+def depthwise_conv(
+    x: Value, *, kernel_size: Any, strides: Any = 1, padding: str = "valid", depth_multiplier: int = 1,
+    dilation_rate: Any = 1, use_bias: bool = True, data_format: str | None = None,
+) -> Expr:  # fmt: skip
+    """nn.Conv2d with a group for each channel; output channel i·M + m comes from input channel i."""
+    return _depthwise(
+        x, kernel_size, strides, padding, dilation_rate, depth_multiplier, data_format, "kernel", use_bias, ""
+    )
+
+
+def separable_weights(
+    x: Tensor, *, filters: int, kernel_size: Any, depth_multiplier: int, use_bias: bool, data_format: str | None
+) -> Mapping[str, Shape]:
+    rank, count = len(x.shape) - 2, channels(x.shape, data_format)
+    return {
+        "depthwise_kernel": (*each(kernel_size, rank), count, depth_multiplier),
+        "pointwise_kernel": (*each(1, rank), count * depth_multiplier, filters),
+        **({"bias": (filters,)} if use_bias else {}),
+    }
+
+
+@rule(
+    "SeparableConv1D", "SeparableConv2D", wants=image, shape=conv_shape, weights=separable_weights,
+    activation=True,
+)  # fmt: skip
+def separable_conv(
+    x: Value, *, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",
+    dilation_rate: Any = 1, depth_multiplier: int = 1, use_bias: bool = True, data_format: str | None = None,
+) -> Expr:  # fmt: skip
+    """A depthwise nn.Conv2d without bias, then a pointwise one."""
+    count, space = channels(x.shape, data_format) * depth_multiplier, SPACE[x.rank - 2]
+    depthwise = _depthwise(
+        x, kernel_size, strides, padding, dilation_rate, depth_multiplier, data_format,
+        "depthwise_kernel", False, "depthwise",
+    )  # fmt: skip
+    pointwise = {"weight": Load.of("pointwise_kernel", f"{space} i o -> o i {space}"), **bias(use_bias)}
+    return module(
+        f"nn.Conv{x.rank - 2}d", count, filters, 1, bias=None if use_bias else False, role="pointwise",
+        loads=pointwise,
+    )(depthwise)  # fmt: skip
+
+
+def transposed_length(
+    size: int | None, k: int, s: int, d: int, padding: str, output_padding: int | None
+) -> int | None:
+    """Output length. Source: keras/src/backend/common/backend_utils.py, _get_output_shape_given_tf_padding."""
+    if size is None:
+        return None
+    k = (k - 1) * d + 1
+    if padding == "valid":
+        return (size - 1) * s + k + (max(k, s) - k if output_padding is None else output_padding)
+    if output_padding is None:
+        return size * s
+    return (size - 1) * s + k % 2 + output_padding
+
+
+def transposed_shape(
+    x: Tensor, *, filters: int, kernel_size: Any, strides: Any, padding: str, dilation_rate: Any,
+    output_padding: Any, data_format: str | None,
+) -> Shape:  # fmt: skip
+    extra = each(output_padding, len(x.shape) - 2)
+    window = zip(
+        spatial(x.shape, data_format), *_window(x, kernel_size, strides, dilation_rate), extra, strict=True
+    )
+    sizes = [transposed_length(n, k, s, d, padding, o) for n, k, s, d, o in window]
+    return image_shape(x.shape, sizes, filters, data_format)
+
+
+def transposed_weights(
+    x: Tensor, *, filters: int, kernel_size: Any, use_bias: bool, data_format: str | None
+) -> Mapping[str, Shape]:
+    kernel = (*each(kernel_size, len(x.shape) - 2), filters, channels(x.shape, data_format))
+    return {"kernel": kernel, **({"bias": (filters,)} if use_bias else {})}
+
+
+@rule(
+    "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", wants=image, shape=transposed_shape,
+    weights=transposed_weights, activation=True, ignores="groups",
+)  # fmt: skip
+def conv_transpose(
+    x: Value, *, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",
+    output_padding: Any = None, dilation_rate: Any = 1, use_bias: bool = True, data_format: str | None = None,
+) -> Expr:  # fmt: skip
+    """nn.ConvTranspose2d. Where TensorFlow crops more at the end than at the start, the rest is sliced off.
+
+    TensorFlow runs the transpose as the gradient of a convolution from the output's size: it crops
+    `max(0, (n-1)s + k - out)` and the odd one at the end. torch's `padding` crops both sides alike, and
+    `output_padding` gives some back at the end.
+    """
+    kernel, stride, dilation = _window(x, kernel_size, strides, dilation_rate)
+    crops, extras, slices = [], [], []
+    for k, s, d, o in zip(kernel, stride, dilation, each(output_padding, x.rank - 2), strict=True):
+        length = transposed_length(1, k, s, d, padding, o) or 0
+        full = (k - 1) * d + 1
+        crop = max(0, full - length) // 2
+        extra = length - (full - 2 * crop)
+        crops.append(crop)
+        extras.append(max(extra, 0))
+        slices.append(slice(None, extra) if extra < 0 else slice(None))
+        if extra >= max(s, d):
+            raise Unsupported(f"output_padding={o} gives more than a stride of {s} can fill")
+    space = SPACE[x.rank - 2]
+    full_size = module(
+        f"nn.ConvTranspose{x.rank - 2}d", channels(x.shape, data_format), filters, one(kernel),
+        stride=one(stride, 1), padding=one(crops, 0), output_padding=one(extras, 0),
+        dilation=one(dilation, 1), bias=None if use_bias else False,
+        loads={"weight": Load.of("kernel", f"{space} o i -> i o {space}"), **bias(use_bias)},
+    )(x)  # fmt: skip
+    if all(it == slice(None) for it in slices):
+        return full_size
+    return full_size[(slice(None), slice(None), *slices)]

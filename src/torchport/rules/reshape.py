@@ -1,0 +1,135 @@
+"""Flatten, Reshape, Permute, RepeatVector: what happens to the order of values in memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torchport.axes import Order, from_order, to_order
+from torchport.errors import Unsupported
+from torchport.graph import Shape, Tensor
+from torchport.program import Expr, call
+from torchport.rules.table import FOLLOWS, MEMORY, SOURCE, Value, Want, Wants, rule
+
+Parts = tuple[tuple[int, ...], ...]
+
+
+def piece(shape: Shape) -> Parts:
+    """The parts of an axis into which a tensor of this shape is flattened, batch left out."""
+    sizes = [size for size in shape[1:] if size is not None]
+    return (tuple(sizes),) if len(sizes) == len(shape) - 1 and len(sizes) > 1 else ()
+
+
+def flatten_parts(x: Tensor, *, out: Tensor, data_format: str | None) -> Mapping[str, Parts]:
+    if data_format == "channels_first" and len(x.shape) > 2:
+        return {out.name: piece((x.shape[0], *x.shape[2:], x.shape[1]))}
+    return {out.name: piece(x.shape)}
+
+
+def flatten_shape(x: Tensor) -> Shape:
+    sizes = x.shape[1:]
+    return (x.shape[0], None if None in sizes else math.prod(size or 1 for size in sizes))
+
+
+def flatten_wants(x: Tensor, *, out: Tensor, data_format: str | None) -> Wants:
+    """Nothing to permute if the features' order is known to those who read them: their weights turn."""
+    if data_format == "channels_first" and len(x.shape) > 2:
+        # Keras moves the channels last before it flattens: torch's flatten is the other order of the features.
+        return Wants(Want.SOURCE, Want.CHANNELS_FIRST, "Flatten reads values in the order of memory")
+    known = out.parts == piece(x.shape) and len(x.shape) > 2
+    return FOLLOWS if known else MEMORY
+
+
+@rule("Flatten", wants=flatten_wants, shape=flatten_shape, parts=flatten_parts)
+def flatten(x: Value, *, data_format: str | None = None) -> Expr:
+    """torch.flatten. The Dense kernel that reads the result has its rows turned instead of the tensor."""
+    if x.rank == 1:
+        return call(".unsqueeze", x, 1)
+    return x if x.rank == 2 else call("torch.flatten", x, 1)
+
+
+def reshape_shape(x: Tensor, *, target_shape: Sequence[int]) -> Shape:
+    sizes = x.shape[1:]
+    total = None if None in sizes else math.prod(size or 1 for size in sizes)
+    known = math.prod(size for size in target_shape if size != -1)
+    if -1 not in target_shape:
+        if total is not None and total != known:
+            raise Unsupported(f"target_shape={list(target_shape)} does not hold {total} values")
+        return (x.shape[0], *target_shape)
+    free = None if total is None else total // known
+    return (x.shape[0], *(free if size == -1 else size for size in target_shape))
+
+
+def reshape_parts(x: Tensor, *, out: Tensor) -> Mapping[str, Parts]:
+    if len(x.shape) == 2 and len(out.shape) > 2:
+        return {x.name: piece(out.shape)}
+    if len(out.shape) == 2 and len(x.shape) > 2:
+        return {out.name: piece(x.shape)}
+    return {}
+
+
+def reshape_wants(x: Tensor, *, out: Tensor) -> Wants:
+    """Free where it regroups all axes but the channels, or (un)flattens known features."""
+    ranks = len(x.shape), len(out.shape)
+    if min(ranks) == 2 and max(ranks) > 2:
+        flat, image = (x, out) if ranks[0] == 2 else (out, x)
+        return FOLLOWS if flat.parts and flat.parts == piece(image.shape) else MEMORY
+    if min(ranks) > 2 and x.shape[-1] is not None and x.shape[-1] == out.shape[-1]:
+        return FOLLOWS
+    return Wants(Want.SOURCE, Want.SOURCE, "Reshape reads values in the order of memory")
+
+
+@rule("Reshape", wants=reshape_wants, shape=reshape_shape, parts=reshape_parts)
+def reshape(x: Value, *, out: Value, target_shape: Sequence[int]) -> Expr:
+    """x.reshape, the target in the order in which PyTorch holds the result; one unknown size is -1."""
+    sizes = [-1 if size is None else size for size in out.sizes[1:]]
+    if sizes.count(-1) > 1:
+        raise Unsupported(f"target_shape={list(target_shape)} leaves more than one size open")
+    if x.rank == 2 and out.rank > 2 and -1 not in sizes:
+        return call(".unflatten", x, 1, tuple(sizes))
+    if out.rank == 2:
+        return call("torch.flatten", x, 1)
+    if x.rank > out.rank and out.rank == 3 and x.order is Order.CHANNELS_FIRST and x.rank > 2:
+        return call("torch.flatten", x, 2)
+    if -1 in sizes:
+        return call(".reshape", x, call(".size", x, 0), *sizes)
+    return call(".reshape", x, -1, *sizes)
+
+
+def permuted(dims: Sequence[int]) -> tuple[int, ...]:
+    return (0, *dims)
+
+
+def permute_shape(x: Tensor, *, dims: Sequence[int]) -> Shape:
+    return tuple(x.shape[axis] for axis in permuted(dims))
+
+
+def permute_wants(x: Tensor, *, dims: Sequence[int]) -> Wants:
+    """Nothing at all, where it only moves the channels to where PyTorch wants them or back."""
+    axes = list(range(len(x.shape)))
+    if permuted(dims) == to_order(axes, Order.CHANNELS_FIRST) and len(axes) > 2:
+        return Wants(Want.CHANNELS_FIRST, Want.SOURCE, "Permute")
+    if permuted(dims) == from_order(axes, Order.CHANNELS_FIRST) and len(axes) > 2:
+        return Wants(Want.SOURCE, Want.CHANNELS_FIRST, "Permute")
+    return SOURCE
+
+
+@rule("Permute", wants=permute_wants, shape=permute_shape)
+def permute(x: Value, *, dims: Sequence[int]) -> Expr:
+    """x.permute; nothing where the source's order after it is PyTorch's before it."""
+    if permute_wants(x.tensor, dims=dims) is not SOURCE:
+        return x
+    return call(".permute", x, *permuted(dims))
+
+
+def repeat_shape(x: Tensor, *, n: int) -> Shape:
+    return (x.shape[0], n, x.shape[1])
+
+
+@rule("RepeatVector", wants=FOLLOWS, shape=repeat_shape)
+def repeat_vector(x: Value, *, out: Value, n: int) -> Expr:
+    """The vector n times, along a new axis: expand copies nothing."""
+    return call(".expand", call(".unsqueeze", x, out.dim(1)), *(-1 if at != out.dim(1) else n for at in range(3)))
+
+

@@ -1,0 +1,193 @@
+"""The table of rules: all that is known of each layer and operation stands in one entry of it.
+
+A rule is a function that writes one call in PyTorch. Its keyword arguments are the layer's options with the
+source's defaults; an option it does not name is refused. The decorator states the rest: what the layer
+does to the order of axes, the shapes of its weights and of its output.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from torchport.axes import Order, position, to_order
+from torchport.errors import TorchportError, Unsupported
+from torchport.graph import Shape, Tensor
+from torchport.program import Expr, Var
+
+#: Options that change how a model is trained or named, not what it computes.
+IGNORED = frozenset(
+    "name dtype trainable build_config batch_input_shape batch_shape input_shape input_dim input_length "
+    "kernel_initializer bias_initializer kernel_regularizer bias_regularizer activity_regularizer "
+    "kernel_constraint bias_constraint depthwise_initializer depthwise_regularizer depthwise_constraint "
+    "pointwise_initializer pointwise_regularizer pointwise_constraint beta_initializer gamma_initializer "
+    "beta_regularizer gamma_regularizer beta_constraint gamma_constraint moving_mean_initializer "
+    "moving_variance_initializer alpha_initializer alpha_regularizer alpha_constraint seed synchronized "
+    "recurrent_initializer recurrent_regularizer recurrent_constraint embeddings_initializer "
+    "embeddings_regularizer embeddings_constraint lora_rank lora_alpha".split()
+)
+
+#: Weights that are statistics or counters, not trained.
+STATISTICS = frozenset({"moving_mean", "moving_variance", "mean", "variance", "count"})
+
+
+class Want(Enum):
+    """The order that an op wants one of its tensors in."""
+
+    SOURCE = "the source's order"
+    CHANNELS_FIRST = "channels first"
+    SAME = "the order this op ends up in"
+    ANY = "either: it turns weights instead"
+
+
+@dataclass(frozen=True)
+class Wants:
+    """What an op wants of its tensors' orders: one entry for all inputs, one for all outputs.
+
+    `cost` is what being channels first costs, in permutes, where the op can do it but not as well.
+    `why` is said when a permute is left because of this op.
+    """
+
+    inputs: Want
+    outputs: Want
+    why: str = ""
+    cost: float = 0
+
+
+#: Goes with its neighbours; axis arguments are turned by name.
+FOLLOWS = Wants(Want.SAME, Want.SAME)
+#: Looks at memory order.
+MEMORY = Wants(Want.SOURCE, Want.SOURCE, "it reads values in the order of memory")
+#: Wants channels behind the batch, as PyTorch's image modules do.
+CHANNELS_FIRST = Wants(Want.CHANNELS_FIRST, Want.CHANNELS_FIRST, "its module wants channels first")
+#: Wants the order in which the source has them.
+SOURCE = Wants(Want.SOURCE, Want.SOURCE, "its module wants features last")
+
+
+def image(x: Tensor, *, data_format: str | None) -> Wants:
+    """Channels behind the batch: where the source has them last, that is another order."""
+    return SOURCE if data_format == "channels_first" else CHANNELS_FIRST
+
+
+@dataclass(frozen=True)
+class Value(Expr):
+    """A tensor as a rule sees it: its shape in the source's order, and the order PyTorch holds it in."""
+
+    tensor: Tensor
+    order: Order
+
+    @property
+    def var(self) -> Var:
+        return Var(self.tensor.name)
+
+    @property
+    def shape(self) -> Shape:
+        """Sizes in the source's order."""
+        return self.tensor.shape
+
+    @property
+    def sizes(self) -> Shape:
+        """Sizes in the order in which PyTorch holds them."""
+        return to_order(self.shape, self.order)
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def regroup(self) -> tuple[tuple[int, ...], ...]:
+        """The pieces of a flattened feature axis that PyTorch holds channels first; () if as the source."""
+        return self.tensor.parts if self.order is Order.CHANNELS_FIRST else ()
+
+    def dim(self, axis: int) -> int:
+        """Where PyTorch holds the source's axis number `axis`."""
+        return position(axis, self.rank, self.order)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One entry of the table."""
+
+    kinds: tuple[str, ...]
+    write: Callable[..., Any]
+    wants: Wants | Callable[..., Wants]
+    shape: Callable[..., Any] | None
+    weights: Callable[..., Mapping[str, Shape]] | None
+    parts: Callable[..., Mapping[str, tuple[tuple[int, ...], ...]]] | None
+    splits_activation: bool
+    ignores: frozenset[str]
+    family: str
+    options: frozenset[str] = field(default=frozenset())
+
+    def accept(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options that the rule names. Raises Unsupported for one that it does not."""
+        unknown = set(options) - self.options - self.ignores - IGNORED
+        if unknown:
+            named = ", ".join(f"{name}={options[name]!r}" for name in sorted(unknown))
+            raise Unsupported(f"the option {named} is not ported")
+        return {**self.defaults, **{name: value for name, value in options.items() if name in self.options}}
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The source's defaults, as the rule's signature states them."""
+        parameters = inspect.signature(self.write).parameters.values()
+        return {it.name: it.default for it in parameters if it.kind is it.KEYWORD_ONLY and it.default is not it.empty}
+
+
+TABLE: dict[str, Rule] = {}
+
+
+def rule(
+    *kinds: str,
+    wants: Wants | Callable[..., Wants] = FOLLOWS,
+    shape: Callable[..., Any] | None = None,
+    weights: Callable[..., Mapping[str, Shape]] | None = None,
+    parts: Callable[..., Mapping[str, tuple[tuple[int, ...], ...]]] | None = None,
+    activation: bool = False,
+    ignores: str = "",
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Enter a function in the table under one or more kinds.
+
+    `wants`, `shape` and `weights` are called with the op's tensors and those of its options that they name;
+    `shape=None` keeps the first input's. `parts` says what a flattened feature axis is made of. `activation=True`: the option `activation` is applied to the output,
+    and split off before the rule is called. `ignores`: further options that change nothing here.
+    """
+
+    def enter(write: Callable[..., Any]) -> Callable[..., Any]:
+        given = {*named(write), *(name for fn in (wants, shape, weights, parts) if callable(fn) for name in named(fn))}
+        entry = Rule(
+            kinds, write, wants, shape, weights, parts, activation, frozenset(ignores.split()),
+            write.__module__.rpartition(".")[2], frozenset(given - RESERVED),
+        )  # fmt: skip
+        for kind in kinds:
+            if kind in TABLE:
+                raise TorchportError(f"there already is a rule for {kind}")
+            TABLE[kind] = entry
+        return write
+
+    return enter
+
+
+#: Keyword arguments of a rule that are not options: the output tensors as `Value`s, the Keras version.
+RESERVED = frozenset({"out", "dialect", "exact"})
+
+
+def named(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The keyword-only parameters of a function."""
+    parameters = inspect.signature(function).parameters.values()
+    return tuple(it.name for it in parameters if it.kind is it.KEYWORD_ONLY)
+
+
+def apply(function: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]) -> Any:
+    """Call a rule's function with the tensors and those of the options that it names."""
+    return function(*args, **{name: options[name] for name in named(function) if name in options})
+
+
+def rule_for(kind: str) -> Rule:
+    """The rule of a kind. Raises Unsupported where there is none."""
+    if kind not in TABLE:
+        raise Unsupported("this layer is not ported", "`torchport rules` lists those that are")
+    return TABLE[kind]
