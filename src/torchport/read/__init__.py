@@ -1,4 +1,4 @@
-"""Sources of models: Keras archives, HDF5 files, live models. Each becomes a Graph; nothing is executed."""
+"""Keras archives, HDF5 files and live models as Graphs. Nothing of them is executed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 def read(source: Any) -> Graph:
     """The graph of a model: a path to a `.keras` or `.h5` file, or a live `keras.Model`.
 
-    What a file is shows in its first bytes, not in its name. Raises BadFile for one that is damaged or
-    hostile, and Refused for a model whose computation is Python code.
+    What a file is shows in its first bytes, not in its name. Raises BadFile for one that is damaged
+    or hostile, and Refused for a model whose computation is Python code.
     """
     from torchport.read import live
 
@@ -52,9 +52,13 @@ def first_bytes(path: Path) -> bytes:
     try:
         if path.is_dir():
             advice = "load the model where it was written and save it as one .keras file"
-            raise BadFile("is a folder; only .keras and .h5 files are read", where=str(path), advice=advice)
+            raise BadFile(
+                "is a folder; only .keras and .h5 files are read", where=str(path), advice=advice
+            )
         with path.open("rb") as file:
             return file.read(8)
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or problem
-        raise BadFile(f"cannot be opened ({reason})", where=str(path), advice="check the path") from None
+        raise BadFile(
+            f"cannot be opened ({reason})", where=str(path), advice="check the path"
+        ) from None

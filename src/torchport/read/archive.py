@@ -21,20 +21,26 @@ WEIGHTS = "model.weights.h5"
 SHARDS = "model.weights.json"
 
 #: Groups of a model that hold what training left behind, not weights.
-TRAINING = frozenset({"optimizer", "metrics", "_metrics", "loss_tracker", "compile_metrics", "_compile_metrics"})
+TRAINING = frozenset(
+    {"optimizer", "metrics", "_metrics", "loss_tracker", "compile_metrics", "_compile_metrics"}
+)
 #: Groups that hold the state of random numbers.
-RANDOM = frozenset({"seed_generator", "_seed_generator", "generator", "_random_generator", "random_generator"})
+RANDOM = frozenset(
+    {"seed_generator", "_seed_generator", "generator", "_random_generator", "random_generator"}
+)
 #: Where a model keeps its layers; the second is Keras 2.12's.
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 
 
 def read(path: Path) -> Graph:
-    """The model of a `.keras` file. A layer's variables are keyed by their path in its group, `cell/vars/0`."""
+    """The model of a `.keras` file, variables keyed by their path in the layer: `cell/vars/0`."""
     zipped = Archive(path)
     where = str(path)
     entry = parse(zipped.read("config.json", CONFIG_LIMIT), f"{where}, config.json")
     metadata = mapping(
-        parse(zipped.read("metadata.json", CONFIG_LIMIT), f"{where}, metadata.json"), "metadata.json", where
+        parse(zipped.read("metadata.json", CONFIG_LIMIT), f"{where}, metadata.json"),
+        "metadata.json",
+        where,
     )
     version = text(metadata.get("keras_version"), "keras_version", f"{where}, metadata.json")
     dialect.check_version(version, where)
@@ -54,14 +60,22 @@ def weight_members(zipped: Archive) -> list[str]:
         index = mapping(parse(zipped.read(SHARDS, CONFIG_LIMIT), at), SHARDS, at)
         shards: dict[str, None] = {}
         for group, names in mapping(index.get("weight_map"), "weight_map", at).items():
-            for name in sequence(names, "a list of shards", at) if isinstance(names, list) else [names]:
+            for name in (
+                sequence(names, "a list of shards", at) if isinstance(names, list) else [names]
+            ):
                 shards[text(name, f"the shard of {group}", at)] = None
         for name in shards:
             if name not in zipped.members:
                 raise BadFile(f"the shard {name!r} is missing", where=zipped.where, advice=DAMAGED)
         return list(shards)
-    other = "its weights are in NumPy's format" if "model.weights.npz" in zipped.members else "has no weights"
-    raise BadFile(other, where=zipped.where, advice="save the model again with model.save('model.keras')")
+    other = (
+        "its weights are in NumPy's format"
+        if "model.weights.npz" in zipped.members
+        else "has no weights"
+    )
+    raise BadFile(
+        other, where=zipped.where, advice="save the model again with model.save('model.keras')"
+    )
 
 
 def open_member(zipped: Archive, name: str) -> Variables:
@@ -115,27 +129,36 @@ class Store:
         return found
 
     def check_group(self, group: str, layer: Layer) -> None:
-        """Raises BadFile if a layer's group is missing, or is another layer's by the name that it bears."""
-        if group not in self.groups and (dialect.is_keras_2(self.version) or self.names) and not self.is_sharded:
+        """Raises BadFile if a layer's group is missing, or bears another layer's name."""
+        if (
+            group not in self.groups
+            and (dialect.is_keras_2(self.version) or self.names)
+            and not self.is_sharded
+        ):
             raise BadFile(
-                f"has no group {group} for the layer {layer.name!r}", where=self.where, advice=DAMAGED
+                f"has no group {group} for the layer {layer.name!r}",
+                where=self.where,
+                advice=DAMAGED,
             )
         if self.names.get(f"{group}/vars", layer.name) != layer.name:
             raise BadFile(
-                f"the group {group} is of the layer {self.names[f'{group}/vars']!r}, not of {layer.name!r}",
+                f"the group {group} is of the layer {self.names[f'{group}/vars']!r}, "
+                f"not of {layer.name!r}",
                 where=self.where,
                 advice="the configuration and the weights are of different models",
             )
 
     def check_all_claimed(self) -> None:
         """Raises BadFile if variables are left over that belong to no layer."""
-        left = [path for path in self.datasets if path not in self.claimed and not is_training(path)]
+        left = [
+            path for path in self.datasets if path not in self.claimed and not is_training(path)
+        ]
         if left:
             raise BadFile(
                 f"{len(left)} variables belong to no layer of the model, such as {left[0]}",
                 where=self.where,
-                advice="the configuration and the weights are of different models, or the model has "
-                "weights of its own outside of its layers",
+                advice="configuration and weights are of different models, or the model has "
+                "weights of its own beside its layers",
             )
 
 
@@ -159,7 +182,7 @@ def natural(path: str) -> list[tuple[int, int, str]]:
 
 @dataclass(frozen=True)
 class Container:
-    """The layers of one model in the archive: each in a group named after its class and its turn."""
+    """The layers of one model in the archive, each in a group named after its class and turn."""
 
     store: Store
     model: str
@@ -168,22 +191,26 @@ class Container:
     path: str = ""
 
     def group(self, layer: Layer) -> str:
-        """The group of a layer, `layers/conv2d_3` (`_save_container_state` in saving_lib.py of Keras)."""
+        """The group of a layer, `layers/conv2d_3` (Keras: `_save_container_state`)."""
         if layer.name not in self.places:
             name = snake_case(layer.class_name, self.store.version)
             turn = self.turns.get(name, -1) + 1
             self.turns[name] = turn
             prefix = f"{self.model}/" if self.model else ""
-            container = next((c for c in CONTAINERS if f"{prefix}{c}" in self.store.groups), CONTAINERS[0])
-            self.places[layer.name] = f"{prefix}{container}/{name}_{turn}" if turn else f"{prefix}{container}/{name}"
+            container = next(
+                (c for c in CONTAINERS if f"{prefix}{c}" in self.store.groups), CONTAINERS[0]
+            )
+            self.places[layer.name] = (
+                f"{prefix}{container}/{name}_{turn}" if turn else f"{prefix}{container}/{name}"
+            )
         return self.places[layer.name]
 
     def stored(self, layer: Layer) -> Mapping[str, Weight]:
         if layer.is_operation or layer.is_model:
             return {}
         shared = shared_id(layer)
-        if shared is not None and shared in self.store.shared:
-            self.visited_again(layer)
+        if shared in self.store.shared:
+            self.visit_again(layer)
             return self.store.shared[shared]
         group = self.group(layer)
         self.store.check_group(group, layer)
@@ -192,17 +219,27 @@ class Container:
             self.store.shared[shared] = found
         return found
 
-    def visited_again(self, layer: Layer) -> None:
-        """A layer that another model has stored: Keras 3 counts it here all the same, Keras 2 does not."""
+    def inside(self, layer: Layer) -> Container:
+        path = f"{self.path}{layer.name}/"
+        shared = shared_id(layer)
+        if shared in self.store.shared:
+            # Its layers are shared too: each is found by its own id, none in a group from here.
+            self.visit_again(layer)
+            return Container(self.store, "", path=path)
+        if shared is not None:
+            self.store.shared[shared] = {}
+        group = self.group(layer)
+        self.store.check_group(group, layer)
+        return Container(self.store, group, path=path)
+
+    def visit_again(self, layer: Layer) -> None:
+        """A layer that another model stored: Keras 3 counts it here as well, Keras 2 does not."""
         if not dialect.is_keras_2(self.store.version):
             self.group(layer)
 
-    def inside(self, layer: Layer) -> Container:
-        group = self.group(layer)
-        return Container(self.store, group, path=f"{self.path}{layer.name}/")
-
 
 def shared_id(layer: Layer) -> int | None:
+    """The number that Keras gives an object which is part of several models."""
     value = layer.entry.get("shared_object_id")
     return value if isinstance(value, int) else None
 

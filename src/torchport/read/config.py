@@ -31,8 +31,8 @@ BODY = frozenset({"name", "layers", "input_layers", "output_layers", "build_inpu
 def graph(entry: Any, version: str, claims: Claims, where: str, depth: int = 0) -> Graph:
     """The graph of a serialized model, `{"class_name": ..., "config": ...}`.
 
-    Raises BadFile for a configuration that is not sound, and Refused for a model whose computation is not
-    in its configuration.
+    Raises BadFile for a configuration that is not sound, and Refused for a model whose computation
+    is not in its configuration.
     """
     if depth > DEPTH:
         raise BadFile(
@@ -69,7 +69,9 @@ def functional(
     for layer in found:
         if not layer.is_input:
             claim(layer, bodies, stored, version, claims, where, depth)
-    inputs, outputs = (references(config.get(key), key, where) for key in ("input_layers", "output_layers"))
+    inputs, outputs = (
+        references(config.get(key), key, where) for key in ("input_layers", "output_layers")
+    )
     if dialect.is_keras_2(version):
         found, outputs = from_zero(found, outputs)
     else:
@@ -77,12 +79,12 @@ def functional(
 
     tensors = {}
     for at in flatten(inputs):
-        layer = by_name.get(at.layer)
-        if layer is None or not layer.is_input:
+        start = by_name.get(at.layer)
+        if start is None or not start.is_input:
             raise BadFile(f"the model's input {at.layer!r} is not an InputLayer", where=where)
-        if layer.name in tensors:
-            raise BadFile(f"{layer.name!r} is an input twice", where=where)
-        tensors[layer.name] = input_tensor(layer, where)
+        if start.name in tensors:
+            raise BadFile(f"{start.name!r} is an input twice", where=where)
+        tensors[start.name] = input_tensor(start, where)
     names = {Source(name, 0, 0): name for name in tensors}
     counts = output_counts(found, outputs, bodies, where)
     for layer in found:
@@ -91,15 +93,21 @@ def functional(
                 names[Source(layer.name, number, index)] = tensor
     once = set(tensors)
     for at, tensor in names.items():
-        if at.layer not in tensors and (tensor in once or once.add(tensor)):
-            raise BadFile(f"two tensors would be called {tensor!r}", where=where, advice="rename the layer")
+        if at.layer in tensors:
+            continue
+        if tensor in once:
+            advice = "rename the layer"
+            raise BadFile(f"two tensors would be called {tensor!r}", where=where, advice=advice)
+        once.add(tensor)
 
     keys = {layer.name: place for place, layer in enumerate(found)}
     order = in_order(found, names.keys(), [Source(name, 0, 0) for name in tensors], where)
     for at in flatten(outputs):
         check_source(at, found, keys, names.keys(), f"{where}, output_layers")
         if at not in names:
-            raise BadFile(f"the output {at.layer!r} is an InputLayer that is not an input", where=where)
+            raise BadFile(
+                f"the output {at.layer!r} is an InputLayer that is not an input", where=where
+            )
     ops = [
         op(
             layer,
@@ -192,7 +200,9 @@ def claim(
 def frozen(body: Graph) -> Graph:
     """The same model with none of its layers trained."""
     ops = tuple(replace(op, config={**op.config, "trainable": False}) for op in body.ops)
-    return body.replace(ops=ops, bodies={name: frozen(inner) for name, inner in body.bodies.items()})
+    return body.replace(
+        ops=ops, bodies={name: frozen(inner) for name, inner in body.bodies.items()}
+    )
 
 
 def keras_3_output(at: Source, layer: Layer | None) -> Source:
@@ -250,7 +260,9 @@ def input_tensor(layer: Layer, where: str) -> Tensor:
     ):
         if layer.config.get(flag):
             advice = "convert the model with a dense, required input in its place"
-            raise Refused((Refusal(layer.name, "InputLayer", f"{why} has no twin in PyTorch", advice),))
+            raise Refused(
+                (Refusal(layer.name, "InputLayer", f"{why} has no twin in PyTorch", advice),)
+            )
     declared, dtype = dialect.input_config(layer.entry, at)
     if declared is None:
         raise wrong("batch_shape", "a shape", declared, at)

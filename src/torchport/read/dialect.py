@@ -1,4 +1,4 @@
-"""What older Keras versions wrote, in today's terms: class names, keys and values of a layer's config."""
+"""What older Keras versions wrote, in today's terms: class names, and layers' configs."""
 
 from __future__ import annotations
 
@@ -44,11 +44,12 @@ PACKAGES = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras")
 #: Keras 3 gives `training=True` to these by default and records it on their nodes, so that it says
 #: nothing about what the author wanted (the `call` signatures in keras/src/layers/preprocessing).
 TRAINING_BY_DEFAULT = frozenset(
-    "AugMix AutoContrast CenterCrop ContrastLimitedAdaptiveHistogramEqualization CutMix Equalization "
-    "MaxNumBoundingBoxes MixUp Pipeline RandAugment RandomBrightness RandomColorDegeneration "
-    "RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip "
-    "RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization "
-    "RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom Resizing "
+    "AugMix AutoContrast CenterCrop ContrastLimitedAdaptiveHistogramEqualization CutMix "
+    "Equalization MaxNumBoundingBoxes MixUp Pipeline RandAugment RandomBrightness "
+    "RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop "
+    "RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale "
+    "RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation "
+    "RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom Resizing "
     "Solarization".split()
 )
 
@@ -60,7 +61,9 @@ IDLE_OF: dict[str, frozenset[str]] = {
     "BatchNormalization": frozenset({"fused", "virtual_batch_size", "adjustment"}),
     "Embedding": frozenset({"input_length"}),
     "MultiHeadAttention": frozenset({"query_shape", "key_shape", "value_shape"}),
-    **dict.fromkeys(("LSTM", "GRU", "LSTMCell", "GRUCell", "SimpleRNN"), frozenset({"implementation"})),
+    **dict.fromkeys(
+        ("LSTM", "GRU", "LSTMCell", "GRUCell", "SimpleRNN"), frozenset({"implementation"})
+    ),
     **dict.fromkeys(
         # A separable layer inherited these from Conv and read depthwise_… and pointwise_… instead.
         ("SeparableConv1D", "SeparableConv2D"),
@@ -169,17 +172,21 @@ def plain(value: Any, version: str, where: str) -> Any:
     if isinstance(value.get("class_name"), str) and isinstance(value.get("config"), Mapping):
         if is_policy(value):
             return dtype_name(value)
-        inner, of = value["config"], RENAMED.get(value["class_name"], value["class_name"])
+        inner, of = value["config"], str(RENAMED.get(value["class_name"], value["class_name"]))
         new = {key: item for key, item in value.items() if key != "shared_object_id"}
         if "trainable" in inner:  # a layer; an initialiser has none
             name = {"name": inner["name"]} if "name" in inner else {}
-            return {**new, "class_name": of, "config": {**name, **modernise(inner, of, version, where)}}
+            return {
+                **new,
+                "class_name": of,
+                "config": {**name, **modernise(inner, of, version, where)},
+            }
         return {**new, "config": {key: plain(item, version, where) for key, item in inner.items()}}
     return {key: plain(item, version, where) for key, item in value.items()}
 
 
 def is_policy(value: Mapping[str, Any]) -> bool:
-    return value["class_name"].endswith(("DTypePolicy", "Policy", "DTypePolicyMap", "PolicyV1"))
+    return str(value["class_name"]).endswith(("Policy", "PolicyV1", "DTypePolicyMap"))
 
 
 def dtype_name(value: Any) -> Any:
@@ -196,7 +203,9 @@ def input_config(entry: Mapping[str, Any], where: str) -> tuple[Any, str]:
     config = mapping(entry.get("config"), "config", where)
     declared = config.get("batch_shape", config.get("batch_input_shape"))
     if declared is None and config.get("input_shape") is not None:  # tf.keras 1
-        declared = [None, *config["input_shape"]] if isinstance(config["input_shape"], list) else None
+        declared = (
+            [None, *config["input_shape"]] if isinstance(config["input_shape"], list) else None
+        )
     dtype = dtype_name(config.get("dtype"))
     if dtype is not None and not isinstance(dtype, str):
         raise BadFile(f"the dtype {dtype!r} is not a name", where=where)

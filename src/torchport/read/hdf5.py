@@ -19,8 +19,8 @@ WEIGHTS = "model_weights"
 def read(path: Path) -> Graph:
     """The model of a `.h5` file. Its variables are keyed "0", "1"… in the order of `weight_names`.
 
-    Those of a nested model are one flat list, on the op of the model itself: all that are trained, then
-    the others. Their names are the file's own, since they tell which layer each belongs to.
+    Those of a nested model are one flat list, on the op of the model itself: all that are trained,
+    then the others. Their names are the file's own, since they tell which layer each belongs to.
     """
     where = str(path)
     file = Variables.open(path, path.stat().st_size, where)
@@ -58,15 +58,21 @@ class LayerGroups:
             if layer.is_operation:
                 return {}
             raise BadFile(
-                f"has no variables of the layer {layer.name!r}", where=self.file.where, advice=DAMAGED
+                f"has no variables of the layer {layer.name!r}",
+                where=self.file.where,
+                advice=DAMAGED,
             )
         found = {}
         for number, name in enumerate(self.file.texts(group, "weight_names") or ()):
             path = f"{group}/{name}"
             if path not in self.file.datasets:
-                raise BadFile(f"the weight {path} is missing", where=self.file.where, advice=DAMAGED)
+                raise BadFile(
+                    f"the weight {path} is missing", where=self.file.where, advice=DAMAGED
+                )
             if path in self.claimed:
-                raise BadFile(f"the weight {path} is listed twice", where=self.file.where, advice=DAMAGED)
+                raise BadFile(
+                    f"the weight {path} is listed twice", where=self.file.where, advice=DAMAGED
+                )
             self.claimed.add(path)
             found[str(number)] = self.file.weight(
                 path, f"{layer.name}/{name if layer.is_model else number}"
@@ -78,19 +84,21 @@ class LayerGroups:
 
     def check_all_claimed(self) -> None:
         """Raises BadFile if variables are left over that belong to no layer."""
-        left = [p for p in self.file.datasets if p.startswith(f"{WEIGHTS}/") and p not in self.claimed]
+        left = [
+            p for p in self.file.datasets if p.startswith(f"{WEIGHTS}/") and p not in self.claimed
+        ]
         if left:
             raise BadFile(
                 f"{len(left)} variables belong to no layer of the model, such as {left[0]}",
                 where=self.file.where,
-                advice="the configuration and the weights are of different models, or the model has "
-                "weights of its own outside of its layers",
+                advice="configuration and weights are of different models, or the model has "
+                "weights of its own beside its layers",
             )
 
 
 @dataclass(frozen=True)
 class Within:
-    """The claims inside a nested model of a legacy file, whose variables the model holds as one list."""
+    """The claims inside a nested model of a legacy file: none, the model holds them as one list."""
 
     def stored(self, layer: Layer) -> Mapping[str, Weight]:
         return {}

@@ -22,7 +22,7 @@ def is_model(source: Any) -> bool:
 
 
 def read(model: Any) -> Graph:
-    """The graph of a live model. A layer's variables are keyed "0", "1"… in the order of `layer.weights`."""
+    """The graph of a live model. Variables are keyed "0", "1"… in the order of `layer.weights`."""
     where = f"the model {model.name!r}"
     if not dialect.is_layer_module(type(model).__module__):
         raise config.subclassed(str(model.name), type(model).__name__)
@@ -93,7 +93,9 @@ class Layers:
 
     def layer(self, layer: Layer) -> Any:
         if layer.name not in self.layers:
-            raise BadFile(f"the model's config names a layer {layer.name!r} that the model does not have")
+            raise BadFile(
+                f"the model's config names a layer {layer.name!r} that the model does not have"
+            )
         return self.layers[layer.name]
 
 

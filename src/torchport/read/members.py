@@ -1,4 +1,4 @@
-"""The members of a zip archive, checked before any is read, and read without unpacking where possible."""
+"""The members of a zip archive: checked before any is read, and read in place if possible."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torchport.errors import BadFile
 
 #: Members of one archive; a Keras archive has three, and one for each vocabulary or shard.
 MEMBERS = 10_000
-#: Above this size a member that is more than EXPANSION times its stored size is a zip bomb (as in Keras).
+#: Above this size, a member of over EXPANSION times its stored size is a zip bomb (as in Keras).
 HARMLESS, EXPANSION = 2**28, 100
 #: Bytes that are unpacked at a time.
 PIECE = 2**20
@@ -34,8 +34,16 @@ class Archive:
         try:
             self.zip = zipfile.ZipFile(path)
             infos = self.zip.infolist()
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as problem:
-            raise BadFile(f"cannot be read as a zip file ({problem})", where=self.where, advice=DAMAGED) from None
+        except (
+            zipfile.BadZipFile,
+            OSError,
+            ValueError,
+            NotImplementedError,
+            struct.error,
+        ) as problem:
+            raise BadFile(
+                f"cannot be read as a zip file ({problem})", where=self.where, advice=DAMAGED
+            ) from None
         if len(infos) > MEMBERS:
             raise BadFile(f"has {len(infos)} members", where=self.where, advice=HOSTILE)
         self.members: dict[str, zipfile.ZipInfo] = {}
@@ -50,26 +58,32 @@ class Archive:
         if name in self.members:
             raise BadFile(f"has two members called {name!r}", where=self.where, advice=HOSTILE)
         if ".." in parts or parts[0] == "" or ":" in parts[0] or "\0" in info.orig_filename:
-            raise BadFile(f"the member {name!r} leads out of the archive", where=self.where, advice=HOSTILE)
+            raise BadFile(
+                f"the member {name!r} leads out of the archive", where=self.where, advice=HOSTILE
+            )
         if stat.S_ISLNK(info.external_attr >> 16):
-            raise BadFile(f"the member {name!r} is a symbolic link", where=self.where, advice=HOSTILE)
+            raise BadFile(
+                f"the member {name!r} is a symbolic link", where=self.where, advice=HOSTILE
+            )
         if info.flag_bits & 0x1:
             raise BadFile(f"the member {name!r} is encrypted", where=self.where, advice=HOSTILE)
         if info.file_size > HARMLESS and info.file_size > EXPANSION * info.compress_size:
             raise BadFile(
-                f"the member {name!r} would unpack from {info.compress_size} to {info.file_size} bytes",
+                f"the member {name!r} would unpack from {info.compress_size} bytes to "
+                f"{info.file_size}",
                 where=self.where,
                 advice=HOSTILE,
             )
         if info.compress_size > self.size:
             raise BadFile(
-                f"the member {name!r} should have {info.compress_size} bytes, the file has {self.size}",
+                f"the member {name!r} should have {info.compress_size} bytes, "
+                f"the file has {self.size}",
                 where=self.where,
                 advice=DAMAGED,
             )
 
     def read(self, name: str, limit: int) -> bytes:
-        """A small member as a whole. Raises BadFile if there is none, or it exceeds `limit` bytes."""
+        """A small member as a whole. Raises BadFile if it is missing or exceeds `limit` bytes."""
         if name not in self.members:
             raise BadFile(
                 f"has no member {name}",
@@ -81,7 +95,7 @@ class Archive:
         return whole.getvalue()
 
     def unpack(self, name: str, target: IO[bytes], limit: int) -> None:
-        """Writes a member out piece by piece, and stops with BadFile when it exceeds `limit` bytes."""
+        """Writes a member out piece by piece. Raises BadFile once it exceeds `limit` bytes."""
         written = 0
         try:
             with self.zip.open(self.members[name]) as stream:
@@ -90,10 +104,19 @@ class Archive:
                     if written > limit:
                         break
                     target.write(piece)
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as problem:
-            # RuntimeError covers NotImplementedError: a compression or zip version that Python lacks.
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            OSError,
+            EOFError,
+            ValueError,
+            RuntimeError,
+        ) as problem:
+            # RuntimeError covers NotImplementedError: a compression that Python lacks.
             raise BadFile(
-                f"the member {name} cannot be unpacked ({problem})", where=self.where, advice=DAMAGED
+                f"the member {name} cannot be unpacked ({problem})",
+                where=self.where,
+                advice=DAMAGED,
             ) from None
         if written > limit:
             raise BadFile(
@@ -101,8 +124,11 @@ class Archive:
             )
 
     def open(self, name: str) -> tuple[IO[bytes], int]:
-        """A member as a seekable file, and its size. One that is stored as it is (Keras's way) is read in
-        place; a compressed one is unpacked to a temporary file, which vanishes with the last reference."""
+        """A member as a seekable file, and its size.
+
+        One that is stored as it is (Keras's way) is read in place; a compressed one is unpacked
+        to a temporary file, which vanishes with the last reference.
+        """
         info = self.members[name]
         if info.compress_type == zipfile.ZIP_STORED:
             return io.BufferedReader(Window(self.path, *self.place(info))), info.file_size
@@ -117,11 +143,15 @@ class Archive:
             file.seek(info.header_offset)
             header = file.read(30)
         if len(header) < 30 or not header.startswith(b"PK\x03\x04"):
-            raise BadFile(f"the member {info.filename} is missing", where=self.where, advice=DAMAGED)
+            raise BadFile(
+                f"the member {info.filename} is missing", where=self.where, advice=DAMAGED
+            )
         name_length, extra_length = struct.unpack("<HH", header[26:30])
         start = info.header_offset + 30 + name_length + extra_length
         if info.compress_size != info.file_size or start + info.file_size > self.size:
-            raise BadFile(f"the member {info.filename} is cut off", where=self.where, advice=DAMAGED)
+            raise BadFile(
+                f"the member {info.filename} is cut off", where=self.where, advice=DAMAGED
+            )
         return start, info.file_size
 
 

@@ -1,4 +1,4 @@
-"""Calls of layers as saved: the arguments of each inbound node, in the words of Keras 2 and of Keras 3."""
+"""Calls of layers: the arguments of each inbound node, as Keras 2 and Keras 3 save them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ OUTPUTS = 10_000
 
 #: Keras 2 joined `initial_state` to the first argument of these, as Keras 3 does not.
 RECURRENT = frozenset(
-    "RNN SimpleRNN LSTM GRU CuDNNLSTM CuDNNGRU ConvLSTM1D ConvLSTM2D ConvLSTM3D Bidirectional".split()
+    "RNN SimpleRNN LSTM GRU CuDNNLSTM CuDNNGRU ConvLSTM1D ConvLSTM2D ConvLSTM3D "
+    "Bidirectional".split()
 )
 #: These keep a list of one tensor a list; others get the tensor itself.
 KEEP_LISTS = frozenset({"TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod"})
@@ -108,14 +109,16 @@ def value(saved: Any, where: str, depth: int = 0) -> Any:
         return Ref(reference(config.get("keras_history"), "keras_history", where).key)
     if name == "__slice__":
         config = mapping(saved.get("config"), "a slice's config", where)
-        return slice(*(value(config.get(end), where, depth + 1) for end in ("start", "stop", "step")))
+        return slice(
+            *(value(config.get(end), where, depth + 1) for end in ("start", "stop", "step"))
+        )
     if name == "__ellipsis__":
         return ...
     return {key: value(item, where, depth + 1) for key, item in saved.items()}
 
 
 def keras_2_call(node: Any, kind: str, where: str) -> Call:
-    """A call of Keras 2: the nested first argument, with the other ones beside each of its tensors."""
+    """A call of Keras 2: its first argument, with the others beside each tensor of it."""
     found: dict[str, Any] = {}
 
     def first(saved: Any, depth: int = 0) -> Any:
@@ -169,7 +172,7 @@ def settle(call: Call, kind: str, version: str) -> Call:
     args = call.args
     if dialect.is_keras_2(version):
         if kind in RECURRENT and isinstance(args[0], list) and len(args[0]) > 1:
-            # RNN.__call__ of Keras 2 appends the states to the input so that they are saved with it.
+            # RNN.__call__ of Keras 2 appends the states to the input, and they are saved so.
             args, kwargs = (args[0][0],), {**kwargs, "initial_state": args[0][1:]}
         if kind in KEEP_LISTS and kwargs.get("name", ...) is None:
             del kwargs["name"]
@@ -188,13 +191,13 @@ def says_nothing(mask: Any) -> bool:
 def training_matters(training: Any, kind: str, version: str) -> bool:
     """Whether a recorded `training=` changes what the loaded model computes.
 
-    Keras 2 calls each layer with the arguments of its node (`Functional._run_internal_graph`), and an
-    explicit argument wins over the model's (`Layer._set_training_mode`): both True and False are fixed.
+    Keras 2 calls each layer with the arguments of its node (`Functional._run_internal_graph`), and
+    an explicit argument wins over the model's (`Layer._set_training_mode`): both are fixed.
 
     Keras 3 replaces it by the model's own `training` unless that is None (`operation_fn` in
-    keras/src/models/functional.py), and `fit`, `evaluate` and `predict` all give one. So False, which
-    every Dropout and RNN records by default, says nothing. True shows when the model is called without
-    `training`; a rule has to decide, except where it is only the layer's default.
+    keras/src/models/functional.py), and `fit`, `evaluate` and `predict` all give one. So False,
+    which every Dropout and RNN records by default, says nothing. True shows when the model is
+    called without `training`: a rule has to decide, except where it is only the layer's default.
     """
     if training is None:
         return False

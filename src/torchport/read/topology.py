@@ -1,4 +1,4 @@
-"""How the calls of a Functional model hang together: their numbering, their outputs, their order."""
+"""How the calls of a Functional model hang together: their numbers, outputs and order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def references(tree: Any, what: str, where: str, depth: int = 0) -> Any:
 
 
 def flatten(tree: Any) -> Iterator[Source]:
-    """The sources in a tree, in the order in which Keras flattens it: a dictionary by its sorted keys."""
+    """The sources in a tree as Keras flattens it: a dictionary by its sorted keys."""
     if isinstance(tree, Source):
         yield tree
     elif isinstance(tree, Mapping):
@@ -49,11 +49,13 @@ def map_sources(tree: Any, change: Callable[[Source], Any]) -> Any:
 def from_zero(layers: list[Layer], outputs: Any) -> tuple[list[Layer], Any]:
     """The same layers and outputs with the calls of nested models numbered from 0.
 
-    Keras 2 numbers them from 1, because a nested model holds the call that made it as number 0 (`kept_nodes`
-    in `get_network_config`); a Sequential model that was built late does not always.
+    Keras 2 numbers them from 1, because a nested model holds the call that made it as number 0
+    (`kept_nodes` in `get_network_config`); a Sequential model that was built late need not.
     """
     seen: dict[str, set[int]] = {layer.name: set() for layer in layers if layer.is_model}
-    for at in [at for layer in layers for call in layer.calls for at in call.sources] + list(flatten(outputs)):
+    for at in [at for layer in layers for call in layer.calls for at in call.sources] + list(
+        flatten(outputs)
+    ):
         if at.layer in seen:
             seen[at.layer].add(at.node)
     shifted = {name for name, nodes in seen.items() if 0 not in nodes}
@@ -72,9 +74,11 @@ def from_zero(layers: list[Layer], outputs: Any) -> tuple[list[Layer], Any]:
 def output_counts(
     layers: list[Layer], outputs: Any, bodies: Mapping[str, Graph], where: str
 ) -> dict[str, int]:
-    """How many outputs each layer has: a nested model all of its own, another one those that are read."""
+    """How many outputs each layer has: a nested model all its own, others those that are read."""
     counts = {layer.name: 1 for layer in layers}
-    read = [at for layer in layers for call in layer.calls for at in call.sources] + list(flatten(outputs))
+    read = [at for layer in layers for call in layer.calls for at in call.sources] + list(
+        flatten(outputs)
+    )
     for at in read:
         if at.layer in counts:
             counts[at.layer] = max(counts[at.layer], at.index + 1)
@@ -92,7 +96,7 @@ def output_counts(
 def in_order(
     layers: list[Layer], known: Collection[Source], inputs: Collection[Source], where: str
 ) -> list[tuple[Layer, int]]:
-    """The calls (layer, number), each after those that it reads, otherwise in the order of the config."""
+    """The calls (layer, number), each after those that it reads, else in the config's order."""
     keys = {layer.name: place for place, layer in enumerate(layers)}
     waits: dict[tuple[int, int], int] = {}
     readers: dict[tuple[str, int], list[tuple[int, int]]] = {}
@@ -122,8 +126,8 @@ def in_order(
         done = {(keys[layer.name], number) for layer, number in order}
         stuck = [layers[place].name for place, number in waits if (place, number) not in done]
         raise BadFile(
-            f"the layers {', '.join(map(repr, stuck[:5]))} wait for each other or for an input that the "
-            "model does not have",
+            f"the layers {', '.join(map(repr, stuck[:5]))} wait for each other, "
+            "or for an input that the model does not have",
             where=where,
             advice="a Keras graph has no cycles: the file is damaged",
         )
@@ -144,10 +148,12 @@ def check_source(
         )
     layer = layers[keys[at.layer]]
     if layer.is_input:
-        # An InputLayer beside the model's inputs: named once all calls are seen to be otherwise sound.
+        # An InputLayer beside the model's inputs: the calls that wait for it are named later.
         if at.node == 0 and at.index == 0:
             return
-        raise BadFile(f"reads call {at.node}, output {at.index} of the input {at.layer!r}", where=where)
+        raise BadFile(
+            f"reads call {at.node}, output {at.index} of the input {at.layer!r}", where=where
+        )
     raise BadFile(
         f"reads call number {at.node} of {at.layer!r}, which is called {len(layer.calls)} times",
         where=where,

@@ -19,7 +19,7 @@ from torchport.graph import Weight
 DEPTH = 200
 #: Groups and datasets in one file.
 OBJECTS = 1_000_000
-#: deflate cannot make data smaller than 1/1032 of itself; more is a lie, below this size a harmless one.
+#: deflate cannot make data smaller than 1/1032 of itself. Small lies are let pass: zeros unwritten.
 EXPANSION, HARMLESS = 1100, 2**20
 
 DAMAGED = "the file is damaged or incomplete: copy or save it again"
@@ -30,8 +30,18 @@ def guarded(where: str) -> Iterator[None]:
     """Turns whatever h5py raises on a damaged file into BadFile."""
     try:
         yield
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError) as problem:
-        raise BadFile(f"cannot be read as HDF5 ({problem})", where=where, advice=DAMAGED) from problem
+    except (
+        OSError,
+        KeyError,
+        RuntimeError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        MemoryError,
+    ) as problem:
+        raise BadFile(
+            f"cannot be read as HDF5 ({problem})", where=where, advice=DAMAGED
+        ) from problem
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,7 @@ class Variables:
             return self.file[group or "/"].attrs.get(name)
 
     def texts(self, group: str, name: str) -> list[str] | None:
-        """A list of texts, possibly split over `name0`, `name1`… because it exceeded 64 kB; None if absent."""
+        """A list of texts, split over `name0`, `name1`… if above 64 kB; None if absent."""
         value = self.attribute(group, name)
         if value is None:
             chunks: list[Any] = []
@@ -85,7 +95,9 @@ class Variables:
             return [v.decode("utf-8") if isinstance(v, bytes) else str_only(v) for v in values]
         except (UnicodeDecodeError, TypeError):
             raise BadFile(
-                f"the attribute {name!r} of {group or '/'!r} is not text", where=self.where, advice=DAMAGED
+                f"the attribute {name!r} of {group or '/'!r} is not text",
+                where=self.where,
+                advice=DAMAGED,
             ) from None
 
     def weight(self, path: str, name: str) -> Weight:
@@ -93,7 +105,10 @@ class Variables:
         dataset = self.datasets[path]
         with guarded(f"{self.where}:{path}"):
             shape, dtype = tuple(dataset.shape), dataset.dtype
-            is_bfloat16 = dtype == np.dtype("V2") or dataset.attrs.get("dtype") in ("bfloat16", b"bfloat16")
+            is_bfloat16 = dtype == np.dtype("V2") or dataset.attrs.get("dtype") in (
+                "bfloat16",
+                b"bfloat16",
+            )
         if dtype.kind not in "fiub" and not is_bfloat16:
             raise BadFile(f"{path} holds {dtype}, which is not a kind of number", where=self.where)
 
@@ -114,14 +129,14 @@ def str_only(value: Any) -> str:
 
 
 def from_bfloat16(array: np.ndarray) -> np.ndarray:
-    """bfloat16, of which numpy knows only that it has two bytes, as float32: the upper half of each."""
+    """bfloat16, two bytes without a meaning to numpy, as float32: the upper half of each."""
     wide = np.ascontiguousarray(array).view(np.uint16).astype(np.uint32)
     wide <<= 16
     return wide.view(np.float32)
 
 
 def walk(file: h5py.File, size: int, where: str) -> tuple[dict[str, h5py.Dataset], frozenset[str]]:
-    """All datasets and groups by path. Raises BadFile for links that lead elsewhere and absurd sizes."""
+    """All datasets and groups by path. Raises BadFile for links elsewhere and absurd sizes."""
     datasets: dict[str, h5py.Dataset] = {}
     groups = {""}
     seen: set[int] = set()
@@ -142,7 +157,9 @@ def walk(file: h5py.File, size: int, where: str) -> tuple[dict[str, h5py.Dataset
             item = group[name]
             address = h5py.h5o.get_info(item.id).addr
             if address in seen:
-                raise BadFile(f"{at} is a second link to the same object", where=where, advice=DAMAGED)
+                raise BadFile(
+                    f"{at} is a second link to the same object", where=where, advice=DAMAGED
+                )
             seen.add(address)
             if isinstance(item, h5py.Group):
                 groups.add(at)
@@ -158,7 +175,7 @@ def walk(file: h5py.File, size: int, where: str) -> tuple[dict[str, h5py.Dataset
 
 
 def check_dataset(dataset: h5py.Dataset, path: str, size: int, where: str) -> int:
-    """The bytes that a dataset takes in the file. Raises BadFile for one that lies about its size."""
+    """The bytes that a dataset takes in the file. Raises BadFile if it lies about its size."""
     layout = dataset.id.get_create_plist()
     if dataset.is_virtual or layout.get_external_count():
         raise BadFile(
