@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -67,7 +68,10 @@ class Port:
 
     def run(self, *arrays: np.ndarray) -> Any:
         """Inference: arrays in the source's axes in, arrays in the source's axes out (one, or a tuple)."""
-        return run(self._module, self.inputs, self.outputs, arrays)
+        import numpy as np
+
+        cast = [np.asarray(it, dtype=spec.dtype) for it, spec in zip(arrays, self.inputs, strict=False)]
+        return run(self._module, self.inputs, self.outputs, [*cast, *arrays[len(cast) :]])
 
     def record(self) -> dict[str, Any]:
         """What port.json says."""
@@ -94,21 +98,61 @@ class Port:
     def save(
         self, folder: str | Path, *, force: bool = False, progress: Callable[[int], None] | None = None
     ) -> Path:
-        """Write model.py, model.safetensors and port.json; the folder appears whole or not at all."""
-        target = Path(folder)
-        if target.exists() and not force and (not target.is_dir() or any(target.iterdir())):
-            raise TorchportError("is there already", where=str(target), advice="add --force to replace it")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".torchport-", dir=target.parent) as scratch:
+        """Write model.py, model.safetensors and port.json; the folder appears whole or not at all.
+
+        force: replace a port that is there. Other files in that folder stay.
+        """
+        target = Path(folder).resolve()
+        if os.path.lexists(target):
+            check_replaceable(target, force)
+        base = next(it for it in target.parents if it.exists())
+        with tempfile.TemporaryDirectory(prefix=".torchport-", dir=base) as scratch:
             made = Path(scratch) / "made"
             made.mkdir()
-            (made / "model.py").write_text(self.code)
+            (made / "model.py").write_text(self.code, encoding="utf-8")
             write_weights(made, self.program.entries, progress=progress)
-            (made / "port.json").write_text(json.dumps(self.record(), indent=1) + "\n")
-            if target.exists():
-                os.rename(target, Path(scratch) / "old") if target.is_dir() else target.unlink()
-            os.rename(made, target)
-        return target
+            (made / "port.json").write_text(json.dumps(self.record(), indent=1) + "\n", encoding="utf-8")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            swap(made, target, Path(scratch) / "old")
+        return Path(folder)
+
+
+#: What `save` writes. Anything else in a folder is the user's.
+OURS = re.compile(r"model\.py|port\.json|model(-\d+-of-\d+)?\.safetensors(\.index\.json)?|__pycache__")
+
+
+def check_replaceable(target: Path, force: bool) -> None:
+    """Raises TorchportError unless the path is an empty folder, or a port and to be replaced."""
+    if not target.is_dir():
+        raise TorchportError("is a file", where=str(target), advice="give a folder that is not there yet")
+    if not any(target.iterdir()):
+        return
+    if not (target / "port.json").is_file():
+        advice = "give another folder; --force replaces ports only"
+        raise TorchportError("is there already, and is not a port", where=str(target), advice=advice)
+    if not force:
+        raise TorchportError("is there already", where=str(target), advice="add --force to replace it")
+
+
+def swap(made: Path, target: Path, old: Path) -> None:
+    """Put `made` where `target` is; `target`, if it is there, ends up at `old`, less what is not ours.
+
+    All three are on one file system. On any failure `target` is what it was; killed between the two
+    renames, it is at `old`.
+    """
+    if not target.exists():
+        os.rename(made, target)
+        return
+    try:
+        os.rename(target, old)
+        os.rename(made, target)
+    except BaseException:
+        if old.exists() and not target.exists():
+            os.rename(old, target)
+        raise
+    for item in old.iterdir():
+        if not OURS.fullmatch(item.name):
+            os.rename(item, target / item.name)
 
 
 def run(module: nn.Module, inputs: Sequence[Spec], outputs: Sequence[Spec], arrays: Sequence[Any]) -> Any:
@@ -152,8 +196,11 @@ def load(folder: str | Path) -> nn.Module:
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
-    record = json.loads((folder / "port.json").read_text())
-    return getattr(module, record["class"]).from_pretrained()  # type: ignore[no-any-return]
-
-
+    try:
+        spec.loader.exec_module(module)
+        record = json.loads((folder / "port.json").read_text(encoding="utf-8"))
+        return getattr(module, record["class"]).from_pretrained()  # type: ignore[no-any-return]
+    except Exception as error:  # model.py is the user's by now: it may raise anything
+        del sys.modules[name]
+        advice = "convert the model again, or undo what was changed in the folder"
+        raise BadFile(f"cannot be loaded ({type(error).__name__}: {error})", where=str(folder), advice=advice) from error
