@@ -30,6 +30,11 @@ RANDOM = frozenset(
 )
 #: Where a model keeps its layers; the second is Keras 2.12's.
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
+#: A layer of a nested model that is used beside it again is stored once; which one it is gets lost.
+LOST = (
+    "the layer is shared with another model, which the archive does not say (Keras cannot load it "
+    "either): convert the model in memory, or save it as .h5"
+)
 
 
 def read(path: Path) -> Graph:
@@ -138,7 +143,7 @@ class Store:
             raise BadFile(
                 f"has no group {group} for the layer {layer.name!r}",
                 where=self.where,
-                advice=DAMAGED,
+                advice=DAMAGED if shared_id(layer) is None else LOST,
             )
         if self.names.get(f"{group}/vars", layer.name) != layer.name:
             raise BadFile(
