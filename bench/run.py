@@ -1,0 +1,259 @@
+"""All measurements in one run: make bench, or make bench ARGS=--json
+
+Every number comes from a process of its own, started here; this one stays small, because Linux
+counts the parent's memory at the fork as the child's. Exit status 1 where a measurement failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+BENCH = Path(__file__).parent
+OUT = BENCH / "out"
+SOURCE = OUT / "unet31m.keras"
+PEERS = BENCH.parent / ".venv-peers"
+PEERS_READY = PEERS / "ready"
+CONVERSIONS = 7  # best of
+GOALS = {"time": 2.5, "peak": 200, "forward": 1.02}
+
+console = Console(stderr=True)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished process: its wall time, the peak of its largest process, its last line."""
+
+    seconds: float
+    peak_mb: float
+    last_line: str
+
+
+class Failed(Exception):
+    """A process that ended with an error; str() is the last line it said."""
+
+
+def run(*command: str | Path, **env: str) -> Run:
+    """Run a command to its end, alone. Raises Failed."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        start = perf_counter()
+        process = subprocess.Popen(
+            command, stdout=out, stderr=err, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **env}
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        said, complaint = out.read().decode(), err.read().decode()
+    if process.returncode:
+        words = (complaint.strip() or said.strip()).splitlines() or ["no output"]
+        raise Failed(f"exit status {process.returncode}: {words[-1].strip()}")
+    # ru_maxrss: KiB on Linux, bytes on macOS
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Run(seconds, peak / 1e6, (said.strip().splitlines() or [""])[-1])
+
+
+def attempt(measure, *arguments) -> dict[str, object]:
+    """What the measurement found, or {"failed": why}."""
+    try:
+        return measure(*arguments)
+    except Failed as failure:
+        return {"failed": str(failure)}
+
+
+def convert_against_floor() -> dict[str, object]:
+    """Best of several, in turns: whole processes, from start of Python to exit."""
+    floor_command = (sys.executable, BENCH / "floor.py", SOURCE, OUT / "floor.safetensors")
+    torchport = Path(sys.executable).with_name("torchport")
+    convert_command = (torchport, "convert", SOURCE, "-o", OUT / "port", "--force")
+    floors, converts = [], []
+    for _ in range(CONVERSIONS):
+        floors.append(run(*floor_command))
+        converts.append(run(*convert_command))
+    return {
+        "floor": best(floors),
+        "torchport": best(converts),
+        "ratio": best(converts)["seconds"] / best(floors)["seconds"],
+    }
+
+
+def floor_alone() -> dict[str, object]:
+    command = (sys.executable, BENCH / "floor.py", SOURCE, OUT / "floor.safetensors")
+    return {"floor": best([run(*command) for _ in range(CONVERSIONS)])}
+
+
+def best(runs: list[Run]) -> dict[str, float]:
+    return {
+        "seconds": min(run.seconds for run in runs),
+        "peak_mb": max(run.peak_mb for run in runs),
+    }
+
+
+def peers() -> dict[str, object]:
+    """One conversion by tf2onnx + onnx2torch, in their own environment, made if need be."""
+    python = PEERS / "bin" / "python"
+    if not PEERS_READY.exists():
+        run(sys.executable, "-m", "venv", PEERS)
+        run(python, "-m", "pip", "install", "--quiet", "-r", BENCH / "peers.txt")
+        PEERS_READY.touch()
+    command = (python, BENCH / "peers.py", SOURCE, OUT / "peers.pt")
+    return best([run(*command, KERAS_BACKEND="tensorflow")])
+
+
+def forward(framework: str) -> dict[str, object]:
+    return json.loads(run(sys.executable, BENCH / "forward.py", framework).last_line)
+
+
+def machine() -> dict[str, str]:
+    packages = ("torch", "tensorflow", "keras", "h5py", "safetensors", "numpy")
+    return {
+        "cpu": cpu_name(),
+        "cores": str(len(os.sched_getaffinity(0))),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        **{package: importlib.metadata.version(package) for package in packages},
+    }
+
+
+def cpu_name() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def measure_all(with_peers: bool) -> dict[str, object]:
+    results: dict[str, object] = {"machine": machine()}
+    if not (SOURCE.exists() and (OUT / "hand.safetensors").exists()):
+        with console.status("building the 31M U-Net"):
+            run(sys.executable, BENCH / "unet31m.py", KERAS_BACKEND="tensorflow")
+    with console.status("conversion against the floor"):
+        results["convert"] = attempt(convert_against_floor)
+        if "failed" in results["convert"]:
+            results["convert"] |= attempt(floor_alone)
+    if with_peers:
+        with console.status("conversion by tf2onnx + onnx2torch"):
+            results["peers"] = attempt(peers)
+    for framework in ("torch", "keras-torch", "tensorflow"):
+        with console.status(f"forward: {framework}"):
+            results[framework] = attempt(forward, framework)
+    return results
+
+
+def verdict(value: float, goal: float) -> str:
+    return f"[green]≤ {goal:g}[/]" if value <= goal else f"[red]over {goal:g}[/]"
+
+
+def table(title: str, *columns: str) -> Table:
+    made = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    for column in columns:
+        made.add_column(column, justify="left" if column in ("", "goal") else "right")
+    return made
+
+
+def show_conversion(results: dict) -> Table:
+    shown = table(
+        f"Convert the 31M U-Net, whole process (best time, highest peak of {CONVERSIONS})",
+        *("", "time", "of floor", "goal", "peak", "goal"),
+    )
+    convert, route = results["convert"], results.get("peers")
+    floor = convert.get("floor")
+    if floor:
+        shown.add_row("floor: copy the weights", *cost(floor, floor), "", mb(floor))
+    if "failed" in convert:
+        shown.add_row("torchport", "failed")
+    else:
+        port = convert["torchport"]
+        within = verdict(convert["ratio"], GOALS["time"]), verdict(port["peak_mb"], GOALS["peak"])
+        shown.add_row("torchport", *cost(port, floor), within[0], mb(port), within[1])
+    if route and ("failed" in route or not floor):
+        shown.add_row("tf2onnx, onnx2torch *", "failed")
+    elif route:
+        shown.add_row("tf2onnx, onnx2torch *", *cost(route, floor), "", mb(route))
+    if route:
+        shown.caption = "* once, at a fixed 256 x 256: onnx2torch refuses unknown sizes here"
+    return shown
+
+
+def cost(entry: dict[str, float], floor: dict[str, float]) -> tuple[str, str]:
+    return f"{entry['seconds']:.2f} s", f"{entry['seconds'] / floor['seconds']:.2f}x"
+
+
+def mb(entry: dict[str, float]) -> str:
+    return f"{entry['peak_mb']:,.0f} MB"
+
+
+def show_forward(results: dict) -> Table:
+    shown = table(
+        "Forward, 1 x 256 x 256 x 3, CPU (best time, median ratio of 15)",
+        *("", "port", "by hand", "ratio", "noise *", "goal"),
+    )
+    ours = results["torch"]
+    if "failed" in ours:
+        shown.add_row("torch", "failed")
+    else:
+        for mode in ("eager", "channels_last", "compile"):
+            entry = ours[mode]
+            if isinstance(entry, str):
+                shown.add_row(f"torch, {mode}", entry)
+                continue
+            ratios = f"{entry['ratio']:.3f}", f"{entry['noise']:.3f}"
+            within = verdict(entry["ratio"], GOALS["forward"])
+            shown.add_row(f"torch, {mode}", ms(entry["port"]), ms(entry["hand"]), *ratios, within)
+    for framework, name in (
+        ("keras-torch", "source: Keras on torch"),
+        ("tensorflow", "source: TensorFlow"),
+    ):
+        entry = results[framework]
+        shown.add_row(name, "failed" if "failed" in entry else ms(entry["seconds"]))
+    if "difference" in ours:
+        shown.caption = (
+            "* the hand-written U-Net against a second copy of itself\n"
+            f"largest difference of the port's output from it: {ours['difference']:.1e}"
+        )
+    return shown
+
+
+def ms(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f} ms"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    arguments.add_argument("--no-peers", action="store_true", help="leave out tf2onnx + onnx2torch")
+    options = arguments.parse_args()
+
+    results = measure_all(with_peers=not options.no_peers)
+    if options.json:
+        print(json.dumps(results, indent=2))
+    else:
+        shown = Console()
+        facts = results["machine"]
+        shown.print(f"{facts['cpu']}, {facts['cores']} cores, {facts['system']}")
+        names = ("python", "torch", "tensorflow", "keras", "h5py", "safetensors", "numpy")
+        shown.print(", ".join(f"{name} {facts[name]}" for name in names) + "\n")
+        shown.print(show_conversion(results), "", show_forward(results))
+        for name, part in results.items():
+            if "failed" in part:
+                shown.print(f"[red]{name} failed:[/] {escape(part['failed'])}")
+    sys.exit(any("failed" in part for part in results.values()))
+
+
+if __name__ == "__main__":
+    main()
