@@ -1,0 +1,303 @@
+"""The commands: convert, verify, rules.
+
+Nothing heavy is imported before it is needed: a conversion loads neither TensorFlow nor Keras nor torch.
+Standard output carries the result, or with --json one JSON document, an error included; everything else
+goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json as json_module
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from torchport.port import Port
+
+#: Exit status.
+SAME, DIFFERS, BAD, BUG = 0, 1, 2, 3
+#: Weights below this are written before a progress bar could be read.
+LONG = 50_000_000
+
+ABOUT = """
+Port a TensorFlow/Keras model to the PyTorch source a person would have written.
+
+CONVERT reads a .keras or .h5 file and writes a folder: model.py (which needs torch and nothing of
+torchport), model.safetensors and port.json. VERIFY runs TensorFlow and PyTorch side by side and
+compares outputs, gradients and training. What cannot be ported exactly is refused, all of it at
+once, before anything is written.
+
+Examples:
+
+\b
+  torchport convert unet.keras -o unet
+  torchport verify unet.keras unet
+  python -c "from unet.model import UNet; print(UNet.from_pretrained())"
+
+Exit status:
+
+\b
+  0  done; verify found no difference
+  1  verify found a difference
+  2  the file is damaged, the model is refused, or the command is wrong
+  3  a bug in torchport
+"""
+
+app = typer.Typer(
+    name="torchport",
+    help=ABOUT,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+Source = Annotated[
+    Path, typer.Argument(metavar="SOURCE", help="The Keras model: a .keras or .h5 file.", show_default=False)
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="One JSON document on standard output, errors included.")
+]
+Inputs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--input",
+        metavar="FILE.npy",
+        show_default=False,
+        help="Compare on these inputs, in Keras's axes, once for each input; random ones otherwise.",
+    ),
+]
+All = Annotated[bool, typer.Option("-v", "--verbose", help="Show every comparison.")]
+
+
+def version(asked: bool) -> None:
+    """--version."""
+    if asked:
+        from torchport import __version__
+
+        typer.echo(f"torchport {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Takes what comes before a command."""
+
+
+@app.command()
+def convert(
+    source: Source,
+    folder: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="DIR", show_default=False, help="The folder to write."),
+    ],
+    class_name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Name of the class; the model's by default.", show_default=False),
+    ] = None,
+    keep_io: Annotated[
+        bool, typer.Option("--keep-io", help="Inputs and outputs keep Keras's order of axes.")
+    ] = False,
+    exact: Annotated[
+        bool,
+        typer.Option("--exact", help="BatchNorm updates its running variance as Keras does, to the last bit."),
+    ] = False,
+    check: Annotated[bool, typer.Option("--verify", help="Verify the port at once.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace a port that is in DIR; other files there stay."),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Write a Keras model as PyTorch source and weights.
+
+    DIR appears whole or not at all. Images become channels first (n h w c -> n c h w) with their
+    weights turned, so that no permute is left where none is needed; those that are left are listed.
+
+    Examples:
+
+    \b
+      torchport convert unet.keras -o unet
+      torchport convert unet.h5 -o unet --class-name UNet --verify
+      torchport convert encoder.keras -o encoder --keep-io --json
+    """
+    result = None
+    with errors(source, json):
+        import torchport
+        from torchport.report import conversion
+
+        with working(f"reading {source.name}"):
+            port = torchport.convert(source, class_name=class_name, keep_io=keep_io, exact=exact)
+        save(port, folder, force)
+        facts = conversion.facts(port, folder)
+        if not json:
+            from torchport.report.terminal import console
+
+            conversion.show(facts, console())
+            if not check:
+                conversion.show_next(str(source), folder, console())
+        if check:
+            result = compare(source, folder)
+            if not json:
+                show(result)
+        if json:
+            facts["verified"] = result and verification_facts(result)
+            print_json(facts)
+    leave(result)
+
+
+@app.command()
+def verify(
+    source: Source,
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder that convert wrote.", show_default=False)
+    ],
+    inputs: Inputs = None,
+    seed: Annotated[int, typer.Option(help="Seed of the random inputs.")] = 0,
+    every: All = False,
+    json: Json = False,
+) -> None:
+    """Run the Keras model and its port side by side and compare.
+
+    Outputs layer by layer, in inference and training mode; gradients of every weight and input;
+    running statistics after training steps. In float64, where a right port agrees to about 1e-12, and
+    in float32, where it may err no more than TensorFlow itself. Exit status 1 where they differ: the
+    first diverging tensor is named, with its layer and the likely cause. Needs torchport[tensorflow].
+    DIR's model.py is run.
+
+    Examples:
+
+    \b
+      torchport verify unet.keras unet
+      torchport verify unet.keras unet --input image.npy -v
+      torchport verify two_inputs.keras port --input left.npy --input right.npy --json
+    """
+    result = None
+    with errors(source, json):
+        result = compare(source, folder, inputs or [], seed)
+        if json:
+            print_json(verification_facts(result))
+        else:
+            show(result, every)
+    leave(result)
+
+
+@app.command()
+def rules(
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a page: docs/rules.md.")] = False,
+) -> None:
+    """List what is ported: each layer, how it is written in PyTorch, its options.
+
+    An option that is not listed is refused by name.
+    """
+    from torchport.report import rules
+
+    if json:
+        print_json(rules.rows())
+    elif markdown:
+        typer.echo(rules.markdown(), nl=False)
+    else:
+        from torchport.report.terminal import console
+
+        rules.show(console())
+
+
+def compare(source: Path, folder: Path, inputs: Sequence[Path] = (), seed: int = 0) -> Any:
+    """The verification; TensorFlow's chatter is kept off the terminal."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import torchport
+
+    arrays = [array(it) for it in inputs]
+    with working("starting TensorFlow"):
+        return torchport.verify(source, folder, **({"inputs": arrays} if arrays else {}), seed=seed)
+
+
+def array(path: Path) -> np.ndarray:
+    """The array in a .npy file; one that holds Python objects is not read."""
+    import numpy as np
+
+    from torchport.errors import BadFile
+
+    try:
+        return np.load(path, allow_pickle=False)  # type: ignore[no-any-return]
+    except (ValueError, EOFError) as error:
+        advice = "give an array saved by numpy.save"
+        raise BadFile(f"is not a .npy file ({error})", where=str(path), advice=advice) from error
+
+
+def print_json(found: Any) -> None:
+    """A JSON document on standard output."""
+    typer.echo(json_module.dumps(found, indent=1, default=repr))
+
+
+def leave(result: Any) -> None:
+    """Exit status 1 if a verification found a difference."""
+    if result is not None and not result.ok:
+        raise typer.Exit(DIFFERS)
+
+
+def save(port: Port, folder: Path, force: bool) -> None:
+    """Write the port, with a bar on a terminal where it takes long."""
+    total = sum(entry.nbytes for entry in port.program.entries)
+    if total < LONG or not sys.stderr.isatty():
+        port.save(folder, force=force)
+        return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from torchport.report.terminal import console
+
+    columns = (TextColumn("  writing weights"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(error=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        port.save(folder, force=force, progress=lambda count: bar.advance(task, count))
+
+
+@contextmanager
+def working(on: str) -> Iterator[Callable[[str], None]]:
+    """A spinner on standard error, if that is a terminal; gives the function that changes its text."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from torchport.report.terminal import console, styled
+
+    with console(error=True).status(styled(on, "dim")) as status:
+        yield lambda text: status.update(styled(text, "dim"))
+
+
+@contextmanager
+def errors(source: Path, json: bool) -> Iterator[None]:
+    """Turns whatever goes wrong into one message and an exit status."""
+    try:
+        yield
+    except (typer.Exit, BrokenPipeError):
+        raise
+    except Exception as error:
+        from torchport.errors import TorchportError
+        from torchport.report import problem
+
+        found = problem.facts(error, str(source))
+        if found["kind"] == "bug" and not json:
+            import traceback
+
+            traceback.print_exc()
+        if json:
+            print_json({"error": found})
+        else:
+            typer.secho("error: ", err=True, nl=False, fg="red", bold=True)
+            typer.echo(problem.text(found), err=True)
+        known = isinstance(error, (TorchportError, OSError))
+        raise typer.Exit(BAD if known else BUG) from None

@@ -1,0 +1,143 @@
+"""What a conversion gave: the class, how its tensors lie on both sides, what is left, what comes next."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torchport.graph import Graph
+from torchport.port import Port
+from torchport.program import Definition, Fill, Spec
+from torchport.report.terminal import counted, grid, size, styled
+from torchport.rules.table import STATISTICS, rule_for
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def facts(port: Port, folder: Path) -> dict[str, Any]:
+    """The conversion as data. Shapes are in PyTorch's order; null is known only at run time."""
+    graph = port.program.graph
+    return {
+        "class": port.class_name,
+        "source": {"path": str(port.source), "model": graph.name, "keras": graph.dialect},
+        "folder": str(folder),
+        "inputs": [_spec(it) for it in port.inputs],
+        "outputs": [_spec(it) for it in port.outputs],
+        "parameters": parameters(port),
+        "permutes": [vars(it) for it in port.permutes],
+        "files": [
+            {"path": str(it), "bytes": it.stat().st_size}
+            for it in sorted(folder.iterdir())
+            if it.is_file()
+        ],
+        "notes": list(notes(port)),
+    }
+
+
+def _spec(spec: Spec) -> dict[str, Any]:
+    return {
+        "name": spec.name, "dtype": spec.dtype, "source_axes": spec.source_axes,
+        "torch_axes": spec.torch_axes, "shape": list(spec.shape),
+    }  # fmt: skip
+
+
+def parameters(port: Port) -> int:
+    """What `sum(p.numel() for p in model.parameters())` says: statistics and counters are buffers."""
+    return sum(
+        math.prod(it.shape)
+        for it in port.program.entries
+        if (it.shape if isinstance(it.load, Fill) else it.load.weight not in STATISTICS)
+    )
+
+
+def notes(port: Port) -> Iterator[str]:
+    """What a person should know who trains the port further."""
+    biased = 0 if port.options.get("exact") else len(set(biased_batch_norms(port.program.graph)))
+    if biased:
+        yield (
+            f"BatchNormalization ({counted(biased, 'layer')}): in training torch updates running_var "
+            "with n/(n-1) of the batch's variance, Keras with the variance itself. Inference is the "
+            "same; --exact matches Keras to the last bit."
+        )
+    frozen = sum(len(it.frozen) for it in definitions(port.program.definition))
+    if frozen:
+        yield f"trainable=False ({counted(frozen, 'layer')}): requires_grad is off."
+
+
+def biased_batch_norms(graph: Graph) -> Iterator[str]:
+    """Layers whose running variance Keras keeps biased and torch does not."""
+    for op in graph.ops:
+        if op.kind == "BatchNormalization" and op.trainable:
+            defaults = rule_for(op.kind).defaults
+            if op.config.get("running_variance", defaults.get("running_variance")) == "biased":
+                yield f"{graph.name}/{op.layer}"
+    for body in graph.bodies.values():
+        yield from biased_batch_norms(body)
+
+
+def definitions(definition: Definition) -> Iterator[Definition]:
+    """A definition and all in it."""
+    yield definition
+    for part in definition.parts.values():
+        yield from definitions(part)
+
+
+def show(found: dict[str, Any], console: Console) -> None:
+    """The facts for a person."""
+    source = found["source"]
+    console.print()
+    console.print(
+        styled(f"  {found['class']}", "bold green"),
+        styled(f"from {source['path']} (Keras {source['keras']})", "dim"),
+        soft_wrap=True,
+    )
+    console.print()
+    _tensors(found, console)
+    console.print()
+    console.print(styled(f"  {counted(found['parameters'], 'parameter')}, {_left(found)}"))
+    for it in found["permutes"]:
+        line = f"    {it['tensor']}: {it['source']} -> {it['target']}, for {', '.join(it['readers'])}"
+        console.print(styled(line), styled(f"({it['why']})", "dim"))
+    console.print()
+    files = grid({}, {"justify": "right", "style": "dim"})
+    for it in found["files"]:
+        files.add_row("", styled(it["path"]), styled(size(it["bytes"])))
+    console.print(files)
+    for note in found["notes"]:
+        table = grid({"style": "yellow"}, {})
+        table.add_row("", "note", styled(note))
+        console.print()
+        console.print(table)
+
+
+def _left(found: dict[str, Any]) -> str:
+    left = len(found["permutes"])
+    return f"{counted(left, 'permute')} left in forward{':' if left else ''}"
+
+
+def _tensors(found: dict[str, Any], console: Console) -> None:
+    """Inputs and outputs: axes in Keras, axes in PyTorch, shape."""
+    table = grid({"style": "dim"}, {"style": "bold"}, {}, {}, {}, {"style": "dim"})
+    table.add_row("", "", "", styled("Keras", "dim"), styled("PyTorch", "dim"), "", "")
+    for role in ("input", "output"):
+        for it in found[f"{role}s"]:
+            names = it["torch_axes"].split()
+            pairs = zip(names, it["shape"], strict=True)
+            shape = ", ".join(name if length is None else str(length) for name, length in pairs)
+            table.add_row(
+                "", role, styled(it["name"]), styled(it["source_axes"]),
+                styled(it["torch_axes"]), styled(f"({shape})"), styled(it["dtype"]),
+            )  # fmt: skip
+    console.print(table)
+
+
+def show_next(source: str, folder: Path, console: Console) -> None:
+    """What comes after a conversion."""
+    command = f"torchport verify {shlex.quote(source)} {shlex.quote(str(folder))}"
+    console.print()
+    console.print(styled("  next", "dim"), styled(command, "bold"), soft_wrap=True)
+    console.print()

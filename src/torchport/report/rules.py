@@ -1,0 +1,98 @@
+"""What is ported: the table of rules for people, for machines, and for docs/rules.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torchport.report.terminal import styled
+from torchport.rules import TABLE, Rule
+from torchport.rules.table import named
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+#: A kind with this prefix is a function, what `activation="relu"` names.
+FUNCTION = "activation:"
+
+
+def rows() -> list[dict[str, Any]]:
+    """A dict for each rule: family, kinds, how it is written, options with the source's defaults.
+
+    An option without a default is required: its default is missing.
+    """
+    rules = list({id(it): it for it in TABLE.values()}.values())
+    return [
+        {
+            "family": it.family,
+            "kinds": list(it.kinds),
+            "written": (it.write.__doc__ or "").partition("\n")[0],
+            "options": _options(it),
+        }
+        for it in rules
+    ]
+
+
+def _options(rule: Rule) -> dict[str, dict[str, Any]]:
+    defaults = rule.defaults
+    order = {name: at for at, name in enumerate(named(rule.write))}
+    options: dict[str, dict[str, Any]] = {
+        name: {"default": defaults[name]} if name in defaults else {}
+        for name in sorted(rule.options, key=lambda it: (order.get(it, len(order)), it))
+    }
+    if rule.splits_activation:
+        options["activation"] = {"default": None}
+    return options
+
+
+def option(name: str, entry: dict[str, Any]) -> str:
+    """`strides=1`; a required one is its name alone."""
+    return f"{name}={entry['default']!r}" if "default" in entry else name
+
+
+def kind(name: str) -> str:
+    """A layer's name; a function in quotes, as in `activation="relu"`."""
+    return f'"{name.removeprefix(FUNCTION)}"' if name.startswith(FUNCTION) else name
+
+
+def markdown() -> str:
+    """The table as a page."""
+    found = rows()
+    layers = sum(not name.startswith(FUNCTION) for it in found for name in it["kinds"])
+    functions = sum(len(it["kinds"]) for it in found) - layers
+    lines = [
+        "# What torchport ports",
+        "",
+        f"{layers} layers and {functions} activation functions. An option that is not listed is refused by name.",
+        "This page is generated: `torchport rules --markdown > docs/rules.md`.",
+    ]
+    family = ""
+    for it in found:
+        if it["family"] != family:
+            family = it["family"]
+            lines += ["", f"## {family}", "", "| Keras | PyTorch | options |", "| --- | --- | --- |"]
+        kinds = ", ".join(f"`{kind(name)}`" for name in it["kinds"])
+        options = ", ".join(f"`{option(*pair)}`" for pair in it["options"].items())
+        lines.append(f"| {kinds} | {it['written'].replace('|', chr(92) + '|')} | {options} |")
+    return "\n".join(lines) + "\n"
+
+
+def show(console: Console) -> None:
+    """The table for a person, a section for each family."""
+    from rich.table import Table
+
+    families: dict[str, list[dict[str, Any]]] = {}
+    for it in rows():
+        families.setdefault(it["family"], []).append(it)
+    width = min(console.width, 140)
+    for family, members in families.items():
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False, width=width)
+        table.add_column(width=24, style="bold")
+        table.add_column(ratio=1)
+        table.add_column(ratio=1, style="dim")
+        for it in members:
+            table.add_row(
+                styled(" ".join(map(kind, it["kinds"]))), styled(it["written"]),
+                styled(" ".join(option(*pair) for pair in it["options"].items())),
+            )  # fmt: skip
+        console.print(styled(f"\n{family}", "bold green"))
+        console.print(table)
