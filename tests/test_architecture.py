@@ -1,0 +1,75 @@
+"""Imports run one way, and a conversion knows neither TensorFlow nor Keras nor torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "torchport"
+UNET = PACKAGE.parents[1] / "examples" / "ihc_unet" / "ihc_unet.keras"
+#: A room imports only rooms to its left.
+ROOMS = (
+    "errors axes graph program read rules normalise infer layout blocks emit pipeline port verify report cli"
+).split()
+FRAMEWORKS = {"tensorflow", "keras", "tf_keras", "torch"}
+#: The public face of the package is no room: `torchport/__init__.py` and `__main__.py`.
+FILES = [
+    path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if "snippets" not in path.parts and not (path.parent == PACKAGE and path.stem.startswith("__"))
+]
+
+
+def imports(tree: ast.AST, lazily: bool = False) -> Iterator[tuple[str, bool]]:
+    """Every module that is imported at run time, and whether only inside a function."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from ((it.name, lazily) for it in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            names = [it.name for it in node.names] if node.module == "torchport" else [""]
+            yield from ((f"{node.module}.{it}".rstrip("."), lazily) for it in names)
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        else:
+            inside = lazily or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+            yield from imports(node, inside)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda it: str(it.relative_to(PACKAGE)))
+def test_imports_run_one_way(path: Path) -> None:
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    left = ROOMS[: ROOMS.index(room) + 1]
+    for name, lazily in imports(ast.parse(path.read_text())):
+        top, _, rest = name.partition(".")
+        if top == "torchport":
+            known = rest.partition(".")[0] in left or rest == "__version__"
+            assert known or (room == "cli" and not rest), f"{room} imports {name}"
+        elif top in FRAMEWORKS:
+            assert room == "verify" or (room == "port" and lazily), f"{room} imports {name}"
+
+
+@pytest.mark.parametrize("options", [[], ["--keep-io"], ["--json"]])
+def test_a_conversion_loads_no_framework(options: list[str], tmp_path: Path) -> None:
+    script = (
+        "import sys; from torchport.cli import app\n"
+        "app(sys.argv[1:], standalone_mode=False)\n"
+        f"loaded = {FRAMEWORKS!r} & set(sys.modules)\n"
+        "assert not loaded, loaded"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        script,
+        "convert",
+        str(UNET),
+        "-o",
+        str(tmp_path / "port"),
+        *options,
+    ]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
