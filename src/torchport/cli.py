@@ -1,8 +1,8 @@
 """The commands: convert, verify, rules.
 
-Nothing heavy is imported before it is needed: a conversion loads neither TensorFlow nor Keras nor torch.
-Standard output carries the result, or with --json one JSON document, an error included; everything else
-goes to standard error.
+Nothing heavy is imported before it is needed: a conversion loads neither TensorFlow nor Keras nor
+torch. Standard output carries the result, or with --json one JSON document, an error included;
+everything else goes to standard error.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from torchport.port import Port
+    from torchport.verify.result import Verification
 
 #: Exit status.
 SAME, DIFFERS, BAD, BUG = 0, 1, 2, 3
@@ -61,7 +62,10 @@ app = typer.Typer(
 )
 
 Source = Annotated[
-    Path, typer.Argument(metavar="SOURCE", help="The Keras model: a .keras or .h5 file.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="SOURCE", help="The Keras model: a .keras or .h5 file.", show_default=False
+    ),
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON document on standard output, errors included.")
@@ -72,7 +76,7 @@ Inputs = Annotated[
         "--input",
         metavar="FILE.npy",
         show_default=False,
-        help="Compare on these inputs, in Keras's axes, once for each input; random ones otherwise.",
+        help="An input to compare on, in Keras's axes; once for each input. Random by default.",
     ),
 ]
 All = Annotated[bool, typer.Option("-v", "--verbose", help="Show every comparison.")]
@@ -91,7 +95,9 @@ def version(asked: bool) -> None:
 def main(
     _: Annotated[
         bool,
-        typer.Option("--version", callback=version, is_eager=True, help="Show the version and exit."),
+        typer.Option(
+            "--version", callback=version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Takes what comes before a command."""
@@ -102,18 +108,24 @@ def convert(
     source: Source,
     folder: Annotated[
         Path,
-        typer.Option("-o", "--output", metavar="DIR", show_default=False, help="The folder to write."),
+        typer.Option(
+            "-o", "--output", metavar="DIR", show_default=False, help="The folder to write."
+        ),
     ],
     class_name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Name of the class; the model's by default.", show_default=False),
+        typer.Option(
+            metavar="NAME", help="Name of the class; the model's by default.", show_default=False
+        ),
     ] = None,
     keep_io: Annotated[
         bool, typer.Option("--keep-io", help="Inputs and outputs keep Keras's order of axes.")
     ] = False,
     exact: Annotated[
         bool,
-        typer.Option("--exact", help="BatchNorm updates its running variance as Keras does, to the last bit."),
+        typer.Option(
+            "--exact", help="BatchNorm updates its running variance as Keras does, to the last bit."
+        ),
     ] = False,
     check: Annotated[bool, typer.Option("--verify", help="Verify the port at once.")] = False,
     force: Annotated[
@@ -134,7 +146,7 @@ def convert(
       torchport convert unet.h5 -o unet --class-name UNet --verify
       torchport convert encoder.keras -o encoder --keep-io --json
     """
-    result = None
+    result: Verification | None = None
     with errors(source, json):
         import torchport
         from torchport.report import conversion
@@ -152,9 +164,9 @@ def convert(
         if check:
             result = compare(source, folder)
             if not json:
-                show(result)
+                show(result, every=False)
         if json:
-            facts["verified"] = result and verification_facts(result)
+            facts["verified"] = result.as_dict() if result else None
             print_json(facts)
     leave(result)
 
@@ -163,7 +175,8 @@ def convert(
 def verify(
     source: Source,
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The folder that convert wrote.", show_default=False)
+        Path,
+        typer.Argument(metavar="DIR", help="The folder that convert wrote.", show_default=False),
     ],
     inputs: Inputs = None,
     seed: Annotated[int, typer.Option(help="Seed of the random inputs.")] = 0,
@@ -172,11 +185,12 @@ def verify(
 ) -> None:
     """Run the Keras model and its port side by side and compare.
 
-    Outputs layer by layer, in inference and training mode; gradients of every weight and input;
-    running statistics after training steps. In float64, where a right port agrees to about 1e-12, and
-    in float32, where it may err no more than TensorFlow itself. Exit status 1 where they differ: the
-    first diverging tensor is named, with its layer and the likely cause. Needs torchport[tensorflow].
-    DIR's model.py is run.
+    Compares outputs layer by layer, in inference and training mode; gradients of every weight and
+    input; running statistics after training steps. In float64, where a right port agrees to about
+    1e-12, and in float32, where it may err little more than TensorFlow itself. Where they differ,
+    the first diverging tensor is named, with its layer and the likely cause.
+
+    DIR's model.py is run. Needs TensorFlow: pip install "torchport[tensorflow]".
 
     Examples:
 
@@ -185,11 +199,11 @@ def verify(
       torchport verify unet.keras unet --input image.npy -v
       torchport verify two_inputs.keras port --input left.npy --input right.npy --json
     """
-    result = None
+    result: Verification | None = None
     with errors(source, json):
         result = compare(source, folder, inputs or [], seed)
         if json:
-            print_json(verification_facts(result))
+            print_json(result.as_dict())
         else:
             show(result, every)
     leave(result)
@@ -216,14 +230,23 @@ def rules(
         rules.show(console())
 
 
-def compare(source: Path, folder: Path, inputs: Sequence[Path] = (), seed: int = 0) -> Any:
+def compare(source: Path, folder: Path, inputs: Sequence[Path] = (), seed: int = 0) -> Verification:
     """The verification; TensorFlow's chatter is kept off the terminal."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import torchport
 
-    arrays = [array(it) for it in inputs]
-    with working("starting TensorFlow"):
-        return torchport.verify(source, folder, **({"inputs": arrays} if arrays else {}), seed=seed)
+    options = {"inputs": [array(it) for it in inputs]} if inputs else {}
+    with working("running TensorFlow and PyTorch"):
+        result: Verification = torchport.verify(source, folder, seed=seed, **options)
+    return result
+
+
+def show(result: Verification, every: bool) -> None:
+    """The verification for a person."""
+    from torchport.report import verification
+    from torchport.report.terminal import console
+
+    verification.show(result, console(), every)
 
 
 def array(path: Path) -> np.ndarray:
@@ -244,9 +267,9 @@ def print_json(found: Any) -> None:
     typer.echo(json_module.dumps(found, indent=1, default=repr))
 
 
-def leave(result: Any) -> None:
+def leave(result: Verification | None) -> None:
     """Exit status 1 if a verification found a difference."""
-    if result is not None and not result.ok:
+    if result is not None and not result.passed:
         raise typer.Exit(DIFFERS)
 
 
@@ -260,7 +283,12 @@ def save(port: Port, folder: Path, force: bool) -> None:
 
     from torchport.report.terminal import console
 
-    columns = (TextColumn("  writing weights"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("  writing weights"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console(error=True), transient=True) as bar:
         task = bar.add_task("", total=total)
         port.save(folder, force=force, progress=lambda count: bar.advance(task, count))
@@ -268,7 +296,7 @@ def save(port: Port, folder: Path, force: bool) -> None:
 
 @contextmanager
 def working(on: str) -> Iterator[Callable[[str], None]]:
-    """A spinner on standard error, if that is a terminal; gives the function that changes its text."""
+    """A spinner on standard error, if that is a terminal; gives what changes its text."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return

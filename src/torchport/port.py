@@ -67,19 +67,23 @@ class Port:
         return self.module()
 
     def run(self, *arrays: np.ndarray) -> Any:
-        """Inference: arrays in the source's axes in, arrays in the source's axes out (one, or a tuple)."""
+        """Inference: arrays in the source's axes in and out; several outputs are a tuple."""
         import numpy as np
 
-        cast = [np.asarray(it, dtype=spec.dtype) for it, spec in zip(arrays, self.inputs, strict=False)]
-        return run(self._module, self.inputs, self.outputs, [*cast, *arrays[len(cast) :]])
+        if len(arrays) == len(self.inputs):
+            pairs = zip(arrays, self.inputs, strict=True)
+            arrays = tuple(np.asarray(array, dtype=spec.dtype) for array, spec in pairs)
+        return run(self._module, self.inputs, self.outputs, arrays)
 
     def record(self) -> dict[str, Any]:
         """What port.json says."""
         from torchport.emit.trace import trace
 
         def spec(it: Spec, name: str) -> dict[str, Any]:
-            return {"name": name, "source_name": it.tensor.name, "dtype": it.dtype, "source_axes": it.source_axes,
-                    "torch_axes": it.torch_axes, "shape": list(it.shape)}  # fmt: skip
+            return {
+                "name": name, "source_name": it.tensor.name, "dtype": it.dtype,
+                "source_axes": it.source_axes, "torch_axes": it.torch_axes, "shape": list(it.shape),
+            }  # fmt: skip
 
         classes = self.program.classes
         return {
@@ -96,7 +100,11 @@ class Port:
         }
 
     def save(
-        self, folder: str | Path, *, force: bool = False, progress: Callable[[int], None] | None = None
+        self,
+        folder: str | Path,
+        *,
+        force: bool = False,
+        progress: Callable[[int], None] | None = None,
     ) -> Path:
         """Write model.py, model.safetensors and port.json; the folder appears whole or not at all.
 
@@ -111,31 +119,35 @@ class Port:
             made.mkdir()
             (made / "model.py").write_text(self.code, encoding="utf-8")
             write_weights(made, self.program.entries, progress=progress)
-            (made / "port.json").write_text(json.dumps(self.record(), indent=1) + "\n", encoding="utf-8")
+            record = json.dumps(self.record(), indent=1) + "\n"
+            (made / "port.json").write_text(record, encoding="utf-8")
             target.parent.mkdir(parents=True, exist_ok=True)
             swap(made, target, Path(scratch) / "old")
         return Path(folder)
 
 
 #: What `save` writes. Anything else in a folder is the user's.
-OURS = re.compile(r"model\.py|port\.json|model(-\d+-of-\d+)?\.safetensors(\.index\.json)?|__pycache__")
+OURS = re.compile(
+    r"model\.py|port\.json|model(-\d+-of-\d+)?\.safetensors(\.index\.json)?|__pycache__"
+)
 
 
 def check_replaceable(target: Path, force: bool) -> None:
     """Raises TorchportError unless the path is an empty folder, or a port and to be replaced."""
+    where = str(target)
     if not target.is_dir():
-        raise TorchportError("is a file", where=str(target), advice="give a folder that is not there yet")
+        raise TorchportError("is a file", where=where, advice="give a folder that is not there yet")
     if not any(target.iterdir()):
         return
     if not (target / "port.json").is_file():
         advice = "give another folder; --force replaces ports only"
-        raise TorchportError("is there already, and is not a port", where=str(target), advice=advice)
+        raise TorchportError("is there already, and is not a port", where=where, advice=advice)
     if not force:
-        raise TorchportError("is there already", where=str(target), advice="add --force to replace it")
+        raise TorchportError("is there already", where=where, advice="add --force to replace it")
 
 
 def swap(made: Path, target: Path, old: Path) -> None:
-    """Put `made` where `target` is; `target`, if it is there, ends up at `old`, less what is not ours.
+    """Put `made` where `target` is; what is ours of `target` ends up at `old`.
 
     All three are on one file system. On any failure `target` is what it was; killed between the two
     renames, it is at `old`.
@@ -155,7 +167,9 @@ def swap(made: Path, target: Path, old: Path) -> None:
             os.rename(item, target / item.name)
 
 
-def run(module: nn.Module, inputs: Sequence[Spec], outputs: Sequence[Spec], arrays: Sequence[Any]) -> Any:
+def run(
+    module: nn.Module, inputs: Sequence[Spec], outputs: Sequence[Spec], arrays: Sequence[Any]
+) -> Any:
     """Call a module with arrays in the source's axes; gives arrays in the source's axes."""
     import torch
 
@@ -190,7 +204,8 @@ def load(folder: str | Path) -> nn.Module:
     folder = Path(folder)
     path = folder / "model.py"
     if not path.is_file():
-        raise BadFile("there is no model.py", where=str(folder), advice="give a folder that torchport wrote")
+        advice = "give a folder that torchport wrote"
+        raise BadFile("there is no model.py", where=str(folder), advice=advice)
     name = f"torchport_port_{abs(hash(str(path.resolve())))}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec and spec.loader
@@ -202,5 +217,6 @@ def load(folder: str | Path) -> nn.Module:
         return getattr(module, record["class"]).from_pretrained()  # type: ignore[no-any-return]
     except Exception as error:  # model.py is the user's by now: it may raise anything
         del sys.modules[name]
+        what = f"cannot be loaded ({type(error).__name__}: {error})"
         advice = "convert the model again, or undo what was changed in the folder"
-        raise BadFile(f"cannot be loaded ({type(error).__name__}: {error})", where=str(folder), advice=advice) from error
+        raise BadFile(what, where=str(folder), advice=advice) from error

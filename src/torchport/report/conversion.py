@@ -1,4 +1,4 @@
-"""What a conversion gave: the class, how its tensors lie on both sides, what is left, what comes next."""
+"""What a conversion gave: the class, its tensors on both sides, what is left, what comes next."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _spec(spec: Spec) -> dict[str, Any]:
 
 
 def parameters(port: Port) -> int:
-    """What `sum(p.numel() for p in model.parameters())` says: statistics and counters are buffers."""
+    """`sum(p.numel() for p in model.parameters())`: statistics and counters are buffers."""
     return sum(
         math.prod(it.shape)
         for it in port.program.entries
@@ -59,9 +59,9 @@ def notes(port: Port) -> Iterator[str]:
     biased = 0 if port.options.get("exact") else len(set(biased_batch_norms(port.program.graph)))
     if biased:
         yield (
-            f"BatchNormalization ({counted(biased, 'layer')}): in training torch updates running_var "
-            "with n/(n-1) of the batch's variance, Keras with the variance itself. Inference is the "
-            "same; --exact matches Keras to the last bit."
+            f"BatchNormalization ({counted(biased, 'layer')}): in training torch updates "
+            "running_var with n/(n-1) of the batch's variance, Keras with the variance itself. "
+            "Inference is the same; --exact matches Keras to the last bit."
         )
     frozen = sum(len(it.frozen) for it in definitions(port.program.definition))
     if frozen:
@@ -100,7 +100,9 @@ def show(found: dict[str, Any], console: Console) -> None:
     console.print()
     console.print(styled(f"  {counted(found['parameters'], 'parameter')}, {_left(found)}"))
     for it in found["permutes"]:
-        line = f"    {it['tensor']}: {it['source']} -> {it['target']}, for {', '.join(it['readers'])}"
+        line = (
+            f"    {it['tensor']}: {it['source']} -> {it['target']}, for {', '.join(it['readers'])}"
+        )
         console.print(styled(line), styled(f"({it['why']})", "dim"))
     console.print()
     files = grid({}, {"justify": "right", "style": "dim"})

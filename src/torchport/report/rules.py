@@ -62,14 +62,21 @@ def markdown() -> str:
     lines = [
         "# What torchport ports",
         "",
-        f"{layers} layers and {functions} activation functions. An option that is not listed is refused by name.",
+        f"{layers} layers and {functions} activation functions. "
+        "An option that is not listed is refused by name.",
         "This page is generated: `torchport rules --markdown > docs/rules.md`.",
     ]
     family = ""
     for it in found:
         if it["family"] != family:
             family = it["family"]
-            lines += ["", f"## {family}", "", "| Keras | PyTorch | options |", "| --- | --- | --- |"]
+            lines += [
+                "",
+                f"## {family}",
+                "",
+                "| Keras | PyTorch | options |",
+                "| --- | --- | --- |",
+            ]
         kinds = ", ".join(f"`{kind(name)}`" for name in it["kinds"])
         options = ", ".join(f"`{option(*pair)}`" for pair in it["options"].items())
         lines.append(f"| {kinds} | {it['written'].replace('|', chr(92) + '|')} | {options} |")
@@ -85,7 +92,9 @@ def show(console: Console) -> None:
         families.setdefault(it["family"], []).append(it)
     width = min(console.width, 140)
     for family, members in families.items():
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False, width=width)
+        table = Table(
+            box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False, width=width
+        )
         table.add_column(width=24, style="bold")
         table.add_column(ratio=1)
         table.add_column(ratio=1, style="dim")

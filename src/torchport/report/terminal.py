@@ -1,7 +1,7 @@
 """Text that is safe and pleasant to read in a terminal.
 
-Names in a model are anyone's: no text from it is read as markup, and no control character in it reaches
-the terminal.
+Names in a model are anyone's: no text from it is read as markup, and no control character in it
+reaches the terminal.
 """
 
 from __future__ import annotations
