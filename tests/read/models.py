@@ -83,7 +83,7 @@ def shared_across(keras: Any) -> Any:
 
 @builder
 def nested_output(keras: Any) -> Any:
-    """A nested model whose calls are themselves the outputs: they are numbered differently there."""
+    """A nested model whose calls are the outputs: there they are numbered differently."""
     p = keras.Input((5,), name="p")
     core = keras.Model(p, keras.layers.Dense(5, activation="tanh")(p), name="core")
     x = keras.Input((5,), name="x")

@@ -1,4 +1,4 @@
-"""Configurations as each dialect writes them, without any file: calls, names, order, terms of today."""
+"""Configurations as each dialect writes them, without any file: calls, names, order, terms."""
 
 from __future__ import annotations
 
@@ -148,7 +148,8 @@ OLD = [
     ("Dense", {"dtype": {"class_name": "Policy", "config": {"name": "mixed_float16"}}},
      {"dtype": "mixed_float16"}),
     ("TimeDistributed",
-     {"layer": {"class_name": "LeakyReLU", "config": {"name": "a", "trainable": True, "alpha": 0.1}}},
+     {"layer": {"class_name": "LeakyReLU",
+                "config": {"name": "a", "trainable": True, "alpha": 0.1}}},
      {"layer": {"class_name": "LeakyReLU",
                 "config": {"name": "a", "trainable": True, "negative_slope": 0.1}}}),
 ]  # fmt: skip
@@ -217,20 +218,24 @@ class TestSequential:
 DENSE = layer("Dense", "d", call(tensor("x")))
 BROKEN: dict[str, tuple[list[Any], Any, str]] = {
     "cycle": (
-        [layer("Add", "a", call([tensor("x"), tensor("b")])), layer("Dense", "b", call(tensor("a")))],
+        [layer("Add", "a", call([tensor("x"), tensor("b")])),
+         layer("Dense", "b", call(tensor("a")))],
         ["b", 0, 0],
         "'a', 'b' wait for each other",
     ),
     "itself": ([layer("Dense", "a", call(tensor("a")))], ["a", 0, 0], "'a' wait"),
-    "missing layer": ([layer("Dense", "a", call(tensor("gone")))], ["a", 0, 0], "'gone', which is not"),
-    "missing call": ([layer("Dense", "a", call(tensor("x"))), layer("Dense", "b", call(tensor("a", 7)))],
+    "missing layer": ([layer("Dense", "a", call(tensor("gone")))], ["a", 0, 0],
+                      "'gone', which is not"),
+    "missing call": ([layer("Dense", "a", call(tensor("x"))),
+                      layer("Dense", "b", call(tensor("a", 7)))],
                      ["b", 0, 0], "call number 7 of 'a', which is called 1 times"),
     "missing output": ([DENSE], ["d", 3, 0], "call number 3 of 'd'"),
     "output of nothing": ([DENSE], ["gone", 0, 0], "'gone'"),
     "two of a name": ([DENSE, DENSE], ["d", 0, 0], "two layers are called 'd'"),
     "clash of tensors": ([DENSE, layer("Dense", "d:1", call(tensor("d", 0, 1)))], ["d:1", 0, 0],
                          "two tensors would be called 'd:1'"),
-    "second output of an input": ([layer("Dense", "a", call(tensor("x", 0, 1)))], ["a", 0, 0], "output 1"),
+    "second output of an input": ([layer("Dense", "a", call(tensor("x", 0, 1)))], ["a", 0, 0],
+                                  "output 1"),
     "no outputs": ([DENSE], None, "output_layers should be a list"),
     "negative node": ([DENSE], ["d", -1, 0], "should be a whole number"),
     "huge index": ([DENSE], ["d", 0, 10**12], "should be a whole number"),

@@ -115,7 +115,7 @@ def test_frozen_layers_say_so(framework: Any, tmp_path: Path) -> None:
 
 
 def test_layer_that_a_nested_model_stored_before(framework: Any, tmp_path: Path) -> None:
-    """Keras copies the nested config before it marks the layer as shared, and cannot load the file."""
+    """Keras copies the nested config before it marks the layer as shared, and cannot load it."""
     L = framework.layers
     shared = L.Dense(5, name="shared")
     p = framework.Input((5,))
