@@ -7,6 +7,7 @@ everything else goes to standard error.
 
 from __future__ import annotations
 
+import io
 import json as json_module
 import os
 import sys
@@ -101,6 +102,9 @@ def main(
     ] = False,
 ) -> None:
     """Takes what comes before a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # where it cannot encode a layer's name
+            stream.reconfigure(errors="backslashreplace")
 
 
 @app.command()

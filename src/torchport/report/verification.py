@@ -55,6 +55,8 @@ def show(result: Verification, console: Console, every: bool = False) -> None:
         table.add_row("", "note", styled(note))
         console.print()
         console.print(table)
+    relative = "errors relative to each tensor's largest value, in float32 to the float64 reference"
+    console.print(styled(f"\n  {relative}", "dim"))
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     console.print()
     style, verdict = ("bold green", "agrees") if result.passed else ("bold red", "differs")
@@ -75,7 +77,7 @@ def _questions(result: Verification) -> Table:
     table = grid(
         {"style": "bold"}, right, {}, right, right, {**right, "style": "dim"}, {"style": "dim"}
     )  # fmt: skip
-    heads = ("", "compared", "", "float64", "float32", "TensorFlow's own", "worst at")
+    heads = ("", "compared", "", "float64", "float32", "TensorFlow float32", "worst at")
     table.add_row("", *(styled(it, "dim") for it in heads))
     for check, rows in by_check(result).items():
         worst = max(rows, key=badness)
@@ -136,10 +138,12 @@ def _error(row: Row) -> str:
 def _every(rows: list[Row]) -> Table:
     """A line for each comparison of one question."""
     right: dict[str, Any] = {"justify": "right", "no_wrap": True}
+    folded: dict[str, Any] = {"overflow": "fold"}
     table = grid(
-        {}, {"style": "dim"}, right, right, {**right, "style": "dim"}, {}, {"style": "dim"}
-    )
-    heads = ("in the port", "in Keras", "float64", "float32", "TensorFlow's own", "", "")
+        folded, {**folded, "style": "dim"}, right, right, {**right, "style": "dim"},
+        {"no_wrap": True}, {"style": "dim"},
+    )  # fmt: skip
+    heads = ("in the port", "in Keras", "float64", "float32", "TensorFlow float32", "", "")
     table.add_row("", *(styled(it, "dim") for it in heads))
     for row in rows:
         table.add_row(
