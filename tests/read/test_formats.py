@@ -130,3 +130,19 @@ def test_layer_that_a_nested_model_stored_before(framework: Any, tmp_path: Path)
     assert len(twins) == 2
     assert contents(w.load() for w in twins[0].values()) == contents(shared.get_weights())
     assert contents(w.load() for w in twins[1].values()) == contents(shared.get_weights())
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_recorded_training_is_kept_where_it_matters(framework: Any, recorded: bool) -> None:
+    """The loaded model is asked: does `training=` on the node outlast what the model is told?"""
+    x = framework.Input((101,))
+    dropped = framework.layers.Dropout(0.5)(x, training=recorded)
+    model = framework.models.clone_model(framework.Model(x, dropped))
+    ones = np.ones((1, 101), "float32")
+
+    def drops(**kwargs: Any) -> bool:
+        return bool((np.asarray(model(ones, **kwargs)) == 0).any())
+
+    is_kept = read(model).ops[0].kwargs == {"training": recorded}
+    plain = (False, False, True)  # what a Dropout without `training=` does
+    assert is_kept == ((drops(), drops(training=False), drops(training=True)) != plain)
