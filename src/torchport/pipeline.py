@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from torchport.blocks import factor, in_reading_order
 from torchport.emit.source import Class, formatted, name_classes, source, state
 from torchport.emit.weights import SHARD, Entry
 from torchport.graph import Graph
@@ -39,13 +40,18 @@ def permutes(definition: Definition) -> Iterator[Permute]:
         yield from permutes(part)
 
 
-def port(model: Any, *, class_name: str | None = None, keep_io: bool = False, exact: bool = False) -> Program:
+def port(
+    model: Any, *, class_name: str | None = None, keep_io: bool = False, exact: bool = False, flat: bool = False
+) -> Program:
     """A model, or the path of one, as a PyTorch program."""
     graph = read(model).check()
     graph = normalise(graph)
     graph = infer(graph)
     orders = choose_orders(graph, keep_io)
     definition = write(graph, orders, exact)
+    definition = in_reading_order(definition)
+    if not flat:
+        definition = factor(definition)
     classes = name_classes(definition, class_name)
     entries = tuple(Entry(name, load) for name, load in state(classes))
     sharded = sum(entry.nbytes for entry in entries) > SHARD

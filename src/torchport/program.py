@@ -112,7 +112,8 @@ class Module:
     """A submodule: its class, constructor arguments, and where its state comes from.
 
     `loads` maps every name of its state_dict to a source weight or a constant. `role` tells several modules
-    of one layer apart.
+    of one layer apart. `when` is a condition without which nn.Identity stands in its place. `inside` is what
+    this use of a block is made of.
     """
 
     cls: str
@@ -120,9 +121,22 @@ class Module:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     loads: Mapping[str, Load | Fill] = field(default_factory=dict)
     role: str = ""
+    when: str = ""
+    inside: Inside | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Apply:
         return Apply(self, args, kwargs)
+
+
+@dataclass(frozen=True)
+class Inside:
+    """One use of a block: its modules by the (owner, role) they have in the block's class, None where it lacks
+    one; and the tensors of the source's graph by the names they have there.
+    """
+
+    modules: Mapping[tuple[str, str], Module | State | None]
+    tensors: Mapping[str, str]
+    parts: Mapping[str, Definition]
 
 
 @dataclass(frozen=True)
@@ -147,6 +161,15 @@ class State(Expr):
     shape: tuple[int, ...]
     trainable: bool = True
     owner: str = ""
+
+
+@dataclass(frozen=True)
+class IfElse(Expr):
+    """`value if test else other`; the test is a flag of the class: `self.residual`."""
+
+    test: Code
+    value: Any
+    other: Any
 
 
 @dataclass(frozen=True)
@@ -177,6 +200,8 @@ def children(expr: Any) -> Iterator[Any]:
         yield from (expr.left, expr.right)
     elif isinstance(expr, Mark):
         yield expr.value
+    elif isinstance(expr, IfElse):
+        yield from (expr.value, expr.other)
     elif isinstance(expr, Index):
         yield expr.value
         yield from expr.index
@@ -201,6 +226,8 @@ def rewrite(expr: Any, change: Callable[[Any], Any]) -> Any:
         )
     elif isinstance(expr, Infix):
         expr = Infix(expr.symbol, rewrite(expr.left, change), rewrite(expr.right, change))
+    elif isinstance(expr, IfElse):
+        expr = IfElse(expr.test, rewrite(expr.value, change), rewrite(expr.other, change))
     elif isinstance(expr, Mark):
         expr = Mark(rewrite(expr.value, change), expr.tensor)
     elif isinstance(expr, Index):
@@ -266,10 +293,20 @@ class Permute:
 
 
 @dataclass(frozen=True)
+class Parameter:
+    """A parameter of a class's constructor, as text: `stride`, `int`, `1` (no default: empty)."""
+
+    name: str
+    annotation: str
+    default: str = ""
+
+
+@dataclass(frozen=True)
 class Definition:
     """A class to be written: its inputs, steps and results.
 
-    `structure` nests the outputs as the model returns them, with `Var` leaves; None: one, or a tuple. `parts`
+    `flags` are conditions that `forward` asks for: attribute and text. `shapes` is what a block's docstring
+    says. `specs` are all its tensors. `structure` nests the outputs as the model returns them, with `Var` leaves; None: one, or a tuple. `parts`
     are the classes of nested models by layer. `frozen` are the layers that do not train.
     """
 
@@ -281,9 +318,13 @@ class Definition:
     parts: Mapping[str, Definition] = field(default_factory=dict)
     permutes: tuple[Permute, ...] = ()
     frozen: frozenset[str] = frozenset()
+    specs: Mapping[str, Spec] = field(default_factory=dict)
+    parameters: tuple[Parameter, ...] = ()
+    flags: tuple[tuple[str, str], ...] = ()
+    shapes: str = ""
 
 
 __all__ = [
-    "Apply", "Call", "Code", "Definition", "Expr", "Fill", "Index", "Infix", "Load", "Mark", "Module", "Permute", "Spec",
+    "Apply", "Call", "Code", "Definition", "Expr", "Fill", "IfElse", "Index", "Infix", "Inside", "Load", "Mark", "Module", "Parameter", "Permute", "Spec",
     "State", "Step", "Var", "call", "children", "module", "rewrite", "walk",
 ]  # fmt: skip

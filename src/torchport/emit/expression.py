@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
-from torchport.program import Apply, Call, Code, Index, Infix, Mark, State, Var
+from torchport.program import Apply, Call, Code, IfElse, Index, Infix, Mark, Module, State, Var
 
 #: How tightly an operator binds.
 BINDS = {"<": 0, "<=": 0, ">": 0, ">=": 0, "==": 0, "|": 1, "&": 2, "+": 3, "-": 3, "*": 4, "/": 4, "//": 4,
@@ -52,6 +53,11 @@ class Writer:
             left = self._operand(value.left, mine + (value.symbol == "**"))
             right = self._operand(value.right, mine + (value.symbol != "**"))
             return f"{left} {value.symbol} {right}", mine
+        if isinstance(value, IfElse):
+            texts = [self._operand(it, 0) for it in (value.value, value.test, value.other)]
+            return f"{texts[0]} if {texts[1]} else {texts[2]}", -1
+        if isinstance(value, Module):
+            return self.constructor(value), -1 if value.when else ATOM
         if isinstance(value, Index):
             inside = ", ".join(self._index(at) for at in value.index)
             return f"{self._operand(value.value, ATOM)}[{inside}]", ATOM
@@ -70,6 +76,14 @@ class Writer:
     def arguments(self, args: tuple[Any, ...], kwargs: Any) -> str:
         return ", ".join([*map(self.text, args), *(f"{key}={self.text(it)}" for key, it in kwargs.items())])
 
+    def constructor(self, made: Module) -> str:
+        """A module as it is built; without its condition nn.Identity stands for it."""
+        if made.cls == "nn.Sequential":
+            text = f"nn.Sequential({', '.join(repeated(list(map(self.text, made.args))))})"
+        else:
+            text = f"{made.cls}({self.arguments(made.args, made.kwargs)})"
+        return f"{text} if {made.when} else nn.Identity()" if made.when else text
+
     def literal(self, value: Any) -> str:
         """A constant as a person writes it."""
         if isinstance(value, bool) or value is None or isinstance(value, str):
@@ -84,6 +98,43 @@ class Writer:
                 return f"[{inside}]"
             return f"({inside},)" if len(value) == 1 else f"({inside})"
         raise TypeError(f"{value!r} cannot be written as source text")
+
+
+def repeated(texts: list[str]) -> list[str]:
+    """Equal neighbours as one comprehension; so too neighbours in which one number grows by the same step."""
+    found: list[str] = []
+    at = 0
+    while at < len(texts):
+        count = next((n for n in range(1, len(texts) - at) if texts[at + n] != texts[at]), len(texts) - at)
+        if count > 1:
+            found.append(f"*({texts[at]} for _ in range({count}))")
+        else:
+            count, text = _growing(texts[at:])
+            found.append(text)
+        at += count
+    return found
+
+
+def _growing(texts: list[str]) -> tuple[int, str]:
+    """The longest run from the first text in which one number grows evenly, and its comprehension."""
+    split = [re.split(r"(?<![\w.])(\d+)(?![\w.])", text) for text in texts]
+    places = [
+        at for at in range(1, len(split[0]), 2)
+        if len(texts) > 1 and len(split[1]) == len(split[0]) and split[0][at] != split[1][at]
+    ]  # fmt: skip
+    if len(places) != 1:
+        return 1, texts[0]
+    (place,) = places
+    start, step = int(split[0][place]), int(split[1][place]) - int(split[0][place])
+
+    def expected(number: int) -> list[str]:
+        return [*split[0][:place], str(start + step * number), *split[0][place + 1 :]]
+
+    count = next((n for n in range(len(texts)) if split[n] != expected(n)), len(texts))
+    if count < 3 or step <= 0:
+        return 1, texts[0]
+    inside = "".join([*split[0][:place], f"{start} + {step} * i", *split[0][place + 1 :]])
+    return count, f"*({inside} for i in range({count}))"
 
 
 def number(value: float) -> str:

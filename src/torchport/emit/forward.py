@@ -16,10 +16,10 @@ from typing import Any
 
 from torchport.emit.expression import Writer
 from torchport.emit.names import NOUNS, identifier, is_automatic, snake, unique
-from torchport.program import Apply, Call, Definition, Expr, Index, Infix, Mark, Step, Var, children, rewrite, walk
+from torchport.program import Apply, Call, Definition, Expr, IfElse, Index, Infix, Mark, Step, Var, children, rewrite, walk
 
 #: Modules around which a line is built; all others go with them.
-LIGHT = re.compile(r"(nn\.)?(\w*Norm\w*|\w*Dropout\w*|PReLU|Identity)$")
+LIGHT = re.compile(r"nn\.\w*(Norm|Dropout)\w*$|(Frozen|Biased)BatchNorm\dd$|ChannelLayerNorm$|nn\.(PReLU|Identity)$")
 #: How deep calls may stand inside one another, and how long a line's expression may be.
 DEPTH, LENGTH = 4, 84
 
@@ -62,7 +62,7 @@ def size(expr: Any) -> int:
     if isinstance(expr, Call):
         keys = sum(len(key) + 1 for key in expr.kwargs)
         return len(expr.function) + 2 + keys + sum(size(child) + 2 for child in children(expr))
-    if isinstance(expr, (Infix, Index, Mark, tuple, list)):
+    if isinstance(expr, (Infix, IfElse, Index, Mark, tuple, list)):
         return 3 + sum(size(child) + 2 for child in children(expr))
     return len(str(expr))
 

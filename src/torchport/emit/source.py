@@ -6,7 +6,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -16,7 +16,7 @@ from torchport.emit.expression import Writer
 from torchport.emit.forward import body
 from torchport.emit.names import attribute_names, class_name, identifier, is_automatic, unique
 from torchport.errors import TorchportError
-from torchport.program import Apply, Definition, Fill, Load, Module, Spec, State, Var, walk
+from torchport.program import Apply, Definition, Fill, Inside, Load, Module, Spec, State, Var, walk
 
 WIDTH = 100
 
@@ -32,44 +32,79 @@ class Class:
     parts: dict[str, Class] = field(default_factory=dict)
 
 
-def name_classes(definition: Definition, name: str | None = None, taken: set[str] | None = None) -> Class:
+def name_classes(definition: Definition, name: str | None = None) -> Class:
     """The definition and all in it with names for everything a person reads."""
-    taken = set() if taken is None else taken
-    name = unique(class_name(name or definition.name), taken)
-    taken.add(name)
-    owned = [
-        (node.owner, node.role if isinstance(node, State) else node.module.role, step.kind)
-        for step in definition.steps
-        for node in walk(step.value)
-        if isinstance(node, (Apply, State))
-    ]
-    inputs: dict[str, str] = {}
-    for spec in definition.inputs:
-        automatic = is_automatic(spec.name, "InputLayer") or is_automatic(spec.name, "Input")
-        inputs[spec.name] = unique("x" if automatic else identifier(spec.name), inputs.values())
-    parts = {layer: name_classes(part, layer, taken) for layer, part in definition.parts.items()}
-    return Class(name, definition, attribute_names(owned), inputs, parts)
+    return _Naming().named(definition, name or definition.name)
 
 
-def state(item: Class, prefix: str = "") -> Iterator[tuple[str, Load | Fill]]:
-    """Every entry of the state_dict and where it comes from, in the order of use."""
+class _Naming:
+    """Names given so far; a block's definition stands in many places and is one class."""
+
+    def __init__(self) -> None:
+        self.taken: set[str] = set()
+        self.known: dict[int, Class] = {}
+
+    def named(self, definition: Definition, name: str) -> Class:
+        if id(definition) in self.known:
+            return self.known[id(definition)]
+        name = unique(class_name(name), self.taken)
+        self.taken.add(name)
+        owned = [
+            (node.owner, node.role if isinstance(node, State) else node.module.role, step.kind)
+            for step in definition.steps
+            for node in walk(step.value)
+            if isinstance(node, (Apply, State))
+        ]
+        inputs: dict[str, str] = {}
+        for spec in definition.inputs:
+            automatic = is_automatic(spec.name, "InputLayer") or is_automatic(spec.name, "Input")
+            inputs[spec.name] = unique("x" if automatic else identifier(spec.name), inputs.values())
+        parts = {
+            layer: self.named(part, part.name if part.shapes else layer)
+            for layer, part in definition.parts.items()
+        }
+        made = Class(name, definition, attribute_names(owned), inputs, parts)
+        self.known[id(definition)] = made
+        return made
+
+
+def state(item: Class, prefix: str = "", inside: Inside | None = None) -> Iterator[tuple[str, Load | Fill]]:
+    """Every entry of the state_dict and where it comes from, in the order of use.
+
+    `inside`: the use of a block whose entries they are.
+    """
+    for (owner, role), node in owned(item.definition):
+        found: Any = node if isinstance(node, State) else node.module
+        if inside is not None:
+            found = inside.modules.get((owner, role))
+        if found is not None:
+            yield from _entries(found, f"{prefix}{item.attributes[owner, role]}", item.parts.get(owner))
+
+
+def _entries(found: Module | State, path: str, part: Class | None) -> Iterator[tuple[str, Load | Fill]]:
+    if isinstance(found, State):
+        yield path, found.load
+    elif found.cls == "nn.Sequential":
+        for at, inner in enumerate(found.args):
+            yield from _entries(inner, f"{path}.{at}", part)
+    elif found.inside is not None or found.cls == "Model":
+        assert part is not None
+        yield from state(part, f"{path}.", found.inside)
+    else:
+        for name, load in found.loads.items():
+            yield f"{path}.{name}", load
+
+
+def owned(definition: Definition) -> Iterator[tuple[tuple[str, str], Apply | State]]:
+    """What a class holds, each once, in the order of use: (owner, role) and where it is first used."""
     seen: set[tuple[str, str]] = set()
-    for step in item.definition.steps:
+    for step in definition.steps:
         for node in walk(step.value):
-            if not isinstance(node, (Apply, State)):
-                continue
-            role = node.role if isinstance(node, State) else node.module.role
-            if (node.owner, role) in seen:
-                continue
-            seen.add((node.owner, role))
-            path = f"{prefix}{item.attributes[node.owner, role]}"
-            if isinstance(node, State):
-                yield path, node.load
-            elif node.module.cls == "Model":
-                yield from state(item.parts[node.owner], f"{path}.")
-            else:
-                for name, load in node.module.loads.items():
-                    yield f"{path}.{name}", load
+            if isinstance(node, (Apply, State)):
+                key = (node.owner, node.role if isinstance(node, State) else node.module.role)
+                if key not in seen:
+                    seen.add(key)
+                    yield key, node
 
 
 def ordered(item: Class) -> list[Class]:
@@ -118,11 +153,12 @@ def _class(item: Class, marks: bool, pretrained: str, sharded: bool) -> str:
         for spec in definition.inputs
     )
     gives = ", ".join(map(sizes, definition.outputs))
+    shapes = definition.shapes or f"{takes} -> {gives}"
     lines = [
         f"class {item.name}(nn.Module):",
-        f'    """{takes} -> {gives}."""',
+        f'    """{shapes}."""',
         "",
-        "    def __init__(self) -> None:",
+        f"    def __init__({_constructor_parameters(definition)}) -> None:",
         "        super().__init__()",
         *(f"        {line}" for line in _constructor(item)),
         "",
@@ -138,6 +174,13 @@ def _class(item: Class, marks: bool, pretrained: str, sharded: bool) -> str:
     if pretrained:
         lines += ["", *(f"    {line}" for line in _from_pretrained(item.name, pretrained, sharded))]
     return "\n".join(lines)
+
+
+def _constructor_parameters(definition: Definition) -> str:
+    given = [
+        f"{it.name}: {it.annotation}" + (f" = {it.default}" if it.default else "") for it in definition.parameters
+    ]
+    return ", ".join(["self", *given])
 
 
 def _parameters(item: Class) -> str:
@@ -158,26 +201,21 @@ def _returns(definition: Definition) -> str:
 def _constructor(item: Class) -> list[str]:
     """An assignment for every attribute, in the order of use; what does not train is frozen."""
     writer = Writer(lambda name: name, lambda owner, role: item.attributes[owner, role])
-    lines, frozen = [], []
-    seen: set[tuple[str, str]] = set()
-    for step in item.definition.steps:
-        for node in walk(step.value):
-            if not isinstance(node, (Apply, State)):
-                continue
-            key = (node.owner, node.role if isinstance(node, State) else node.module.role)
-            if key in seen:
-                continue
-            seen.add(key)
-            name = f"self.{item.attributes[key]}"
-            if isinstance(node, State):
-                lines.append(_state_line(item.attributes[key], node, node.owner in item.definition.frozen))
-                continue
-            lines.append(f"{name} = {_built(item, node, writer)}")
-            if node.owner in item.definition.frozen:
-                frozen.append(f"{name}.requires_grad_(False)")
-            else:
-                fixed = [key for key, it in node.module.loads.items() if isinstance(it, Fill) and it.shape]
-                frozen += [f"{name}.{key}.requires_grad_(False)" for key in fixed]
+    lines, frozen = [f"self.{name} = {text}" for name, text in item.definition.flags], []
+    for key, node in owned(item.definition):
+        name = f"self.{item.attributes[key]}"
+        if isinstance(node, State):
+            lines.append(_state_line(item.attributes[key], node, key[0] in item.definition.frozen))
+            continue
+        made = node.module
+        if made.cls == "Model":
+            made = replace(made, cls=item.parts[key[0]].name)
+        lines.append(f"{name} = {writer.constructor(made)}")
+        if key[0] in item.definition.frozen:
+            frozen.append(f"{name}.requires_grad_(False)")
+        else:
+            fixed = [key for key, it in made.loads.items() if isinstance(it, Fill) and it.shape]
+            frozen += [f"{name}.{key}.requires_grad_(False)" for key in fixed]
     return lines + frozen
 
 
@@ -186,12 +224,6 @@ def _state_line(name: str, node: State, frozen: bool) -> str:
     if not node.trainable:
         return f'self.register_buffer("{name}", torch.zeros({shape}))'
     return f"self.{name} = nn.Parameter(torch.zeros({shape})" + (", requires_grad=False)" if frozen else ")")
-
-
-def _built(item: Class, node: Apply, writer: Writer) -> str:
-    made: Module = node.module
-    cls = item.parts[node.owner].name if made.cls == "Model" else made.cls
-    return f"{cls}({writer.arguments(made.args, made.kwargs)})"
 
 
 def _from_pretrained(name: str, file: str, sharded: bool) -> list[str]:

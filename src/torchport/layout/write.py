@@ -72,6 +72,7 @@ class _Writer:
             parts,
             tuple(self.permutes.values()),
             frozenset(op.layer for op in graph.ops if op.weights and not op.trainable),
+            {name: Spec(name, tensor, self._order(name)) for name, tensor in graph.tensors.items()},
         )
 
     def _order(self, name: str) -> Order:

@@ -1,0 +1,164 @@
+"""Blocks and the sequences that they are cut out of.
+
+A `Sequence_` is a body: of the model, or of a block. A block's body stands for all its uses at once: its slots
+are those of the fullest use, and each use says which node stands in each slot.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from torchport.blocks.nodes import Node
+from torchport.program import Apply, Module, Step, Var
+
+#: A tensor inside a block: ("in", which input) or (slot, which of its outputs).
+Wire = tuple[str, int] | tuple[int, int]
+#: What a run of nodes does, whatever its tensors are called: keys and wires, and the wires that leave it.
+Signature = tuple[tuple[tuple[Hashable, tuple[Wire, ...]], ...], tuple[Wire, ...]]
+
+#: Lines that a class costs besides its body: header, docstring, two methods, blank lines.
+CLASS, USE = 9.0, 1.7
+
+
+@dataclass(eq=False)
+class Slot:
+    """One place in a block: what stands there, what it reads, and the optional part it belongs to."""
+
+    key: Hashable
+    reads: tuple[Wire, ...]
+    part: int | None = None
+
+
+@dataclass(eq=False)
+class Part:
+    """An optional part of a block; without it, the wire `passes` stands for what it gives."""
+
+    passes: Wire
+
+
+@dataclass(eq=False)
+class Block:
+    """A class to be: its slots, the wires it returns, and its uses."""
+
+    number: int
+    slots: list[Slot]
+    outputs: tuple[Wire, ...]
+    parts: list[Part] = field(default_factory=list)
+    uses: list[Node] = field(default_factory=list)
+
+    @property
+    def key(self) -> Hashable:
+        return ("block", self.number)
+
+    @property
+    def inputs(self) -> int:
+        """How many tensors it takes."""
+        ins = [wire[1] for slot in self.slots for wire in slot.reads if wire[0] == "in"]
+        return 1 + max(ins, default=-1)
+
+
+    def close(self, start: int, end: int, slot: Slot, gives: Sequence[tuple[int, int]]) -> None:
+        """Slots [start, end) become one; `gives`: which of their outputs it has, (slot from start, index)."""
+        moved = {(start + at, index): (start, number) for number, (at, index) in enumerate(gives)}
+
+        def renamed(wire: Wire) -> Wire:
+            if wire[0] == "in" or int(wire[0]) < start:
+                return wire
+            return moved[int(wire[0]), wire[1]] if int(wire[0]) < end else (int(wire[0]) - (end - start - 1), wire[1])
+
+        rest = [Slot(it.key, tuple(map(renamed, it.reads)), it.part) for it in self.slots[end:]]
+        self.slots[start:] = [slot, *rest]
+        self._rewire(renamed)
+
+    def open(self, at: int, inner: Block) -> None:
+        """The slot, a use of another block, becomes that block's slots."""
+        slot, more = self.slots[at], len(inner.slots) - 1
+
+        def renamed(wire: Wire) -> Wire:
+            if wire[0] == "in" or int(wire[0]) < at:
+                return wire
+            if int(wire[0]) > at:
+                return (int(wire[0]) + more, wire[1])
+            result = inner.outputs[wire[1]]
+            return slot.reads[result[1]] if result[0] == "in" else (int(result[0]) + at, result[1])
+
+        def inside(wire: Wire) -> Wire:
+            return slot.reads[wire[1]] if wire[0] == "in" else (int(wire[0]) + at, wire[1])
+
+        opened = [Slot(it.key, tuple(map(inside, it.reads)), slot.part) for it in inner.slots]
+        rest = [Slot(it.key, tuple(map(renamed, it.reads)), it.part) for it in self.slots[at + 1 :]]
+        self.slots[at:] = [*opened, *rest]
+        self._rewire(renamed)
+
+    def _rewire(self, renamed: Callable[[Wire], Wire]) -> None:
+        self.outputs = tuple(map(renamed, self.outputs))
+        for part in self.parts:
+            part.passes = renamed(part.passes)
+
+
+class Readers:
+    """How often every tensor of a body is read, its results included."""
+
+    def __init__(self, nodes: Iterable[Node], results: Iterable[str]) -> None:
+        self.count: Counter[str] = Counter(name for it in nodes for name in it.reads)
+        self.count.update(results)
+
+
+def wires(nodes: Sequence[Node], readers: Readers) -> tuple[Signature, tuple[str, ...], tuple[str, ...]]:
+    """What consecutive nodes do; the tensors they take, in order; the tensors of theirs that others read."""
+    where: dict[str, Wire] = {}
+    inputs: list[str] = []
+    inner: Counter[str] = Counter()
+    slots = []
+    for at, it in enumerate(nodes):
+        for name in it.reads:
+            if name not in where:
+                where[name] = ("in", len(inputs))
+                inputs.append(name)
+            inner[name] += 1
+        slots.append((it.key, tuple(where[name] for name in it.reads)))
+        for index, name in enumerate(it.writes):
+            where[name] = (at, index)
+    left = [
+        name for it in nodes for name in it.writes if readers.count[name] > inner[name]
+    ]
+    return (tuple(slots), tuple(where[name] for name in left)), tuple(inputs), tuple(left)
+
+
+def use(block: Block, inside: Sequence[Node | None], inputs: Sequence[str], outputs: Sequence[str]) -> Node:
+    """A node that stands for a use of the block; it is entered in the block's uses."""
+    first = next(it for it in inside if it is not None)
+    last = next(it for it in reversed(inside) if it is not None)
+    name = f"{first.step.name}...{last.step.name}"
+    value = Apply(Module("Block"), tuple(Var(it) for it in inputs), owner=name)
+    made = Node(
+        key=block.key, values=(), reads=tuple(inputs), writes=tuple(outputs),
+        step=Step(name, name, "Block", tuple(outputs), value), inside=tuple(inside),
+        heavy=any(it is not None and it.heavy for it in inside),
+        weighted=any(it is not None and it.weighted for it in inside), modules=1,
+    )  # fmt: skip
+    block.uses.append(made)
+    return made
+
+
+def lines(nodes: Iterable[Node | None]) -> float:
+    """About how many lines the nodes take: one for each module, one for each line of `forward`."""
+    total = 0.0
+    for it in nodes:
+        if it is None:
+            continue
+        total += it.modules
+        if it.heavy or it.merges or len(it.writes) > 1:
+            total += 0.7 if it.inside is not None else 1
+        elif not it.light:
+            total += 0.5
+    return total
+
+
+def leaves(it: Node) -> list[Node]:
+    """The steps in a node, nested blocks opened."""
+    if it.inside is None:
+        return [it]
+    return [leaf for inner in it.inside if inner is not None for leaf in leaves(inner)]

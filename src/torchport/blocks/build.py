@@ -1,0 +1,330 @@
+"""Blocks as definitions: the class of each, and the constructor call of each use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torchport.blocks.block import Block, Wire, leaves
+from torchport.blocks.naming import block_name, local, named_layers, prefix, use_name
+from torchport.blocks.nodes import ABSENT, Node, filled, holes, is_activation
+from torchport.blocks.parameters import POSITIONAL, Parameters
+from torchport.blocks.parameters import Parameter as Found
+from torchport.blocks.shapes import docstring
+from torchport.emit.expression import Writer
+from torchport.emit.names import is_automatic, snake, unique
+from torchport.program import (
+    Apply,
+    Call,
+    Code,
+    Definition,
+    Expr,
+    IfElse,
+    Inside,
+    Mark,
+    Module,
+    Parameter,
+    Spec,
+    State,
+    Step,
+    Var,
+    rewrite,
+    walk,
+)
+
+#: Activation functions as modules, for parts that become nn.Sequential.
+MODULES = {
+    "F.relu": "nn.ReLU", "F.relu6": "nn.ReLU6", "F.silu": "nn.SiLU", "F.gelu": "nn.GELU", "F.elu": "nn.ELU",
+    "F.selu": "nn.SELU", "F.celu": "nn.CELU", "F.leaky_relu": "nn.LeakyReLU", "F.hardswish": "nn.Hardswish",
+    "F.hardsigmoid": "nn.Hardsigmoid", "F.mish": "nn.Mish", "F.softplus": "nn.Softplus",
+    "F.logsigmoid": "nn.LogSigmoid", "torch.sigmoid": "nn.Sigmoid", "torch.tanh": "nn.Tanh",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Made:
+    """A block as a class: its definition, its parameters, its uses in order, and where each slot went."""
+
+    definition: Definition
+    parameters: tuple[Found, ...]
+    uses: Mapping[int, int]
+    owners: tuple[str, ...]
+
+
+class Builder:
+    """Turns blocks into definitions, the inner ones first."""
+
+    def __init__(self, specs: Mapping[str, Spec], frozen: frozenset[str], taken: set[str]) -> None:
+        self.specs, self.frozen, self.taken = specs, frozen, taken
+        self.made: dict[int, Made] = {}
+
+    def block(self, block: Block, blocks: Mapping[Any, Block]) -> Made:
+        """The class of a block."""
+        if block.number in self.made:
+            return self.made[block.number]
+        for slot in block.slots:
+            if slot.key in blocks:
+                self.block(blocks[slot.key], blocks)
+        made = _Class(self, block, blocks).make()
+        self.made[block.number] = made
+        return made
+
+    def module(self, use: Node, blocks: Mapping[Any, Block]) -> Module:
+        """The constructor call of one use, its numbers as they are."""
+        made = self.made[blocks[use.key].number]
+        at = made.uses[id(use)]
+        values = [it.values[at] for it in made.parameters]
+        return self.call(made, values, self.inside(use, blocks))
+
+    @staticmethod
+    def call(made: Made, values: Sequence[Any], inside: Inside | None = None) -> Module:
+        """A constructor call: channels by position, the rest by name, defaults left out."""
+        args, kwargs = [], {}
+        for found, value in zip(made.parameters, values, strict=True):
+            plain = not isinstance(value, Expr)
+            if found.default is not ABSENT and plain and (value is ABSENT or value == found.default):
+                continue
+            value = 0 if value is ABSENT else value
+            if found.name.startswith(POSITIONAL) and not kwargs:
+                args.append(value)
+            else:
+                kwargs[found.name] = value
+        return Module(made.definition.name, tuple(args), kwargs, inside=inside)
+
+    def inside(self, use: Node, blocks: Mapping[Any, Block]) -> Inside:
+        """What one use is made of, by the names in its class."""
+        block = blocks[use.key]
+        made = self.made[block.number]
+        modules: dict[tuple[str, str], Module | State | None] = {}
+        tensors: dict[str, str] = {}
+        chains: dict[str, list[Module | None]] = {}
+        for at, (slot, it) in enumerate(zip(block.slots, use.inside or (), strict=True)):
+            owner = made.owners[at]
+            if it is not None:
+                tensors.update({_tensor(at, index): name for index, name in enumerate(it.writes)})
+            if slot.part is not None and owner.startswith("part:"):
+                chains.setdefault(owner.removeprefix("part:"), []).append(
+                    None if it is None else self._single(it, blocks)
+                )
+            elif it is None:
+                continue
+            elif it.inside is not None:
+                modules[owner, ""] = self.module(it, blocks)
+            else:
+                for expr in walk(it.step.value):
+                    if isinstance(expr, Apply):
+                        modules[owner, expr.module.role] = expr.module
+                    elif isinstance(expr, State):
+                        modules[owner, expr.role] = expr
+        for owner, chain in chains.items():
+            there = [it for it in chain if it is not None]
+            whole = there[0] if len(chain) == 1 and there else Module("nn.Sequential", tuple(there))
+            modules[owner, ""] = whole if there else None
+        return Inside(modules, tensors, made.definition.parts)
+
+    def _single(self, it: Node, blocks: Mapping[Any, Block]) -> Module:
+        """A node of a chain as a module."""
+        return self.module(it, blocks) if it.inside is not None else as_module(it.step.value)
+
+
+def as_module(value: Any) -> Module:
+    """An expression that is one module, or an activation, as a module without its input."""
+    value = value.value if isinstance(value, Mark) else value
+    if isinstance(value, Apply):
+        return replace(value.module, role="")
+    assert isinstance(value, Call)
+    return Module(MODULES[value.function], value.args[1:], value.kwargs)
+
+
+def _tensor(slot: int, index: int) -> str:
+    return f"s{slot}" if index == 0 else f"s{slot}:{index}"
+
+
+class _Class:
+    """One block on its way to a definition."""
+
+    def __init__(self, builder: Builder, block: Block, blocks: Mapping[Any, Block]) -> None:
+        self.builder, self.block, self.blocks = builder, block, blocks
+        self.full = next(it for it in block.uses if it.inside and None not in it.inside)
+        self.nodes = [it for it in self.full.inside or () if it is not None]
+        self.parameters = Parameters(len(block.uses))
+        self.flags: list[tuple[str, Any]] = []
+        self.common = prefix(named_layers([leaf for it in self.nodes for leaf in leaves(it)]))
+        self.parts: dict[str, Definition] = {}
+        self.owners: list[str] = []
+
+    def make(self) -> Made:
+        name = unique(block_name([leaf for it in self.nodes for leaf in leaves(it)]), self.builder.taken)
+        self.builder.taken.add(name)
+        inputs = self._inputs()
+        steps = [self._step(at, inputs) for at in range(len(self.nodes))]
+        steps = self._optional(steps, inputs)
+        found = self.parameters.finish()
+        writer = Writer(str, lambda owner, role: owner)
+        definition = Definition(
+            name,
+            inputs=tuple(self._spec(inputs[at], it) for at, it in enumerate(self.full.reads)),
+            outputs=tuple(
+                self._spec(self._name(wire, inputs), it)
+                for wire, it in zip(self.block.outputs, self.full.writes, strict=True)
+            ),
+            steps=tuple(steps),
+            parts=self.parts,
+            frozen=frozenset(
+                owner for owner, it in zip(self.owners, self.nodes, strict=True)
+                if it.inside is None and it.step.layer in self.builder.frozen
+            ),
+            parameters=tuple(
+                Parameter(it.name, it.annotation, "" if it.default is ABSENT else writer.text(it.default))
+                for it in found
+            ),
+            flags=tuple((name, text.text) for name, text in self.flags),
+            shapes=docstring(self.block, found, self.builder.specs),
+        )  # fmt: skip
+        uses = {id(it): at for at, it in enumerate(self.block.uses)}
+        return Made(definition, found, uses, tuple(self.owners))
+
+    def _inputs(self) -> list[str]:
+        """Names for the tensors that enter: the one that goes on is x."""
+        names = ["x"]
+        for at in range(1, self.block.inputs):
+            readers = [
+                it for slot, it in zip(self.block.slots, self.nodes, strict=True) if ("in", at) in slot.reads
+            ]
+            kinds = {leaf.step.kind for it in readers for leaf in leaves(it)}
+            base = "skip" if "Concatenate" in kinds else "shortcut" if "Add" in kinds else "other"
+            names.append(unique(base, names))
+        return names
+
+    def _name(self, wire: Wire, inputs: Sequence[str]) -> str:
+        return inputs[wire[1]] if wire[0] == "in" else _tensor(int(wire[0]), wire[1])
+
+    def _spec(self, name: str, tensor: str) -> Spec:
+        spec = self.builder.specs[tensor]
+        return Spec(name, spec.tensor, spec.order)
+
+    def _column(self, at: int) -> list[Node | None]:
+        return [it.inside[at] if it.inside else None for it in self.block.uses]
+
+    def _step(self, at: int, inputs: Sequence[str]) -> Step:
+        """The step in a slot, its numbers as parameters and its tensors by the class's names."""
+        slot, it = self.block.slots[at], self.nodes[at]
+        owner = self._owner(at)
+        self.owners.append(owner)
+        names = {
+            ours: self._name(wire, inputs) for ours, wire in zip(it.reads, slot.reads, strict=True)
+        }
+        outputs = tuple(_tensor(at, index) for index in range(len(it.writes)))
+        column = self._column(at)
+        if it.inside is not None:
+            value: Any = self._nested(it, column, owner, names)
+            return Step(owner, owner, value.module.cls, outputs, value)
+        count = len(it.values)
+        values = []
+        for place, (callee, name) in enumerate(holes(it.step)):
+            numbers = tuple(ABSENT if other is None else other.values[place] for other in column)
+            values.append(self.parameters.expression(numbers, self._role(at, callee, name)))
+        assert len(values) == count
+        step = filled(it.step, values)
+
+        def settle(expr: Any) -> Any:
+            if isinstance(expr, Var):
+                return Var(names[expr.tensor])
+            return replace(expr, owner=owner) if isinstance(expr, (Apply, State)) else expr
+
+        return Step(f"{at}", owner, it.step.kind, outputs, rewrite(step.value, settle))
+
+    def _nested(self, it: Node, column: Sequence[Node | None], owner: str, names: Mapping[str, str]) -> Apply:
+        made = self.builder.made[self.blocks[it.key].number]
+        self.parts[owner] = made.definition
+        values = [
+            self.parameters.expression(
+                tuple(ABSENT if other is None else found.values[made.uses[id(other)]] for other in column),
+                found.name,
+            )
+            for found in made.parameters
+        ]
+        module = self.builder.call(made, values)
+        return Apply(module, tuple(Var(names[name]) for name in it.reads), owner=owner)
+
+    def _owner(self, at: int) -> str:
+        """A name for what stands in a slot, unique in the class."""
+        it = self.nodes[at]
+        if it.inside is not None:
+            name = use_name(leaves(it), self.common)
+            kind = self.builder.made[self.blocks[it.key].number].definition.name
+            return unique(name, self.owners) if name else f"{snake(kind)}_{at}"
+        layer = it.step.layer
+        owned = [expr.owner for expr in walk(it.step.value) if isinstance(expr, (Apply, State))]
+        if not owned or is_automatic(layer, it.step.kind):
+            return layer
+        return unique(local(layer, self.common), [other for other in self.owners if other != layer])
+
+    def _role(self, at: int, callee: str, name: str) -> str:
+        """What a person calls a number that differs: by what it is of which call."""
+        heavy = [number for number, it in enumerate(self.nodes) if it.heavy]
+        if name in ("out_channels", "out_features") and heavy and at != heavy[-1]:
+            return name.replace("out", "hidden")
+        if name in ("in_channels", "in_features") and heavy and at != heavy[0]:
+            return name.replace("in", "hidden", 1)
+        if callee.startswith("F.") and name == "":
+            return "size"
+        return name or "size"
+
+    def _optional(self, steps: list[Step], inputs: Sequence[str]) -> list[Step]:
+        """The steps with every optional part as one step."""
+        for number, part in enumerate(self.block.parts):
+            inside = [at for at, slot in enumerate(self.block.slots) if slot.part == number]
+            there = [it.inside is not None and it.inside[inside[0]] is not None for it in self.block.uses]
+            passes = self._name(part.passes, inputs)
+            chain = [steps[at] for at in inside]
+            if any(self.nodes[at].weighted for at in inside):
+                made = self._chain(number, chain, passes, there)
+                for at in inside:
+                    self.owners[at] = f"part:{made.layer}"
+            elif all(isinstance(it.value, Apply) and "Dropout" in it.value.module.cls for it in chain):
+                continue
+            else:
+                made = self._conditional(number, chain, passes, there)
+            gone = {id(it) for it in chain}
+            last = id(chain[-1])
+            steps = [made if id(it) == last else it for it in steps if id(it) == last or id(it) not in gone]
+        return steps
+
+    def _chain(self, number: int, chain: Sequence[Step], passes: str, there: Sequence[bool]) -> Step:
+        """Modules that are there or not: `nn.Sequential(...) if ... else nn.Identity()`."""
+        layer = self._part_name(chain, passes, there)
+        modules = [as_module(it.value) for it in chain]
+        made = modules[0] if len(modules) == 1 else Module("nn.Sequential", tuple(modules))
+        test = self.parameters.flag(there, layer)
+        value = Apply(replace(made, when=test.text, role=""), (Var(passes),), owner=layer)
+        for it in chain:
+            self.parts.pop(it.layer, None)
+        kind = chain[0].kind
+        return Step(f"part{number}", layer, f"{kind}", chain[-1].outputs, value)
+
+    def _part_name(self, chain: Sequence[Step], passes: str, there: Sequence[bool]) -> str:
+        added = [
+            it for it in self.block.slots
+            if any(self._name(wire, ["x"] * 9) == chain[-1].outputs[0] for wire in it.reads)
+        ]  # fmt: skip
+        merges = any(len(set(it.reads)) > 1 for it in added)
+        if passes == "x":
+            return "shortcut" if merges else "expand"
+        return "optional"
+
+    def _conditional(self, number: int, chain: Sequence[Step], passes: str, there: Sequence[bool]) -> Step:
+        """What is computed or not: `x + shortcut if self.residual else x`."""
+        values: dict[str, Any] = {}
+        for it in chain:
+            value = rewrite(it.value, lambda e: values.get(e.tensor, e) if isinstance(e, Var) else e)
+            values[it.outputs[0]] = Mark(value, it.outputs[0])
+        kinds = [it.kind for it in chain]
+        name = "residual" if "Add" in kinds else "activate" if is_activation(chain[0].value) else "apply"
+        text = self.parameters.flag(there, name)
+        flag = unique(name, [it for it, _ in self.flags])
+        self.flags.append((flag, text))
+        last = chain[-1]
+        value = IfElse(Code(f"self.{flag}"), values[last.outputs[0]], Var(passes))
+        return Step(f"part{number}", last.layer, last.kind, last.outputs, value)

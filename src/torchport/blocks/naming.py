@@ -1,0 +1,100 @@
+"""Names for blocks and for what stands in them, from what they are and from what the source calls them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+
+from torchport.blocks.nodes import Node, is_activation
+from torchport.emit.names import identifier, is_automatic
+from torchport.program import Apply, walk
+
+
+def prefix(layers: Sequence[str]) -> str:
+    """The common beginning of layer names, in whole words: `conv2_block1_`."""
+    common = os.path.commonprefix(list(layers)) if len(layers) > 1 else ""
+    match = re.match(r"(.*[_./-])", common)
+    return match.group(1) if match else ""
+
+
+def local(layer: str, common: str) -> str:
+    """A layer's name inside its block: `conv2_block1_1_conv` -> `conv1`, `2_bn` -> `bn2`."""
+    rest = layer.removeprefix(common)
+    match = re.match(r"(\d+)_(\w+)$", rest)
+    return f"{match.group(2)}{match.group(1)}" if match else rest or layer
+
+
+def named_layers(leaves: Sequence[Node]) -> list[str]:
+    """The names that the source gave to the layers with modules among some nodes; made-up names are no names."""
+    found = []
+    for leaf in leaves:
+        owners = [it.owner for it in walk(leaf.step.value) if isinstance(it, Apply)]
+        if owners and not is_automatic(owners[0], leaf.step.kind):
+            found.append(owners[0])
+    return found
+
+
+def use_name(leaves: Sequence[Node], among: str = "") -> str:
+    """What the source calls a group of layers, by the beginning that their names share; empty if it does not."""
+    layers = named_layers(leaves)
+    modules = [it for it in leaves if it.modules]
+    if len(layers) < 2 or len(layers) < len(modules):
+        return ""
+    return identifier(prefix(layers).removeprefix(among)) if prefix(layers).removeprefix(among) else ""
+
+
+def block_name(leaves: Sequence[Node]) -> str:
+    """What a person calls the class, from what it is made of."""
+    classes = [it.module.cls for leaf in leaves for it in walk(leaf.step.value) if isinstance(it, Apply)]
+    kinds = [leaf.step.kind for leaf in leaves]
+    convs = [it for it in classes if re.match(r"nn\.Conv\dd", it)]
+    depthwise = kinds.count("DepthwiseConv2D") + kinds.count("DepthwiseConv1D")
+    separable = sum(kind.startswith("SeparableConv") for kind in kinds)
+    norms = [it for it in classes if "Norm" in it]
+    merge = next((kind for kind in reversed(kinds) if kind in ("Add", "Concatenate", "Multiply", "Average")), "")
+    sizes = [_kernel(leaf) for leaf in leaves if leaf.step.kind in ("Conv2D", "Conv1D", "Conv3D")]
+    if any("Attention" in kind for kind in kinds):
+        return "TransformerBlock" if any("Linear" in it for it in classes) else "AttentionBlock"
+    if any(it.startswith("nn.ConvTranspose") for it in classes) or any("UpSampling" in kind for kind in kinds):
+        return "Up"
+    if merge == "Multiply" and not depthwise and len(convs) <= 2 and any("Pooling" in kind for kind in kinds):
+        return "SqueezeExcite"
+    if depthwise and any("GlobalAverage" in kind for kind in kinds):
+        return "MBConv"
+    if depthwise and "LayerNormalization" in kinds:
+        return "ConvNeXtBlock"
+    if depthwise:
+        return "InvertedResidual" if len(convs) > 2 else "DepthwiseSeparable"
+    if merge == "Add" and separable:
+        return "SeparableResidual"
+    if separable:
+        return "SeparableConvNorm" if norms else "SeparableConv"
+    if merge == "Add" and len(sizes) >= 3 and sizes[0] == sizes[2] == 1:
+        return "Bottleneck"
+    if merge == "Add" and convs:
+        return "ResidualBlock"
+    if merge == "Concatenate" and len([leaf for leaf in leaves if leaf.merges]) == 1 and len(convs) <= 2:
+        return "DenseLayer"
+    if merge == "Concatenate" and len(convs) > 3:
+        return "InceptionBlock"
+    if len(convs) == 1:
+        acts = any(is_activation(leaf.step.value) for leaf in leaves)
+        return "Conv" + ("Norm" if norms else "") + ("Act" if acts else "")
+    if kinds and "Pooling" in kinds[0]:
+        return "Down"
+    if len(convs) == 2:
+        return "DoubleConv"
+    if convs:
+        return "ConvBlock"
+    if any("Linear" in it for it in classes):
+        return "FeedForward" if len([it for it in classes if "Linear" in it]) > 1 else "LinearBlock"
+    return "Block"
+
+
+def _kernel(leaf: Node) -> int:
+    """The kernel size of a convolution, 0 if it is not square."""
+    for it in walk(leaf.step.value):
+        if isinstance(it, Apply) and len(it.module.args) > 2 and isinstance(it.module.args[2], int):
+            return it.module.args[2]
+    return 0

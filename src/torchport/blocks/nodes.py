@@ -1,0 +1,219 @@
+"""Steps without their numbers: what makes two steps the same, and what may differ between them.
+
+A `Node` is a step, or a use of a block. Its `key` says what it is and how its inputs enter; its `values` are
+the numbers (channels, strides, rates) that stand in it, in a fixed order, defaults filled in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torchport.emit.forward import is_heavy
+from torchport.program import Apply, Call, Code, Expr, Index, Infix, Load, Mark, State, Step, Var, walk
+
+#: Names of the positional arguments, and defaults of the keyword arguments, of what is called most.
+SIGNATURES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    **{
+        f"nn.Conv{n}d": (
+            ("in_channels", "out_channels", "kernel_size"),
+            {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True},
+        )
+        for n in (1, 2, 3)
+    },
+    **{
+        f"nn.ConvTranspose{n}d": (
+            ("in_channels", "out_channels", "kernel_size"),
+            {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "bias": True},
+        )
+        for n in (1, 2, 3)
+    },
+    **{
+        f"nn.BatchNorm{n}d": (("channels",), {"eps": 1e-5, "momentum": 0.1, "affine": True})
+        for n in (1, 2, 3)
+    },
+    "nn.GroupNorm": (("groups", "channels"), {"eps": 1e-5, "affine": True}),
+    "nn.LayerNorm": (("channels",), {"eps": 1e-5}),
+    "nn.Linear": (("in_features", "out_features"), {"bias": True}),
+    "nn.Dropout": (("dropout",), {}),
+    **{f"nn.Dropout{n}d": (("dropout",), {}) for n in (1, 2, 3)},
+    **{f"F.max_pool{n}d": (("", "kernel_size"), {"stride": None, "padding": 0}) for n in (1, 2, 3)},
+    **{f"F.avg_pool{n}d": (("", "kernel_size"), {"stride": None, "padding": 0}) for n in (1, 2, 3)},
+}
+
+
+class Absent:
+    """The value of a number that an instance does not have, since it lacks that part: fits any other."""
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT = Absent()
+
+
+@dataclass(eq=False)
+class Node:
+    """A step, or a use of a block (`inside`), in a sequence."""
+
+    key: Hashable
+    values: tuple[Any, ...]
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    step: Step
+    #: A use of a block: for each of its slots the node that stands there, or None where it is left out.
+    inside: tuple[Node | None, ...] | None = None
+    heavy: bool = False
+    weighted: bool = False
+    light: bool = False
+    modules: int = 0
+
+    @property
+    def merges(self) -> bool:
+        return len(set(self.reads)) > 1
+
+
+#: Functions that go with the step before them.
+ACTIVATIONS = frozenset(
+    "F.relu F.relu6 F.silu F.gelu F.elu F.selu F.celu F.leaky_relu F.hardswish F.hardsigmoid F.mish F.softplus "
+    "F.logsigmoid torch.sigmoid torch.tanh".split()
+)
+
+
+def node(step: Step) -> Node:
+    """The node of a step."""
+    values: list[Any] = []
+
+    def empty(callee: str, name: str, value: Any) -> Any:
+        values.append(value)
+        return HOLE
+
+    key = _structure(numbers(step.value, empty))
+    owned = [it for it in walk(step.value) if isinstance(it, (Apply, State))]
+    return Node(
+        key=key,
+        values=tuple(values),
+        reads=step.inputs,
+        writes=step.outputs,
+        step=step,
+        heavy=any(is_heavy(it) for it in owned),
+        weighted=any(isinstance(it, State) or it.module.loads for it in owned),
+        light=_is_light(step.value),
+        modules=len(owned),
+    )
+
+
+def is_activation(value: Any) -> bool:
+    """Whether the expression is an activation function of one tensor."""
+    value = value.value if isinstance(value, Mark) else value
+    return isinstance(value, Call) and value.function in ACTIVATIONS
+
+
+def _is_light(value: Any) -> bool:
+    """Whether it goes with the step before it: an activation, a norm, dropout."""
+    if isinstance(value, Apply):
+        return not is_heavy(value) and isinstance(value.args[0], Var)
+    return is_activation(value)
+
+
+def filled(step: Step, values: Sequence[Any]) -> Step:
+    """The step with other numbers, in the order in which `node` listed them."""
+    rest = iter(values)
+    return replace(step, value=numbers(step.value, lambda callee, name, value: next(rest)))
+
+
+def holes(step: Step) -> list[tuple[str, str]]:
+    """What each number of the step is: (of what call, called what)."""
+    found: list[tuple[str, str]] = []
+    numbers(step.value, lambda callee, name, value: found.append((callee, name)))
+    return found
+
+
+#: Stands where a number was.
+HOLE = Code("_")
+
+Change = Callable[[str, str, Any], Any]
+
+
+def numbers(value: Any, change: Change, callee: str = "", name: str = "") -> Any:
+    """The expression with every number in it changed; numbers left to torch's defaults are there too.
+
+    `change` gets what call the number belongs to, what it is called there, and the number.
+    """
+
+    def inside(it: Any, called: str = name) -> Any:
+        return numbers(it, change, callee, called)
+
+    if isinstance(value, Mark):
+        return Mark(inside(value.value), value.tensor)
+    if isinstance(value, Apply):
+        if value.module.cls == "Model":
+            return value
+        args, kwargs = _arguments(value.module.cls, value.module.args, value.module.kwargs, change)
+        return replace(
+            value,
+            module=replace(value.module, args=args, kwargs=kwargs),
+            args=tuple(inside(it, "input") for it in value.args),
+            kwargs={key: inside(it, key) for key, it in value.kwargs.items()},
+        )
+    if isinstance(value, State):
+        return replace(value, shape=change("state", "shape", value.shape))
+    if isinstance(value, Call):
+        args, kwargs = _arguments(value.function, value.args, value.kwargs, change)
+        return replace(value, args=args, kwargs=kwargs)
+    if isinstance(value, Infix):
+        return Infix(value.symbol, inside(value.left, "left"), inside(value.right, "right"))
+    if isinstance(value, Index):
+        return Index(inside(value.value), value.index)
+    if isinstance(value, (list, tuple)) and any(isinstance(it, (Expr, list, tuple)) for it in value):
+        return type(value)(inside(it) for it in value)
+    return value if isinstance(value, (Expr, str)) else change(callee, name, value)
+
+
+def _arguments(callee: str, args: Sequence[Any], kwargs: Mapping[str, Any], change: Change) -> Any:
+    names, defaults = SIGNATURES.get(callee, ((), {}))
+    given = tuple(
+        numbers(it, change, callee, names[at] if at < len(names) else "size") for at, it in enumerate(args)
+    )
+    made = {key: numbers(it, change, callee, key) for key, it in {**defaults, **kwargs}.items()}
+    kept = {
+        key: it for key, it in made.items()
+        if key not in defaults or isinstance(it, Expr) or it != defaults[key]
+    }  # fmt: skip
+    return given, kept
+
+
+def _structure(value: Any) -> Hashable:
+    """An expression without its numbers and names, to compare and to hash."""
+    if isinstance(value, Var):
+        return "tensor"
+    if isinstance(value, Mark):
+        return _structure(value.value)
+    if isinstance(value, Code):
+        return value.text
+    if isinstance(value, State):
+        pattern = value.load.turn.pattern if isinstance(value.load, Load) else ""
+        return ("state", value.role, pattern, value.trainable)
+    if isinstance(value, Apply):
+        made = value.module
+        if made.cls == "Model":
+            return ("Model", value.owner)
+        loads = tuple(
+            (name, load.turn.pattern) if isinstance(load, Load) else (name, load.value)
+            for name, load in made.loads.items()
+            if name != "bias"
+        )
+        called = (made.role, made.cls, _structure(made.args), _structure(made.kwargs))
+        return ("apply", called, loads, _structure(value.args), _structure(value.kwargs))
+    if isinstance(value, Call):
+        return ("call", value.function, _structure(value.args), _structure(value.kwargs))
+    if isinstance(value, Infix):
+        return ("infix", value.symbol, _structure(value.left), _structure(value.right))
+    if isinstance(value, Index):
+        return ("index", _structure(value.value), str(value.index))
+    if isinstance(value, Mapping):
+        return tuple(sorted((key, _structure(it)) for key, it in value.items()))
+    if isinstance(value, (list, tuple)):
+        return tuple(_structure(it) for it in value)
+    return str(value)

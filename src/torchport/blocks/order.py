@@ -1,0 +1,46 @@
+"""The order in which a person writes the steps: one branch after the other, the longest first.
+
+Keras lists layers by depth, which interleaves branches. Here every step stands as late as it can: it is
+written when the first that reads it is, and of several branches the deepest is written first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torchport.program import Definition, Step
+
+
+def in_reading_order(definition: Definition) -> Definition:
+    """The definition, and all in it, with its steps in reading order. Steps nobody reads keep their place."""
+    producer = {name: step for step in definition.steps for name in step.outputs}
+    depth: dict[str, int] = {}
+    for step in definition.steps:
+        below = [depth[producer[name].name] for name in step.inputs if name in producer]
+        depth[step.name] = 1 + max(below, default=0)
+    place = {step.name: at for at, step in enumerate(definition.steps)}
+    done: dict[str, Step] = {}
+
+    def sources(step: Step) -> list[Step]:
+        found = {producer[name].name: producer[name] for name in step.inputs if name in producer}
+        return sorted(found.values(), key=lambda it: (-depth[it.name], place[it.name]))
+
+    def visit(goal: Step) -> None:
+        stack = [(goal, iter(sources(goal)))]
+        while stack:
+            step, rest = stack[-1]
+            following = next((it for it in rest if it.name not in done), None)
+            if following is None:
+                done.setdefault(step.name, step)
+                stack.pop()
+            else:
+                stack.append((following, iter(sources(following))))
+
+    for spec in definition.outputs:
+        if spec.name in producer and producer[spec.name].name not in done:
+            visit(producer[spec.name])
+    for step in definition.steps:
+        if step.name not in done:
+            visit(step)
+    parts = {layer: in_reading_order(part) for layer, part in definition.parts.items()}
+    return replace(definition, steps=tuple(done.values()), parts=parts)

@@ -1,0 +1,101 @@
+"""The factored program: bodies as steps again, uses of blocks as constructor calls, runs of uses as stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torchport.blocks.block import Block, leaves
+from torchport.blocks.build import Builder
+from torchport.blocks.factor import Body, Factoring
+from torchport.blocks.naming import use_name
+from torchport.blocks.nodes import Node, node
+from torchport.emit.names import class_name, snake, unique
+from torchport.program import Apply, Definition, Module, Step, Var
+
+
+def factor(definition: Definition) -> Definition:
+    """The definition with repeated structure as classes; nested models are factored each for itself."""
+    return _factored(definition, {class_name(definition.name)})
+
+
+def _factored(definition: Definition, taken: set[str]) -> Definition:
+    parts = {layer: _factored(part, taken) for layer, part in definition.parts.items()}
+    nodes = [node(step) for step in definition.steps]
+    body = Body(nodes, tuple(spec.name for spec in definition.outputs))
+    found = Factoring([body]).run()
+    blocks = {block.key: block for block in found.blocks}
+    builder = Builder(definition.specs, definition.frozen, taken)
+    for block in found.blocks:
+        builder.block(block, blocks)
+    steps, made = _steps(body, blocks, builder)
+    return replace(definition, steps=tuple(steps), parts={**parts, **made})
+
+
+def _steps(
+    body: Body, blocks: Mapping[Any, Block], builder: Builder
+) -> tuple[list[Step], dict[str, Definition]]:
+    """The steps of the model's own body, and the classes of its blocks by the attribute they stand in."""
+    steps: list[Step] = []
+    parts: dict[str, Definition] = {}
+    taken: list[str] = [it.step.layer for it in body.nodes if it.inside is None]
+    at = 0
+    while at < len(body.nodes):
+        it = body.nodes[at]
+        if it.inside is None:
+            steps.append(it.step)
+            at += 1
+            continue
+        stage = _stage(body, at)
+        block = blocks[it.key]
+        made = builder.made[block.number]
+        modules = [builder.module(one, blocks) for one in stage]
+        owner, kind = _owner(stage, made.definition.name, taken, at)
+        taken.append(owner)
+        parts[owner] = made.definition
+        module = modules[0] if len(modules) == 1 else Module("nn.Sequential", tuple(modules))
+        value = Apply(module, tuple(map(Var, it.reads)), owner=owner)
+        steps.append(Step(owner, owner, kind, stage[-1].writes, value))
+        at += len(stage)
+    return steps, parts
+
+
+def _stage(body: Body, at: int) -> list[Node]:
+    """Uses of one block, each of which reads the one before it alone, as far as their names say one stage."""
+    readers = body.readers
+    stage = [body.nodes[at]]
+    while at + len(stage) < len(body.nodes):
+        last, following = stage[-1], body.nodes[at + len(stage)]
+        chained = (
+            following.key == last.key and following.reads == last.writes and len(last.writes) == 1
+            and readers.count[last.writes[0]] == 1
+        )  # fmt: skip
+        if not chained or _stage_name(last) != _stage_name(following):
+            break
+        stage.append(following)
+    return stage
+
+
+def _stage_name(it: Node) -> str:
+    """The part of a block's name that its whole stage shares: `conv2` of `conv2_block1`; empty if none."""
+    name = use_name(leaves(it))
+    words = name.rstrip("abcdefgh").rstrip("0123456789").rstrip("_").split("_") if name else []
+    if len(words) > 1 and words[-1] in ("block", "unit", "layer", "cell"):
+        return "_".join(words[:-1])
+    if name and name[-1].isalpha() and words != [name]:
+        return name.rstrip("abcdefgh")
+    return ""
+
+
+def _owner(stage: Sequence[Node], cls: str, taken: Sequence[str], at: int) -> tuple[str, str]:
+    """The attribute's name and kind: what the source calls the stage or the block, else the class's name."""
+    inside = [leaf for it in stage for leaf in leaves(it)]
+    name = use_name(inside) if len(stage) > 1 else use_name(leaves(stage[0]))
+    if name:
+        return unique(name, taken), cls
+    if len(stage) > 1:
+        return unique("blocks", taken), cls
+    return f"{snake(cls)}_{at}", cls
+
+
