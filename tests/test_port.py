@@ -94,9 +94,8 @@ def test_weights_say_where_they_come_from(port: Port, tmp_path: Path) -> None:
         metadata = file.metadata()
         assert metadata["format"] == "pt"
         origin = json.loads(metadata["torchport"])
-        assert origin["enc1_conv1.weight"] == {
-            "source": "enc1_conv1/kernel", "pattern": "h w i o -> o i h w",
-        }  # fmt: skip
+        kernel = {"source": "enc1_conv1/kernel", "pattern": "h w i o -> o i h w"}
+        assert list(origin.values()).count(kernel) == 1
         assert list(origin) == [it.name for it in port.program.entries]
         for entry in port.program.entries:
             np.testing.assert_array_equal(file.get_tensor(entry.name), entry.array())

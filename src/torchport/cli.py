@@ -278,10 +278,24 @@ def leave(result: Verification | None) -> None:
 
 
 def save(port: Port, folder: Path, force: bool) -> None:
-    """Write the port, with a bar on a terminal where it takes long."""
+    """Write the port. Raises TorchportError where the disk does not take it."""
+    from torchport.errors import TorchportError
+
     total = sum(entry.nbytes for entry in port.program.entries)
+    try:
+        with bar(total) as advance:
+            port.save(folder, force=force, progress=advance)
+    except OSError as error:
+        what = f"cannot be written ({error.strerror or error})"
+        advice = "check the path, its permissions and the free space"
+        raise TorchportError(what, where=str(folder), advice=advice) from error
+
+
+@contextmanager
+def bar(total: int) -> Iterator[Callable[[int], None] | None]:
+    """A bar of bytes written, on standard error, if that is a terminal and it takes long."""
     if total < LONG or not sys.stderr.isatty():
-        port.save(folder, force=force)
+        yield None
         return
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -293,9 +307,9 @@ def save(port: Port, folder: Path, force: bool) -> None:
         DownloadColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console(error=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
-        port.save(folder, force=force, progress=lambda count: bar.advance(task, count))
+    with Progress(*columns, console=console(error=True), transient=True) as shown:
+        task = shown.add_task("", total=total)
+        yield lambda count: shown.advance(task, count)
 
 
 @contextmanager
