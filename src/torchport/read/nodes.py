@@ -192,7 +192,7 @@ def training_matters(training: Any, kind: str, version: str) -> bool:
     """Whether a recorded `training=` changes what the loaded model computes.
 
     Keras 2 calls each layer with the arguments of its node (`Functional._run_internal_graph`), and
-    an explicit argument wins over the model's (priority 1 in `Layer._functional_construction_call`):
+    an explicit argument wins over the model's (`Layer._functional_construction_call`):
     both True and False are fixed.
 
     Keras 3 replaces it by the model's own `training` unless that is None (`operation_fn` in
