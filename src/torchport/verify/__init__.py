@@ -1,0 +1,41 @@
+"""The proof: TensorFlow and torch side by side, in float64 and float32, forward, backward and in training.
+
+Training mode is compared with dropout off on both sides: the two frameworks draw other random numbers. That
+each dropout layer is there, with its rate, and drops that share of values is a check of its own.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torchport.verify.result import CHECKS, MEASURE, Divergence, Row, Verification
+
+__all__ = ["CHECKS", "MEASURE", "Divergence", "Row", "Verification", "verify"]
+
+
+def verify(
+    source: Any, port: Any, *, inputs: Any = None, seed: int = 0, steps: int = 3,
+    progress: Callable[[str], None] | None = None,
+) -> Verification:  # fmt: skip
+    """Compare a model with its port: the very files in the port's folder, as they are now.
+
+    source: a `.keras` or `.h5` file, or a live model. port: a folder that torchport wrote, or a Port.
+    inputs: arrays in the source's axes, in order or by name; random ones by `seed` otherwise.
+    steps: how many steps of SGD are taken. progress: told what is being done.
+
+    If all agrees, and a folder was given, its port.json says so under "verified"; else that is cleared.
+    Raises TorchportError where there is nothing to compare: no TensorFlow, no reference, a wrong input.
+    """
+    from torchport.verify.session import Session, folder_of, write_record
+
+    tell = progress or (lambda text: None)
+    if isinstance(port, (str, Path)):
+        result = Session.start(source, folder_of(port), None, inputs, seed, steps, tell).run()
+        write_record(folder_of(port), result)
+        return result
+    with tempfile.TemporaryDirectory(prefix="torchport-") as scratch:
+        folder = port.save(Path(scratch) / "port")
+        return Session.start(source, folder, port.program, inputs, seed, steps, tell).run()

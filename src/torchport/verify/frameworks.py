@@ -1,0 +1,86 @@
+"""TensorFlow, Keras and torch, imported quietly and set to compute exactly."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torchport.errors import TorchportError
+from torchport.read import dialect
+
+INSTALL = "pip install 'torchport[tensorflow]'"
+
+
+def tensorflow() -> Any:
+    """The tensorflow module, without its messages."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise TorchportError(f"verify needs TensorFlow, which cannot be imported ({error})", advice=INSTALL) from error
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    return tf
+
+
+def keras_of(version: str) -> Any:
+    """The Keras that is the reference for a model that `version` wrote: keras, or tf_keras for Keras 2."""
+    tensorflow()
+    if dialect.is_keras_2(version):
+        try:
+            import tf_keras
+        except ImportError as error:
+            raise TorchportError(
+                f"the reference of a Keras {version} model is tf_keras, which cannot be imported ({error})", advice=INSTALL
+            ) from error
+        return tf_keras
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+    try:
+        import keras
+    except ImportError as error:
+        raise TorchportError(f"verify needs Keras, which cannot be imported ({error})", advice=INSTALL) from error
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise TorchportError(
+            f"Keras runs on {backend!r} in this process; the reference is Keras on TensorFlow",
+            advice="set KERAS_BACKEND=tensorflow before keras is first imported",
+        )
+    return keras
+
+
+def torch() -> Any:
+    """The torch module, without reduced precision."""
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    return torch
+
+
+@contextmanager
+def default_dtype(keras: Any, dtype: str) -> Iterator[None]:
+    """Constants that both frameworks make up have this dtype."""
+    pt = torch()
+    before, torch_before = keras.backend.floatx(), pt.get_default_dtype()
+    keras.backend.set_floatx(dtype)
+    pt.set_default_dtype(getattr(pt, dtype))
+    try:
+        yield
+    finally:
+        keras.backend.set_floatx(before)
+        pt.set_default_dtype(torch_before)
+
+
+def versions(keras: Any) -> dict[str, str]:
+    """Who computed what."""
+    import numpy
+
+    from torchport import __version__
+
+    return {
+        "torchport": __version__, "torch": torch().__version__.split("+")[0], "tensorflow": tensorflow().__version__,
+        keras.__name__: keras.__version__, "numpy": numpy.__version__,
+    }  # fmt: skip

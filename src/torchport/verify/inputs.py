@@ -1,0 +1,107 @@
+"""Inputs to compare on: random ones by seed, sizes chosen where the model leaves them open, or the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from torchport.errors import TorchportError
+from torchport.graph import Graph, Shape
+
+#: For axes that the model leaves open, by number of them: unequal, and divisible as most models need.
+SIZES = {1: (48,), 2: (32, 48), 3: (16, 32, 24)}
+#: Sizes that nothing divides.
+ODD = {1: (37,), 2: (29, 43), 3: (17, 23, 19)}
+BATCH = 3
+#: How often sizes are doubled until the model takes them.
+DOUBLINGS = 4
+
+
+def fill(shape: Shape, sizes: Sequence[int], batch: int | None) -> tuple[int, ...]:
+    """A shape with every open axis given a size."""
+    open_axes = [axis for axis, size in enumerate(shape) if axis and size is None]
+    chosen = dict(zip(open_axes, (*sizes, *(7,) * len(open_axes)), strict=False))
+    return tuple(
+        (batch or BATCH) if not axis and size is None else chosen.get(axis, size) or 1
+        for axis, size in enumerate(shape)
+    )
+
+
+def is_open(shape: Shape) -> bool:
+    """Whether an axis besides the batch has no size."""
+    return None in shape[1:]
+
+
+def attempts(shape_count: int) -> Iterator[Sequence[int]]:
+    """Sizes to try, one after the other."""
+    sizes = SIZES[min(max(shape_count, 1), 3)]
+    for doubling in range(DOUBLINGS):
+        yield tuple(size * 2**doubling for size in sizes)
+
+
+def shapes(graph: Graph, batches: Mapping[str, int | None], sizes: Sequence[int]) -> list[tuple[int, ...]]:
+    return [fill(graph.tensors[name].shape, sizes, batches.get(name)) for name in graph.inputs]
+
+
+def random(
+    graph: Graph, sizes: Sequence[tuple[int, ...]], seed: int, positive: bool = False
+) -> list[np.ndarray]:
+    """Normal numbers, or uniform ones in [0.1, 1); whole numbers as the layers that read them allow."""
+    rng = np.random.default_rng(seed)
+    top = min(vocabularies(graph), default=10)
+    arrays: list[np.ndarray] = []
+    for name, shape in zip(graph.inputs, sizes, strict=True):
+        dtype = graph.tensors[name].dtype
+        if dtype == "bool":
+            arrays.append(rng.integers(0, 2, shape).astype(bool))
+        elif "int" in dtype:
+            arrays.append(rng.integers(0, top, shape).astype(dtype))
+        elif positive:
+            arrays.append(rng.uniform(0.1, 1.0, shape).astype(np.float32))
+        else:
+            arrays.append(rng.standard_normal(shape).astype(np.float32))
+    return arrays
+
+
+def vocabularies(graph: Graph) -> Iterator[int]:
+    """How many different numbers the embeddings of a model know."""
+    for op in graph.ops:
+        for key in ("input_dim", "num_tokens"):
+            if isinstance(op.config.get(key), int) and op.config[key] > 0:
+                yield op.config[key]
+    for body in graph.bodies.values():
+        yield from vocabularies(body)
+
+
+def given(graph: Graph, arrays: Any) -> list[np.ndarray]:
+    """The user's inputs, in the graph's order, checked. They are in the source's axes."""
+    if isinstance(arrays, Mapping):
+        missing, extra = set(graph.inputs) - set(arrays), set(arrays) - set(graph.inputs)
+        if missing or extra:
+            raise TorchportError(f"the model's inputs are {list(graph.inputs)}, given are {sorted(arrays)}")
+        arrays = [arrays[name] for name in graph.inputs]
+    elif isinstance(arrays, np.ndarray) or not isinstance(arrays, Sequence):
+        arrays = [arrays]
+    if len(arrays) != len(graph.inputs):
+        raise TorchportError(f"the model takes {len(graph.inputs)} inputs, given are {len(arrays)}")
+    made = []
+    for name, array in zip(graph.inputs, map(np.asarray, arrays), strict=True):
+        tensor = graph.tensors[name]
+        fits = len(array.shape) == len(tensor.shape) and all(
+            size is None or size == have for size, have in zip(tensor.shape[1:], array.shape[1:], strict=False)
+        )
+        if not fits:
+            shape = tuple("?" if size is None else size for size in tensor.shape)
+            raise TorchportError(f"has the shape {array.shape}, the model takes {shape}", where=f"the input {name!r}")
+        wanted = "float32" if tensor.dtype.startswith(("float", "bfloat")) else tensor.dtype
+        if np.dtype(wanted).kind != array.dtype.kind and not (wanted == "float32" and array.dtype.kind in "iu"):
+            raise TorchportError(f"is {array.dtype}, the model takes {tensor.dtype}", where=f"the input {name!r}")
+        made.append(array if array.dtype.kind == "f" and wanted == "float32" else array.astype(wanted))
+    return made
+
+
+def cast(arrays: Sequence[np.ndarray], dtype: str) -> list[np.ndarray]:
+    """Numbers with a fraction in the dtype that is compared in; all others as they are."""
+    return [array.astype(dtype) if array.dtype.kind == "f" else array for array in arrays]

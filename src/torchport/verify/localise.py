@@ -1,0 +1,115 @@
+"""The first thing that differs: which layer, and why."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from torchport.graph import Graph
+from torchport.verify.cause import Suspect, cause
+from torchport.verify.checks import expected, layer_of
+from torchport.verify.forward import Seen, Watch
+from torchport.verify.frameworks import torch
+from torchport.verify.places import Place, Places
+from torchport.verify.port_runs import PortRuns
+from torchport.verify.result import CHECKS, Divergence, Row
+
+if TYPE_CHECKING:
+    from torchport.verify.session import Session
+
+#: What is blamed first: a layer that is wrong in inference mode is wrong everywhere.
+ORDER = ("state", "inference", "run", "trainable", "dropout", "training", "sizes", "gradient", "steps", "reference")
+
+
+def first(rows: Sequence[Row], causes: Mapping[Row, str]) -> Divergence | None:
+    """The first row that differs, in the order in which one thing can be the cause of the next."""
+    wrong = [row for row in rows if not row.passed]
+    if not wrong:
+        return None
+    assert set(ORDER) == set(CHECKS)
+    check = min((row.check for row in wrong), key=ORDER.index)
+    mine = [row for row in wrong if row.check == check]
+    # A gradient is handed backwards: the last layer that has a wrong one is where it went wrong.
+    weights = [row for row in mine if "/" in row.tensor]
+    row = (weights or mine)[-1] if check == "gradient" else mine[0]
+    return Divergence(check, row.layer, row.tensor, row.name, causes.get(row) or row.note or "differs")
+
+
+def output_layer(graph: Graph, name: str) -> str:
+    """The layer that gives an output of the model."""
+    op = next((op for op in graph.ops if name in op.outputs), None)
+    return op.layer.removesuffix(".activation") if op else name
+
+
+def after(watch: Watch, places: Places) -> str:
+    """The layer that was running when the port stopped: the first watched one that has not given a value."""
+    seen = {key for key, _ in watch.seen}
+    by_name = {(place.path, place.tensor.name): place for _, _, place in places.all()}
+    for key in watch.reference.tensors:
+        path = "".join(f"{it.partition('@')[0]}/" for it in key[0])
+        if key not in seen and (path, key[1]) in by_name:
+            return by_name[path, key[1]].layer
+    return ""
+
+
+def explain(watch: Watch, at: Seen, port: PortRuns, session: Session, training: bool) -> str:
+    """The likely cause of the first tensor that differs."""
+    key, _ = at
+    _, place = watch.seen[at]
+    want = place.held(watch.reference.tensors[key]).astype(np.float64)
+    inputs = []
+    graph = session.places.graph(place.path)
+    for name in place.op.inputs if place.op else ():
+        inner = (key[0], name)
+        if inner in watch.reference.tensors:
+            other = session.places.place(place.path, graph, name)
+            inputs.append(other.held(watch.reference.tensors[inner]))
+        elif not key[0] and name in graph.inputs:
+            other = session.places.place(place.path, graph, name)
+            given = session.arrays[graph.inputs.index(name)]
+            inputs.append(other.held(given.astype(port.dtype) if given.dtype.kind == "f" else given))
+    paths = session.places.module_of(place.layer)
+    own = dict(port.module.named_modules())
+    variables = session.source_variables
+    weights = {it.name: expected(it, variables) for it in session.program.entries if layer_of(it) == place.layer}
+    suspect = Suspect(
+        place, watch.wrong[at].astype(np.float64), want, inputs, {path: own[path] for path in paths if path in own},
+        weights, _reapply(port, session, place, key, training), training,
+    )  # fmt: skip
+    return cause(suspect)
+
+
+def _reapply(port: PortRuns, session: Session, place: Place, key: Any, training: bool) -> Any:
+    """Runs the whole port again with one module in another's place, and gives the tensor in question."""
+    pristine = copy.deepcopy(port.module.state_dict())
+
+    def again(path: str, repaired: Any) -> np.ndarray | None:
+        found: list[np.ndarray] = []
+
+        def sink(other: Any, where: Place, got: np.ndarray) -> None:
+            if other == key and where.order is place.order:
+                found.append(got.astype(np.float64))
+
+        parent, _, name = path.rpartition(".")
+        owner = port.module.get_submodule(parent) if parent else port.module
+        original = getattr(owner, name)
+        try:
+            setattr(owner, name, repaired)
+            modes = {it: it.training for it in port.module.modules()}
+            kept = repaired.training
+            with port.watching(sink), torch().no_grad():
+                for module in port.module.modules():
+                    module.training = training
+                repaired.training = kept
+                port.module(*port.tensors(session.arrays))
+            for module, mode in modes.items():
+                module.training = mode
+        finally:
+            setattr(owner, name, original)
+            port.module.load_state_dict(pristine)
+        return found[0] if found else None
+
+    return again

@@ -1,0 +1,197 @@
+"""The port's side: model.py as it is in the folder, run by torch with a recorder in it."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from torchport.errors import TorchportError
+from torchport.verify.frameworks import default_dtype, torch
+from torchport.verify.instrument import Instrumented
+from torchport.verify.places import Place, Places, held
+from torchport.verify.record import Key
+
+#: Told of every watched tensor, as PyTorch holds it.
+Sink = Callable[[Key, Place, np.ndarray], None]
+
+
+@dataclass
+class Trained:
+    """Some steps of SGD: gradients of the first, the state after the last, as PyTorch holds them."""
+
+    outputs: list[np.ndarray]
+    gradients: dict[str, np.ndarray | None]
+    input_gradients: list[np.ndarray | None]
+    state: dict[str, np.ndarray] = field(default_factory=dict)
+    #: How often each dropout module ran in training mode, by path.
+    dropped: dict[str, int] = field(default_factory=dict)
+
+
+_numbers = itertools.count()
+
+
+@dataclass
+class PortRuns:
+    """The port's module in one dtype."""
+
+    keras: Any
+    places: Places
+    dtype: str
+    module: Any
+    sink: list[Sink] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    paths: dict[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, instrumented: Instrumented, name: str, places: Places, dtype: str, keras: Any) -> PortRuns:
+        """Builds it and loads its weights by its own `from_pretrained`."""
+        runs = cls(keras, places, dtype, None)
+        module_name = f"torchport_verified_{next(_numbers)}"
+        try:
+            namespace = instrumented.run(module_name, runs._seen, runs._call)
+            sys.modules[module_name] = namespace
+            if not hasattr(namespace, name):
+                raise TorchportError(f"has no class {name}", where=str(instrumented.path))
+            runs.module = getattr(namespace, name).from_pretrained()
+        finally:
+            sys.modules.pop(module_name, None)
+        runs.module = runs.module.to(getattr(torch(), dtype))
+        runs.paths = {id(it): path for path, it in runs.module.named_modules()}
+        return runs
+
+    def _seen(self, owner: Any, numbers: tuple[int, ...], value: Any) -> Any:
+        if self.sink and hasattr(value, "detach"):
+            found = value.detach().cpu().numpy().copy()
+            for number in numbers:
+                for place in self.places.at(self.paths.get(id(owner), "?"), number):
+                    self.sink[0]((tuple(self.labels), place.tensor.name), place, found)
+        return value
+
+    def _call(self, label: str, module: Any, *args: Any, **kwargs: Any) -> Any:
+        self.labels.append(label)
+        try:
+            return module(*args, **kwargs)
+        finally:
+            self.labels.pop()
+
+    @contextmanager
+    def watching(self, sink: Sink | None) -> Iterator[None]:
+        self.sink, self.labels = ([sink] if sink else []), []
+        try:
+            with default_dtype(self.keras, self.dtype):
+                yield
+        finally:
+            self.sink = []
+
+    def tensors(self, inputs: Sequence[np.ndarray]) -> list[Any]:
+        """Inputs in the source's axes as the port takes them."""
+        pt, made = torch(), []
+        for spec, array in zip(self.places.program.definition.inputs, inputs, strict=True):
+            array = held(array, spec.order, spec.tensor)
+            array = array.astype(self.dtype) if array.dtype.kind == "f" else array
+            made.append(pt.from_numpy(np.ascontiguousarray(array)))
+        return made
+
+    def inference(self, inputs: Sequence[np.ndarray], sink: Sink | None = None) -> list[np.ndarray]:
+        pt = torch()
+        self.module.eval()
+        with self.watching(sink), pt.no_grad():
+            return [it.numpy() for it in outputs_of(self.module(*self.tensors(inputs)))]
+
+    def training(
+        self, inputs: Sequence[np.ndarray], projections: Sequence[np.ndarray], steps: int, rate: float, sink: Sink
+    ) -> Trained:
+        """Steps of plain SGD on sum(output * projection), dropout off."""
+        pt = torch()
+        self.module.train()
+        dropped: dict[str, int] = {}
+        kept, handles = self._without_dropout(dropped)
+        parameters = dict(self.module.named_parameters())
+        optimizer = pt.optim.SGD([it for it in parameters.values() if it.requires_grad] or [pt.zeros(1)], lr=rate)
+        made: Trained | None = None
+        try:
+            for step in range(max(steps, 1)):
+                with self.watching(None if step else sink):
+                    given = [it.requires_grad_(it.is_floating_point()) for it in self.tensors(inputs)]
+                    targets = self._projections(projections)
+                    outputs = outputs_of(self.module(*given))
+                    pairs = zip(outputs, targets, strict=True)
+                    loss = sum((out * r).sum() for out, r in pairs if out.is_floating_point())
+                    optimizer.zero_grad()
+                    if hasattr(loss, "backward") and loss.requires_grad:
+                        loss.backward()
+                if made is None:
+                    made = Trained(
+                        [it.detach().numpy() for it in outputs],
+                        {name: copied(it.grad) for name, it in parameters.items()},
+                        [copied(it.grad) for it in given],
+                    )
+                    made.dropped = dict(dropped)
+                if steps:
+                    optimizer.step()
+        finally:
+            for handle in handles:
+                handle.remove()
+            for module, rate_before in kept:
+                module.p = rate_before
+            self.module.eval()
+        made.state = {name: it.detach().numpy() for name, it in self.module.state_dict().items()}
+        return made
+
+    def _without_dropout(self, dropped: dict[str, int]) -> tuple[list[tuple[Any, float]], list[Any]]:
+        """Every dropout module at rate 0, counted when it runs in training mode; returns their rates."""
+        kept, handles = [], []
+        for path, module in self.module.named_modules():
+            if is_dropout(module):
+                kept.append((module, module.p))
+                module.p = 0.0
+
+                def count(it: Any, args: Any, out: Any, path: str = path) -> None:
+                    dropped[path] = dropped.get(path, 0) + bool(it.training)
+
+                handles.append(module.register_forward_hook(count))
+        return kept, handles
+
+    def _projections(self, projections: Sequence[np.ndarray]) -> list[Any]:
+        pt = torch()
+        specs = self.places.program.definition.outputs
+        return [
+            pt.from_numpy(np.ascontiguousarray(held(it, spec.order, spec.tensor).astype(self.dtype)))
+            for spec, it in zip(specs, projections, strict=True)
+        ]
+
+
+def is_dropout(module: Any) -> bool:
+    return isinstance(module, torch().nn.modules.dropout._DropoutNd)
+
+
+def outputs_of(result: Any) -> list[Any]:
+    """What `forward` returns, flat."""
+    return list(result) if isinstance(result, (tuple, list)) else [result]
+
+
+def copied(gradient: Any) -> np.ndarray | None:
+    return None if gradient is None else gradient.detach().numpy().copy()
+
+
+def read_state(folder: Path) -> dict[str, np.ndarray]:
+    """The tensors of the folder's weights file or files, by name."""
+    import json
+
+    from safetensors.numpy import load_file
+
+    index = folder / "model.safetensors.index.json"
+    files = [folder / "model.safetensors"]
+    if index.is_file():
+        files = [folder / name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
+    found: dict[str, np.ndarray] = {}
+    for file in files:
+        found.update(load_file(file))
+    return found

@@ -1,0 +1,137 @@
+"""What every layer of a Keras model gives, recorded as the model runs.
+
+A tensor's name is that of the graph: the layer's, `dense@1` for its second call in the model, `lstm:1` for a
+second output, `conv.linear` before the activation inside a layer. Nested models make a chain: the names of
+the calls that lead into them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from torchport.verify.reference import flat
+
+#: Names of the calls of nested models, outermost first, and the tensor's name inside.
+Key = tuple[tuple[str, ...], str]
+
+
+@dataclass
+class Frame:
+    """A model that is running: the calls still to come, in the order in which Keras makes them."""
+
+    chain: tuple[str, ...]
+    coming: list[tuple[Any, str]]
+    inside: bool = True
+
+
+@dataclass
+class Recorder:
+    """Sees every call of every layer of one model; `tensor` and `call` are told."""
+
+    tensor: Callable[[Key, Any], None]
+    #: Told of a layer before it runs; what it returns is called after.
+    call: Callable[[Any, str, Any], Callable[[], None] | None] = lambda layer, where, args: None
+    frames: list[Frame] = field(default_factory=list)
+    before_activation: list[Any] = field(default_factory=list)
+
+    def around(self, layer: Any, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        frame = self.frames[-1]
+        if not frame.inside or not frame.coming or frame.coming[0][0] is not layer:
+            return run(layer, *args, **kwargs)
+        _, name = frame.coming.pop(0)
+        nested = sequence(layer)
+        inner = Frame((*frame.chain, name), nested) if nested else Frame((), [], inside=False)
+        self.frames.append(inner)
+        self.before_activation.clear()
+        where = "/".join((*(it.partition("@")[0] for it in frame.chain), layer.name))
+        after = self.call(layer, where, args)
+        out = run(layer, *args, **kwargs)
+        self.frames.pop()
+        if after:
+            after()
+        if len(self.before_activation) == 1 and not nested:
+            self.tensor((frame.chain, f"{name}.linear"), self.before_activation[0])
+        self.before_activation.clear()
+        for index, value in enumerate(flat(out)):
+            self.tensor((frame.chain, f"{name}:{index}" if index else name), value)
+        return out
+
+    @contextmanager
+    def watching(self, keras: Any, model: Any) -> Iterator[None]:
+        """Every call of a layer passes through `around`."""
+        self.frames = [Frame((), sequence(model))]
+        classes = [keras.layers.Layer]
+        if hasattr(keras, "Operation"):
+            classes.append(keras.Operation)
+        originals = [(cls, cls.__call__) for cls in classes]
+        activations = [(layer, layer.activation) for layer in model._flatten_layers() if has_activation(layer)]
+        for cls, original in originals:
+            cls.__call__ = self._wrapped(original)
+        for layer, function in activations:
+            layer.activation = self._activation(function)
+        try:
+            yield
+        finally:
+            for cls, original in originals:
+                cls.__call__ = original
+            for layer, function in activations:
+                layer.activation = function
+
+    def _wrapped(self, original: Any) -> Any:
+        def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+            return self.around(layer, original, args, kwargs)
+
+        return call
+
+    def _activation(self, function: Any) -> Any:
+        def activation(x: Any, *args: Any, **kwargs: Any) -> Any:
+            self.before_activation.append(x)
+            return function(x, *args, **kwargs)
+
+        return activation
+
+
+def has_activation(layer: Any) -> bool:
+    """Whether a layer applies a function of its own at the end."""
+    function = getattr(layer, "activation", None)
+    return callable(function) and hasattr(layer, "kernel") and not hasattr(layer, "layers")
+
+
+def sequence(model: Any) -> list[tuple[Any, str]]:
+    """The calls that a model makes, in its order, each with the graph's name; empty for a layer.
+
+    Source: `Function._run_through_graph` in keras/src/ops/function.py, `Functional._run_internal_graph` in
+    tf_keras/src/engine/functional.py. A Sequential model of Keras 3 runs a Functional one that it keeps.
+    """
+    graph = getattr(model, "_functional", None) or model
+    by_depth = getattr(graph, "_nodes_by_depth", None)
+    if not by_depth:
+        if hasattr(model, "layers") and hasattr(model, "add"):
+            return [(it, str(it.name)) for it in model.layers if type(it).__name__ != "InputLayer"]
+        return []
+    nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+    nodes = [node for node in nodes if not node.is_input and owner(node) is not None]
+    numbers = {}
+    for layer in {id(owner(node)): owner(node) for node in nodes}.values():
+        mine = {id(node) for node in nodes if owner(node) is layer}
+        for number, node in enumerate(it for it in layer._inbound_nodes if id(it) in mine):
+            numbers[id(node)] = number
+    return [
+        (owner(node), f"{owner(node).name}@{numbers[id(node)]}" if numbers[id(node)] else str(owner(node).name))
+        for node in nodes
+    ]
+
+
+def owner(node: Any) -> Any:
+    return getattr(node, "operation", None) or getattr(node, "layer", None)
+
+
+def array(value: Any) -> np.ndarray:
+    """A tensor of TensorFlow as numpy has it, copied."""
+    made = np.array(value)
+    return made.astype(np.float32) if made.dtype.kind not in "fiub" else made

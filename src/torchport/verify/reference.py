@@ -1,0 +1,173 @@
+"""The source model in TensorFlow: loaded, and rebuilt in float64 and float32 with its own weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from torchport.errors import TorchportError
+from torchport.graph import Graph
+from torchport.read.live import is_model
+from torchport.verify.frameworks import default_dtype, keras_of, tensorflow
+
+FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
+#: Attributes of layers that draw random numbers in training, and the value at which they do not.
+RANDOM = {"rate": 0.0, "dropout": 0.0, "recurrent_dropout": 0.0, "stddev": 0.0}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The source as Keras loads it. It is only read: what runs are models rebuilt from it."""
+
+    keras: Any
+    model: Any
+    graph: Graph
+
+    @classmethod
+    def load(cls, source: Any, graph: Graph) -> Reference:
+        """Loads with the Keras that wrote the source, nothing of the file executed."""
+        keras = keras_of(graph.dialect)
+        if not isinstance(source, (str, Path)):
+            return cls(keras, source, graph)
+        try:
+            options = {"compile": False, "safe_mode": True}
+            return cls(keras, keras.models.load_model(str(source), **options), graph)
+        except Exception as error:  # whatever Keras raises: there is no list of it
+            first = str(error).strip().split("\n")[0][:300]
+            raise TorchportError(
+                f"no reference: {keras.__name__} {keras.__version__} does not load this file "
+                f"({type(error).__name__}: {first})",
+                where=str(source),
+                advice="load it with the Keras version that wrote it, and give verify the live model",
+            ) from error
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the source computes in less than float32 somewhere."""
+        return any(
+            str(getattr(layer, "compute_dtype", "float32")) in ("float16", "bfloat16")
+            for layer in self.model._flatten_layers()
+        )
+
+    def rebuilt(self, dtype: str) -> Any:
+        """The same model with the same weights, computing in `dtype`, dropout off in training mode."""
+        with default_dtype(self.keras, dtype):
+            config = retyped(self.model.get_config(), dtype)
+            made = type(self.model).from_config(config)
+            if not made.built and self.model.inputs is not None:
+                made.build([tuple(it.shape) for it in self.model.inputs][0])
+            copy_weights(self.model, made)
+            for layer in made._flatten_layers():
+                for name, value in RANDOM.items():
+                    if isinstance(getattr(layer, name, None), float) and getattr(layer, name):
+                        setattr(layer, name, value)
+                if hasattr(layer, "finalize_state"):
+                    layer.finalize_state()
+        return made
+
+    def call(self, model: Any, inputs: Sequence[Any], training: bool) -> list[Any]:
+        """The outputs of a model, flat, in the graph's order."""
+        if len(inputs) == 1 and not isinstance(struct_of(model), dict):
+            packed: Any = inputs[0]
+        else:
+            packed = tensorflow().nest.pack_sequence_as(struct_of(model), list(inputs))
+        return flat(model(packed, training=training))
+
+
+def struct_of(model: Any) -> Any:
+    """How a model's inputs are nested."""
+    for name in ("_inputs_struct", "_nested_inputs"):
+        if (found := getattr(model, name, None)) is not None:
+            return found
+    return list(model.inputs)
+
+
+def flat(tree: Any) -> list[Any]:
+    """The leaves of nested outputs; of a dictionary by its sorted keys, as Keras flattens it."""
+    if isinstance(tree, Mapping):
+        return [leaf for key in sorted(tree) for leaf in flat(tree[key])]
+    if isinstance(tree, (list, tuple)):
+        return [leaf for item in tree for leaf in flat(item)]
+    return [tree]
+
+
+def retyped(value: Any, dtype: str) -> Any:
+    """A config in which everything that computes with fractions does so in `dtype`."""
+    if isinstance(value, Mapping):
+        if str(value.get("class_name", "")).endswith(("Policy", "PolicyV1")):
+            return dtype
+        return {key: new_dtype(it, dtype) if key == "dtype" else retyped(it, dtype) for key, it in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(retyped(it, dtype) for it in value)
+    return value
+
+
+def new_dtype(value: Any, dtype: str) -> Any:
+    if isinstance(value, Mapping):
+        return retyped(value, dtype)
+    if value is None or str(value) in FLOATS or str(value).startswith("mixed_"):
+        return dtype
+    return value
+
+
+def copy_weights(source: Any, target: Any) -> None:
+    """Layer by layer, each variable to the one in its place."""
+    for ours, theirs in zip(layers_of(source), layers_of(target), strict=True):
+        if ours.name != theirs.name:
+            raise TorchportError(f"rebuilt {theirs.name!r} where the source has {ours.name!r}")
+        if is_model(ours):
+            copy_weights(ours, theirs)
+            continue
+        for have, want in zip(theirs.weights, ours.weights, strict=True):
+            if tuple(have.shape) != tuple(want.shape):
+                raise TorchportError(f"rebuilt with the shape {have.shape}", where=f"{ours.name}/{want.name}")
+            have.assign(np.asarray(value_of(want)).astype(str(name_of(have.dtype))))
+
+
+def layers_of(model: Any) -> list[Any]:
+    return sorted(model.layers, key=lambda layer: str(layer.name))
+
+
+def name_of(dtype: Any) -> str:
+    return str(getattr(dtype, "name", dtype))
+
+
+def value_of(variable: Any) -> np.ndarray:
+    """A variable's value; half-precision kinds that numpy has not as float32."""
+    array = np.asarray(variable.numpy() if hasattr(variable, "numpy") else variable)
+    return array.astype(np.float32) if array.dtype.kind not in "fiub" else array
+
+
+def variables(model: Any, graph: Graph, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The variables of a model by the names that the graph has for them: `encoder/conv1/kernel`.
+
+    By layer, and there by the variable's own name; where that is no name of the rule, by Keras's order.
+    """
+    seen: set[str] = set()
+    for op in graph.ops:
+        if op.layer in seen or not (op.weights or op.kind == "Model"):
+            continue
+        seen.add(op.layer)
+        layer = model.get_layer(op.layer)
+        if op.kind == "Model":
+            yield from variables(layer, graph.bodies[op.layer], f"{path}{op.layer}/")
+            continue
+        own = [it for it in layer.weights if "seed_generator" not in str(getattr(it, "path", it.name))]
+        for name, variable in named(list(op.weights), own, f"{path}{op.layer}"):
+            yield f"{path}{op.layer}/{name}", variable
+
+
+def named(names: list[str], own: list[Any], where: str) -> Iterator[tuple[str, Any]]:
+    if len(names) != len(own):
+        raise TorchportError(f"has {len(own)} variables in Keras, the graph has {names}", where=where)
+    spelled = [str(it.name).rpartition("/")[2].partition(":")[0] for it in own]
+    short = [name.rpartition("/")[2] for name in names]
+    if len(set(spelled)) == len(spelled) and sorted(spelled) == sorted(short):
+        for name, wanted in zip(names, short, strict=True):
+            yield name, own[spelled.index(wanted)]
+    else:
+        yield from zip(names, own, strict=True)

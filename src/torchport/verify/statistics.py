@@ -1,0 +1,89 @@
+"""Running variances: Keras 3 keeps the biased one of each batch, torch's BatchNorm the unbiased one.
+
+What torch has to arrive at is computed, not allowed for: with v the variance that a call of the source's layer
+took in (read off its own running variance, before and after), torch takes in v · n / (n − 1), n being how many
+values each channel has in that call. tf.keras 2 keeps the unbiased one in some layers; which it was shows in
+the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from torchport.graph import Graph
+from torchport.verify.record import array
+from torchport.verify.reference import value_of
+
+
+@dataclass
+class RunningVariance:
+    """What torch's running variance should be by now, and by which factor each batch's variance differed."""
+
+    value: np.ndarray
+    factors: list[float] = field(default_factory=list)
+
+    @property
+    def note(self) -> str:
+        shown = sorted({round(it, 6) for it in self.factors})
+        return f"the source keeps the biased variance of a batch, torch n / (n - 1) of it: {', '.join(map(str, shown))}"
+
+
+@dataclass
+class Statistics:
+    """Follows the running variances of a model through its calls."""
+
+    layers: Mapping[int, tuple[str, Any]]
+    running: dict[str, RunningVariance] = field(default_factory=dict)
+
+    def around(self, layer: Any, where: str, args: Any) -> Callable[[], None] | None:
+        if id(layer) not in self.layers:
+            return None
+        name, variable = self.layers[id(layer)]
+        before, given = value_of(variable).copy(), array(args[0]) if args else None
+
+        def after() -> None:
+            now = value_of(variable)
+            if given is None or np.array_equal(now, before):
+                return  # it uses its running statistics, as a frozen layer does
+            entry = self.running.setdefault(name, RunningVariance(before))
+            kept = float(layer.momentum)
+            taken = (now - kept * before) / (1 - kept) if kept != 1 else before
+            factor = self.factor(layer, given, taken)
+            entry.factors.append(factor)
+            entry.value = kept * entry.value + (1 - kept) * taken * factor
+
+        return after
+
+    @staticmethod
+    def factor(layer: Any, given: np.ndarray, taken: np.ndarray) -> float:
+        """What torch's variance is to the one that was taken in: n / (n - 1), or 1 if that is unbiased already."""
+        axis = layer.axis if isinstance(layer.axis, int) else list(layer.axis)[0]
+        others = tuple(at for at in range(given.ndim) if at != axis % given.ndim)
+        count = int(np.prod([given.shape[at] for at in others]))
+        if count < 2:
+            return 1.0
+        biased = given.astype(np.float64).var(axis=others)
+        bessel = count / (count - 1)
+        if np.abs(taken - biased * bessel).max() < np.abs(taken - biased).max():
+            return 1.0
+        return bessel
+
+
+def normalisations(graph: Graph, model: Any, variables: Mapping[str, Any]) -> Statistics:
+    """The batch normalisations of a model, by layer."""
+    found: dict[int, tuple[str, Any]] = {}
+
+    def walk(graph: Graph, model: Any, path: str) -> None:
+        for op in graph.ops:
+            if op.kind == "Model":
+                walk(graph.bodies[op.layer], model.get_layer(op.layer), f"{path}{op.layer}/")
+            elif "moving_variance" in op.weights:
+                name = f"{path}{op.layer}/moving_variance"
+                found[id(model.get_layer(op.layer))] = (name, variables[name])
+
+    walk(graph, model, "")
+    return Statistics(found)

@@ -1,0 +1,113 @@
+"""Rows for gradients, and for the weights after some steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from torchport.emit.weights import Entry
+from torchport.program import Fill, Load, Spec
+from torchport.verify import port_runs, source_runs
+from torchport.verify.checks import layer_of
+from torchport.verify.compare import FLOOR, MULTIPLE, Compared, compare, difference, scale_of
+from torchport.verify.forward import row
+from torchport.verify.places import held
+from torchport.verify.result import Row
+
+
+def gradient_rows(
+    entries: Sequence[Entry], specs: Sequence[Spec], source: source_runs.Trained, port: port_runs.Trained,
+    source32: source_runs.Trained | None, port32: port_runs.Trained | None, limit: float, exact: bool,
+) -> Iterator[Row]:  # fmt: skip
+    """The gradient of every weight that trains, then of every input. `exact`: the reference has float64's digits."""
+    for entry in entries:
+        if not isinstance(entry.load, Load) or entry.source not in source.gradients:
+            continue
+        turn, name = entry.load.turn, entry.source
+        yield compared(
+            entry.name, layer_of(entry), name, turn.apply(source.gradients[name]), port.gradients.get(entry.name),
+            turn.apply(source32.gradients[name]) if source32 else None,
+            port32.gradients.get(entry.name) if port32 else None, limit, exact,
+        )  # fmt: skip
+    for at, spec in enumerate(specs):
+        gradient = source.input_gradients[at]
+        if gradient is None:
+            continue
+        own32 = source32.input_gradients[at] if source32 else None
+        yield compared(
+            f"input {at}", spec.tensor.name, spec.tensor.name, held(gradient, spec.order, spec.tensor),
+            port.input_gradients[at], None if own32 is None else held(own32, spec.order, spec.tensor),
+            port32.input_gradients[at] if port32 else None, limit, exact,
+        )  # fmt: skip
+
+
+def compared(
+    name: str, layer: str, tensor: str, want: np.ndarray, got: np.ndarray | None, want32: np.ndarray | None,
+    got32: np.ndarray | None, limit: float, exact: bool,
+) -> Row:  # fmt: skip
+    """One gradient. None is what torch has where nothing depends on the tensor: zero."""
+    noise = difference(want32, want) if want32 is not None else 0.0
+    own = noise / scale_of(want, noise) if want32 is not None else None
+    found = compare(np.zeros_like(want) if got is None else got, want, noise)
+    low = None
+    if want32 is not None:
+        low = compare(np.zeros_like(want32) if got32 is None else got32, want, noise)
+    if not exact and own is not None:
+        limit = max(limit, MULTIPLE * own + FLOOR)
+    note = "no gradient reaches it in the port" if got is None and np.any(want) else ""
+    if found.problem == "" and not exact:
+        note = note or "TensorFlow has no float64 kernel on the way: float32's limit"
+    return row("gradient", name, layer, tensor, found, limit, low, own, note)
+
+
+def step_rows(
+    entries: Sequence[Entry], source: source_runs.Trained, port: port_runs.Trained,
+    source32: source_runs.Trained | None, before: Mapping[str, np.ndarray], steps: int, limit: float,
+    exact: bool,
+) -> Iterator[Row]:  # fmt: skip
+    """Every weight and running statistic after the last step.
+
+    `exact`: the port promises Keras's own running variance, not torch's.
+    """
+    for entry in entries:
+        got = port.state.get(entry.name)
+        if isinstance(entry.load, Fill):
+            if entry.load.shape and got is not None:
+                found = compare(got, np.full(got.shape, entry.load.value, got.dtype))
+                yield row("steps", entry.name, layer_of(entry), "", found, limit)
+            continue
+        if got is None:
+            yield Row("steps", entry.name, layer_of(entry), entry.source, False, note="the port has no such state")
+            continue
+        turn, name = entry.load.turn, entry.source
+        want = turn.apply(source.weights[name])
+        scale = scale_of(want)
+        if name in source.gradients:
+            noise = 0.0 if source32 is None else difference(source32.gradients[name], source.gradients[name])
+            scale = max(float(np.max(np.abs(want), initial=0.0)), source.rate * steps * scale_of(source.gradients[name], noise))
+        found, note = compare(got, want, scale=scale), ""
+        if not (found.error is not None and found.error <= limit) and name in source.unbiased and not exact:
+            running = source.unbiased[name]
+            other = compare(got, turn.apply(running.value), scale=scale)
+            if other.error is not None and other.error <= limit:
+                found, note = other, running.note
+            else:
+                note = momentum(got, turn.apply(before[name]), want)
+                found = Compared(other.error, other.problem)
+        elif not (found.error is not None and found.error <= limit):
+            note = momentum(got, turn.apply(before[name]), want)
+        yield row("steps", entry.name, layer_of(entry), name, found, limit, note=note)
+
+
+def momentum(got: np.ndarray, before: np.ndarray, want: np.ndarray) -> str:
+    """Whether a tensor moved the right way, but not as far: another momentum or another rate."""
+    moved, should = got.astype(np.float64) - before, want.astype(np.float64) - before
+    if got.shape != want.shape or not np.any(should):
+        return "changed, the source's did not" if got.shape == want.shape and np.any(moved) else ""
+    if not np.any(moved):
+        return "did not change, the source's did"
+    ratio = moved[should != 0] / should[should != 0]
+    if np.ptp(ratio) <= 0.05 * abs(ratio.mean()):
+        return f"moved {ratio.mean():.4g} times as far as the source's: another momentum, rate or variance"
+    return "moved elsewhere than the source's"

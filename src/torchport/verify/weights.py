@@ -1,0 +1,62 @@
+"""How a tensor of the weights file came to differ from what it should be: each guess is tried on the numbers."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from torchport.emit.weights import Entry
+from torchport.program import Load
+
+
+def explain(got: np.ndarray, want: np.ndarray, entry: Entry, siblings: Mapping[str, np.ndarray]) -> str:
+    """The likely cause, in words. `siblings`: what the layer's tensors should be, by name."""
+    if got.dtype.kind == "f" and not np.isfinite(got).all():
+        bad = int(got.size - np.isfinite(got).sum())
+        return f"{bad} of {got.size} values are not finite"
+    for text, array in guesses(want, entry, siblings):
+        if array.shape == got.shape and np.array_equal(array, got):
+            return text
+    wrong = int(np.sum(got != want))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = got[want != 0] / want[want != 0] if got.dtype.kind == "f" else np.array([])
+    if ratio.size > 1 and np.allclose(ratio, ratio[0], rtol=1e-5) and wrong == int(np.sum(want != 0)):
+        return f"is {ratio.flat[0]:.6g} times the source's"
+    largest = float(np.max(np.abs(got.astype(np.float64) - want.astype(np.float64))))
+    return f"{wrong} of {got.size} values differ from the source's, by up to {largest:.2g}"
+
+
+def guesses(want: np.ndarray, entry: Entry, siblings: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    """What people and converters get wrong, and the tensor that each would give."""
+    for name, array in siblings.items():
+        if name != entry.name:
+            yield f"holds what belongs into {name}", array
+    if isinstance(entry.load, Load) and entry.load.turn.regroup:
+        pattern = entry.load.turn.pattern
+        from torchport.axes import Turn
+
+        plain = Turn(pattern).apply(entry.load.turn.undo(want))
+        yield "its rows were not turned for the order in which the port flattens an image", plain
+    if want.ndim == 2:
+        yield "is transposed", want.T
+    if want.ndim > 3:
+        yield from (
+            (f"its spatial axes are swapped ({a} and {b})", np.swapaxes(want, a, b))
+            for a, b in itertools.combinations(range(2, want.ndim), 2)
+        )
+    if want.ndim > 2:
+        yield "its input and output channels are swapped", np.swapaxes(want, 0, 1)
+        for axis in range(2, want.ndim):
+            yield f"is mirrored along axis {axis}", np.flip(want, axis)
+        yield "is mirrored in space", np.flip(want, tuple(range(2, want.ndim)))
+    for gates in (3, 4):
+        if want.size and want.shape and want.shape[0] % gates == 0 and want.shape[0] > gates:
+            pieces = np.split(want, gates, 0)
+            for order in itertools.permutations(range(gates)):
+                if order != tuple(range(gates)):
+                    yield f"its {gates} gates are in the order {order}", np.concatenate([pieces[at] for at in order])
+    yield "its sign is reversed", -want if want.dtype.kind == "f" else want
+    yield "is all zero", np.zeros_like(want)
+    yield "is all one", np.ones_like(want)
