@@ -1,138 +1,242 @@
-"""Whether one run of nodes is another with some parts left out.
+"""How two runs of nodes become one with optional parts.
 
-`B: conv bn relu conv bn add relu` is `A: conv bn relu conv bn [conv bn] add relu` without the part in brackets,
-if the tensor that goes into the part takes the place of what comes out. A part that has weights must read
-one tensor only, so that `nn.Identity` can stand for it.
+    A: conv bn relu conv bn            add relu
+    B: conv bn relu conv bn conv bn    add relu      both: conv bn relu conv bn [conv bn] add relu
+
+A part that a use lacks must be one that a tensor can pass by: what goes in takes the place of what comes out.
+A part that has weights must be a chain, so that `nn.Identity` can stand for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from torchport.blocks.block import Signature, Wire
-
-#: What a node is, what it reads, whether it has weights; enough to align.
-Row = tuple[Hashable, tuple[Wire, ...]]
-
-#: How many parts a block may leave out, and how many steps a search may take.
-PARTS, STEPS = 3, 4000
+#: A tensor inside a block: ("in", which input) or (slot, which of its outputs).
+Wire = tuple[str, int] | tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Match:
-    """`slots[i]` is the node of the shorter run in slot i of the fuller, or None; `skips` the parts left out.
+class Row:
+    """What a node is, what it reads, and whether it has weights: enough to align."""
 
-    A skip is (first slot, one past the last slot, the wire that passes in its place).
+    key: Hashable
+    reads: tuple[Wire, ...]
+    weighted: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """Rows, and the wires that leave them; None: not looked at."""
+
+    rows: Sequence[Row]
+    outputs: tuple[Wire, ...] | None
+    #: Slots [start, end) of the optional parts that there are already.
+    parts: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Both runs as one: for each slot its place in A and in B (None where one lacks it) and what it reads.
+
+    `parts`: first slot, one past the last, the wire that passes. `names`: B's inputs as A's.
     """
 
-    slots: tuple[int | None, ...]
-    skips: tuple[tuple[int, int, Wire], ...]
+    slots: tuple[tuple[int | None, int | None], ...]
+    reads: tuple[tuple[Wire, ...], ...]
+    outputs: tuple[Wire, ...]
+    parts: tuple[tuple[int, int, Wire], ...]
+    names: Mapping[Wire, Wire]
+
+    @property
+    def inputs(self) -> list[Wire]:
+        """B's inputs, in A's order."""
+        found = [(ours[1], theirs) for theirs, ours in self.names.items() if theirs[0] == "in"]
+        return [theirs for _, theirs in sorted(found)]
+
+    @property
+    def matched(self) -> int:
+        return sum(None not in slot for slot in self.slots)
+
+    @property
+    def taken(self) -> int:
+        """How many of B's rows were used."""
+        return sum(slot[1] is not None for slot in self.slots)
 
 
-@dataclass
+#: How many parts may differ, how long a part may be, and how many steps one search may take.
+PARTS, LONGEST, STEPS = 3, 16, 1500
+
+#: ("match", A's row, B's row) or ("a" or "b", first row, one past the last, the wire that passes).
+Move = tuple[str, int, int] | tuple[str, int, int, Wire]
+Wires = dict[Wire, Wire]
+
+
+def merge(a: Run, b: Run, whole: bool = True) -> Merged | None:
+    """Both as one, with the fewest parts that differ; None if they are not alike.
+
+    `whole=False`: only the beginning of B has to be A, its outputs are not compared.
+    """
+    for parts in range(PARTS + 1):
+        found = _Search(a, b, whole).run(0, 0, {}, {}, {}, (), parts)
+        if found:
+            return found
+    return None
+
+
+def _resolve(wire: Wire, passed: Mapping[Wire, Wire]) -> Wire:
+    while wire in passed:
+        wire = passed[wire]
+    return wire
+
+
 class _Search:
-    full: Sequence[Row]
-    short: Sequence[Row]
-    weighted: Sequence[bool]
-    outputs: tuple[Wire, ...] | None
-    short_outputs: tuple[Wire, ...] | None
-    steps: int = 0
-    best: Match | None = None
-    ends: list[int] = field(default_factory=list)
-
-    def resolve(self, wire: Wire, passed: dict[Wire, Wire]) -> Wire:
-        while wire in passed:
-            wire = passed[wire]
-        return wire
+    def __init__(self, a: Run, b: Run, whole: bool) -> None:
+        self.a, self.b, self.whole = a, b, whole
+        self.steps = 0
 
     def run(
-        self, at: int, other: int, names: dict[Wire, Wire], passed: dict[Wire, Wire],
-        slots: tuple[int | None, ...], skips: tuple[tuple[int, int, Wire], ...],
-    ) -> Match | None:  # fmt: skip
-        """The first match with the fewest parts left out; `names`: short's wires as full's."""
+        self, i: int, j: int, names: Wires, past_a: Wires, past_b: Wires, moves: tuple[Move, ...], left: int
+    ) -> Merged | None:
+        """The first merge with at most `left` more parts; `names`: B's wires as A's, `past`: parts left out."""
         self.steps += 1
         if self.steps > STEPS:
             return None
-        if at == len(self.full):
-            return self._end(other, names, passed, slots, skips)
-        key, reads = self.full[at]
-        if other < len(self.short) and self.short[other][0] == key:
-            bound = self._bind(reads, self.short[other][1], names, passed)
+        a, b = self.a.rows, self.b.rows
+        if i == len(a) and (not self.whole or j == len(b)):
+            found = self._merged(names, past_a, past_b, moves)
+            if found:
+                return found
+        if i < len(a) and j < len(b) and a[i].key == b[j].key:
+            bound = self._bind(a[i].reads, b[j].reads, names, past_a, past_b)
             if bound is not None:
-                outs = {(other, index): (at, index) for index in range(4)}
-                found = self.run(at + 1, other + 1, {**bound, **outs}, passed, (*slots, other), skips)
+                outs: Wires = {(j, index): (i, index) for index in range(4)}
+                found = self.run(i + 1, j + 1, {**bound, **outs}, past_a, past_b, (*moves, ("match", i, j)), left)
                 if found:
                     return found
-        if len(skips) < PARTS:
-            for end in range(at + 1, len(self.full) + 1):
-                for wire in self._passes(at, end):
-                    found = self.run(
-                        end, other, names, {**passed, (end - 1, 0): wire},
-                        (*slots, *(None,) * (end - at)), (*skips, (at, end, wire)),
-                    )  # fmt: skip
-                    if found:
-                        return found
+        if not left:
+            return None
+        for end, wire in self._parts(self.a, i):
+            found = self.run(
+                end, j, names, {**past_a, (end - 1, 0): wire}, past_b, (*moves, ("a", i, end, wire)), left - 1
+            )
+            if found:
+                return found
+        for end, wire in self._parts(self.b, j) if i < len(a) or self.whole else ():
+            found = self.run(
+                i, end, names, past_a, {**past_b, (end - 1, 0): wire}, (*moves, ("b", j, end, wire)), left - 1
+            )
+            if found:
+                return found
         return None
 
+    @staticmethod
     def _bind(
-        self, full: tuple[Wire, ...], short: tuple[Wire, ...], names: dict[Wire, Wire], passed: dict[Wire, Wire]
-    ) -> dict[Wire, Wire] | None:
+        ours: Sequence[Wire], theirs: Sequence[Wire], names: Wires, past_a: Wires, past_b: Wires
+    ) -> Wires | None:
         """The names with those of these reads, if they agree."""
-        if len(full) != len(short):
+        if len(ours) != len(theirs):
             return None
         bound = dict(names)
         taken = {wire: name for name, wire in bound.items() if name[0] == "in"}
-        for ours, theirs in zip(full, short, strict=True):
-            real = self.resolve(ours, passed)
-            if theirs not in bound:
-                if theirs[0] != "in" or real[0] != "in" or taken.get(real, theirs) != theirs:
+        for mine, other in zip(ours, theirs, strict=True):
+            real, known = _resolve(mine, past_a), _resolve(other, past_b)
+            if real != mine and known != other:
+                return None
+            if known not in bound:
+                if known[0] != "in" or real[0] != "in" or real in taken:
                     return None
-                bound[theirs] = real
-                taken[real] = theirs
-            if bound[theirs] != real:
+                bound[known] = real
+                taken[real] = known
+            if bound[known] != real:
                 return None
         return bound
 
-    def _passes(self, start: int, end: int) -> list[Wire]:
-        """Wires that can stand for the part full[start:end]: what it reads from outside."""
-        if (end - 1, 0) in {wire for _, reads in self.full[start : end - 1] for wire in reads}:
-            return []
-        outside: list[Wire] = []
-        for _, reads in self.full[start:end]:
-            outside += [it for it in reads if (it[0] == "in" or int(it[0]) < start) and it not in outside]
-        for at in range(start, end - 1):
-            if not any((at, 0) in reads for _, reads in self.full[at + 1 : end]):
-                return []
-        later = [reads for _, reads in self.full[end:]] + ([self.outputs] if self.outputs else [])
-        if any(it[0] != "in" and start <= int(it[0]) < end - 1 for reads in later for it in reads):
-            return []
-        chain = all(self.full[at][1] == ((at - 1, 0),) for at in range(start + 1, end))
-        if any(self.weighted[start:end]) and (len(outside) > 1 or not chain):
-            return []
-        # The tensor that goes on is the one that was computed last: a shortcut comes from further back.
-        return sorted(outside, key=lambda it: -1 if it[0] == "in" else int(it[0]), reverse=True)
+    @staticmethod
+    def _parts(run: Run, start: int) -> Iterator[tuple[int, Wire]]:
+        """Parts that begin at a row: where they end, and the wire that can stand for them; longest first."""
+        for end in range(min(len(run.rows), start + LONGEST), start, -1):
+            if any(it != (start, end) and it[0] < end and start < it[1] for it in run.parts):
+                continue
+            for wire in _passes(run, start, end):
+                yield end, wire
 
-    def _end(
-        self, other: int, names: dict[Wire, Wire], passed: dict[Wire, Wire],
-        slots: tuple[int | None, ...], skips: tuple[tuple[int, int, Wire], ...],
-    ) -> Match | None:  # fmt: skip
-        if self.short_outputs is not None and self.outputs is not None:
-            if other != len(self.short):
+    def _merged(self, names: Wires, past_a: Wires, past_b: Wires, moves: Sequence[Move]) -> Merged | None:
+        slots: list[tuple[int | None, int | None]] = []
+        parts = []
+        for move in moves:
+            start = len(slots)
+            if move[0] == "match":
+                slots.append((move[1], move[2]))
+                continue
+            rows = range(move[1], move[2])
+            slots += [(at, None) if move[0] == "a" else (None, at) for at in rows]
+            parts.append((start, len(slots), move))
+        of_a = {a: at for at, (a, _) in enumerate(slots) if a is not None}
+        of_b = {b: at for at, (_, b) in enumerate(slots) if b is not None}
+
+        def from_a(wire: Wire) -> Wire:
+            return wire if wire[0] == "in" else (of_a[int(wire[0])], wire[1])
+
+        def from_b(wire: Wire) -> Wire | None:
+            if wire[0] == "in":
+                return from_a(names[wire]) if wire in names else None
+            return (of_b[int(wire[0])], wire[1])
+
+        def both(mine: Wire, other: Wire) -> Wire | None:
+            """What is read after both: through a part that only B has, else as A reads it."""
+            return from_b(other) if _resolve(other, past_b) != other else from_a(mine)
+
+        reads: list[tuple[Wire, ...]] = []
+        for a, b in slots:
+            if a is not None and b is not None:
+                found = [both(*it) for it in zip(self.a.rows[a].reads, self.b.rows[b].reads, strict=True)]
+            elif a is not None:
+                found = [from_a(it) for it in self.a.rows[a].reads]
+            else:
+                assert b is not None
+                found = [from_b(it) for it in self.b.rows[b].reads]
+            if None in found:
                 return None
-            ours = tuple(self.resolve(it, passed) for it in self.outputs)
-            if ours != tuple(names.get(it, it) for it in self.short_outputs):
+            reads.append(tuple(it for it in found if it is not None))
+        outputs = tuple(from_a(it) for it in self.a.outputs or ())
+        if self.whole:
+            mine, other = self.a.outputs or (), self.b.outputs or ()
+            if len(mine) != len(other):
                 return None
-        return Match(slots, skips)
+            for ours, theirs in zip(mine, other, strict=True):
+                real, known = _resolve(ours, past_a), _resolve(theirs, past_b)
+                if names.get(known) != real or (real != ours and known != theirs):
+                    return None
+            found = [both(ours, theirs) for ours, theirs in zip(mine, other, strict=True)]
+            if None in found:
+                return None
+            outputs = tuple(it for it in found if it is not None)
+        passing = []
+        for start, end, move in parts:
+            assert len(move) == 4
+            wire = from_a(move[3]) if move[0] == "a" else from_b(move[3])
+            if wire is None:
+                return None
+            passing.append((start, end, wire))
+        return Merged(tuple(slots), tuple(reads), outputs, tuple(passing), names)
 
 
-def align(full: Signature, weighted: Sequence[bool], short: Signature) -> Match | None:
-    """How `short` is `full` with parts left out; None if it is not."""
-    if len(short[0]) > len(full[0]):
-        return None
-    return _Search(full[0], short[0], weighted, full[1], short[1]).run(0, 0, {}, {}, (), ())
-
-
-def align_prefix(full: Signature, weighted: Sequence[bool], rows: Sequence[Row]) -> Match | None:
-    """How the beginning of `rows` is `full` with parts left out; what it returns is not compared."""
-    return _Search(full[0], rows, weighted, full[1], None).run(0, 0, {}, {}, (), ())
+def _passes(run: Run, start: int, end: int) -> list[Wire]:
+    """Wires that can stand for the part [start, end): what it reads from outside, if one tensor leaves it."""
+    rows = run.rows
+    outside: list[Wire] = []
+    for row in rows[start:end]:
+        outside += [it for it in row.reads if (it[0] == "in" or int(it[0]) < start) and it not in outside]
+    for at in range(start, end - 1):
+        if not any((at, 0) in row.reads for row in rows[at + 1 : end]):
+            return []
+    inner = range(start, end - 1)
+    later = [row.reads for row in rows[end:]] + ([run.outputs] if run.outputs else [])
+    if any(it[0] != "in" and int(it[0]) in inner for reads in later for it in reads):
+        return []
+    chain = all(rows[at].reads == ((at - 1, 0),) for at in range(start + 1, end))
+    if any(row.weighted for row in rows[start:end]) and (len(outside) > 1 or not chain):
+        return []
+    # The tensor that goes on is the one that was computed last: a shortcut comes from further back.
+    return sorted(outside, key=lambda it: -1 if it[0] == "in" else int(it[0]), reverse=True)

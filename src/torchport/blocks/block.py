@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from torchport.blocks.align import Merged, Row, Run, Wire
 from torchport.blocks.nodes import Node
 from torchport.program import Apply, Module, Step, Var
 
-#: A tensor inside a block: ("in", which input) or (slot, which of its outputs).
-Wire = tuple[str, int] | tuple[int, int]
 #: What a run of nodes does, whatever its tensors are called: keys and wires, and the wires that leave it.
 Signature = tuple[tuple[tuple[Hashable, tuple[Wire, ...]], ...], tuple[Wire, ...]]
 
@@ -51,6 +50,63 @@ class Block:
     @property
     def key(self) -> Hashable:
         return ("block", self.number)
+
+    def column(self, at: int) -> list[Node | None]:
+        """What stands in a slot, in every use."""
+        return [it.inside[at] if it.inside else None for it in self.uses]
+
+    def name(self, wire: Wire) -> str:
+        """A tensor's name inside the block."""
+        if wire[0] == "in":
+            return f"in{wire[1]}"
+        return f"s{wire[0]}" if wire[1] == 0 else f"s{wire[0]}:{wire[1]}"
+
+    def nodes(self) -> list[Node]:
+        """The block's own body: for each slot a node of the first use that has it, with the block's names."""
+        found = []
+        for at, slot in enumerate(self.slots):
+            first = next(it for it in self.column(at) if it is not None)
+            reads = tuple(map(self.name, slot.reads))
+            writes = tuple(self.name((at, index)) for index in range(len(first.writes)))
+            found.append(replace(first, reads=reads, writes=writes))
+        return found
+
+    def run(self) -> Run:
+        """The block's slots, to be aligned with others."""
+        weighted = [any(it is not None and it.weighted for it in self.column(at)) for at in range(len(self.slots))]
+        rows = [Row(slot.key, slot.reads, flag) for slot, flag in zip(self.slots, weighted, strict=True)]
+        return Run(rows, self.outputs, tuple((start, end) for start, end, _ in self.optional()))
+
+    def optional(self) -> list[tuple[int, int, Wire]]:
+        """The optional parts: first slot, one past the last, the wire that passes."""
+        found = []
+        for number, part in enumerate(self.parts):
+            slots = [at for at, slot in enumerate(self.slots) if slot.part == number]
+            found.append((slots[0], slots[-1] + 1, part.passes))
+        return found
+
+    def become(self, merged: Merged, keys: Sequence[Hashable]) -> None:
+        """Take in what another run has and this block has not; uses so far lack it. `keys`: the other's."""
+        old, parts = self.slots, self.parts
+        self.slots, self.parts = [], []
+        for (a, b), reads in zip(merged.slots, merged.reads, strict=True):
+            key = old[a].key if a is not None else keys[b or 0]
+            self.slots.append(Slot(key, reads))
+        for it in self.uses:
+            assert it.inside is not None
+            it.inside = tuple(None if a is None else it.inside[a] for a, _ in merged.slots)
+        place = {a: at for at, (a, _) in enumerate(merged.slots) if a is not None}
+        ranges = [(start, end, wire) for start, end, wire in merged.parts]
+        for number, part in enumerate(parts):
+            inside = [place[at] for at, slot in enumerate(old) if slot.part == number]
+            if (inside[0], inside[-1] + 1) not in [(start, end) for start, end, _ in ranges]:
+                wire = part.passes
+                ranges.append((inside[0], inside[-1] + 1, wire if wire[0] == "in" else (place[int(wire[0])], wire[1])))
+        for number, (start, end, wire) in enumerate(sorted(ranges)):
+            self.parts.append(Part(wire))
+            for slot in self.slots[start:end]:
+                slot.part = number
+        self.outputs = merged.outputs
 
     @property
     def inputs(self) -> int:

@@ -146,8 +146,7 @@ class _Class:
 
     def __init__(self, builder: Builder, block: Block, blocks: Mapping[Any, Block]) -> None:
         self.builder, self.block, self.blocks = builder, block, blocks
-        self.full = next(it for it in block.uses if it.inside and None not in it.inside)
-        self.nodes = [it for it in self.full.inside or () if it is not None]
+        self.nodes = [next(it for it in block.column(at) if it is not None) for at in range(len(block.slots))]
         self.parameters = Parameters(len(block.uses))
         self.flags: list[tuple[str, Any]] = []
         self.common = prefix(named_layers([leaf for it in self.nodes for leaf in leaves(it)]))
@@ -164,10 +163,10 @@ class _Class:
         writer = Writer(str, lambda owner, role: owner)
         definition = Definition(
             name,
-            inputs=tuple(self._spec(inputs[at], it) for at, it in enumerate(self.full.reads)),
+            inputs=tuple(self._spec(inputs[at], it) for at, it in enumerate(self.block.uses[0].reads)),
             outputs=tuple(
                 self._spec(self._name(wire, inputs), it)
-                for wire, it in zip(self.block.outputs, self.full.writes, strict=True)
+                for wire, it in zip(self.block.outputs, self.block.uses[0].writes, strict=True)
             ),
             steps=tuple(steps),
             parts=self.parts,
@@ -204,38 +203,35 @@ class _Class:
         spec = self.builder.specs[tensor]
         return Spec(name, spec.tensor, spec.order)
 
-    def _column(self, at: int) -> list[Node | None]:
-        return [it.inside[at] if it.inside else None for it in self.block.uses]
-
     def _step(self, at: int, inputs: Sequence[str]) -> Step:
         """The step in a slot, its numbers as parameters and its tensors by the class's names."""
         slot, it = self.block.slots[at], self.nodes[at]
         owner = self._owner(at)
         self.owners.append(owner)
-        names = {
-            ours: self._name(wire, inputs) for ours, wire in zip(it.reads, slot.reads, strict=True)
-        }
+        reads = [self._name(wire, inputs) for wire in slot.reads]
         outputs = tuple(_tensor(at, index) for index in range(len(it.writes)))
-        column = self._column(at)
+        column = self.block.column(at)
         if it.inside is not None:
-            value: Any = self._nested(it, column, owner, names)
+            value: Any = self._nested(it, column, owner, reads)
             return Step(owner, owner, value.module.cls, outputs, value)
         count = len(it.values)
         values = []
         for place, (callee, name) in enumerate(holes(it.step)):
             numbers = tuple(ABSENT if other is None else other.values[place] for other in column)
-            values.append(self.parameters.expression(numbers, self._role(at, callee, name)))
+            values.append(self.parameters.expression(numbers, self._role(at, callee, name, numbers)))
         assert len(values) == count
         step = filled(it.step, values)
 
+        rest = iter(reads)
+
         def settle(expr: Any) -> Any:
             if isinstance(expr, Var):
-                return Var(names[expr.tensor])
+                return Var(next(rest))
             return replace(expr, owner=owner) if isinstance(expr, (Apply, State)) else expr
 
         return Step(f"{at}", owner, it.step.kind, outputs, rewrite(step.value, settle))
 
-    def _nested(self, it: Node, column: Sequence[Node | None], owner: str, names: Mapping[str, str]) -> Apply:
+    def _nested(self, it: Node, column: Sequence[Node | None], owner: str, reads: Sequence[str]) -> Apply:
         made = self.builder.made[self.blocks[it.key].number]
         self.parts[owner] = made.definition
         values = [
@@ -246,7 +242,7 @@ class _Class:
             for found in made.parameters
         ]
         module = self.builder.call(made, values)
-        return Apply(module, tuple(Var(names[name]) for name in it.reads), owner=owner)
+        return Apply(module, tuple(map(Var, reads)), owner=owner)
 
     def _owner(self, at: int) -> str:
         """A name for what stands in a slot, unique in the class."""
@@ -261,16 +257,30 @@ class _Class:
             return layer
         return unique(local(layer, self.common), [other for other in self.owners if other != layer])
 
-    def _role(self, at: int, callee: str, name: str) -> str:
+    def _role(self, at: int, callee: str, name: str, numbers: tuple[Any, ...]) -> str:
         """What a person calls a number that differs: by what it is of which call."""
         heavy = [number for number, it in enumerate(self.nodes) if it.heavy]
-        if name in ("out_channels", "out_features") and heavy and at != heavy[-1]:
-            return name.replace("out", "hidden")
-        if name in ("in_channels", "in_features") and heavy and at != heavy[0]:
-            return name.replace("in", "hidden", 1)
-        if callee.startswith("F.") and name == "":
-            return "size"
+        if name in ("out_channels", "out_features", "in_channels", "in_features") and heavy:
+            stem = name.split("_")[1]
+            if at == heavy[0] and name.startswith("in"):
+                return name
+            return f"out_{stem}" if numbers == self._last_size(heavy[-1]) else f"hidden_{stem}"
         return name or "size"
+
+    def _last_size(self, at: int) -> tuple[Any, ...] | None:
+        """The output size of the last working module, in every use."""
+        it = self.nodes[at]
+        names = [name for _, name in holes(it.step)] if it.inside is None else []
+        place = next((number for number, name in enumerate(names) if name.startswith("out_")), None)
+        if it.inside is not None:
+            made = self.builder.made[self.blocks[it.key].number]
+            values = next((found.values for found in made.parameters if found.name.startswith("out_")), None)
+            return None if values is None else tuple(
+                ABSENT if other is None else values[made.uses[id(other)]] for other in self.block.column(at)
+            )
+        if place is None:
+            return None
+        return tuple(ABSENT if other is None else other.values[place] for other in self.block.column(at))
 
     def _optional(self, steps: list[Step], inputs: Sequence[str]) -> list[Step]:
         """The steps with every optional part as one step."""

@@ -1,14 +1,14 @@
 """The search for blocks.
 
 1. Regions: where branches part and meet (a residual block, squeeze-and-excite), the inner ones first. Regions
-   that do the same, some with parts left out, become one block.
-2. Repeats: of all runs of nodes that stand in the program more than once, the one that saves most lines
-   becomes a block, until none saves any.
-3. Both again for what stands beside: a run that is a known block with parts left out becomes a use of it.
-4. A block that stands in one place only, and saves nothing there, is written out again.
+   that do the same, but for parts that some lack, become one block.
+2. Variants: a run of nodes that is a known block but for such parts becomes a use of it.
+3. Repeats: of all runs that stand in the program more than once, the one that saves most lines becomes a block.
+   2 and 3 take turns until none saves any.
+4. A block that stands in one place only is written out again.
 
 Every step must make the program shorter by `lines`; all choices are by position and length, so that the same
-model gives the same program. The cost is n times the longest run, for each round.
+model gives the same program. The cost is the number of nodes times the longest run, for each round.
 """
 
 from __future__ import annotations
@@ -18,16 +18,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from torchport.blocks.align import Match, align, align_prefix
+from torchport.blocks.align import Merged, Row, Run, merge
 from torchport.blocks.block import (
     CLASS,
     USE,
     Block,
-    Part,
     Readers,
     Signature,
     Slot,
-    Wire,
     lines,
     use,
     wires,
@@ -37,19 +35,24 @@ from torchport.blocks.regions import attached, regions
 
 #: The longest run of units that is looked at, and how many tensors a block may take and give.
 UNITS, INPUTS, OUTPUTS = 40, 4, 2
+#: Lines that an optional part costs.
+PART = 2.0
 
 
-@dataclass
 class Body:
-    """A sequence of nodes: the model's, or that of a block, as its fullest use has it."""
+    """A sequence of nodes: the model's, or that of a block."""
 
-    nodes: list[Node]
-    results: tuple[str, ...]
-    block: Block | None = None
+    def __init__(self, nodes: list[Node], results: tuple[str, ...], block: Block | None = None) -> None:
+        self.block = block
+        self.nodes, self.results = nodes, results
+        self.readers = Readers(nodes, results)
 
-    @property
-    def readers(self) -> Readers:
-        return Readers(self.nodes, self.results)
+    def refresh(self) -> None:
+        """Take over what was changed in the block, or in the nodes."""
+        if self.block is not None:
+            self.nodes = self.block.nodes()
+            self.results = tuple(map(self.block.name, self.block.outputs))
+        self.readers = Readers(self.nodes, self.results)
 
     def is_whole(self, start: int, end: int) -> bool:
         """Whether [start, end) is less than all of a block, and inside one of its parts or outside all."""
@@ -67,313 +70,260 @@ class Place:
     start: int
     end: int
 
+    def overlaps(self, other: Place) -> bool:
+        return self.body == other.body and self.start < other.end and other.start < self.end
 
-Family = Sequence[tuple[Signature, Match, list[Place]]]
+
+#: Places that do the same.
+Family = dict[Signature, list[Place]]
 
 
 class Factoring:
     """A program on its way: its bodies and the blocks that were found in them."""
 
-    def __init__(self, bodies: Sequence[Body]) -> None:
-        self.bodies = list(bodies)
+    def __init__(self, body: Body) -> None:
+        self.bodies = [body]
         self.blocks: list[Block] = []
         self.numbers = count()
 
     def run(self) -> Factoring:
         while self._regions():
             pass
-        while self._repeats() or self._variants():
+        while self._variants() or self._repeats():
             pass
         while self._write_out():
             pass
         return self
 
-    # Writing out
+    def _nodes(self, place: Place) -> list[Node]:
+        return self.bodies[place.body].nodes[place.start : place.end]
+
+    def _run(self, place: Place) -> Run:
+        """A place, to be aligned with others."""
+        nodes = self._nodes(place)
+        (rows, outputs), _, _ = wires(nodes, self.bodies[place.body].readers)
+        return Run([Row(key, reads, it.weighted) for (key, reads), it in zip(rows, nodes, strict=True)], outputs)
+
+    # 1. Regions
+
+    def _regions(self) -> bool:
+        """Make one block of the innermost regions that save lines together."""
+        families: Family = defaultdict(list)
+        for number, body in enumerate(self.bodies):
+            for start, end in regions(body.nodes, body.readers):
+                signature, _, left = wires(body.nodes[start:end], body.readers)
+                if len(left) == 1 and body.is_whole(start, end):
+                    families[signature].append(Place(number, start, end))
+        for group in self._grouped(families):
+            if self._make([place for signature in group for place in families[signature]]):
+                return True
+        return False
+
+    def _grouped(self, families: Family) -> list[list[Signature]]:
+        """Signatures that are one but for optional parts; those of the smallest regions first."""
+        rest = sorted(families, key=lambda it: (len(it[0]), -len(families[it]), _first(families[it])))
+        groups: list[list[Signature]] = []
+        while rest:
+            head = rest.pop(0)
+            group = [head]
+            for other in list(rest):
+                merged = merge(self._run(families[head][0]), self._run(families[other][0]))
+                if merged and _is_mostly(merged):
+                    group.append(other)
+                    rest.remove(other)
+            groups.append(group)
+        return groups
+
+    # 2. Variants
+
+    def _variants(self) -> bool:
+        """Make a use of a known block of a run that is the block but for optional parts."""
+        for block in self.blocks:
+            run = block.run()
+            keys = {slot.key for slot in block.slots}
+            for number, body in enumerate(self.bodies):
+                if body.block is block:
+                    continue
+                for start in range(len(body.nodes)):
+                    if body.nodes[start].key not in keys or attached(body.nodes, start, body.readers):
+                        continue
+                    stop = min(len(body.nodes), start + len(block.slots) + 4)
+                    merged = merge(run, self._run(Place(number, start, stop)), whole=False)
+                    if merged and self._takes(block, Place(number, start, start + merged.taken)):
+                        return True
+        return False
+
+    def _takes(self, block: Block, place: Place) -> bool:
+        """Make the place a use of the block, if it is one and saves lines."""
+        if place.end - place.start < 2 or not self.bodies[place.body].is_whole(place.start, place.end):
+            return False
+        merged = merge(block.run(), self._run(place))
+        if merged is None or not _is_mostly(merged) or len(merged.inputs) < block.inputs:
+            return False
+        known = {(start, end) for start, end, _ in block.optional()}
+        new_parts = sum(not _known(merged, part, known) for part in merged.parts)
+        if lines(self._nodes(place)) - USE <= PART * new_parts:
+            return False
+        self._replace(block, place, merged)
+        return True
+
+    # 3. Repeats
+
+    def _repeats(self) -> bool:
+        """Make a block of the repeated run that saves most."""
+        families: Family = defaultdict(list)
+        for number, body in enumerate(self.bodies):
+            for place, signature in _runs(number, body):
+                found = families[signature]
+                if not found or not found[-1].overlaps(place):
+                    found.append(place)
+        best, most = None, 0.0
+        for signature, found in families.items():
+            if len(found) > 1:
+                each = lines(self._nodes(found[0]))
+                saved = len(found) * (each - USE) - CLASS - each
+                if saved > most:
+                    best, most = signature, saved
+        return best is not None and self._make(families[best])
+
+    # What all three do
+
+    def _make(self, places: Sequence[Place]) -> bool:
+        """Make a block of places that are one but for optional parts, if it saves lines.
+
+        Of places that overlap the inner one is taken.
+        """
+        chosen: list[Place] = []
+        for place in sorted(places, key=lambda it: (it.end - it.start, it.body, it.start)):
+            if not any(place.overlaps(it) for it in chosen):
+                chosen.append(place)
+        longest = max(chosen, key=lambda it: it.end - it.start)
+        shapes = {wires(self._nodes(it), self.bodies[it.body].readers)[0] for it in chosen}
+        cost = CLASS + lines(self._nodes(longest)) + PART * (len(shapes) - 1)
+        if len(chosen) < 2 or sum(lines(self._nodes(it)) - USE for it in chosen) <= cost:
+            return False
+        run = self._run(longest)
+        slots = [Slot(row.key, row.reads) for row in run.rows]
+        block = Block(next(self.numbers), slots, run.outputs or ())
+        self.blocks.append(block)
+        self.bodies.append(Body([], (), block))
+        for place in sorted(chosen, key=lambda it: (it != longest, it.body, -it.start)):
+            moved = self._moved(place, longest)
+            merged = merge(block.run() if block.uses else run, self._run(moved))
+            if merged is not None and len(merged.inputs) >= block.inputs:
+                self._replace(block, moved, merged)
+        return True
+
+    def _moved(self, place: Place, first: Place) -> Place:
+        """Where a place is after another, which stood before it, became one node."""
+        shift = first.end - first.start - 1 if place.body == first.body and place.start > first.start else 0
+        return Place(place.body, place.start - shift, place.end - shift)
+
+    def _replace(self, block: Block, place: Place, merged: Merged) -> None:
+        """One node in the place of many, in a body and in every use that the body stands for."""
+        body, nodes = self.bodies[place.body], self._nodes(place)
+        _, inputs, left = wires(nodes, body.readers)
+        gives = [
+            (at, index) for at, it in enumerate(nodes) for index, name in enumerate(it.writes) if name in left
+        ]
+        block.become(merged, [it.key for it in nodes])
+
+        def made(of: Sequence[Node]) -> Node:
+            inside = [None if b is None else of[b] for _, b in merged.slots]
+            entering = wires(of, Readers(of, ()))[1]
+            takes = [entering[min(wire[1], len(entering) - 1)] for wire in merged.inputs]
+            return use(block, inside, takes, [of[at].writes[index] for at, index in gives])
+
+        outer = body.block
+        if outer is None:
+            body.nodes[place.start : place.end] = [made(nodes)]
+        else:
+            reads_of = {
+                name: wire
+                for it, slot in zip(nodes, outer.slots[place.start : place.end], strict=True)
+                for name, wire in zip(it.reads, slot.reads, strict=True)
+            }
+            reads = tuple(reads_of[inputs[wire[1]]] for wire in merged.inputs)
+            for it in outer.uses:
+                assert it.inside is not None
+                there = [inner for inner in it.inside[place.start : place.end] if inner is not None]
+                one = made(there) if there else None
+                it.inside = (*it.inside[: place.start], one, *it.inside[place.end :])
+            outer.close(place.start, place.end, Slot(block.key, reads, outer.slots[place.start].part), gives)
+        body.refresh()
+        next(it for it in self.bodies if it.block is block).refresh()
+
+    # 4. Writing out
 
     def _write_out(self) -> bool:
-        """A block that stands in one place only, whole, is written where it stands."""
+        """Write a block that stands in one place only, whole, where it stands."""
         for block in list(self.blocks):
             places = [
                 Place(number, at, at + 1)
                 for number, body in enumerate(self.bodies) for at, it in enumerate(body.nodes)
                 if it.key == block.key
             ]  # fmt: skip
-            if len(places) == 1 and not block.parts and self._open(block, places[0]):
+            if len(places) == 1 and not block.parts:
+                self._open(block, places[0])
                 return True
         return False
 
-    def _open(self, block: Block, place: Place) -> bool:
+    def _open(self, block: Block, place: Place) -> None:
         """The block's nodes in its place."""
         body = self.bodies[place.body]
-        outer = body.block
-        if outer is None:
-            body.nodes[place.start : place.end] = list(body.nodes[place.start].inside or ())  # type: ignore[arg-type]
+        if body.block is None:
+            inside = [it for it in body.nodes[place.start].inside or () if it is not None]
+            body.nodes[place.start : place.end] = inside
         else:
-            outer.open(place.start, block)
-            body.nodes[place.start : place.end] = list(body.nodes[place.start].inside or ())  # type: ignore[arg-type]
-            for it in outer.uses:
+            for it in body.block.uses:
                 assert it.inside is not None
                 inner = it.inside[place.start]
                 there = (None,) * len(block.slots) if inner is None else inner.inside or ()
                 it.inside = (*it.inside[: place.start], *there, *it.inside[place.end :])
+            body.block.open(place.start, block)
         self.blocks.remove(block)
         self.bodies = [it for it in self.bodies if it.block is not block]
-        return True
-
-    # Regions
-
-    def _regions(self) -> bool:
-        """Make one block of the innermost family of regions that saves lines."""
-        families: dict[Signature, list[Place]] = defaultdict(list)
-        for number, body in enumerate(self.bodies):
-            for start, end in regions(body.nodes, body.readers):
-                if not body.is_whole(start, end):
-                    continue
-                signature, _, left = wires(body.nodes[start:end], body.readers)
-                if len(left) == 1:
-                    families[signature].append(Place(number, start, end))
-        for family in self._grouped(families):
-            places = [place for _, _, found in family for place in found]
-            inner = min(len(signature[0]) for signature, _, _ in family)
-            if any(self._encloses(place, families, inner) for place in places):
-                continue
-            if self._make(family):
-                return True
-        return False
-
-    @staticmethod
-    def _encloses(place: Place, families: dict[Signature, list[Place]], size: int) -> bool:
-        """Whether a smaller region that repeats lies inside this one: it has its turn first."""
-        return any(
-            other.body == place.body and place.start <= other.start and other.end <= place.end
-            and other.end - other.start < size
-            for found in families.values() if len(found) > 1 for other in found
-        )  # fmt: skip
-
-    def _grouped(
-        self, families: dict[Signature, list[Place]]
-    ) -> Iterator[Family]:
-        """Signatures that are one with parts left out, the fullest first; the largest saving first."""
-        rest = sorted(families, key=lambda it: (-len(it[0]), families[it][0].body, families[it][0].start))
-        groups = []
-        while rest:
-            full = rest.pop(0)
-            weighted = [it.weighted for it in self._nodes(families[full][0])]
-            group = [(full, _whole(full), families[full])]
-            for short in list(rest):
-                match = align(full, weighted, short)
-                if match and _is_mostly(match, full):
-                    group.append((short, match, families[short]))
-                    rest.remove(short)
-            groups.append(group)
-        return iter(sorted(groups, key=lambda it: -sum(len(found) for _, _, found in it)))
-
-    def _nodes(self, place: Place) -> list[Node]:
-        return self.bodies[place.body].nodes[place.start : place.end]
-
-    def _make(self, family: Family) -> bool:
-        """Make a block of a family, if it saves lines. Of places that overlap, the inner one is taken."""
-        family = _apart(family)
-        if not family or not family[0][2]:
-            return False
-        places = [place for _, _, found in family for place in found]
-        full = family[0][0]
-        parts = sorted({skip for _, match, _ in family for skip in match.skips})
-        if any(_overlap(one, other) for one in parts for other in parts if one != other):
-            return False
-        cost = CLASS + lines(self._nodes(family[0][2][0])) + 2 * len(parts)
-        saved = sum(lines(self._nodes(place)) - USE for place in places)
-        if len(places) < 2 or saved <= cost:
-            return False
-        block = self._block(full, parts)
-        found = [(place, match) for _, match, places in family for place in places]
-        for place, match in sorted(found, key=lambda it: (it[0].body, -it[0].start)):
-            self._replace(block, place, match)
-        whole = next(it for it in block.uses if it.inside and None not in it.inside)
-        nodes = [it for it in whole.inside or () if it is not None]
-        self.bodies.append(Body(nodes, whole.writes, block))
-        return True
-
-    def _block(self, full: Signature, parts: Sequence[tuple[int, int, Wire]]) -> Block:
-        slots = [Slot(key, reads) for key, reads in full[0]]
-        for number, (start, end, _) in enumerate(parts):
-            for slot in slots[start:end]:
-                slot.part = number
-        block = Block(next(self.numbers), slots, full[1], [Part(wire) for _, _, wire in parts])
-        self.blocks.append(block)
-        return block
-
-    def _replace(self, block: Block, place: Place, match: Match) -> None:
-        """One node in the place of many, in a body and in every use that the body stands for."""
-        body, nodes = self.bodies[place.body], self._nodes(place)
-        _, inputs, left = wires(nodes, body.readers)
-        gives = [(at, index) for at, it in enumerate(nodes) for index, name in enumerate(it.writes) if name in left]
-
-        def made(of: Sequence[Node]) -> Node:
-            inside = [None if at is None else of[at] for at in match.slots]
-            order = _inputs(block, match, of, wires(of, Readers(of, ()))[1])
-            return use(block, inside, order, [of[at].writes[index] for at, index in gives])
-
-        outer = body.block
-        if outer is None:
-            body.nodes[place.start : place.end] = [made(nodes)]
-            return
-        for it in outer.uses:
-            assert it.inside is not None
-            there = [inner for inner in it.inside[place.start : place.end] if inner is not None]
-            one = made(there) if there else None
-            it.inside = (*it.inside[: place.start], one, *it.inside[place.end :])
-            if one is not None and there == nodes:
-                body.nodes[place.start : place.end] = [one]
-        wire_of = {
-            name: wire
-            for it, slot in zip(nodes, outer.slots[place.start : place.end], strict=True)
-            for name, wire in zip(it.reads, slot.reads, strict=True)
-        }
-        reads = tuple(wire_of[name] for name in body.nodes[place.start].reads)
-        outer.close(place.start, place.end, Slot(block.key, reads, outer.slots[place.start].part), gives)
-
-    # Repeats
-
-    def _repeats(self) -> bool:
-        """Make a block of the repeated run that saves most."""
-        places: dict[Signature, list[Place]] = defaultdict(list)
-        for number, body in enumerate(self.bodies):
-            for place, signature in _runs(number, body):
-                found = places[signature]
-                if not found or found[-1].body != number or found[-1].end <= place.start:
-                    found.append(place)
-        best, most = None, 0.0
-        for signature, found in places.items():
-            if len(found) < 2:
-                continue
-            each = lines(self._nodes(found[0]))
-            saved = len(found) * (each - USE) - CLASS - each
-            if saved > most:
-                best, most = signature, saved
-        if best is None:
-            return False
-        return self._make([(best, _whole(best), places[best])])
-
-    # Variants
-
-    def _variants(self) -> bool:
-        """Make a use of a known block of a run that is the block with parts left out."""
-        for block in self.blocks:
-            full = _signature(block)
-            weighted = [
-                any(it.inside[at] is not None and it.inside[at].weighted for it in block.uses)  # type: ignore[index,union-attr]
-                for at in range(len(block.slots))
-            ]
-            for number, body in enumerate(self.bodies):
-                if body.block is block:
-                    continue
-                for start in range(len(body.nodes)):
-                    if attached(body.nodes, start, body.readers):
-                        continue
-                    rows = wires(body.nodes[start : start + len(block.slots)], body.readers)[0][0]
-                    match = align_prefix(full, weighted, rows)
-                    if match and self._absorb(block, full, number, start, match):
-                        return True
-        return False
-
-    def _absorb(self, block: Block, full: Signature, number: int, start: int, match: Match) -> bool:
-        end = start + sum(it is not None for it in match.slots)
-        place = Place(number, start, end)
-        if not self.bodies[number].is_whole(start, end):
-            return False
-        nodes = self._nodes(place)
-        if end - start < 2 or not _is_mostly(match, full) or lines(nodes) < USE + 2:
-            return False
-        signature, _, left = wires(nodes, self.bodies[number].readers)
-        if len(left) != len(block.outputs) or align(full, [False] * len(full[0]), signature) is None:
-            return False
-        parts = {(at, end, wire) for at, end, wire in match.skips}
-        known = _parts(block)
-        fresh = [it for it in parts if it not in known]
-        if any(_overlap(one, other) for one in fresh for other in [*known, *fresh] if one != other):
-            return False
-        if lines(nodes) - USE <= 2 * len(fresh):
-            return False
-        for at, end, wire in sorted(fresh):
-            for slot in block.slots[at:end]:
-                slot.part = len(block.parts)
-            block.parts.append(Part(wire))
-        self._replace(block, place, match)
-        return True
+        body.refresh()
 
 
+def _first(places: Sequence[Place]) -> tuple[int, int]:
+    return places[0].body, places[0].start
 
 
-def _apart(family: Family) -> Family:
-    """The family without the places that overlap with smaller ones of it."""
-    chosen: list[Place] = []
-    every = [place for _, _, found in family for place in found]
-    for place in sorted(every, key=lambda it: (it.end - it.start, it.body, it.start)):
-        if all(
-            it.body != place.body or it.end <= place.start or place.end <= it.start for it in chosen
-        ):
-            chosen.append(place)
-    kept = [(signature, match, [it for it in found if it in chosen]) for signature, match, found in family]
-    return [it for it in kept if it[2]] if kept[0][2] else []
+def _known(merged: Merged, part: tuple[int, int, object], known: set[tuple[int, int]]) -> bool:
+    """Whether a part of a merge is one that the block had already."""
+    rows = [a for a, _ in merged.slots[part[0] : part[1]]]
+    return None not in rows and (rows[0], (rows[-1] or 0) + 1) in known
 
 
-def _whole(signature: Signature) -> Match:
-    return Match(tuple(range(len(signature[0]))), ())
-
-
-def _signature(block: Block) -> Signature:
-    return tuple((slot.key, slot.reads) for slot in block.slots), block.outputs
-
-
-def _parts(block: Block) -> list[tuple[int, int, Wire]]:
-    """The optional parts of a block: first slot, one past the last, what passes."""
-    found = []
-    for number, part in enumerate(block.parts):
-        slots = [at for at, slot in enumerate(block.slots) if slot.part == number]
-        found.append((slots[0], slots[-1] + 1, part.passes))
-    return found
-
-
-def _overlap(one: tuple[int, int, Wire], other: tuple[int, int, Wire]) -> bool:
-    """Whether two optional parts share a slot."""
-    return one[0] < other[1] and other[0] < one[1]
-
-
-def _is_mostly(match: Match, full: Signature) -> bool:
-    """Whether most of the block is there: otherwise it is another block."""
-    return sum(it is not None for it in match.slots) * 2 > len(full[0])
-
-
-def _inputs(block: Block, match: Match, nodes: Sequence[Node], inputs: Sequence[str]) -> list[str]:
-    """The tensors that enter, in the block's own order."""
-    order: dict[int, str] = {}
-    for slot, at in zip(block.slots, match.slots, strict=True):
-        if at is not None:
-            for wire, name in zip(slot.reads, nodes[at].reads, strict=True):
-                if wire[0] == "in":
-                    order[wire[1]] = name
-    for number, part in enumerate(block.parts):
-        skipped = any(
-            slot.part == number and at is None for slot, at in zip(block.slots, match.slots, strict=True)
-        )
-        if skipped and part.passes[0] == "in" and part.passes[1] not in order:
-            order[part.passes[1]] = inputs[len(order)] if len(order) < len(inputs) else inputs[0]
-    return [order[at] for at in sorted(order)]
+def _is_mostly(merged: Merged) -> bool:
+    """Whether most of both is the same: otherwise they are two blocks."""
+    mine = sum(a is not None for a, _ in merged.slots)
+    return merged.matched * 2 > max(mine, merged.taken)
 
 
 def _runs(number: int, body: Body) -> Iterator[tuple[Place, Signature]]:
-    """Every run of whole units that could be a block, shortest first from each start."""
-    readers = body.readers
-    starts = [at for at in range(len(body.nodes)) if not attached(body.nodes, at, readers)]
-    ends = [*starts[1:], len(body.nodes)]
+    """Every run of whole units that could be a block, shortest first from each start.
+
+    Uses of one block in a row are a stage, not a block of their own.
+    """
+    readers, nodes = body.readers, body.nodes
+    starts = [at for at in range(len(nodes)) if not attached(nodes, at, readers)]
+    ends = [*starts[1:], len(nodes)]
     for first, start in enumerate(starts):
         for end in ends[first : first + UNITS]:
-            signature, inputs, left = wires(body.nodes[start:end], readers)
+            if any(_in_a_row(nodes, at) for at in range(max(start + 1, ends[first]), end)):
+                break
+            signature, inputs, left = wires(nodes[start:end], readers)
             if len(inputs) > INPUTS:
                 break
-            if len(left) > OUTPUTS or not any(it.heavy for it in body.nodes[start:end]):
+            if len(left) > OUTPUTS or not any(it.heavy for it in nodes[start:end]):
                 continue
-            if not body.is_whole(start, end):
-                continue
-            yield Place(number, start, end), signature
+            if body.is_whole(start, end):
+                yield Place(number, start, end), signature
+
+
+def _in_a_row(nodes: Sequence[Node], at: int) -> bool:
+    """Whether a node is a use of the same block as the one that it reads."""
+    it, before = nodes[at], nodes[at - 1]
+    return it.inside is not None and it.key == before.key and it.reads == before.writes

@@ -24,7 +24,7 @@ def _factored(definition: Definition, taken: set[str]) -> Definition:
     parts = {layer: _factored(part, taken) for layer, part in definition.parts.items()}
     nodes = [node(step) for step in definition.steps]
     body = Body(nodes, tuple(spec.name for spec in definition.outputs))
-    found = Factoring([body]).run()
+    found = Factoring(body).run()
     blocks = {block.key: block for block in found.blocks}
     builder = Builder(definition.specs, definition.frozen, taken)
     for block in found.blocks:
