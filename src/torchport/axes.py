@@ -138,11 +138,13 @@ class Turn:
 
     `regroup` lists source axes that are flattened images: (axis, the shapes of the pieces laid end to end
     along it). Each piece is turned channels first before the pattern applies: what a person does to the
-    rows of a Dense kernel that follows Flatten.
+    rows of a Dense kernel that follows Flatten. `sizes` are those of axes that the pattern merges: without
+    them there is no way back.
     """
 
     pattern: str
     regroup: tuple[tuple[int, tuple[tuple[int, ...], ...]], ...] = ()
+    sizes: tuple[tuple[str, int], ...] = ()
 
     def apply(self, array: np.ndarray) -> np.ndarray:
         """The array as PyTorch holds it."""
@@ -152,7 +154,7 @@ class Turn:
 
     def undo(self, array: np.ndarray) -> np.ndarray:
         """The array as the source held it: the inverse of `apply`."""
-        array = turn(array, invert(self.pattern))
+        array = turn(array, invert(self.pattern), **dict(self.sizes))
         for axis, parts in self.regroup:
             array = _regroup(array, axis, parts, back=True)
         return array

@@ -94,15 +94,20 @@ class Load:
     source: Weight | None = None
 
     @classmethod
-    def of(cls, weight: str, pattern: str, *regroup: tuple[int, Any]) -> Load:
-        return cls(weight, Turn(pattern, tuple(entry for entry in regroup if entry[1])))
+    def of(cls, weight: str, pattern: str, *regroup: tuple[int, Any], **sizes: int) -> Load:
+        """`regroup` and `sizes` as in `Turn`."""
+        turn = Turn(pattern, tuple(entry for entry in regroup if entry[1]), tuple(sizes.items()))
+        return cls(weight, turn)
 
 
 @dataclass(frozen=True)
 class Fill:
-    """A tensor of the state_dict that the source does not have: constant, and not trained."""
+    """A tensor of the state_dict that the source does not have: constant, and not trained.
 
-    value: float
+    `value` is a number, or nested tuples of them in the shape itself.
+    """
+
+    value: Any
     shape: tuple[int, ...]
     dtype: str = "float32"
 
@@ -157,7 +162,7 @@ class State(Expr):
     """
 
     role: str
-    load: Load
+    load: Load | Fill
     shape: tuple[int, ...]
     trainable: bool = True
     owner: str = ""

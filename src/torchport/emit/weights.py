@@ -61,7 +61,7 @@ class Entry:
 
         if isinstance(self.load, Fill):
             return np.full(self.shape, self.load.value, self.dtype)
-        return np.ascontiguousarray(self.load.turn.apply(_weight(self.load).load()))
+        return np.asarray(self.load.turn.apply(_weight(self.load).load()), order="C")
 
 
 def _weight(load: Load) -> Any:

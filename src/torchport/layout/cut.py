@@ -111,13 +111,21 @@ def permute_cost(tensor: Tensor) -> float:
 
 
 def wants_of(op: Op, graph: Graph) -> Wants:
-    """What the op's rule wants of its tensors."""
-    wants = rule_for(op.kind).wants
-    if not callable(wants):
-        return wants
-    args = map_refs(op.args, graph.tensors.__getitem__)
-    options = {**options_of(op, graph.tensors), "out": graph.tensors[op.outputs[0]]}
-    return apply(wants, args, options)  # type: ignore[no-any-return]
+    """What the op's rule wants of its tensors.
+
+    An op that follows may read flattened features in any order only if all that it reads and writes has the
+    same ones, or if its rule says what becomes of them (`parts`).
+    """
+    entry = rule_for(op.kind)
+    wants = entry.wants
+    if callable(wants):
+        args = map_refs(op.args, graph.tensors.__getitem__)
+        options = {**options_of(op, graph.tensors), "out": graph.tensors[op.outputs[0]]}
+        wants = apply(wants, args, options)
+    parts = {graph.tensors[name].parts for name in (*op.inputs, *op.outputs)}
+    if wants.inputs is Want.SAME and entry.parts is None and len(parts) > 1:
+        return Wants(Want.SOURCE, Want.SOURCE, "it mixes flattened features with others")
+    return wants
 
 
 def choose_orders(graph: Graph, keep_io: bool = False) -> Orders:
@@ -171,8 +179,9 @@ def _add_graph(network: Network, path: str, graph: Graph, keep_io: bool) -> dict
             reader = network.reader(path, op, at, wants)
             if reader is not None and is_permutable(graph.tensors[name]):
                 readers[name].append(reader)
-    for name in graph.inputs if keep_io else ():
-        if is_permutable(graph.tensors[name]):
+    for name in graph.inputs:
+        flat = not path and len(graph.tensors[name].shape) < 3
+        if (keep_io or flat) and is_permutable(graph.tensors[name]):
             network.tie(network.tensor(path, name), SOURCE)
     for name in graph.outputs:
         if is_permutable(graph.tensors[name]) and (
