@@ -8,21 +8,16 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Load, module
-from torchport.rules.image import (
-    channels,
-    each,
-    image_shape,
-    one,
-    padded,
-    spatial,
-)
+from torchport.rules.image import channels, each, image_shape, one, padded, spatial
 from torchport.rules.table import Value, image, rule
 
 #: Kernel axes by number of spatial axes: the source's, and PyTorch's.
 SPACE = {1: "t", 2: "h w", 3: "d h w"}
 
 
-def _window(x: Tensor | Value, kernel_size: Any, strides: Any, dilation_rate: Any) -> tuple[Any, Any, Any]:
+def _window(
+    x: Tensor | Value, kernel_size: Any, strides: Any, dilation_rate: Any
+) -> tuple[Any, Any, Any]:
     rank = len(x.shape) - 2
     return each(kernel_size, rank), each(strides, rank), each(dilation_rate, rank)
 
@@ -40,16 +35,18 @@ def conv_shape(
     x: Tensor, *, filters: int, kernel_size: Any, strides: Any, padding: str, dilation_rate: Any,
     data_format: str | None,
 ) -> Shape:  # fmt: skip
-    window = zip(spatial(x.shape, data_format), *_window(x, kernel_size, strides, dilation_rate), strict=True)
-    return image_shape(
-        x.shape, [conv_length(n, k, s, d, padding) for n, k, s, d in window], filters, data_format
-    )
+    window = _window(x, kernel_size, strides, dilation_rate)
+    axes = zip(spatial(x.shape, data_format), *window, strict=True)
+    sizes = [conv_length(n, k, s, d, padding) for n, k, s, d in axes]
+    return image_shape(x.shape, sizes, filters, data_format)
 
 
 def conv_weights(
-    x: Tensor, *, filters: int, kernel_size: Any, groups: int, use_bias: bool, data_format: str | None
-) -> Mapping[str, Shape]:
-    kernel = (*each(kernel_size, len(x.shape) - 2), channels(x.shape, data_format) // groups, filters)
+    x: Tensor, *, filters: int, kernel_size: Any, groups: int, use_bias: bool,
+    data_format: str | None,
+) -> Mapping[str, Shape]:  # fmt: skip
+    count = channels(x.shape, data_format) // groups
+    kernel = (*each(kernel_size, len(x.shape) - 2), count, filters)
     return {"kernel": kernel, **({"bias": (filters,)} if use_bias else {})}
 
 
@@ -69,7 +66,7 @@ def conv(
     space = SPACE[x.rank - 2]
     return module(
         f"nn.Conv{x.rank - 2}d", channels(x.shape, data_format), filters, one(kernel),
-        stride=one(stride, 1), padding=one(pad, 0), dilation=one(dilation, 1),
+        stride=one(stride, 1), padding=pad, dilation=one(dilation, 1),
         groups=groups if groups != 1 else None, bias=None if use_bias else False,
         loads={"weight": Load.of("kernel", f"{space} i o -> o i {space}"), **bias(use_bias)},
     )(before)  # fmt: skip
@@ -98,14 +95,13 @@ def _depthwise(
     data_format: str | None, weight: str, use_bias: bool, role: str,
 ) -> Expr:  # fmt: skip
     kernel, stride, dilation = _window(x, kernel_size, strides, dilation_rate)
-    if len(set(stride)) > 1:
-        raise Unsupported("TensorFlow has no depthwise convolution with unequal strides")
     before, pad = padded(x, kernel, stride, dilation, padding, data_format)
     count, space = channels(x.shape, data_format), SPACE[x.rank - 2]
+    load = Load.of(weight, f"{space} i m -> (i m) 1 {space}", m=multiplier)
     return module(
         f"nn.Conv{x.rank - 2}d", count, count * multiplier, one(kernel), stride=one(stride, 1),
-        padding=one(pad, 0), dilation=one(dilation, 1), groups=count, bias=None if use_bias else False,
-        role=role, loads={"weight": Load.of(weight, f"{space} i m -> (i m) 1 {space}"), **bias(use_bias)},
+        padding=pad, dilation=one(dilation, 1), groups=count, bias=None if use_bias else False,
+        role=role, loads={"weight": load, **bias(use_bias)},
     )(before)  # fmt: skip
 
 
@@ -119,13 +115,15 @@ def depthwise_conv(
 ) -> Expr:  # fmt: skip
     """nn.Conv2d with a group for each channel; output channel i·M + m comes from input channel i."""
     return _depthwise(
-        x, kernel_size, strides, padding, dilation_rate, depth_multiplier, data_format, "kernel", use_bias, ""
-    )
+        x, kernel_size, strides, padding, dilation_rate, depth_multiplier, data_format,
+        "kernel", use_bias, "",
+    )  # fmt: skip
 
 
 def separable_weights(
-    x: Tensor, *, filters: int, kernel_size: Any, depth_multiplier: int, use_bias: bool, data_format: str | None
-) -> Mapping[str, Shape]:
+    x: Tensor, *, filters: int, kernel_size: Any, depth_multiplier: int, use_bias: bool,
+    data_format: str | None,
+) -> Mapping[str, Shape]:  # fmt: skip
     rank, count = len(x.shape) - 2, channels(x.shape, data_format)
     return {
         "depthwise_kernel": (*each(kernel_size, rank), count, depth_multiplier),
@@ -140,7 +138,8 @@ def separable_weights(
 )  # fmt: skip
 def separable_conv(
     x: Value, *, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",
-    dilation_rate: Any = 1, depth_multiplier: int = 1, use_bias: bool = True, data_format: str | None = None,
+    dilation_rate: Any = 1, depth_multiplier: int = 1, use_bias: bool = True,
+    data_format: str | None = None,
 ) -> Expr:  # fmt: skip
     """A depthwise nn.Conv2d without bias, then a pointwise one."""
     count, space = channels(x.shape, data_format) * depth_multiplier, SPACE[x.rank - 2]
@@ -158,7 +157,10 @@ def separable_conv(
 def transposed_length(
     size: int | None, k: int, s: int, d: int, padding: str, output_padding: int | None
 ) -> int | None:
-    """Output length. Source: keras/src/backend/common/backend_utils.py, _get_output_shape_given_tf_padding."""
+    """Output length of one axis.
+
+    Source: keras/src/backend/common/backend_utils.py, _get_output_shape_given_tf_padding.
+    """
     if size is None:
         return None
     k = (k - 1) * d + 1
@@ -173,11 +175,10 @@ def transposed_shape(
     x: Tensor, *, filters: int, kernel_size: Any, strides: Any, padding: str, dilation_rate: Any,
     output_padding: Any, data_format: str | None,
 ) -> Shape:  # fmt: skip
+    window = _window(x, kernel_size, strides, dilation_rate)
     extra = each(output_padding, len(x.shape) - 2)
-    window = zip(
-        spatial(x.shape, data_format), *_window(x, kernel_size, strides, dilation_rate), extra, strict=True
-    )
-    sizes = [transposed_length(n, k, s, d, padding, o) for n, k, s, d, o in window]
+    axes = zip(spatial(x.shape, data_format), *window, extra, strict=True)
+    sizes = [transposed_length(n, k, s, d, padding, o) for n, k, s, d, o in axes]
     return image_shape(x.shape, sizes, filters, data_format)
 
 
@@ -190,11 +191,12 @@ def transposed_weights(
 
 @rule(
     "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", wants=image, shape=transposed_shape,
-    weights=transposed_weights, activation=True, ignores="groups",
+    weights=transposed_weights, activation=True,
 )  # fmt: skip
 def conv_transpose(
     x: Value, *, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",
-    output_padding: Any = None, dilation_rate: Any = 1, use_bias: bool = True, data_format: str | None = None,
+    output_padding: Any = None, dilation_rate: Any = 1, use_bias: bool = True,
+    data_format: str | None = None,
 ) -> Expr:  # fmt: skip
     """nn.ConvTranspose2d. Where TensorFlow crops more at the end than at the start, the rest is sliced off.
 

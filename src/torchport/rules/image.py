@@ -49,7 +49,9 @@ def channels(shape: Shape, data_format: str | None) -> int:
     return size
 
 
-def image_shape(shape: Shape, sizes: Sequence[int | None], count: int, data_format: str | None) -> Shape:
+def image_shape(
+    shape: Shape, sizes: Sequence[int | None], count: int, data_format: str | None
+) -> Shape:
     """The shape with new spatial sizes and channels."""
     if data_format == "channels_first":
         return (shape[0], count, *sizes)
@@ -86,20 +88,25 @@ def pad_amounts(
 
 
 def padded(
-    x: Value, kernel: Any, stride: Any, dilation: Any, padding: str, data_format: str | None,
-    value: Any = None,
-) -> tuple[Expr, list[int]]:  # fmt: skip
-    """The input, padded where torch's module cannot do it, and the `padding` that is left to the module."""
+    x: Value, kernel: Any, stride: Any, dilation: Any, padding: str, data_format: str | None
+) -> tuple[Expr, Any]:
+    """The input, padded where torch's module cannot do it, and the `padding` that is left to the module.
+
+    torch pads both sides alike, or "same" as TensorFlow does where the stride is 1.
+    """
     amounts = pad_amounts(x, kernel, stride, dilation, padding, data_format)
-    if None in amounts:
-        window = [one(kernel), one(stride), one(dilation, 1)]
-        return call("same_pad", x, *window[: 3 if window[2] else 2], value=value), [0] * len(kernel)
     known = [amount for amount in amounts if amount is not None]
+    if len(known) < len(amounts):
+        rate = one(dilation, 1)
+        window = [one(kernel), one(stride), *([] if rate is None else [rate])]
+        return call("same_pad", x, *window), None
     if all(before == after for before, after in known):
-        return x, [before for before, _ in known]
-    return pad(x, known, value), [0] * len(kernel)
+        return x, one([before for before, _ in known], 0)
+    if padding == "same" and set(stride) == {1}:
+        return x, "same"
+    return pad(x, known), None
 
 
-def pad(x: Any, amounts: Sequence[tuple[int, int]], value: Any = None) -> Expr:
-    """F.pad of the last axes; it lists the last axis first."""
-    return call("F.pad", x, tuple(n for pair in reversed(amounts) for n in pair), value=value)
+def pad(x: Any, amounts: Sequence[tuple[int, int]]) -> Expr:
+    """F.pad of the last axes with zeros; it lists the last axis first."""
+    return call("F.pad", x, tuple(n for pair in reversed(amounts) for n in pair))

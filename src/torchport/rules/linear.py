@@ -27,7 +27,10 @@ def dense_weights(x: Tensor, *, units: int, use_bias: bool) -> Mapping[str, Shap
     return {"kernel": kernel, **({"bias": (units,)} if use_bias else {})}
 
 
-@rule("Dense", wants=dense_wants, shape=dense_shape, weights=dense_weights, activation=True, ignores="quantization_config")
+@rule(
+    "Dense", wants=dense_wants, shape=dense_shape, weights=dense_weights, activation=True,
+    ignores="quantization_config",
+)  # fmt: skip
 def dense(x: Value, *, out: Value, units: int, use_bias: bool = True) -> Expr:
     """nn.Linear over the last axis; over the channels of a channels-first tensor, a convolution of 1."""
     count = size_of(x, x.rank - 1)

@@ -3,10 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from typing import Any
 
+from torchport.axes import to_order
+from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
-from torchport.rules.table import Value, rule
+from torchport.rules.broadcast import expand
+from torchport.rules.table import FOLLOWS, MEMORY, Value, Wants, rule
+
+
+def merged_shape(xs: Sequence[Tensor]) -> Shape:
+    """The shape to which all are broadcast, axes aligned from the last.
+
+    Source: keras/src/layers/merging/base_merge.py, _compute_elemwise_op_output_shape.
+    """
+    rank = max(len(x.shape) for x in xs)
+    shapes = [(x.shape[0], *(1,) * (rank - len(x.shape)), *x.shape[1:]) for x in xs]
+    sizes: list[int | None] = []
+    for column in zip(*shapes, strict=True):
+        known = {size for size in column if size not in (None, 1)}
+        if len(known) > 1:
+            raise Unsupported(f"sizes {sorted(known)} do not fit each other")
+        sizes.append(known.pop() if known else (None if None in column else 1))
+    return tuple(sizes)
+
+
+def merge(xs: Sequence[Value], out: Value, function: str) -> Expr:
+    """A function of two tensors, or an operator, over all of them."""
+    operands = [expand(x, out) for x in xs]
+
+    def both(left: Expr, right: Expr) -> Expr:
+        if function in ("+", "-", "*"):
+            return {"+": left.__add__, "-": left.__sub__, "*": left.__mul__}[function](right)
+        return call(function, left, right)
+
+    return reduce(both, operands)
+
+
+@rule("Add", shape=merged_shape)
+def add(xs: Sequence[Value], *, out: Value) -> Expr:
+    """a + b."""
+    return merge(xs, out, "+")
+
+
+@rule("Subtract", shape=merged_shape)
+def subtract(xs: Sequence[Value], *, out: Value) -> Expr:
+    """a - b."""
+    return merge(xs, out, "-")
+
+
+@rule("Multiply", shape=merged_shape)
+def multiply(xs: Sequence[Value], *, out: Value) -> Expr:
+    """a * b."""
+    return merge(xs, out, "*")
+
+
+@rule("Average", shape=merged_shape)
+def average(xs: Sequence[Value], *, out: Value) -> Expr:
+    """(a + b) / 2."""
+    return merge(xs, out, "+") / len(xs)
+
+
+@rule("Maximum", shape=merged_shape)
+def maximum(xs: Sequence[Value], *, out: Value) -> Expr:
+    """torch.maximum."""
+    return merge(xs, out, "torch.maximum")
+
+
+@rule("Minimum", shape=merged_shape)
+def minimum(xs: Sequence[Value], *, out: Value) -> Expr:
+    """torch.minimum."""
+    return merge(xs, out, "torch.minimum")
 
 
 def concatenate_shape(xs: Sequence[Tensor], *, axis: int) -> Shape:
@@ -20,12 +89,73 @@ def concatenate_parts(
     xs: Sequence[Tensor], *, out: Tensor, axis: int
 ) -> Mapping[str, tuple[tuple[int, ...], ...]]:
     """Flattened features laid end to end."""
-    if len(out.shape) != 2 or axis % 2 != 1 or out.shape[1] is None or not any(x.parts for x in xs):
+    if len(out.shape) != 2 or axis % 2 != 1 or not any(x.parts for x in xs) or out.shape[1] is None:
         return {}
     return {out.name: tuple(part for x in xs for part in x.parts or ((x.shape[1] or 0,),))}
 
 
-@rule("Concatenate", shape=concatenate_shape, parts=concatenate_parts)
+def concatenate_wants(xs: Sequence[Tensor], *, out: Tensor, axis: int) -> Wants:
+    """Free, as long as the order of flattened features is known to those who read them."""
+    known = concatenate_parts(xs, out=out, axis=axis).get(out.name, ())
+    if len(out.shape) == 2 and (out.parts != known or (not known and any(x.parts for x in xs))):
+        return MEMORY
+    return FOLLOWS
+
+
+@rule("Concatenate", wants=concatenate_wants, shape=concatenate_shape, parts=concatenate_parts)
 def concatenate(xs: Sequence[Value], *, axis: int = -1) -> Expr:
     """torch.cat over the same named axis, wherever the layout put it."""
     return call("torch.cat", list(xs), dim=xs[0].dim(axis))
+
+
+def dot_axes(xs: Sequence[Tensor | Value], axes: Any) -> tuple[int, int]:
+    """The axis of each tensor that is summed over, counted from the start."""
+    pair = tuple(axes) if isinstance(axes, Sequence) else (axes, axes)
+    if len(xs) != 2 or len(pair) != 2:
+        raise Unsupported(f"axes={axes!r} of {len(xs)} tensors: two of two are ported")
+    first, second = (
+        int(axis) % len(x.shape) for x, axis in zip(xs, pair, strict=True)
+    )
+    if first == 0 or second == 0:
+        raise Unsupported(f"axes={axes!r}: the batch cannot be summed over")
+    return first, second
+
+
+def rest(shape: Shape, axis: int) -> Shape:
+    return tuple(size for at, size in enumerate(shape) if at not in (0, axis))
+
+
+def dot_shape(xs: Sequence[Tensor], *, axes: Any) -> Shape:
+    first, second = dot_axes(xs, axes)
+    left = rest(xs[0].shape, first)
+    sizes = (xs[0].shape[0], *left, *rest(xs[1].shape, second))
+    return (*sizes, 1) if len(sizes) == 1 else sizes
+
+
+@rule("Dot", shape=dot_shape)
+def dot(xs: Sequence[Value], *, out: Value, axes: Any, normalize: bool = False) -> Expr:
+    """torch.einsum over the axes, wherever the layout put them.
+
+    Keras normalises by at least its epsilon of 1e-7, torch by 1e-12. Source: keras/src/ops/nn.py, _normalize.
+    """
+    first, second = dot_axes(xs, axes)
+    x, y = xs
+    left: Expr = x
+    right: Expr = y
+    if normalize:
+        left = call("F.normalize", x, dim=x.dim(first), eps=1e-7)
+        right = call("F.normalize", y, dim=y.dim(second), eps=1e-7)
+    if x.rank == y.rank == 2:
+        return call(".sum", left * right, dim=1, keepdim=True)
+    letters = iter("bijkmnopqrstuvwxyz")
+    batch = next(letters)
+    names = [[batch, *(next(letters) for _ in x.shape[1:])], [batch]]
+    names[1] += [names[0][first] if at == second else next(letters) for at in range(1, y.rank)]
+    result = [batch, *(it for at, it in enumerate(names[0]) if at not in (0, first))]
+    result += [it for at, it in enumerate(names[1]) if at not in (0, second)]
+    terms = [
+        "".join(to_order(names[0], x.order)),
+        "".join(to_order(names[1], y.order)),
+        "".join(to_order(result, out.order)),
+    ]
+    return call("torch.einsum", f"{terms[0]},{terms[1]}->{terms[2]}", left, right)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from torchport.axes import Order
+from torchport.axes import Order, to_order
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
-from torchport.program import Expr, Fill, Load, module
+from torchport.program import Expr, Fill, Load, call, module
 from torchport.rules.table import CHANNELS_FIRST, FOLLOWS, SOURCE, Value, Wants, rule
 
 
@@ -25,11 +26,20 @@ def axis_of(axis: Any, rank: int) -> int:
 
 
 def channel_wants(x: Tensor, *, axis: Any) -> Wants:
-    """Channels behind the batch, whichever axis of the source they are."""
+    """Channels behind the batch; where the source has them in the midst, they are moved there."""
     rank = len(x.shape)
-    if rank == 2:
-        return FOLLOWS
-    return {1: SOURCE, rank - 1: CHANNELS_FIRST}.get(axis_of(axis, rank), SOURCE)
+    return CHANNELS_FIRST if axis_of(axis, rank) == rank - 1 and rank > 2 else SOURCE
+
+
+def batch_norm_wants(x: Tensor, *, axis: Any) -> Wants:
+    """As `channel_wants`; over flat features it follows, its weights turned."""
+    return FOLLOWS if len(x.shape) == 2 else channel_wants(x, axis=axis)
+
+
+def over_channels(x: Value, axis: int, norm: Callable[[Any], Expr]) -> Expr:
+    """A norm over the axis behind the batch, applied to another."""
+    dim = x.dim(axis)
+    return norm(x) if dim == 1 else call(".movedim", norm(call(".movedim", x, dim, 1)), 1, dim)
 
 
 def size_of(x: Tensor | Value, axis: int) -> int:
@@ -51,7 +61,7 @@ def batch_norm_weights(x: Tensor, *, axis: Any, scale: bool, center: bool) -> Ma
     return {**affine, "moving_mean": shape, "moving_variance": shape}
 
 
-@rule("BatchNormalization", wants=channel_wants, weights=batch_norm_weights)
+@rule("BatchNormalization", wants=batch_norm_wants, weights=batch_norm_weights)
 def batch_norm(
     x: Value, *, axis: Any = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True,
     scale: bool = True, renorm: bool = False, renorm_clipping: Any = None, renorm_momentum: float = 0.99,
@@ -67,7 +77,7 @@ def batch_norm(
     if renorm or virtual_batch_size:
         raise Unsupported("batch renormalisation (renorm, virtual_batch_size) is not ported")
     axis = axis_of(axis, x.rank)
-    if x.dim(axis) != 1 or x.rank > 5:
+    if axis == 0 or x.rank > 5:
         raise Unsupported(f"batch normalisation over axis {axis} of a tensor with {x.rank} axes")
     cls = f"BatchNorm{max(x.rank - 2, 1)}d"
     if not trainable:
@@ -79,7 +89,7 @@ def batch_norm(
     count, taken = size_of(x, axis), float(Decimal(1) - Decimal(repr(float(momentum))))
     regroup = x.regroup if x.rank == 2 else ()
     statistics = {"running_mean": "moving_mean", "running_var": "moving_variance"}
-    return module(
+    norm = module(
         cls, count, eps=default(epsilon, 1e-5), momentum=default(taken, 0.1),
         affine=None if scale or center else False,
         loads={
@@ -87,7 +97,8 @@ def batch_norm(
             **{ours: Load.of(theirs, "c -> c", (0, regroup)) for ours, theirs in statistics.items()},
             "num_batches_tracked": Fill(0, (), "int64"),
         },
-    )(x)  # fmt: skip
+    )  # fmt: skip
+    return over_channels(x, axis, norm)
 
 
 def default(value: Any, theirs: Any) -> Any:
@@ -110,18 +121,21 @@ def affine(
 
 def layer_axes(axis: Any, rank: int) -> tuple[int, ...]:
     """The axes that are normalised, counted from the start, in order."""
-    axes = axis if isinstance(axis, Sequence) else [axis]
-    return tuple(sorted(int(it) % rank for it in axes))
+    given = sorted(axis) if isinstance(axis, Sequence) else [axis]
+    axes = [int(it) % rank for it in given]
+    if axes != sorted(axes):
+        raise Unsupported(f"axis={axis!r}: some axes are counted from the start, some from the end")
+    return tuple(axes)
 
 
 def layer_norm_wants(x: Tensor, *, axis: Any) -> Wants:
     """Free: the features last, or all but the batch, or the channels; a helper where they stand in front."""
     rank = len(x.shape)
     axes = layer_axes(axis, rank)
-    if rank == 2 or axes == tuple(range(1, rank)):
+    if axes == tuple(range(1, rank)):
         return FOLLOWS
     if axes == (rank - 1,):
-        return Wants(FOLLOWS.inputs, FOLLOWS.outputs, "layer normalisation wants features last", 1e-3)
+        return replace(FOLLOWS, why="layer normalisation wants features last", cost=1e-3)
     return SOURCE
 
 
@@ -139,35 +153,38 @@ def layer_norm(
     if rms_scaling:
         raise Unsupported("rms_scaling=True is not ported", "use RMSNormalization")
     axes = layer_axes(axis, x.rank)
-    sizes = tuple(size_of(x, at) for at in axes)
-    if axes != tuple(range(x.rank - len(axes), x.rank)):
-        raise Unsupported(f"layer normalisation over axes {list(axes)}, which are not the last")
-    letters = f"{'a b d e f'[: 2 * len(axes) - 2]}c"
-    regroup, options = (x.regroup if x.rank == 2 else ()), {"eps": default(epsilon, 1e-5)}
-    if not (scale or center):
-        options["elementwise_affine"] = False
-    if x.order is Order.CHANNELS_FIRST and x.rank > 2:
-        if len(axes) == 1:
-            loads = affine(sizes[0], scale, center, "c -> c")
-            return module("ChannelLayerNorm", sizes[0], **options, loads=loads)(x)
-        sizes = (sizes[-1], *sizes[:-1])
-        pattern = f"{letters} -> c {letters.removesuffix(' c')}"
-    else:
-        pattern = f"{letters} -> {letters}"
-    loads = affine(sizes, scale, center, pattern, regroup)
-    return module("nn.LayerNorm", sizes[0] if len(sizes) == 1 else sizes, **options, loads=loads)(x)
+    sizes = {at: size_of(x, at) for at in axes}
+    first = x.order is Order.CHANNELS_FIRST and x.rank > 2
+    dims = sorted(x.dim(at) for at in axes)
+    held = [at for at in to_order(range(x.rank), x.order) if at in axes]
+    pattern = " -> ".join(" ".join(x.tensor.axes[at] for at in order) for order in (axes, held))
+    shape = tuple(sizes[at] for at in held)
+    loads = affine(shape, scale, center, pattern, x.regroup if x.rank == 2 else ())
+    plain = None if scale or center else False
+    norm = module(
+        "ChannelLayerNorm" if first and dims == [1] else "nn.LayerNorm",
+        shape[0] if len(shape) == 1 else shape, eps=default(epsilon, 1e-5),
+        elementwise_affine=plain, loads=loads,
+    )  # fmt: skip
+    last = list(range(x.rank - len(dims), x.rank))
+    if dims == last or (first and dims == [1]):
+        return norm(x)
+    there, back = (dims[0], -1) if len(dims) == 1 else (tuple(dims), tuple(at - x.rank for at in last))
+    return call(".movedim", norm(call(".movedim", x, there, back)), back, there)
 
 
 @rule("GroupNormalization", wants=channel_wants, weights=norm_weights)
 def group_norm(
-    x: Value, *, groups: int = 32, axis: Any = -1, epsilon: float = 1e-3, center: bool = True, scale: bool = True
-) -> Expr:
+    x: Value, *, groups: int = 32, axis: Any = -1, epsilon: float = 1e-3, center: bool = True,
+    scale: bool = True,
+) -> Expr:  # fmt: skip
     """nn.GroupNorm; groups=-1 is one group for each channel."""
     axis = axis_of(axis, x.rank)
-    if x.dim(axis) != 1:
-        raise Unsupported(f"group normalisation over axis {axis} of a tensor with {x.rank} axes")
+    if axis == 0:
+        raise Unsupported("group normalisation over the batch")
     count = size_of(x, axis)
-    return module(
+    norm = module(
         "nn.GroupNorm", count if groups == -1 else groups, count, eps=default(epsilon, 1e-5),
         affine=None if scale or center else False, loads=affine(count, scale, center, "c -> c"),
-    )(x)  # fmt: skip
+    )  # fmt: skip
+    return over_channels(x, axis, norm)

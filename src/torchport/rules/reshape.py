@@ -35,10 +35,10 @@ def flatten_shape(x: Tensor) -> Shape:
 def flatten_wants(x: Tensor, *, out: Tensor, data_format: str | None) -> Wants:
     """Nothing to permute if the features' order is known to those who read them: their weights turn."""
     if data_format == "channels_first" and len(x.shape) > 2:
-        # Keras moves the channels last before it flattens: torch's flatten is the other order of the features.
+        # Keras moves the channels last before it flattens: torch's flatten is the other order.
         return Wants(Want.SOURCE, Want.CHANNELS_FIRST, "Flatten reads values in the order of memory")
-    known = out.parts == piece(x.shape) and len(x.shape) > 2
-    return FOLLOWS if known else MEMORY
+    known = piece(x.shape)
+    return FOLLOWS if known and out.parts == known else MEMORY
 
 
 @rule("Flatten", wants=flatten_wants, shape=flatten_shape, parts=flatten_parts)
@@ -84,12 +84,12 @@ def reshape_wants(x: Tensor, *, out: Tensor) -> Wants:
 def reshape(x: Value, *, out: Value, target_shape: Sequence[int]) -> Expr:
     """x.reshape, the target in the order in which PyTorch holds the result; one unknown size is -1."""
     sizes = [-1 if size is None else size for size in out.sizes[1:]]
-    if sizes.count(-1) > 1:
-        raise Unsupported(f"target_shape={list(target_shape)} leaves more than one size open")
+    if x.rank == 1:
+        return call(".reshape", x, -1, *sizes)
     if x.rank == 2 and out.rank > 2 and -1 not in sizes:
         return call(".unflatten", x, 1, tuple(sizes))
     if out.rank == 2:
-        return call("torch.flatten", x, 1)
+        return x if x.rank == 2 else call("torch.flatten", x, 1)
     if x.rank > out.rank and out.rank == 3 and x.order is Order.CHANNELS_FIRST and x.rank > 2:
         return call("torch.flatten", x, 2)
     if -1 in sizes:
@@ -130,6 +130,7 @@ def repeat_shape(x: Tensor, *, n: int) -> Shape:
 @rule("RepeatVector", wants=FOLLOWS, shape=repeat_shape)
 def repeat_vector(x: Value, *, out: Value, n: int) -> Expr:
     """The vector n times, along a new axis: expand copies nothing."""
-    return call(".expand", call(".unsqueeze", x, out.dim(1)), *(-1 if at != out.dim(1) else n for at in range(3)))
+    dim = out.dim(1)
+    return call(".expand", call(".unsqueeze", x, dim), *(n if at == dim else -1 for at in range(3)))
 
 

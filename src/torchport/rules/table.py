@@ -128,13 +128,18 @@ class Rule:
         if unknown:
             named = ", ".join(f"{name}={options[name]!r}" for name in sorted(unknown))
             raise Unsupported(f"the option {named} is not ported")
-        return {**self.defaults, **{name: value for name, value in options.items() if name in self.options}}
+        given = {name: value for name, value in options.items() if name in self.options}
+        return {**self.defaults, **given}
 
     @property
     def defaults(self) -> dict[str, Any]:
         """The source's defaults, as the rule's signature states them."""
         parameters = inspect.signature(self.write).parameters.values()
-        return {it.name: it.default for it in parameters if it.kind is it.KEYWORD_ONLY and it.default is not it.empty}
+        return {
+            it.name: it.default
+            for it in parameters
+            if it.kind is it.KEYWORD_ONLY and it.default is not it.empty
+        }
 
 
 TABLE: dict[str, Rule] = {}
@@ -151,13 +156,15 @@ def rule(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a function in the table under one or more kinds.
 
-    `wants`, `shape` and `weights` are called with the op's tensors and those of its options that they name;
-    `shape=None` keeps the first input's. `parts` says what a flattened feature axis is made of. `activation=True`: the option `activation` is applied to the output,
-    and split off before the rule is called. `ignores`: further options that change nothing here.
+    `wants`, `shape` and `weights` are called with the op's tensors and those of its options that they
+    name; `shape=None` keeps the first input's. `parts` says what a flattened feature axis is made of.
+    `activation=True`: the option `activation` is applied to the output, and split off before the rule is
+    called. `ignores`: further options that change nothing here.
     """
 
     def enter(write: Callable[..., Any]) -> Callable[..., Any]:
-        given = {*named(write), *(name for fn in (wants, shape, weights, parts) if callable(fn) for name in named(fn))}
+        functions = [it for it in (write, wants, shape, weights, parts) if callable(it)]
+        given = {name for function in functions for name in named(function)}
         entry = Rule(
             kinds, write, wants, shape, weights, parts, activation, frozenset(ignores.split()),
             write.__module__.rpartition(".")[2], frozenset(given - RESERVED),

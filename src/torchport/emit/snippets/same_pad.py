@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -19,3 +20,13 @@ def same_pad(
         total = max(0, (-(-n // s) - 1) * s + (k - 1) * d + 1 - n)
         amounts += [total // 2, total - total // 2]
     return F.pad(x, amounts, value=value)
+
+
+def same_avg_pool(
+    x: Tensor, kernel_size: int | tuple[int, ...], stride: int | tuple[int, ...]
+) -> Tensor:
+    """Average pooling with padding="same" for any size; what was padded does not count."""
+    pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[x.dim() - 3]
+    total = pool(same_pad(x, kernel_size, stride), kernel_size, stride)
+    share = pool(same_pad(torch.ones_like(x), kernel_size, stride), kernel_size, stride)
+    return total / share

@@ -1,0 +1,59 @@
+"""How tensors and parameters of fewer axes meet one of more, in either order of its axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import dropwhile
+from typing import Any
+
+from torchport.axes import Turn, to_order
+from torchport.program import Expr, Fill, Load, State
+from torchport.rules.table import Value
+
+
+def along(x: Value, axes: Sequence[int]) -> str:
+    """The einops pattern that lays a weight with these axes of `x` so that it broadcasts against it.
+
+    Per-channel values of an image: `c -> c` in the source's order, `c -> c 1 1` channels first.
+    """
+    names, held = x.tensor.axes, to_order(range(x.rank), x.order)
+    kept = dropwhile(lambda axis: axis not in axes, held)
+    right = " ".join(names[axis] if axis in axes else "1" for axis in kept)
+    return f"{' '.join(names[axis] for axis in sorted(axes))} -> {right}"
+
+
+def parameter(
+    x: Value, weight: str, axes: Sequence[int], shape: Sequence[int], *, trainable: bool = True
+) -> State:
+    """A weight with one entry for each of these axes of `x`, laid to broadcast against it."""
+    axes = sorted(axes)
+    regroup = (axes.index(1), x.regroup) if x.rank == 2 and 1 in axes else (0, ())
+    load = Load.of(weight, along(x, axes), regroup)
+    return State(weight, load, load.turn.shape(shape), trainable)
+
+
+def constant(x: Value, role: str, value: Any, axes: Sequence[int]) -> State:
+    """A buffer with values from the layer's configuration, float32 as TensorFlow makes of lists."""
+    import numpy as np
+
+    regroup = ((0, x.regroup),) if x.rank == 2 and x.regroup and 1 in axes else ()
+    array = Turn(along(x, axes), regroup).apply(np.asarray(value, "float32"))
+    return State(role, Fill(nested(array.tolist()), array.shape), array.shape, trainable=False)
+
+
+def nested(value: Any) -> Any:
+    """Nested lists as tuples, which compare and hash."""
+    return tuple(map(nested, value)) if isinstance(value, list) else value
+
+
+def expand(x: Value, out: Value) -> Expr:
+    """`x` with as many axes as `out`, the new ones behind the batch as the source counts.
+
+    Source: keras/src/layers/merging/base_merge.py, Merge.call.
+    """
+    added = range(1, 1 + out.rank - x.rank)
+    held = to_order(range(out.rank), out.order)
+    index = [None if axis in added else slice(None) for axis in held]
+    while index and index[-1] == slice(None):
+        index.pop()
+    return x[tuple(index)] if index else x

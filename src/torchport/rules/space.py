@@ -1,0 +1,94 @@
+"""Layers that change how large space is: up-sampling, zero padding, cropping."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torchport.axes import to_order
+from torchport.errors import Unsupported
+from torchport.graph import Shape, Tensor
+from torchport.program import Expr, call
+from torchport.rules.image import channels, each, image_shape, one, pad, spatial, spatial_axes
+from torchport.rules.table import Value, image, rule
+
+
+def upsampled_shape(x: Tensor, *, size: Any, data_format: str | None) -> Shape:
+    sizes = [
+        None if n is None else n * factor
+        for n, factor in zip(
+            spatial(x.shape, data_format), each(size, len(x.shape) - 2), strict=True
+        )
+    ]
+    return image_shape(x.shape, sizes, channels(x.shape, data_format), data_format)
+
+
+@rule("UpSampling1D", "UpSampling2D", "UpSampling3D", wants=image, shape=upsampled_shape)
+def upsample(
+    x: Value, *, size: Any = 2, interpolation: str = "nearest", data_format: str | None = None
+) -> Expr:
+    """F.interpolate. 'nearest' is a repeat, which torch's `nearest` is for every whole factor."""
+    factors = each(size, x.rank - 2)
+    if interpolation not in ("nearest", "bilinear"):
+        raise Unsupported(
+            f"interpolation={interpolation!r} is not ported",
+            "PyTorch computes 'nearest' and 'bilinear' as TensorFlow does, and has no exact twin of others",
+        )
+    mode = None if interpolation == "nearest" else interpolation
+    return call("F.interpolate", x, scale_factor=one(factors), mode=mode)
+
+
+def amounts(value: Any, rank: int) -> list[tuple[int, int]]:
+    """Before and after for each spatial axis: from a number, one for each, or a pair for each."""
+    if rank == 1:
+        values = list(value) if isinstance(value, Sequence) else [value, value]
+        values = [values] if len(values) == 2 else values
+    else:
+        values = list(each(value, rank))
+    pairs = [tuple(it) if isinstance(it, Sequence) else (it, it) for it in values]
+    return [(int(before), int(after)) for before, after in pairs]
+
+
+def all_axes(
+    x: Tensor | Value, pairs: Sequence[tuple[int, int]], data_format: str | None
+) -> list[tuple[int, int]]:
+    """Before and after for every axis in the source's order."""
+    full = [(0, 0)] * len(x.shape)
+    for axis, pair in zip(spatial_axes(len(x.shape), data_format), pairs, strict=True):
+        full[axis] = pair
+    return full
+
+
+def zero_padded_shape(x: Tensor, *, padding: Any, data_format: str | None) -> Shape:
+    pairs = all_axes(x, amounts(padding, len(x.shape) - 2), data_format)
+    return tuple(
+        None if n is None else n + sum(pair) for n, pair in zip(x.shape, pairs, strict=True)
+    )
+
+
+@rule("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", shape=zero_padded_shape)
+def zero_padding(x: Value, *, padding: Any = 1, data_format: str | None = None) -> Expr:
+    """F.pad."""
+    pairs = to_order(all_axes(x, amounts(padding, x.rank - 2), data_format), x.order)
+    first = next((at for at, pair in enumerate(pairs) if any(pair)), None)
+    return x if first is None else pad(x, pairs[first:])
+
+
+def cropped_shape(x: Tensor, *, cropping: Any, data_format: str | None) -> Shape:
+    pairs = all_axes(x, amounts(cropping, len(x.shape) - 2), data_format)
+    sizes = tuple(
+        None if n is None else n - sum(pair) for n, pair in zip(x.shape, pairs, strict=True)
+    )
+    if any(size is not None and size <= 0 for size in sizes):
+        raise Unsupported(f"cropping={cropping!r} leaves nothing of {list(x.shape)}")
+    return sizes
+
+
+@rule("Cropping1D", "Cropping2D", "Cropping3D", shape=cropped_shape)
+def crop(x: Value, *, cropping: Any = 1, data_format: str | None = None) -> Expr:
+    """A slice."""
+    pairs = to_order(all_axes(x, amounts(cropping, x.rank - 2), data_format), x.order)
+    index = [slice(before or None, -after or None) for before, after in pairs]
+    while index and index[-1] == slice(None):
+        index.pop()
+    return x[tuple(index)] if index else x
