@@ -235,14 +235,14 @@ def rules(
 
 
 def compare(source: Path, folder: Path, inputs: Sequence[Path] = (), seed: int = 0) -> Verification:
-    """The verification; TensorFlow's chatter is kept off the terminal."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import torchport
+    """The verification of a port."""
+    arrays = [array(it) for it in inputs] or None
+    with working("starting TensorFlow") as tell:
+        with hushed():
+            from torchport.verify import frameworks, verify
 
-    options = {"inputs": [array(it) for it in inputs]} if inputs else {}
-    with working("running TensorFlow and PyTorch"):
-        result: Verification = torchport.verify(source, folder, seed=seed, **options)
-    return result
+            frameworks.tensorflow()
+        return verify(source, folder, inputs=arrays, seed=seed, progress=tell)
 
 
 def show(result: Verification, every: bool) -> None:
@@ -318,10 +318,27 @@ def working(on: str) -> Iterator[Callable[[str], None]]:
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    from torchport.report.terminal import console, styled
+    from rich.console import Console
 
-    with console(error=True).status(styled(on, "dim")) as status:
-        yield lambda text: status.update(styled(text, "dim"))
+    from torchport.report.terminal import styled
+
+    with os.fdopen(os.dup(2), "w") as file:  # its own, so that `hushed` does not silence it
+        with Console(file=file).status(styled(on, "dim")) as status:
+            yield lambda text: status.update(styled(text, "dim"))
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Standard error is closed: TensorFlow announces itself there whatever its log level is."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @contextmanager

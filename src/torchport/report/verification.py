@@ -57,11 +57,14 @@ def show(result: Verification, console: Console, every: bool = False) -> None:
         console.print(table)
     relative = "errors relative to each tensor's largest value, in float32 to the float64 reference"
     console.print(styled(f"\n  {relative}", "dim"))
-    versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
+    sides = ("tensorflow", "keras", "tf_keras", "torch")
+    versions = ", ".join(f"{it} {result.versions[it]}" for it in sides if it in result.versions)
     console.print()
     style, verdict = ("bold green", "agrees") if result.passed else ("bold red", "differs")
     compared = counted(len(result.rows), "comparison")
-    console.print(styled(f"  {verdict}", style), styled(f"{compared}; {versions}", "dim"))
+    console.print(
+        styled(f"  {verdict}", style), styled(f"{compared}; {versions}", "dim"), soft_wrap=True
+    )
     console.print()
 
 
@@ -83,7 +86,7 @@ def _questions(result: Verification) -> Table:
         worst = max(rows, key=badness)
         wrong = sum(not row.passed for row in rows)
         verdict = styled(f"{wrong} differ" if wrong > 1 else "1 differs", "bold red")
-        measured = worst.error64 is not None or worst.error32 is not None
+        measured = bool(worst.error64 or worst.error32)
         table.add_row(
             "", styled(check), f"{len(rows):,}", verdict if wrong else styled("agree", "green"),
             *map(number, (worst.error64, worst.error32, worst.reference32)),
@@ -113,7 +116,7 @@ def _divergence(result: Verification, console: Console) -> None:
         "tensor": first.tensor,
         "in the port": first.name,
         "check": f"{first.check}: {_question(first.check)}",
-        "error": _error(row) if row else "",
+        "error": _error(row, first.cause) if row else "",
         "likely cause": first.cause,
     }
     for name, value in facts.items():
@@ -122,8 +125,8 @@ def _divergence(result: Verification, console: Console) -> None:
     console.print(table)
 
 
-def _error(row: Row) -> str:
-    """The errors of a comparison beside their limits."""
+def _error(row: Row, cause: str) -> str:
+    """The errors of a comparison beside their limits; its note, if the cause does not say it."""
     parts = [
         f"{number(error)} in {name}, at most {number(limit)} is allowed"
         for name, error, limit in (
@@ -132,7 +135,7 @@ def _error(row: Row) -> str:
         )
         if error is not None and limit is not None
     ]
-    return "; ".join([*parts, *([row.note] if row.note else [])])
+    return "; ".join([*parts, *([row.note] if row.note and row.note not in cause else [])])
 
 
 def _every(rows: list[Row]) -> Table:
