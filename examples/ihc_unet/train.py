@@ -11,8 +11,9 @@ from pathlib import Path
 
 import keras
 import tensorflow as tf
-from data import dice, tissue, training_batches
 from keras import layers
+
+from data import dice, tissue, training_batches
 
 HERE = Path(__file__).parent
 CHANNELS = (16, 32, 64, 128)
