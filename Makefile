@@ -26,5 +26,5 @@ clean:
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@

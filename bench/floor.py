@@ -3,9 +3,10 @@
     python bench/floor.py SOURCE.keras WEIGHTS.safetensors
 
 One tensor at a time, in HDF5's order and layout: no graph is read, no axis turned, no name mapped,
-no code written. A conversion does all of that; it cannot be faster than this, whose cost is starting
-Python, importing h5py, and moving the bytes. HDF5 reads its part of the archive in place: zipfile's
-own stream would take 1.3 s more, since Python 3.11 seeks backwards in it by reading from the start.
+no code written. A conversion does all of that; it cannot be faster than this, whose cost is
+starting Python, importing h5py, and moving the bytes. HDF5 reads its part of the archive in place:
+zipfile's own stream would take 1.3 s more, since Python 3.11 seeks backwards in it by reading from
+the start.
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
     python bench/forward.py torch | keras-torch | tensorflow
 
-The last line of stdout is JSON: the best of the rounds' seconds. The port and the hand-written U-Net take turns within one
-process, in alternating order, and their ratio is the median over the rounds; a second copy of the
-hand-written one runs along, so that its ratio to the first shows the noise.
+The last line of stdout is JSON: the best of the rounds, in seconds. The port and the hand-written
+U-Net take turns within one process, in alternating order, and their ratio is the median over the
+rounds; a second copy of the hand-written one runs along, so that its ratio to the first shows the
+noise.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 
 OUT = Path(__file__).parent / "out"
 SOURCE = OUT / "unet31m.keras"
-ROUNDS = 15
+ROUNDS = 21
 WARM_UP = 2
 
 image = np.random.default_rng(0).random((1, 256, 256, 3), dtype=np.float32)

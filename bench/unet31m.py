@@ -88,7 +88,8 @@ def keras_unet():
         x = double_conv(
             layers.Concatenate(name=f"skip{level}")([skips.pop(), up]), channels, f"dec{level}"
         )
-    return keras.Model(image, layers.Conv2D(1, 1, activation="sigmoid", name="head")(x))
+    mask = layers.Conv2D(1, 1, activation="sigmoid", name="head")(x)
+    return keras.Model(image, mask, name="unet")
 
 
 def main(out: Path) -> None:
