@@ -170,7 +170,7 @@ def convert(
             if not json:
                 show(result, every=False)
         if json:
-            facts["verified"] = result.as_dict() if result else None
+            facts["verified"] = None if result is None else result.as_dict()
             print_json(facts)
     leave(result)
 
