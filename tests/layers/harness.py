@@ -1,4 +1,4 @@
-"""One layer, ported in every order that its neighbours can force on it, against TensorFlow in float64."""
+"""One layer, in every order that its neighbours can force on it, against TensorFlow in float64."""
 
 from __future__ import annotations
 
@@ -40,11 +40,12 @@ UNUSED = ("count",)
 
 @dataclass(frozen=True)
 class Case:
-    """One layer with its options, the shapes of what it reads, and what is special about comparing it.
+    """One layer, its options, the shapes of what it reads, and what is special about it.
 
-    `then`: layers that follow it. `sizes`: what the model declares, where it leaves sizes open ("? ? ? 3").
-    `within`: the relative error allowed, and `why` it is not 1e-10. `compiled`: TensorFlow has the kernel
-    only when XLA compiles it; `dtype` is another where it has none for float64. `of`: the package that has the layer.
+    `then`: layers that follow it. `sizes`: what the model declares, where it leaves sizes open,
+    "? ? ? 3". `within`: the relative error allowed, and `why` it is not 1e-10. `compiled`:
+    TensorFlow has the kernel only when XLA compiles it; `dtype` is another where it has none for
+    float64. `of`: the package that has the layer.
     """
 
     kind: str
@@ -59,10 +60,13 @@ class Case:
     of: str = "keras"
 
     def __str__(self) -> str:
-        options = ",".join(f"{key}={value}" for key, value in self.options.items())
-        shapes = "+".join(self.shapes_text)
-        after = "".join(f"-{kind}" for kind, _ in self.then)
-        return f"{self.kind}({options}){after}[{self.sizes or shapes}]".replace(" ", "")
+        layers = ((self.kind, self.options), *self.then)
+        calls = [
+            f"{kind}({','.join(f'{key}={value}' for key, value in options.items())})"
+            for kind, options in layers
+        ]
+        shapes = self.sizes or "+".join(self.shapes_text)
+        return f"{'-'.join(calls)}[{shapes.replace(' ', ',')}]".replace(" ", "")
 
     @property
     def shapes_text(self) -> tuple[str, ...]:
@@ -82,7 +86,7 @@ def make(kind: str, options: Mapping[str, Any], package: Any) -> Any:
 
 
 class Reference:
-    """The Keras model of a case, with random weights and inputs, and what TensorFlow computes with them."""
+    """The Keras model of a case, with random weights and inputs, and what TensorFlow computes."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
@@ -104,7 +108,9 @@ class Reference:
         for variable in (it for layer in self.model.layers for it in variables(layer)):
             self._randomise(variable)
         for layer in self.model.layers:
-            if hasattr(layer, "finalize_state"):  # Normalization keeps tensors made of its variables
+            if hasattr(
+                layer, "finalize_state"
+            ):  # Normalization keeps tensors made of its variables
                 layer.finalize_state()
 
     def _randomise(self, variable: Any) -> None:
@@ -155,7 +161,9 @@ class Reference:
 
     @cached_property
     def gradients(self) -> tuple[np.ndarray, list[np.ndarray], dict[int, np.ndarray]]:
-        """The output (in training mode where that differs), the gradients of inputs, those of variables by id."""
+        """The output (in training mode where that differs); the gradients of the inputs, and those
+        of the variables by id.
+        """
         trainable = self.model.trainable_variables
 
         def run(*x: Any) -> Any:
@@ -178,7 +186,9 @@ class Reference:
 
 def as_tensor(variable: Any) -> Any:
     """The tf.Variable in a Keras variable."""
-    return getattr(variable, "value", variable) if not isinstance(variable, tf.Variable) else variable
+    return (
+        getattr(variable, "value", variable) if not isinstance(variable, tf.Variable) else variable
+    )
 
 
 @contextmanager
@@ -236,7 +246,9 @@ class Ported:
 
     def turned(self, x: Sequence[np.ndarray]) -> list[torch.Tensor]:
         return [
-            torch.tensor(array, dtype=torch.float64).permute(dims(Order.SOURCE, spec.order, array.ndim)).contiguous()
+            torch.tensor(array, dtype=torch.float64)
+            .permute(dims(Order.SOURCE, spec.order, array.ndim))
+            .contiguous()
             for spec, array in zip(self.definition.inputs, x, strict=True)
         ]
 
@@ -256,7 +268,7 @@ class Ported:
 LAYOUTS = ("free", "keep_io", "first first", "first source", "source first", "source source")
 
 
-def ports(model: Any, layouts: Sequence[str] = LAYOUTS, exact: bool = False) -> list[Ported]:
+def ports(model: Any, layouts: Sequence[str] = LAYOUTS, *, exact: bool = False) -> list[Ported]:
     """The different ports of a model: free, with its inputs and outputs kept, and between pins."""
     start = normalise(read(model))
     found: dict[str, Ported] = {}
@@ -276,7 +288,7 @@ def ports(model: Any, layouts: Sequence[str] = LAYOUTS, exact: bool = False) -> 
 
 
 def error(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """The largest difference, relative to the largest value; infinite where shapes differ or a NaN is."""
+    """The largest difference, relative to the largest value; infinite for NaN, another shape."""
     if ours.shape != theirs.shape:
         return float("inf")
     if not theirs.size:
@@ -324,7 +336,9 @@ def problems(case: Case, reference: Reference, port: Ported) -> list[str]:
         if id(variable) in weight_grads:
             grad = parameters[entry.name].grad
             ours = np.zeros(entry.shape) if grad is None else grad.numpy()
-            same(f"gradient of {entry.name}", entry.load.turn.undo(ours), weight_grads[id(variable)])
+            same(
+                f"gradient of {entry.name}", entry.load.turn.undo(ours), weight_grads[id(variable)]
+            )
         elif entry.name in parameters and parameters[entry.name].requires_grad:
             found.append(f"{entry.name} trains, {entry.source} does not")
     for name in of.keys() - used:

@@ -2,8 +2,9 @@
 
 from torchport.graph import Graph
 from torchport.normalise.activations import split_activations
+from torchport.normalise.keepdims import keep_dims
 
-REWRITES = (split_activations,)
+REWRITES = (split_activations, keep_dims)
 
 
 def normalise(graph: Graph) -> Graph:

@@ -1,7 +1,7 @@
 """Fused activations become ops of their own.
 
-    before:  conv1 = Conv2D(image)  with activation="relu"
-    after:   conv1.linear = Conv2D(image);  conv1 = activation:relu(conv1.linear)
+before:  conv1 = Conv2D(image)  with activation="relu"
+after:   conv1.linear = Conv2D(image);  conv1 = activation:relu(conv1.linear)
 """
 
 from __future__ import annotations
@@ -38,11 +38,12 @@ def _split(op: Op) -> Iterator[Op]:
     (output,) = op.outputs
     inner = f"{output}.linear"
     yield replace(op, config=config, outputs=(inner,))
-    yield Op(f"{op.name}.activation", kind, (Ref(inner),), (output,), options, layer=f"{op.layer}.activation")
+    name, layer = f"{op.name}.activation", f"{op.layer}.activation"
+    yield Op(name, kind, (Ref(inner),), (output,), options, layer=layer)
 
 
 def activation(spec: Any) -> tuple[str, dict[str, Any]]:
-    """The kind and options that an `activation` in a config stands for: a name, or a serialised object."""
+    """The kind and options that an `activation` in a config stands for: a name, or an object."""
     if spec is None:
         return "activation:linear", {}
     if isinstance(spec, str):

@@ -1,6 +1,7 @@
 """Activations: layers, and the functions that other layers apply to their output.
 
-A function `f` of keras.activations has the kind `activation:f`; the layer Activation is that function.
+A function `f` of keras.activations has the kind `activation:f`; the layer Activation is that
+function.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ SAME = {
 }
 
 
-def same(function: str) -> Callable[[Value], Expr]:
+def torch_own(function: str) -> Callable[[Value], Expr]:
     """The rule of a function that torch has as it is."""
 
     def write(x: Value) -> Expr:
@@ -46,7 +47,7 @@ def same(function: str) -> Callable[[Value], Expr]:
 
 
 for name, function in SAME.items():
-    rule(f"activation:{name}")(same(function))
+    rule(f"activation:{name}")(torch_own(function))
 
 
 @rule("activation:linear")
@@ -65,7 +66,7 @@ def relu(
     """
     slope, bound, start = negative_slope or 0.0, max_value, threshold or 0.0
     if slope and bound is None and not start:
-        return leaky_relu(x, negative_slope=slope)
+        return call("F.leaky_relu", x, *unless(slope, 0.01))
     if start:
         above: Expr = call("F.threshold", x, start, 0.0)
         above = above if bound is None else call(".clamp", above, 0, plain(bound))
@@ -103,7 +104,7 @@ def leaky_relu(x: Value, *, negative_slope: float = 0.2) -> Expr:
 @rule("LeakyReLU")
 def leaky_relu_layer(x: Value, *, negative_slope: float = 0.3) -> Expr:
     """F.leaky_relu; the layer's slope is 0.3, the function's 0.2."""
-    return leaky_relu(x, negative_slope=negative_slope)
+    return call("F.leaky_relu", x, *unless(negative_slope, 0.01))
 
 
 @rule("ELU", "activation:elu")
@@ -126,7 +127,7 @@ def gelu(x: Value, *, approximate: bool = False) -> Expr:
 
 @rule("activation:softplus")
 def softplus(x: Value) -> Expr:
-    """F.softplus. From 20 on torch's gradient is 1, which float64 sees: 40 is beyond any rounding."""
+    """F.softplus. From 20 on torch says x, which float64 sees; 40 is beyond any rounding."""
     return call("F.softplus", x, threshold=40)
 
 
@@ -202,9 +203,7 @@ def glu_shape(x: Tensor, *, axis: int) -> Shape:
     size = size_of(x, axis % len(x.shape))
     if size % 2:
         raise Unsupported(f"glu halves axis {axis}, which has {size} entries")
-    return tuple(
-        size // 2 if at == axis % len(x.shape) else it for at, it in enumerate(x.shape)
-    )
+    return tuple(size // 2 if at == axis % len(x.shape) else it for at, it in enumerate(x.shape))
 
 
 @rule("activation:glu", shape=glu_shape)
@@ -225,7 +224,7 @@ def prelu_weights(x: Tensor, *, shared_axes: Sequence[int] | None) -> Mapping[st
 
 @rule("PReLU", weights=prelu_weights)
 def prelu(x: Value, *, shared_axes: Sequence[int] | None = None) -> Expr:
-    """nn.PReLU for one slope, or one for each channel; else a parameter of the slopes' own shape."""
+    """nn.PReLU for one slope or one for each channel; else a parameter of the slopes' shape."""
     shape = alpha_shape(x, shared_axes)
     varies = [axis for axis, size in enumerate(shape, 1) if size > 1]
     if all(x.dim(axis) == 1 for axis in varies):

@@ -12,7 +12,7 @@ from torchport.rules.table import Value
 
 
 def along(x: Value, axes: Sequence[int]) -> str:
-    """The einops pattern that lays a weight with these axes of `x` so that it broadcasts against it.
+    """The einops pattern by which a weight with these axes of `x` broadcasts against it.
 
     Per-channel values of an image: `c -> c` in the source's order, `c -> c 1 1` channels first.
     """

@@ -23,7 +23,10 @@ def _window(
 
 
 def conv_length(size: int | None, k: int, s: int, d: int, padding: str) -> int | None:
-    """Output length of one axis. Source: keras/src/ops/operation_utils.py, compute_conv_output_shape."""
+    """Output length of one axis.
+
+    Source: keras/src/ops/operation_utils.py, compute_conv_output_shape.
+    """
     if size is None:
         return None
     if padding in ("same", "causal"):
@@ -55,7 +58,10 @@ def bias(use_bias: bool) -> dict[str, Load]:
     return {"bias": Load.of("bias", "o -> o")} if use_bias else {}
 
 
-@rule("Conv1D", "Conv2D", "Conv3D", wants=image, shape=conv_shape, weights=conv_weights, activation=True)
+@rule(
+    "Conv1D", "Conv2D", "Conv3D", wants=image, shape=conv_shape, weights=conv_weights,
+    activation=True,
+)  # fmt: skip
 def conv(
     x: Value, *, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",
     dilation_rate: Any = 1, groups: int = 1, use_bias: bool = True, data_format: str | None = None,
@@ -106,14 +112,15 @@ def _depthwise(
 
 
 @rule(
-    "DepthwiseConv1D", "DepthwiseConv2D", wants=image, shape=depthwise_shape, weights=depthwise_weights,
-    activation=True,
+    "DepthwiseConv1D", "DepthwiseConv2D", wants=image, shape=depthwise_shape,
+    weights=depthwise_weights, activation=True,
 )  # fmt: skip
 def depthwise_conv(
-    x: Value, *, kernel_size: Any, strides: Any = 1, padding: str = "valid", depth_multiplier: int = 1,
-    dilation_rate: Any = 1, use_bias: bool = True, data_format: str | None = None,
+    x: Value, *, kernel_size: Any, strides: Any = 1, padding: str = "valid",
+    depth_multiplier: int = 1, dilation_rate: Any = 1, use_bias: bool = True,
+    data_format: str | None = None,
 ) -> Expr:  # fmt: skip
-    """nn.Conv2d with a group for each channel; output channel i·M + m comes from input channel i."""
+    """nn.Conv2d with a group for each channel; output i·M + m comes from input channel i."""
     return _depthwise(
         x, kernel_size, strides, padding, dilation_rate, depth_multiplier, data_format,
         "kernel", use_bias, "",
@@ -147,10 +154,10 @@ def separable_conv(
         x, kernel_size, strides, padding, dilation_rate, depth_multiplier, data_format,
         "depthwise_kernel", False, "depthwise",
     )  # fmt: skip
-    pointwise = {"weight": Load.of("pointwise_kernel", f"{space} i o -> o i {space}"), **bias(use_bias)}
+    load = Load.of("pointwise_kernel", f"{space} i o -> o i {space}")
     return module(
-        f"nn.Conv{x.rank - 2}d", count, filters, 1, bias=None if use_bias else False, role="pointwise",
-        loads=pointwise,
+        f"nn.Conv{x.rank - 2}d", count, filters, 1, bias=None if use_bias else False,
+        role="pointwise", loads={"weight": load, **bias(use_bias)},
     )(depthwise)  # fmt: skip
 
 
@@ -198,11 +205,11 @@ def conv_transpose(
     output_padding: Any = None, dilation_rate: Any = 1, use_bias: bool = True,
     data_format: str | None = None,
 ) -> Expr:  # fmt: skip
-    """nn.ConvTranspose2d. Where TensorFlow crops more at the end than at the start, the rest is sliced off.
+    """nn.ConvTranspose2d; what TensorFlow crops more at the end than at the start is sliced off.
 
     TensorFlow runs the transpose as the gradient of a convolution from the output's size: it crops
-    `max(0, (n-1)s + k - out)` and the odd one at the end. torch's `padding` crops both sides alike, and
-    `output_padding` gives some back at the end.
+    `max(0, (n-1)s + k - out)` and the odd one at the end. torch's `padding` crops both sides alike,
+    and `output_padding` gives some back at the end.
     """
     kernel, stride, dilation = _window(x, kernel_size, strides, dilation_rate)
     crops, extras, slices = [], [], []

@@ -90,7 +90,7 @@ def pad_amounts(
 def padded(
     x: Value, kernel: Any, stride: Any, dilation: Any, padding: str, data_format: str | None
 ) -> tuple[Expr, Any]:
-    """The input, padded where torch's module cannot do it, and the `padding` that is left to the module.
+    """The input, padded where torch's module cannot, and the `padding` that is left to the module.
 
     torch pads both sides alike, or "same" as TensorFlow does where the stride is 1.
     """

@@ -12,7 +12,7 @@ from torchport.rules.table import FOLLOWS, SOURCE, Value, Want, Wants, rule
 
 
 def dense_wants(x: Tensor) -> Wants:
-    """Over flat features it takes and gives any order, its kernel turned; over images it follows."""
+    """Flat features in any order, its kernel turned; over images it follows."""
     if len(x.shape) == 2:
         return Wants(Want.ANY, Want.ANY)
     return FOLLOWS if len(x.shape) <= 5 else SOURCE
@@ -32,14 +32,14 @@ def dense_weights(x: Tensor, *, units: int, use_bias: bool) -> Mapping[str, Shap
     ignores="quantization_config",
 )  # fmt: skip
 def dense(x: Value, *, out: Value, units: int, use_bias: bool = True) -> Expr:
-    """nn.Linear over the last axis; over the channels of a channels-first tensor, a convolution of 1."""
+    """nn.Linear over the last axis; over channels that come first, a convolution of 1."""
     count = size_of(x, x.rank - 1)
     bias = None if use_bias else False
     if x.order is Order.CHANNELS_FIRST and x.rank > 2:
         ones = " ".join("1" * (x.rank - 2))
-        loads = {"weight": Load.of("kernel", f"i o -> o i {ones}"), "bias": Load.of("bias", "o -> o")}
-        if not use_bias:
-            del loads["bias"]
+        loads = {"weight": Load.of("kernel", f"i o -> o i {ones}")}
+        if use_bias:
+            loads["bias"] = Load.of("bias", "o -> o")
         return module(f"nn.Conv{x.rank - 2}d", count, units, 1, bias=bias, loads=loads)(x)
     rows, columns = (x.regroup, out.regroup) if x.rank == 2 else ((), ())
     loads = {"weight": Load.of("kernel", "i o -> o i", (0, rows), (1, columns))}

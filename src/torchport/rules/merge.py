@@ -113,9 +113,7 @@ def dot_axes(xs: Sequence[Tensor | Value], axes: Any) -> tuple[int, int]:
     pair = tuple(axes) if isinstance(axes, Sequence) else (axes, axes)
     if len(xs) != 2 or len(pair) != 2:
         raise Unsupported(f"axes={axes!r} of {len(xs)} tensors: two of two are ported")
-    first, second = (
-        int(axis) % len(x.shape) for x, axis in zip(xs, pair, strict=True)
-    )
+    first, second = (int(axis) % len(x.shape) for x, axis in zip(xs, pair, strict=True))
     if first == 0 or second == 0:
         raise Unsupported(f"axes={axes!r}: the batch cannot be summed over")
     return first, second
@@ -136,7 +134,8 @@ def dot_shape(xs: Sequence[Tensor], *, axes: Any) -> Shape:
 def dot(xs: Sequence[Value], *, out: Value, axes: Any, normalize: bool = False) -> Expr:
     """torch.einsum over the axes, wherever the layout put them.
 
-    Keras normalises by at least its epsilon of 1e-7, torch by 1e-12. Source: keras/src/ops/nn.py, _normalize.
+    Keras normalises by at least its epsilon of 1e-7, torch by 1e-12.
+    Source: keras/src/ops/nn.py, _normalize.
     """
     first, second = dot_axes(xs, axes)
     x, y = xs

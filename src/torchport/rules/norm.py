@@ -64,15 +64,15 @@ def batch_norm_weights(x: Tensor, *, axis: Any, scale: bool, center: bool) -> Ma
 @rule("BatchNormalization", wants=batch_norm_wants, weights=batch_norm_weights)
 def batch_norm(
     x: Value, *, axis: Any = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True,
-    scale: bool = True, renorm: bool = False, renorm_clipping: Any = None, renorm_momentum: float = 0.99,
-    trainable: bool = True, running_variance: str = "biased", virtual_batch_size: Any = None,
-    exact: bool = False,
+    scale: bool = True, renorm: bool = False, renorm_clipping: Any = None,
+    renorm_momentum: float = 0.99, trainable: bool = True, running_variance: str = "biased",
+    virtual_batch_size: Any = None, exact: bool = False,
 ) -> Expr:  # fmt: skip
     """nn.BatchNorm2d. Keras's momentum is what is kept, torch's what is taken.
 
-    Keras 3 keeps a biased running variance, torch an unbiased one: `exact` writes one that does as Keras
-    (a file of tf.keras 2 says per layer which of the two it kept). A layer that is not trainable always uses
-    its running statistics.
+    Keras 3 keeps a biased running variance, torch an unbiased one: `exact` writes one that does as
+    Keras (a file of tf.keras 2 says per layer which of the two it kept). A layer that is not
+    trainable always uses its running statistics.
     """
     if renorm or virtual_batch_size:
         raise Unsupported("batch renormalisation (renorm, virtual_batch_size) is not ported")
@@ -88,13 +88,14 @@ def batch_norm(
         cls = f"nn.{cls}"
     count, taken = size_of(x, axis), float(Decimal(1) - Decimal(repr(float(momentum))))
     regroup = x.regroup if x.rank == 2 else ()
-    statistics = {"running_mean": "moving_mean", "running_var": "moving_variance"}
+    mean = Load.of("moving_mean", "c -> c", (0, regroup))
+    variance = Load.of("moving_variance", "c -> c", (0, regroup))
     norm = module(
         cls, count, eps=default(epsilon, 1e-5), momentum=default(taken, 0.1),
         affine=None if scale or center else False,
         loads={
             **affine(count, scale, center, "c -> c", regroup),
-            **{ours: Load.of(theirs, "c -> c", (0, regroup)) for ours, theirs in statistics.items()},
+            "running_mean": mean, "running_var": variance,
             "num_batches_tracked": Fill(0, (), "int64"),
         },
     )  # fmt: skip
@@ -109,7 +110,7 @@ def default(value: Any, theirs: Any) -> Any:
 def affine(
     shape: int | tuple[int, ...], scale: bool, center: bool, pattern: str, regroup: Any = ()
 ) -> dict[str, Load | Fill]:
-    """weight and bias: torch has both or none, so the one that the source has not stays 1 or 0, frozen."""
+    """weight and bias: torch has both or none; one that the source has not stays 1 or 0, frozen."""
     if not (scale or center):
         return {}
     full = shape if isinstance(shape, tuple) else (shape,)
@@ -129,7 +130,7 @@ def layer_axes(axis: Any, rank: int) -> tuple[int, ...]:
 
 
 def layer_norm_wants(x: Tensor, *, axis: Any) -> Wants:
-    """Free: the features last, or all but the batch, or the channels; a helper where they stand in front."""
+    """Free: over all but the batch, or over the channels, with a helper where they come first."""
     rank = len(x.shape)
     axes = layer_axes(axis, rank)
     if axes == tuple(range(1, rank)):
@@ -169,7 +170,10 @@ def layer_norm(
     last = list(range(x.rank - len(dims), x.rank))
     if dims == last or (first and dims == [1]):
         return norm(x)
-    there, back = (dims[0], -1) if len(dims) == 1 else (tuple(dims), tuple(at - x.rank for at in last))
+    there: Any = tuple(dims)
+    back: Any = tuple(at - x.rank for at in last)
+    if len(dims) == 1:
+        there, back = dims[0], -1
     return call(".movedim", norm(call(".movedim", x, there, back)), back, there)
 
 

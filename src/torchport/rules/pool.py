@@ -39,8 +39,9 @@ def pool_shape(
 def pool_padding(size: int | None, k: int, s: int) -> tuple[int, int, bool] | None:
     """How torch pools one axis as 'same' does; None if that depends on a size that is not known.
 
-    Gives torch's `padding`, how many results to drop at the start, and whether the last window hangs over
-    the end (`ceil_mode`), so that nothing needs to be padded first. What hangs over is not counted in a mean.
+    Gives torch's `padding`, how many results to drop at the start, and whether the last window
+    hangs over the end (`ceil_mode`), so that nothing needs to be padded first. What hangs over is
+    not counted in a mean.
     """
     if s == 1:
         return k // 2, 1 - k % 2, False
@@ -68,8 +69,8 @@ def pool(
     options: dict[str, Any] = {"padding": one(pads, 0), "ceil_mode": any(hangs) or None}
     if any(pads) and "avg" in function:
         options["count_include_pad"] = False
-    stride = None if stride == size else one(stride)
-    pooled = call(f"{function}{x.rank - 2}d", x, one(size), stride=stride, **options)
+    step = None if stride == size else one(stride)
+    pooled = call(f"{function}{x.rank - 2}d", x, one(size), stride=step, **options)
     if not any(drops):
         return pooled
     return pooled[(slice(None), slice(None), *(slice(drop or None, None) for drop in drops))]
@@ -85,8 +86,8 @@ def max_pool(
         return pooled
     size, stride = pool_window(x, pool_size, strides)
     before = call("same_pad", x, one(size), one(stride), value=Code('float("-inf")'))
-    stride = None if stride == size else one(stride)
-    return call(f"F.max_pool{x.rank - 2}d", before, one(size), stride=stride)
+    step = None if stride == size else one(stride)
+    return call(f"F.max_pool{x.rank - 2}d", before, one(size), stride=step)
 
 
 @rule("AveragePooling1D", "AveragePooling2D", "AveragePooling3D", wants=image, shape=pool_shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 from torchport.axes import Order, from_order, to_order
 from torchport.errors import Unsupported
@@ -33,17 +33,17 @@ def flatten_shape(x: Tensor) -> Shape:
 
 
 def flatten_wants(x: Tensor, *, out: Tensor, data_format: str | None) -> Wants:
-    """Nothing to permute if the features' order is known to those who read them: their weights turn."""
+    """Nothing to permute if those who read the features know their order: their weights turn."""
     if data_format == "channels_first" and len(x.shape) > 2:
         # Keras moves the channels last before it flattens: torch's flatten is the other order.
-        return Wants(Want.SOURCE, Want.CHANNELS_FIRST, "Flatten reads values in the order of memory")
+        return replace(MEMORY, outputs=Want.CHANNELS_FIRST)
     known = piece(x.shape)
     return FOLLOWS if known and out.parts == known else MEMORY
 
 
 @rule("Flatten", wants=flatten_wants, shape=flatten_shape, parts=flatten_parts)
 def flatten(x: Value, *, data_format: str | None = None) -> Expr:
-    """torch.flatten. The Dense kernel that reads the result has its rows turned instead of the tensor."""
+    """torch.flatten. The rows of the Dense kernel that reads it are turned, not the tensor."""
     if x.rank == 1:
         return call(".unsqueeze", x, 1)
     return x if x.rank == 2 else call("torch.flatten", x, 1)
@@ -77,12 +77,12 @@ def reshape_wants(x: Tensor, *, out: Tensor) -> Wants:
         return FOLLOWS if flat.parts and flat.parts == piece(image.shape) else MEMORY
     if min(ranks) > 2 and x.shape[-1] is not None and x.shape[-1] == out.shape[-1]:
         return FOLLOWS
-    return Wants(Want.SOURCE, Want.SOURCE, "Reshape reads values in the order of memory")
+    return MEMORY
 
 
 @rule("Reshape", wants=reshape_wants, shape=reshape_shape, parts=reshape_parts)
 def reshape(x: Value, *, out: Value, target_shape: Sequence[int]) -> Expr:
-    """x.reshape, the target in the order in which PyTorch holds the result; one unknown size is -1."""
+    """x.reshape to sizes in the order in which PyTorch holds the result; one unknown is -1."""
     sizes = [-1 if size is None else size for size in out.sizes[1:]]
     if x.rank == 1:
         return call(".reshape", x, -1, *sizes)
@@ -132,5 +132,3 @@ def repeat_vector(x: Value, *, out: Value, n: int) -> Expr:
     """The vector n times, along a new axis: expand copies nothing."""
     dim = out.dim(1)
     return call(".expand", call(".unsqueeze", x, dim), *(n if at == dim else -1 for at in range(3)))
-
-

@@ -32,7 +32,7 @@ def upsample(
     if interpolation not in ("nearest", "bilinear"):
         raise Unsupported(
             f"interpolation={interpolation!r} is not ported",
-            "PyTorch computes 'nearest' and 'bilinear' as TensorFlow does, and has no exact twin of others",
+            "PyTorch has exact twins of 'nearest' and 'bilinear'",
         )
     mode = None if interpolation == "nearest" else interpolation
     return call("F.interpolate", x, scale_factor=one(factors), mode=mode)

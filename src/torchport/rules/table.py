@@ -1,8 +1,8 @@
 """The table of rules: all that is known of each layer and operation stands in one entry of it.
 
-A rule is a function that writes one call in PyTorch. Its keyword arguments are the layer's options with the
-source's defaults; an option it does not name is refused. The decorator states the rest: what the layer
-does to the order of axes, the shapes of its weights and of its output.
+A rule is a function that writes one call in PyTorch. Its keyword arguments are the layer's options
+with the source's defaults; an option it does not name is refused. The decorator states the rest:
+what the layer does to the order of axes, the shapes of its weights and of its output.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from torchport.program import Expr, Var
 
 #: Options that change how a model is trained or named, not what it computes.
 IGNORED = frozenset(
-    "name dtype trainable build_config batch_input_shape batch_shape input_shape input_dim input_length "
-    "kernel_initializer bias_initializer kernel_regularizer bias_regularizer activity_regularizer "
-    "kernel_constraint bias_constraint depthwise_initializer depthwise_regularizer depthwise_constraint "
-    "pointwise_initializer pointwise_regularizer pointwise_constraint beta_initializer gamma_initializer "
-    "beta_regularizer gamma_regularizer beta_constraint gamma_constraint moving_mean_initializer "
-    "moving_variance_initializer alpha_initializer alpha_regularizer alpha_constraint seed synchronized "
+    "name dtype trainable build_config batch_input_shape batch_shape input_shape input_dim "
+    "input_length kernel_initializer bias_initializer kernel_regularizer bias_regularizer "
+    "activity_regularizer kernel_constraint bias_constraint depthwise_initializer "
+    "depthwise_regularizer depthwise_constraint pointwise_initializer pointwise_regularizer "
+    "pointwise_constraint beta_initializer gamma_initializer beta_regularizer gamma_regularizer "
+    "beta_constraint gamma_constraint moving_mean_initializer moving_variance_initializer "
+    "alpha_initializer alpha_regularizer alpha_constraint seed synchronized "
     "recurrent_initializer recurrent_regularizer recurrent_constraint embeddings_initializer "
     "embeddings_regularizer embeddings_constraint lora_rank lora_alpha".split()
 )
@@ -74,7 +75,7 @@ def image(x: Tensor, *, data_format: str | None) -> Wants:
 
 @dataclass(frozen=True)
 class Value(Expr):
-    """A tensor as a rule sees it: its shape in the source's order, and the order PyTorch holds it in."""
+    """A tensor as a rule sees it: its shape as in the source, and the order PyTorch holds it in."""
 
     tensor: Tensor
     order: Order
@@ -99,7 +100,7 @@ class Value(Expr):
 
     @property
     def regroup(self) -> tuple[tuple[int, ...], ...]:
-        """The pieces of a flattened feature axis that PyTorch holds channels first; () if as the source."""
+        """The pieces of a flattened axis that PyTorch holds channels first; () if as the source."""
         return self.tensor.parts if self.order is Order.CHANNELS_FIRST else ()
 
     def dim(self, axis: int) -> int:
@@ -156,10 +157,10 @@ def rule(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a function in the table under one or more kinds.
 
-    `wants`, `shape` and `weights` are called with the op's tensors and those of its options that they
-    name; `shape=None` keeps the first input's. `parts` says what a flattened feature axis is made of.
-    `activation=True`: the option `activation` is applied to the output, and split off before the rule is
-    called. `ignores`: further options that change nothing here.
+    `wants`, `shape` and `weights` are called with the op's tensors and those of its options that
+    they name; `shape=None` keeps the first input's. `parts` says what a flattened axis is made of.
+    `activation=True`: the option `activation` is applied to the output, and split off before the
+    rule is called. `ignores`: further options that change nothing here.
     """
 
     def enter(write: Callable[..., Any]) -> Callable[..., Any]:
@@ -178,7 +179,7 @@ def rule(
     return enter
 
 
-#: Keyword arguments of a rule that are not options: the output tensors as `Value`s, the Keras version.
+#: Keyword arguments of a rule that are not options: the outputs as `Value`s, the Keras version.
 RESERVED = frozenset({"out", "dialect", "exact"})
 
 

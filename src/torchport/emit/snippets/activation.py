@@ -11,7 +11,7 @@ def sparse_plus(x: Tensor) -> Tensor:
 
 
 def sparsemax(x: Tensor, dim: int = -1) -> Tensor:
-    """Sparsemax as Keras has it: its threshold adds up the cumulative sums, not the last of them alone."""
+    """Sparsemax as Keras has it: its threshold adds up all cumulative sums, not the last alone."""
     x = x.movedim(dim, -1)
     ordered = x.sort(dim=-1, descending=True).values
     sums = ordered.cumsum(dim=-1)

@@ -55,7 +55,7 @@ class BiasedBatchNorm3d(nn.BatchNorm3d):
 
 
 def biased_batch_norm(norm: nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d, x: Tensor) -> Tensor:
-    """Normalise `x` by its batch's statistics and keep them, the variance divided by n, not n - 1."""
+    """Normalise `x` by its batch's statistics and keep them, the variance over n, not n - 1."""
     dims = [0, *range(2, x.dim())]
     variance, mean = torch.var_mean(x, dims, correction=0)
     with torch.no_grad():

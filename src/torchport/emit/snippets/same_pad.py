@@ -16,7 +16,7 @@ def same_pad(
     rank = x.dim() - 2
     each = [(v,) * rank if isinstance(v, int) else v for v in (kernel_size, stride, dilation)]
     amounts: list[int] = []
-    for n, k, s, d in reversed(list(zip(x.shape[2:], *each))):
+    for n, k, s, d in reversed(list(zip(x.shape[2:], *each, strict=True))):
         total = max(0, (-(-n // s) - 1) * s + (k - 1) * d + 1 - n)
         amounts += [total // 2, total - total // 2]
     return F.pad(x, amounts, value=value)
