@@ -51,7 +51,7 @@ def port(
     definition = write(graph, orders, exact)
     definition = in_reading_order(definition)
     if not flat:
-        definition = factor(definition)
+        definition = factor(definition, class_name or definition.name)
     classes = name_classes(definition, class_name)
     entries = tuple(Entry(name, load) for name, load in state(classes))
     sharded = sum(entry.nbytes for entry in entries) > SHARD

@@ -9,7 +9,8 @@ A part that has weights must be a chain, so that `nn.Identity` can stand for it.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 #: A tensor inside a block: ("in", which input) or (slot, which of its outputs).
@@ -18,11 +19,13 @@ Wire = tuple[str, int] | tuple[int, int]
 
 @dataclass(frozen=True)
 class Row:
-    """What a node is, what it reads, and whether it has weights: enough to align."""
+    """What a node is and what it reads, whether it has weights: enough to align."""
 
     key: Hashable
     reads: tuple[Wire, ...]
     weighted: bool
+    #: Whether it can stand in nn.Sequential.
+    modular: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Merged:
 
 
 #: How many parts may differ, how long a part may be, and how many steps one search may take.
-PARTS, LONGEST, STEPS = 3, 16, 1500
+PARTS, LONGEST, STEPS = 3, 16, 400
 
 #: ("match", A's row, B's row) or ("a" or "b", first row, one past the last, the wire that passes).
 Move = tuple[str, int, int] | tuple[str, int, int, Wire]
@@ -77,6 +80,9 @@ def merge(a: Run, b: Run, whole: bool = True) -> Merged | None:
 
     `whole=False`: only the beginning of B has to be A, its outputs are not compared.
     """
+    shared = Counter(row.key for row in a.rows) & Counter(row.key for row in b.rows)
+    if shared.total() * 2 <= len(a.rows):
+        return None
     for parts in range(PARTS + 1):
         found = _Search(a, b, whole).run(0, 0, {}, {}, {}, (), parts)
         if found:
@@ -116,19 +122,26 @@ class _Search:
                     return found
         if not left:
             return None
-        for end, wire in self._parts(self.a, i):
+        for end, wire in self._parts(self.a, i, lambda end: self._goes_on(end, j)):
             found = self.run(
                 end, j, names, {**past_a, (end - 1, 0): wire}, past_b, (*moves, ("a", i, end, wire)), left - 1
             )
             if found:
                 return found
-        for end, wire in self._parts(self.b, j) if i < len(a) or self.whole else ():
+        for end, wire in self._parts(self.b, j, lambda end: self._goes_on(i, end)):
             found = self.run(
                 i, end, names, past_a, {**past_b, (end - 1, 0): wire}, (*moves, ("b", j, end, wire)), left - 1
             )
             if found:
                 return found
         return None
+
+    def _goes_on(self, i: int, j: int) -> bool:
+        """Whether both go on alike after a part, or end there: a part never takes another's place."""
+        a, b = self.a.rows, self.b.rows
+        if i == len(a):
+            return j == len(b) or not self.whole
+        return j < len(b) and a[i].key == b[j].key
 
     @staticmethod
     def _bind(
@@ -153,9 +166,11 @@ class _Search:
         return bound
 
     @staticmethod
-    def _parts(run: Run, start: int) -> Iterator[tuple[int, Wire]]:
+    def _parts(run: Run, start: int, goes_on: Callable[[int], bool]) -> Iterator[tuple[int, Wire]]:
         """Parts that begin at a row: where they end, and the wire that can stand for them; longest first."""
         for end in range(min(len(run.rows), start + LONGEST), start, -1):
+            if not goes_on(end):
+                continue
             if any(it != (start, end) and it[0] < end and start < it[1] for it in run.parts):
                 continue
             for wire in _passes(run, start, end):
@@ -226,17 +241,23 @@ def _passes(run: Run, start: int, end: int) -> list[Wire]:
     """Wires that can stand for the part [start, end): what it reads from outside, if one tensor leaves it."""
     rows = run.rows
     outside: list[Wire] = []
+    inside: set[Wire] = set()
     for row in rows[start:end]:
-        outside += [it for it in row.reads if (it[0] == "in" or int(it[0]) < start) and it not in outside]
-    for at in range(start, end - 1):
-        if not any((at, 0) in row.reads for row in rows[at + 1 : end]):
-            return []
+        for it in row.reads:
+            if it[0] == "in" or int(it[0]) < start:
+                if it not in outside:
+                    outside.append(it)
+            else:
+                inside.add(it)
+    if any((at, 0) not in inside for at in range(start, end - 1)):
+        return []
     inner = range(start, end - 1)
-    later = [row.reads for row in rows[end:]] + ([run.outputs] if run.outputs else [])
-    if any(it[0] != "in" and int(it[0]) in inner for reads in later for it in reads):
+    later = [*(row.reads for row in rows[end:]), run.outputs or ()]
+    if len(inner) and any(it[0] in inner for reads in later for it in reads):
         return []
-    chain = all(rows[at].reads == ((at - 1, 0),) for at in range(start + 1, end))
-    if any(row.weighted for row in rows[start:end]) and (len(outside) > 1 or not chain):
-        return []
+    if any(row.weighted for row in rows[start:end]):
+        chain = all(rows[at].reads == ((at - 1, 0),) for at in range(start + 1, end))
+        if len(outside) > 1 or not chain or not all(row.modular for row in rows[start:end]):
+            return []
     # The tensor that goes on is the one that was computed last: a shortcut comes from further back.
     return sorted(outside, key=lambda it: -1 if it[0] == "in" else int(it[0]), reverse=True)

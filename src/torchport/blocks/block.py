@@ -7,8 +7,9 @@ are those of the fullest use, and each use says which node stands in each slot.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from torchport.blocks.align import Merged, Row, Run, Wire
 from torchport.blocks.nodes import Node
@@ -18,7 +19,19 @@ from torchport.program import Apply, Module, Step, Var
 Signature = tuple[tuple[tuple[Hashable, tuple[Wire, ...]], ...], tuple[Wire, ...]]
 
 #: Lines that a class costs besides its body: header, docstring, two methods, blank lines.
-CLASS, USE = 9.0, 1.7
+CLASS = 9.0
+#: Parameters that fit on one line.
+FIT = 5
+
+
+def class_cost(parameters: float) -> float:
+    """Lines of a class besides its body."""
+    return CLASS + (0 if parameters < FIT else parameters + 2)
+
+
+def use_cost(parameters: float) -> float:
+    """Lines of one use of a class: its construction, and its share of a line of `forward`."""
+    return 1.7 if parameters <= FIT else 2.7 + parameters
 
 
 @dataclass(eq=False)
@@ -55,6 +68,18 @@ class Block:
         """What stands in a slot, in every use."""
         return [it.inside[at] if it.inside else None for it in self.uses]
 
+    def contains(self, other: Hashable, blocks: Mapping[Hashable, Block]) -> bool:
+        """Whether a use of the block with the key `other` stands in this one, however deep."""
+        if self.key == other:
+            return True
+        inner = {it.key for at in range(len(self.slots)) for it in self.column(at) if it is not None}
+        return any(blocks[key].contains(other, blocks) for key in inner if key in blocks)
+
+    @property
+    def single(self) -> bool:
+        """Whether it is a unit: one working module and what goes with it."""
+        return sum(any(it is not None and it.heavy for it in self.column(at)) for at in range(len(self.slots))) == 1
+
     def name(self, wire: Wire) -> str:
         """A tensor's name inside the block."""
         if wire[0] == "in":
@@ -73,8 +98,10 @@ class Block:
 
     def run(self) -> Run:
         """The block's slots, to be aligned with others."""
-        weighted = [any(it is not None and it.weighted for it in self.column(at)) for at in range(len(self.slots))]
-        rows = [Row(slot.key, slot.reads, flag) for slot, flag in zip(self.slots, weighted, strict=True)]
+        rows = []
+        for at, slot in enumerate(self.slots):
+            there = [it for it in self.column(at) if it is not None]
+            rows.append(Row(slot.key, slot.reads, any(it.weighted for it in there), there[0].modular))
         return Run(rows, self.outputs, tuple((start, end) for start, end, _ in self.optional()))
 
     def optional(self) -> list[tuple[int, int, Wire]]:
@@ -162,8 +189,15 @@ class Readers:
         self.count.update(results)
 
 
-def wires(nodes: Sequence[Node], readers: Readers) -> tuple[Signature, tuple[str, ...], tuple[str, ...]]:
-    """What consecutive nodes do; the tensors they take, in order; the tensors of theirs that others read."""
+def wires(
+    nodes: Sequence[Node], readers: Readers, single: bool | None = None
+) -> tuple[Signature, tuple[str, ...], tuple[str, ...]]:
+    """What consecutive nodes do; the tensors they take, in order; the tensors of theirs that others read.
+
+    Convolutions of one pixel and others are alike only as the `single` working module of a unit.
+    """
+    if single is None:
+        single = sum(it.heavy for it in nodes) == 1
     where: dict[str, Wire] = {}
     inputs: list[str] = []
     inner: Counter[str] = Counter()
@@ -174,7 +208,7 @@ def wires(nodes: Sequence[Node], readers: Readers) -> tuple[Signature, tuple[str
                 where[name] = ("in", len(inputs))
                 inputs.append(name)
             inner[name] += 1
-        slots.append((it.key, tuple(where[name] for name in it.reads)))
+        slots.append((it.key if single else (it.key, it.pointwise), tuple(where[name] for name in it.reads)))
         for index, name in enumerate(it.writes):
             where[name] = (at, index)
     left = [
@@ -194,6 +228,7 @@ def use(block: Block, inside: Sequence[Node | None], inputs: Sequence[str], outp
         step=Step(name, name, "Block", tuple(outputs), value), inside=tuple(inside),
         heavy=any(it is not None and it.heavy for it in inside),
         weighted=any(it is not None and it.weighted for it in inside), modules=1,
+        modular=len(inputs) == 1,
     )  # fmt: skip
     block.uses.append(made)
     return made
@@ -211,6 +246,44 @@ def lines(nodes: Iterable[Node | None]) -> float:
         elif not it.light:
             total += 0.5
     return total
+
+
+def numbers(it: Node) -> tuple[Any, ...]:
+    """All numbers in a node, nested blocks opened; those of parts that it lacks are left out."""
+    if it.inside is None:
+        return it.values
+    return tuple(value for inner in it.inside if inner is not None for value in numbers(inner))
+
+
+def parameters(columns: Sequence[Sequence[Node | None]]) -> float:
+    """About how many parameters a class needs, given for each of its slots the nodes of all uses.
+
+    Numbers that never differ need none; numbers that are always equal, or in proportion, share one; one that is
+    mostly the same has a default, and counts half.
+    """
+    found: dict[tuple[Any, ...], float] = {}
+    for column in columns:
+        rows = [None if it is None else numbers(it) for it in column]
+        widths = {len(row) for row in rows if row is not None}
+        if len(widths) > 1:
+            found[tuple(map(repr, rows))] = 1
+            continue
+        for place in range(widths.pop() if widths else 0):
+            values = [None if row is None else row[place] for row, it in zip(rows, column, strict=True)]
+            there = [it for it, row in zip(values, rows, strict=True) if row is not None]
+            counts = Counter(map(repr, there))
+            if len(counts) > 1:
+                usual = counts.most_common(1)[0][1] * 3 >= len(there) * 2
+                found[_in_proportion(values)] = 0.5 if usual else 1
+    return sum(found.values())
+
+
+def _in_proportion(values: Sequence[Any]) -> tuple[Any, ...]:
+    """The values as multiples of the first, where all are counts."""
+    there = [it for it in values if it is not None]
+    if all(type(it) is int and it > 0 for it in there):
+        return tuple(None if it is None else it / there[0] for it in values)
+    return tuple(map(repr, values))
 
 
 def leaves(it: Node) -> list[Node]:

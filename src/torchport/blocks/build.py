@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from torchport.blocks.block import Block, Wire, leaves
 from torchport.blocks.naming import block_name, local, named_layers, prefix, use_name
-from torchport.blocks.nodes import ABSENT, Node, filled, holes, is_activation
+from torchport.blocks.nodes import ABSENT, MODULES, Node, filled, holes, is_activation
 from torchport.blocks.parameters import POSITIONAL, Parameters
 from torchport.blocks.parameters import Parameter as Found
 from torchport.blocks.shapes import docstring
 from torchport.emit.expression import Writer
-from torchport.emit.names import is_automatic, snake, unique
+from torchport.emit.names import identifier, is_automatic, snake, unique
 from torchport.program import (
     Apply,
     Call,
@@ -32,15 +34,6 @@ from torchport.program import (
     rewrite,
     walk,
 )
-
-#: Activation functions as modules, for parts that become nn.Sequential.
-MODULES = {
-    "F.relu": "nn.ReLU", "F.relu6": "nn.ReLU6", "F.silu": "nn.SiLU", "F.gelu": "nn.GELU", "F.elu": "nn.ELU",
-    "F.selu": "nn.SELU", "F.celu": "nn.CELU", "F.leaky_relu": "nn.LeakyReLU", "F.hardswish": "nn.Hardswish",
-    "F.hardsigmoid": "nn.Hardsigmoid", "F.mish": "nn.Mish", "F.softplus": "nn.Softplus",
-    "F.logsigmoid": "nn.LogSigmoid", "torch.sigmoid": "nn.Sigmoid", "torch.tanh": "nn.Tanh",
-}  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Made:
@@ -63,9 +56,9 @@ class Builder:
         """The class of a block."""
         if block.number in self.made:
             return self.made[block.number]
-        for slot in block.slots:
-            if slot.key in blocks:
-                self.block(blocks[slot.key], blocks)
+        for it in block.nodes():
+            if it.key in blocks:
+                self.block(blocks[it.key], blocks)
         made = _Class(self, block, blocks).make()
         self.made[block.number] = made
         return made
@@ -103,7 +96,7 @@ class Builder:
             owner = made.owners[at]
             if it is not None:
                 tensors.update({_tensor(at, index): name for index, name in enumerate(it.writes)})
-            if slot.part is not None and owner.startswith("part:"):
+            if owner.startswith("part:"):
                 chains.setdefault(owner.removeprefix("part:"), []).append(
                     None if it is None else self._single(it, blocks)
                 )
@@ -141,15 +134,36 @@ def _tensor(slot: int, index: int) -> str:
     return f"s{slot}" if index == 0 else f"s{slot}:{index}"
 
 
+def _called(value: Any) -> str:
+    """A name for whether something is done, from what it is: `pad` of `F.pad(x, ...)`."""
+    value = value.value if isinstance(value, Mark) else value
+    if is_activation(value):
+        return "activate"
+    return identifier(value.function.rpartition(".")[2]) if isinstance(value, Call) else "apply"
+
+
+def _present(inside: Sequence[Node | None] | None, at: int) -> Node:
+    found = inside[at] if inside else None
+    assert found is not None
+    return found
+
+
 class _Class:
     """One block on its way to a definition."""
 
     def __init__(self, builder: Builder, block: Block, blocks: Mapping[Any, Block]) -> None:
         self.builder, self.block, self.blocks = builder, block, blocks
-        self.nodes = [next(it for it in block.column(at) if it is not None) for at in range(len(block.slots))]
-        self.parameters = Parameters(len(block.uses))
+        fullest = sorted(block.uses, key=lambda it: -sum(inner is not None for inner in it.inside or ()))
+        chosen = [
+            next(it for it in fullest if it.inside and it.inside[at] is not None)
+            for at in range(len(block.slots))
+        ]
+        self.nodes = [_present(it.inside, at) for at, it in enumerate(chosen)]
+        self.common = [prefix(named_layers(leaves(it))) for it in chosen]
+        entering = [builder.specs[it.reads[0]] for it in block.uses]
+        sizes = tuple(it.shape[it.torch_axes.split().index("c")] if "c" in it.torch_axes else None for it in entering)
+        self.parameters = Parameters(len(block.uses), sizes)
         self.flags: list[tuple[str, Any]] = []
-        self.common = prefix(named_layers([leaf for it in self.nodes for leaf in leaves(it)]))
         self.parts: dict[str, Definition] = {}
         self.owners: list[str] = []
 
@@ -158,7 +172,7 @@ class _Class:
         self.builder.taken.add(name)
         inputs = self._inputs()
         steps = [self._step(at, inputs) for at in range(len(self.nodes))]
-        steps = self._optional(steps, inputs)
+        steps = self._optional(self._rows(steps), inputs)
         found = self.parameters.finish()
         writer = Writer(str, lambda owner, role: owner)
         definition = Definition(
@@ -212,7 +226,7 @@ class _Class:
         outputs = tuple(_tensor(at, index) for index in range(len(it.writes)))
         column = self.block.column(at)
         if it.inside is not None:
-            value: Any = self._nested(it, column, owner, reads)
+            value: Any = self._nested(at, column, owner, reads)
             return Step(owner, owner, value.module.cls, outputs, value)
         count = len(it.values)
         values = []
@@ -231,16 +245,15 @@ class _Class:
 
         return Step(f"{at}", owner, it.step.kind, outputs, rewrite(step.value, settle))
 
-    def _nested(self, it: Node, column: Sequence[Node | None], owner: str, reads: Sequence[str]) -> Apply:
-        made = self.builder.made[self.blocks[it.key].number]
+    def _nested(self, at: int, column: Sequence[Node | None], owner: str, reads: Sequence[str]) -> Apply:
+        made = self.builder.made[self.blocks[self.nodes[at].key].number]
         self.parts[owner] = made.definition
-        values = [
-            self.parameters.expression(
-                tuple(ABSENT if other is None else found.values[made.uses[id(other)]] for other in column),
-                found.name,
+        values = []
+        for found in made.parameters:
+            numbers = tuple(
+                ABSENT if other is None else found.values[made.uses[id(other)]] for other in column
             )
-            for found in made.parameters
-        ]
+            values.append(self.parameters.expression(numbers, self._nested_role(at, owner, found.name, numbers)))
         module = self.builder.call(made, values)
         return Apply(module, tuple(map(Var, reads)), owner=owner)
 
@@ -248,14 +261,16 @@ class _Class:
         """A name for what stands in a slot, unique in the class."""
         it = self.nodes[at]
         if it.inside is not None:
-            name = use_name(leaves(it), self.common)
+            name = use_name(leaves(it), self.common[at])
             kind = self.builder.made[self.blocks[it.key].number].definition.name
             return unique(name, self.owners) if name else f"{snake(kind)}_{at}"
         layer = it.step.layer
         owned = [expr.owner for expr in walk(it.step.value) if isinstance(expr, (Apply, State))]
-        if not owned or is_automatic(layer, it.step.kind):
+        if not owned:
+            return local(layer, self.common[at])
+        if is_automatic(layer, it.step.kind):
             return layer
-        return unique(local(layer, self.common), [other for other in self.owners if other != layer])
+        return unique(local(layer, self.common[at]), [other for other in self.owners if other != layer])
 
     def _role(self, at: int, callee: str, name: str, numbers: tuple[Any, ...]) -> str:
         """What a person calls a number that differs: by what it is of which call."""
@@ -266,6 +281,14 @@ class _Class:
                 return name
             return f"out_{stem}" if numbers == self._last_size(heavy[-1]) else f"hidden_{stem}"
         return name or "size"
+
+    def _nested_role(self, at: int, owner: str, name: str, numbers: tuple[Any, ...]) -> str:
+        """What a number of a block inside is called here: by its name there, or as that block's own."""
+        called = self._role(at, "", name, numbers) if name.startswith(("in_", "out_")) else name
+        if self.parameters.has(called):
+            stem = re.sub("^(in|out|hidden)_", "", name)
+            return f"{identifier(re.sub(r'_[0-9]+$', '', owner))}_{stem}"
+        return called
 
     def _last_size(self, at: int) -> tuple[Any, ...] | None:
         """The output size of the last working module, in every use."""
@@ -282,35 +305,73 @@ class _Class:
             return None
         return tuple(ABSENT if other is None else other.values[place] for other in self.block.column(at))
 
-    def _optional(self, steps: list[Step], inputs: Sequence[str]) -> list[Step]:
+    def _rows(self, steps: list[Step]) -> list[Step | None]:
+        """The steps with uses of one block in a row as nn.Sequential; None where a step went into one."""
+        found: list[Step | None] = list(steps)
+        readers = Counter(wire for slot in self.block.slots for wire in slot.reads)
+        readers.update(self.block.outputs)
+        at = 0
+        while at < len(steps):
+            end = at + 1
+            while end < len(steps) and self._follows(end, readers):
+                end += 1
+            if end - at > 1:
+                chain = steps[at:end]
+                layer = unique(
+                    "branch" if self._goes_to("Concatenate", end - 1) else "blocks",
+                    [it.removeprefix("part:") for it in self.owners],
+                )
+                inputs = chain[0].value.args if isinstance(chain[0].value, Apply) else ()
+                value = Apply(Module("nn.Sequential", tuple(as_module(it.value) for it in chain)), inputs, owner=layer)
+                found[at:end] = [*[None] * (end - at - 1), Step(chain[-1].name, layer, chain[0].kind, chain[-1].outputs, value)]
+                self.owners[at:end] = [f"part:{layer}"] * (end - at)
+            at = end
+        return found
+
+    def _follows(self, at: int, readers: Counter[Wire]) -> bool:
+        """Whether a slot is a use of the same block as the one before it, which it alone reads."""
+        slot, before = self.block.slots[at], self.block.slots[at - 1]
+        return (
+            self.nodes[at].inside is not None and self.nodes[at].key == self.nodes[at - 1].key
+            and slot.reads == ((at - 1, 0),) and readers[at - 1, 0] == 1
+            and slot.part is None and before.part is None
+        )  # fmt: skip
+
+    def _goes_to(self, kind: str, at: int) -> bool:
+        return any(
+            (at, 0) in slot.reads and any(leaf.step.kind == kind for leaf in leaves(it))
+            for slot, it in zip(self.block.slots, self.nodes, strict=True)
+        )
+
+    def _optional(self, steps: list[Step | None], inputs: Sequence[str]) -> list[Step]:
         """The steps with every optional part as one step."""
+        made: dict[int, Step | None] = dict(enumerate(steps))
         for number, part in enumerate(self.block.parts):
             inside = [at for at, slot in enumerate(self.block.slots) if slot.part == number]
             there = [it.inside is not None and it.inside[inside[0]] is not None for it in self.block.uses]
             passes = self._name(part.passes, inputs)
-            chain = [steps[at] for at in inside]
+            chain = [it for at in inside if (it := steps[at]) is not None]
             if any(self.nodes[at].weighted for at in inside):
-                made = self._chain(number, chain, passes, there)
+                one = self._chain(number, chain, passes, there)
                 for at in inside:
-                    self.owners[at] = f"part:{made.layer}"
+                    self.owners[at] = f"part:{one.layer}"
             elif all(isinstance(it.value, Apply) and "Dropout" in it.value.module.cls for it in chain):
                 continue
             else:
-                made = self._conditional(number, chain, passes, there)
-            gone = {id(it) for it in chain}
-            last = id(chain[-1])
-            steps = [made if id(it) == last else it for it in steps if id(it) == last or id(it) not in gone]
-        return steps
+                one = self._conditional(number, chain, passes, there)
+            made.update({at: None for at in inside})
+            made[inside[-1]] = one
+        return [it for it in made.values() if it is not None]
 
     def _chain(self, number: int, chain: Sequence[Step], passes: str, there: Sequence[bool]) -> Step:
         """Modules that are there or not: `nn.Sequential(...) if ... else nn.Identity()`."""
-        layer = self._part_name(chain, passes, there)
+        inside = {it.layer for it in chain}
+        taken = [it.removeprefix("part:") for it in self.owners if it not in inside]
+        layer = unique(self._part_name(chain, passes, there), taken)
         modules = [as_module(it.value) for it in chain]
         made = modules[0] if len(modules) == 1 else Module("nn.Sequential", tuple(modules))
         test = self.parameters.flag(there, layer)
         value = Apply(replace(made, when=test.text, role=""), (Var(passes),), owner=layer)
-        for it in chain:
-            self.parts.pop(it.layer, None)
         kind = chain[0].kind
         return Step(f"part{number}", layer, f"{kind}", chain[-1].outputs, value)
 
@@ -331,7 +392,7 @@ class _Class:
             value = rewrite(it.value, lambda e: values.get(e.tensor, e) if isinstance(e, Var) else e)
             values[it.outputs[0]] = Mark(value, it.outputs[0])
         kinds = [it.kind for it in chain]
-        name = "residual" if "Add" in kinds else "activate" if is_activation(chain[0].value) else "apply"
+        name = "residual" if "Add" in kinds else _called(chain[0].value)
         text = self.parameters.flag(there, name)
         flag = unique(name, [it for it, _ in self.flags])
         self.flags.append((flag, text))

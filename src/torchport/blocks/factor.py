@@ -13,21 +13,23 @@ model gives the same program. The cost is the number of nodes times the longest 
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 
-from torchport.blocks.align import Merged, Row, Run, merge
+from torchport.blocks.align import Merged, Row, Run, Wire, merge
 from torchport.blocks.block import (
-    CLASS,
-    USE,
+    FIT,
     Block,
     Readers,
     Signature,
     Slot,
+    class_cost,
     lines,
+    parameters,
     use,
+    use_cost,
     wires,
 )
 from torchport.blocks.nodes import Node
@@ -84,7 +86,9 @@ class Factoring:
     def __init__(self, body: Body) -> None:
         self.bodies = [body]
         self.blocks: list[Block] = []
-        self.numbers = count()
+        self.numbers = itertools.count()
+        #: Runs that are not like a block, so that no round compares them again.
+        self.tried: set[tuple[Hashable, tuple[Row, ...], tuple[Row, ...]]] = set()
 
     def run(self) -> Factoring:
         while self._regions():
@@ -98,11 +102,14 @@ class Factoring:
     def _nodes(self, place: Place) -> list[Node]:
         return self.bodies[place.body].nodes[place.start : place.end]
 
-    def _run(self, place: Place) -> Run:
+    def _run(self, place: Place, single: bool | None = None) -> Run:
         """A place, to be aligned with others."""
         nodes = self._nodes(place)
-        (rows, outputs), _, _ = wires(nodes, self.bodies[place.body].readers)
-        return Run([Row(key, reads, it.weighted) for (key, reads), it in zip(rows, nodes, strict=True)], outputs)
+        (rows, outputs), _, _ = wires(nodes, self.bodies[place.body].readers, single)
+        found = [
+            Row(key, reads, it.weighted, it.modular) for (key, reads), it in zip(rows, nodes, strict=True)
+        ]
+        return Run(found, outputs)
 
     # 1. Regions
 
@@ -127,42 +134,66 @@ class Factoring:
             head = rest.pop(0)
             group = [head]
             for other in list(rest):
+                if len(other[0]) > 2 * len(head[0]):
+                    break
                 merged = merge(self._run(families[head][0]), self._run(families[other][0]))
-                if merged and _is_mostly(merged):
+                if merged and _is_mostly(merged) and self._fits(merged, families[head][0], families[other][0]):
                     group.append(other)
                     rest.remove(other)
             groups.append(group)
         return groups
 
+    def _fits(self, merged: Merged, one: Place, other: Place) -> bool:
+        """Whether two places are alike enough in their numbers to share a class."""
+        ours, theirs = self._nodes(one), self._nodes(other)
+        columns = [
+            (None if a is None else ours[a], None if b is None else theirs[b]) for a, b in merged.slots
+        ]
+        return parameters(columns) <= FIT + 3
+
     # 2. Variants
 
     def _variants(self) -> bool:
         """Make a use of a known block of a run that is the block but for optional parts."""
+        known = {block.key: block for block in self.blocks}
         for block in self.blocks:
-            run = block.run()
-            keys = {slot.key for slot in block.slots}
+            run, single = block.run(), block.single
+            kinds = {it.key for it in block.nodes()}
             for number, body in enumerate(self.bodies):
-                if body.block is block:
+                if body.block is not None and block.contains(body.block.key, known):
                     continue
-                for start in range(len(body.nodes)):
-                    if body.nodes[start].key not in keys or attached(body.nodes, start, body.readers):
+                for start, it in enumerate(body.nodes):
+                    if it.key not in kinds or attached(body.nodes, start, body.readers):
                         continue
                     stop = min(len(body.nodes), start + len(block.slots) + 4)
-                    merged = merge(run, self._run(Place(number, start, stop)), whole=False)
-                    if merged and self._takes(block, Place(number, start, start + merged.taken)):
+                    found = self._run(Place(number, start, stop), single)
+                    attempt = (block.key, tuple(run.rows), tuple(found.rows))
+                    if attempt in self.tried:
+                        continue
+                    merged = merge(run, found, whole=False)
+                    if merged is None:
+                        self.tried.add(attempt)
+                    elif self._takes(block, Place(number, start, start + merged.taken), known):
                         return True
         return False
 
-    def _takes(self, block: Block, place: Place) -> bool:
+    def _takes(self, block: Block, place: Place, known: Mapping[Hashable, Block]) -> bool:
         """Make the place a use of the block, if it is one and saves lines."""
+        inside = [known[it.key] for it in self._nodes(place) if it.key in known]
+        if any(it.contains(block.key, known) for it in inside):
+            return False
         if place.end - place.start < 2 or not self.bodies[place.body].is_whole(place.start, place.end):
             return False
-        merged = merge(block.run(), self._run(place))
+        merged = merge(block.run(), self._run(place, block.single))
         if merged is None or not _is_mostly(merged) or len(merged.inputs) < block.inputs:
             return False
-        known = {(start, end) for start, end, _ in block.optional()}
-        new_parts = sum(not _known(merged, part, known) for part in merged.parts)
-        if lines(self._nodes(place)) - USE <= PART * new_parts:
+        parts = {(start, end) for start, end, _ in block.optional()}
+        new_parts = sum(not _known(merged, part, parts) for part in merged.parts)
+        nodes, uses = self._nodes(place), len(block.uses)
+        before = parameters([block.column(at) for at in range(len(block.slots))])
+        after = parameters(_columns(block, merged, nodes))
+        more = class_cost(after) - class_cost(before) + uses * (use_cost(after) - use_cost(before))
+        if lines(nodes) - use_cost(after) <= PART * new_parts + more:
             return False
         self._replace(block, place, merged)
         return True
@@ -171,20 +202,28 @@ class Factoring:
 
     def _repeats(self) -> bool:
         """Make a block of the repeated run that saves most."""
-        families: Family = defaultdict(list)
+        families: dict[Token, list[Place]] = defaultdict(list)
+        known: dict[Hashable, int] = {}
         for number, body in enumerate(self.bodies):
-            for place, signature in _runs(number, body):
-                found = families[signature]
+            for place, token in _runs(number, body, known):
+                found = families[token]
                 if not found or not found[-1].overlaps(place):
                     found.append(place)
         best, most = None, 0.0
-        for signature, found in families.items():
+        for token, found in families.items():
             if len(found) > 1:
                 each = lines(self._nodes(found[0]))
-                saved = len(found) * (each - USE) - CLASS - each
-                if saved > most:
-                    best, most = signature, saved
+                if len(found) * (each - use_cost(0)) - class_cost(0) - each > most:
+                    saved = self._saved(found)
+                    if saved > most:
+                        best, most = token, saved
         return best is not None and self._make(families[best])
+
+    def _saved(self, places: Sequence[Place]) -> float:
+        """Lines that a block of places that do the same saves."""
+        columns = list(zip(*map(self._nodes, places), strict=True))
+        count, each = parameters(columns), lines(self._nodes(places[0]))
+        return len(places) * (each - use_cost(count)) - class_cost(count) - each
 
     # What all three do
 
@@ -199,8 +238,10 @@ class Factoring:
                 chosen.append(place)
         longest = max(chosen, key=lambda it: it.end - it.start)
         shapes = {wires(self._nodes(it), self.bodies[it.body].readers)[0] for it in chosen}
-        cost = CLASS + lines(self._nodes(longest)) + PART * (len(shapes) - 1)
-        if len(chosen) < 2 or sum(lines(self._nodes(it)) - USE for it in chosen) <= cost:
+        alike = [it for it in chosen if it.end - it.start == longest.end - longest.start]
+        count = parameters(list(zip(*map(self._nodes, alike), strict=True)))
+        cost = class_cost(count) + lines(self._nodes(longest)) + PART * (len(shapes) - 1)
+        if len(chosen) < 2 or sum(lines(self._nodes(it)) - use_cost(count) for it in chosen) <= cost:
             return False
         run = self._run(longest)
         slots = [Slot(row.key, row.reads) for row in run.rows]
@@ -209,7 +250,7 @@ class Factoring:
         self.bodies.append(Body([], (), block))
         for place in sorted(chosen, key=lambda it: (it != longest, it.body, -it.start)):
             moved = self._moved(place, longest)
-            merged = merge(block.run() if block.uses else run, self._run(moved))
+            merged = merge(block.run() if block.uses else run, self._run(moved, block.single if block.uses else None))
             if merged is not None and len(merged.inputs) >= block.inputs:
                 self._replace(block, moved, merged)
         return True
@@ -226,7 +267,7 @@ class Factoring:
         gives = [
             (at, index) for at, it in enumerate(nodes) for index, name in enumerate(it.writes) if name in left
         ]
-        block.become(merged, [it.key for it in nodes])
+        block.become(merged, [row.key for row in self._run(place, block.single if block.uses else None).rows])
 
         def made(of: Sequence[Node]) -> Node:
             inside = [None if b is None else of[b] for _, b in merged.slots]
@@ -243,13 +284,14 @@ class Factoring:
                 for it, slot in zip(nodes, outer.slots[place.start : place.end], strict=True)
                 for name, wire in zip(it.reads, slot.reads, strict=True)
             }
+            outer_key = block.key if outer.single else (block.key, ())
             reads = tuple(reads_of[inputs[wire[1]]] for wire in merged.inputs)
             for it in outer.uses:
                 assert it.inside is not None
                 there = [inner for inner in it.inside[place.start : place.end] if inner is not None]
                 one = made(there) if there else None
                 it.inside = (*it.inside[: place.start], one, *it.inside[place.end :])
-            outer.close(place.start, place.end, Slot(block.key, reads, outer.slots[place.start].part), gives)
+            outer.close(place.start, place.end, Slot(outer_key, reads, outer.slots[place.start].part), gives)
         body.refresh()
         next(it for it in self.bodies if it.block is block).refresh()
 
@@ -286,6 +328,15 @@ class Factoring:
         body.refresh()
 
 
+def _columns(block: Block, merged: Merged, nodes: Sequence[Node]) -> list[list[Node | None]]:
+    """What stands in each slot of a block and one more use."""
+    found = []
+    for a, b in merged.slots:
+        column: list[Node | None] = [None] * len(block.uses) if a is None else list(block.column(a))
+        found.append([*column, None if b is None else nodes[b]])
+    return found
+
+
 def _first(places: Sequence[Place]) -> tuple[int, int]:
     return places[0].body, places[0].start
 
@@ -302,25 +353,49 @@ def _is_mostly(merged: Merged) -> bool:
     return merged.matched * 2 > max(mine, merged.taken)
 
 
-def _runs(number: int, body: Body) -> Iterator[tuple[Place, Signature]]:
+#: What a run does, as a number for its rows (equal rows, equal number), and the wires that leave it.
+Token = tuple[int, tuple[Wire, ...]]
+
+
+def _runs(number: int, body: Body, known: dict[Hashable, int]) -> Iterator[tuple[Place, Token]]:
     """Every run of whole units that could be a block, shortest first from each start.
 
-    Uses of one block in a row are a stage, not a block of their own.
+    Uses of one block in a row are a stage, not a block of their own. `known` numbers the rows seen so far; a
+    run is looked at one node at a time, so that the cost is the number of runs, not their length.
     """
     readers, nodes = body.readers, body.nodes
     starts = [at for at in range(len(nodes)) if not attached(nodes, at, readers)]
     ends = [*starts[1:], len(nodes)]
+    row = [_in_a_row(nodes, at) for at in range(len(nodes))]
     for first, start in enumerate(starts):
+        where: dict[str, Wire] = {}
+        left: dict[str, int] = {}
+        inputs = heavy = single = several = 0
+        at = start
         for end in ends[first : first + UNITS]:
-            if any(_in_a_row(nodes, at) for at in range(max(start + 1, ends[first]), end)):
+            if any(row[max(start + 1, at) : end]):
                 break
-            signature, inputs, left = wires(nodes[start:end], readers)
-            if len(inputs) > INPUTS:
+            for at in range(at, end):
+                it = nodes[at]
+                for name in it.reads:
+                    if name not in where:
+                        where[name] = ("in", inputs)
+                        inputs += 1
+                    elif name in left:
+                        left[name] -= 1
+                reads = tuple(where[name] for name in it.reads)
+                single = known.setdefault((single, it.key, reads), len(known) + 1)
+                several = known.setdefault((several, it.key, it.pointwise, reads), len(known) + 1)
+                heavy += it.heavy
+                for index, name in enumerate(it.writes):
+                    where[name] = (at - start, index)
+                    left[name] = readers.count[name]
+            at = end
+            if inputs > INPUTS:
                 break
-            if len(left) > OUTPUTS or not any(it.heavy for it in nodes[start:end]):
-                continue
-            if body.is_whole(start, end):
-                yield Place(number, start, end), signature
+            leaving = tuple(where[name] for name, count in left.items() if count)
+            if 0 < len(leaving) <= OUTPUTS and heavy and body.is_whole(start, end):
+                yield Place(number, start, end), (single if heavy == 1 else several, leaving)
 
 
 def _in_a_row(nodes: Sequence[Node], at: int) -> bool:

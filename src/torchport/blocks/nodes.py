@@ -37,6 +37,7 @@ SIGNATURES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "nn.LayerNorm": (("channels",), {"eps": 1e-5}),
     "nn.Linear": (("in_features", "out_features"), {"bias": True}),
     "nn.Dropout": (("dropout",), {}),
+    "F.pad": (("", "pad"), {}),
     **{f"nn.Dropout{n}d": (("dropout",), {}) for n in (1, 2, 3)},
     **{f"F.max_pool{n}d": (("", "kernel_size"), {"stride": None, "padding": 0}) for n in (1, 2, 3)},
     **{f"F.avg_pool{n}d": (("", "kernel_size"), {"stride": None, "padding": 0}) for n in (1, 2, 3)},
@@ -68,17 +69,23 @@ class Node:
     weighted: bool = False
     light: bool = False
     modules: int = 0
+    #: Whether it can stand in nn.Sequential: a module of one tensor, or an activation that is one.
+    modular: bool = False
+    #: For convolutions: whether the kernel is one pixel. A person takes such a one for another thing.
+    pointwise: tuple[bool, ...] = ()
 
     @property
     def merges(self) -> bool:
         return len(set(self.reads)) > 1
 
 
-#: Functions that go with the step before them.
-ACTIVATIONS = frozenset(
-    "F.relu F.relu6 F.silu F.gelu F.elu F.selu F.celu F.leaky_relu F.hardswish F.hardsigmoid F.mish F.softplus "
-    "F.logsigmoid torch.sigmoid torch.tanh".split()
-)
+#: Activation functions, and the modules that they are in nn.Sequential.
+MODULES = {
+    "F.relu": "nn.ReLU", "F.relu6": "nn.ReLU6", "F.silu": "nn.SiLU", "F.gelu": "nn.GELU", "F.elu": "nn.ELU",
+    "F.selu": "nn.SELU", "F.celu": "nn.CELU", "F.leaky_relu": "nn.LeakyReLU", "F.hardswish": "nn.Hardswish",
+    "F.hardsigmoid": "nn.Hardsigmoid", "F.mish": "nn.Mish", "F.softplus": "nn.Softplus",
+    "F.logsigmoid": "nn.LogSigmoid", "torch.sigmoid": "nn.Sigmoid", "torch.tanh": "nn.Tanh",
+}  # fmt: skip
 
 
 def node(step: Step) -> Node:
@@ -101,13 +108,25 @@ def node(step: Step) -> Node:
         weighted=any(isinstance(it, State) or it.module.loads for it in owned),
         light=_is_light(step.value),
         modules=len(owned),
+        modular=_is_modular(step.value),
+        pointwise=tuple(it.module.args[2] == 1 for it in owned if isinstance(it, Apply) and _is_conv(it)),
     )
+
+
+def _is_conv(value: Apply) -> bool:
+    return value.module.cls.startswith("nn.Conv") and len(value.module.args) > 2
 
 
 def is_activation(value: Any) -> bool:
     """Whether the expression is an activation function of one tensor."""
     value = value.value if isinstance(value, Mark) else value
-    return isinstance(value, Call) and value.function in ACTIVATIONS
+    return isinstance(value, Call) and value.function in MODULES
+
+
+def _is_modular(value: Any) -> bool:
+    if isinstance(value, Apply):
+        return len(value.args) == 1 and isinstance(value.args[0], Var) and not value.kwargs
+    return is_activation(value) and value.function in MODULES
 
 
 def _is_light(value: Any) -> bool:

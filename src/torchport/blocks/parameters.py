@@ -18,7 +18,7 @@ Column = tuple[Any, ...]
 
 #: Parameters that come first and without a name at the call.
 POSITIONAL = ("in_channels", "hidden_channels", "out_channels", "in_features", "hidden_features",
-              "out_features", "channels")  # fmt: skip
+              "out_features", "channels", "kernel_size")  # fmt: skip
 
 #: Numbers that are no parameter of their own if they follow from another.
 RATIOS = (2, 3, 4, 6, 8)
@@ -64,8 +64,9 @@ class Parameter:
 class Parameters:
     """The parameters of one block, found one number at a time."""
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    def __init__(self, count: int, sizes: Column = ()) -> None:
+        """`sizes`: the channels that enter each use, which stand in where a use lacks the first part."""
+        self.count, self.sizes = count, sizes
         self.found: list[tuple[str, list[Any]]] = []
 
     def expression(self, column: Column, name: str) -> Any:
@@ -83,7 +84,10 @@ class Parameters:
         if derived:
             return Code(derived)
         called = self._unique(name)
-        self.found.append((called, list(column)))
+        values = list(column)
+        if name.startswith("in_") and self.sizes and _agree(column, self.sizes):
+            _merge(values, self.sizes)
+        self.found.append((called, values))
         return Code(called)
 
     def _derived(self, column: Column, name: str) -> str | None:
@@ -122,6 +126,9 @@ class Parameters:
                         return f"{one} + {other}" if one != other else f"2 * {one}"
         return None
 
+    def has(self, name: str) -> bool:
+        return any(called == name for called, _ in self.found)
+
     def _unique(self, name: str) -> str:
         taken = {called for called, _ in self.found}
         if name not in taken:
@@ -155,11 +162,13 @@ class Parameters:
         """The parameters in the order of the signature; those that are mostly alike have a default."""
         made = []
         for called, values in self.found:
-            counts = Counter(repr(it) for it in values if it is not ABSENT)
-            usual, often = counts.most_common(1)[0]
+            there = [it for it in values if it is not ABSENT]
+            usual, often = Counter(map(repr, there)).most_common(1)[0]
             default: Any = ABSENT
-            if not called.rstrip("0123456789").endswith(("channels", "features")) and often * 2 >= len(values):
-                default = next(it for it in values if repr(it) == usual)
+            if called.startswith("dropout") and len(there) < len(values):
+                default = 0.0
+            elif not called.rstrip("0123456789").endswith(("channels", "features")) and often * 2 >= len(there):
+                default = next(it for it in there if repr(it) == usual)
             made.append(Parameter(called, tuple(values), default))
         return tuple(sorted(made, key=_place))
 

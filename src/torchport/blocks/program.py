@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,9 +15,19 @@ from torchport.emit.names import class_name, snake, unique
 from torchport.program import Apply, Definition, Module, Step, Var
 
 
-def factor(definition: Definition) -> Definition:
-    """The definition with repeated structure as classes; nested models are factored each for itself."""
-    return _factored(definition, {class_name(definition.name)})
+def factor(definition: Definition, name: str) -> Definition:
+    """The definition with repeated structure as classes; nested models are factored each for itself.
+
+    `name`: of the model's class, which no block takes.
+    """
+    return _factored(definition, {class_name(name), *_model_names(definition)})
+
+
+def _model_names(definition: Definition) -> Iterator[str]:
+    """Names of the classes that nested models become."""
+    for layer, part in definition.parts.items():
+        yield class_name(layer)
+        yield from _model_names(part)
 
 
 def _factored(definition: Definition, taken: set[str]) -> Definition:
@@ -91,7 +101,7 @@ def _stage_name(it: Node) -> str:
 def _owner(stage: Sequence[Node], cls: str, taken: Sequence[str], at: int) -> tuple[str, str]:
     """The attribute's name and kind: what the source calls the stage or the block, else the class's name."""
     inside = [leaf for it in stage for leaf in leaves(it)]
-    name = use_name(inside) if len(stage) > 1 else use_name(leaves(stage[0]))
+    name = (_stage_name(stage[0]) or use_name(inside)) if len(stage) > 1 else use_name(inside)
     if name:
         return unique(name, taken), cls
     if len(stage) > 1:

@@ -141,6 +141,10 @@ def number(value: float) -> str:
     """The shortest text of a float: `1e-3`, not `0.001`."""
     if not math.isfinite(value):
         return f'float("{value}")'
+    rounded = float(f"{value:.12g}")
+    if len(repr(rounded)) + 4 < len(repr(value)):
+        # 0.07500000000000001 is what arithmetic made of 0.075.
+        value = rounded
     plain = repr(value)
     mantissa, _, exponent = f"{value:.16e}".partition("e")
     for digits in range(17):

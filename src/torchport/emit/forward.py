@@ -21,7 +21,7 @@ from torchport.program import Apply, Call, Definition, Expr, IfElse, Index, Infi
 #: Modules around which a line is built; all others go with them.
 LIGHT = re.compile(r"nn\.\w*(Norm|Dropout)\w*$|(Frozen|Biased)BatchNorm\dd$|ChannelLayerNorm$|nn\.(PReLU|Identity)$")
 #: How deep calls may stand inside one another, and how long a line's expression may be.
-DEPTH, LENGTH = 4, 84
+DEPTH, LENGTH, SHORT = 4, 84, 80
 
 
 @dataclass(frozen=True)
@@ -119,17 +119,26 @@ class _Room:
         self.depth, self.heavy = depth(step.value), heavy_depth(step.value)
         self.size = size(step.value)
         self.around = min(followers[step.name], 2)
+        self.block = isinstance(step.value, Apply) and not step.value.module.cls.startswith("nn.")
 
     def takes(self, value: Expr) -> bool:
         """Whether the value may stand inside; it then takes its room."""
-        if self.heavy and (heavy_depth(value) or depth(value) + self.depth + self.around > DEPTH - 1):
+        working = heavy_depth(value) + self.heavy
+        if working > 1 and not self._is_short(value):
             return False
-        if depth(value) + self.depth > DEPTH or heavy_depth(value) + self.heavy > 1:
+        if self.heavy and depth(value) + self.depth + self.around > DEPTH - 1:
+            return False
+        if depth(value) + self.depth > DEPTH or working > 2:
             return False
         if self.size + size(value) > LENGTH:
             return False
         self.size += size(value)
+        self.heavy = working
         return True
+
+    def _is_short(self, value: Expr) -> bool:
+        """Whether a block's use may stand inside another: `self.dec1(torch.cat([enc1, self.up1(x)], dim=1))`."""
+        return self.block and self.heavy + heavy_depth(value) <= 2 and self.size + size(value) <= SHORT
 
 
 #: What layers call the parts of a unit; a name that ends in one of these is named for the unit.

@@ -63,10 +63,28 @@ def identifier(name: str) -> str:
     return text
 
 
+#: How people write the names of networks that sources write small.
+SPELLINGS = {
+    "resnet": "ResNet", "resnext": "ResNeXt", "mobilenet": "MobileNet", "efficientnet": "EfficientNet",
+    "densenet": "DenseNet", "convnext": "ConvNeXt", "nasnet": "NASNet", "regnet": "RegNet", "unet": "UNet",
+    "vgg": "VGG", "gan": "GAN", "vae": "VAE", "bert": "BERT", "lstm": "LSTM", "gru": "GRU", "cnn": "CNN",
+    "rnn": "RNN", "mlp": "MLP", "ihc": "IHC",
+}  # fmt: skip
+
+
+def _spelled(word: str) -> str:
+    stem, version, rest = re.fullmatch(r"(.*?)(v\d+)?([\d]*[a-z]?\d*)", word.lower()).groups()  # type: ignore[union-attr]
+    if stem in SPELLINGS and word == word.lower():
+        return f"{SPELLINGS[stem]}{(version or '').upper()}{rest.upper()}"
+    return word[0].upper() + word[1:]
+
+
 def class_name(name: str) -> str:
-    """A class name in CapWords: `ihc_unet` -> `IhcUnet`; safe for any input."""
-    words = re.findall(r"[0-9a-zA-Z]+", name)
-    text = "".join(word[0].upper() + word[1:] for word in words)[:60]
+    """A class name in CapWords: `my_unet` -> `MyUNet`; safe for any input."""
+    text = ""
+    for word in map(_spelled, re.findall(r"[0-9a-zA-Z]+", name)):
+        text += f"_{word}" if text and text[-1].isdigit() and word[0].isdigit() else word
+    text = text[:60]
     if not text:
         return "Model"
     if text[0].isdigit():

@@ -78,17 +78,19 @@ def state(item: Class, prefix: str = "", inside: Inside | None = None) -> Iterat
         if inside is not None:
             found = inside.modules.get((owner, role))
         if found is not None:
-            yield from _entries(found, f"{prefix}{item.attributes[owner, role]}", item.parts.get(owner))
+            yield from _entries(found, f"{prefix}{item.attributes[owner, role]}", item, owner)
 
 
-def _entries(found: Module | State, path: str, part: Class | None) -> Iterator[tuple[str, Load | Fill]]:
+def _entries(found: Module | State, path: str, item: Class, owner: str) -> Iterator[tuple[str, Load | Fill]]:
     if isinstance(found, State):
         yield path, found.load
     elif found.cls == "nn.Sequential":
         for at, inner in enumerate(found.args):
-            yield from _entries(inner, f"{path}.{at}", part)
-    elif found.inside is not None or found.cls == "Model":
-        assert part is not None
+            yield from _entries(inner, f"{path}.{at}", item, owner)
+    elif found.cls == "Model":
+        yield from state(item.parts[owner], f"{path}.")
+    elif found.inside is not None:
+        part = next(it for it in item.parts.values() if it.definition.name == found.cls)
         yield from state(part, f"{path}.", found.inside)
     else:
         for name, load in found.loads.items():
@@ -128,7 +130,8 @@ def source(item: Class, pretrained: str = "model.safetensors", sharded: bool = F
     texts = [_class(it, marks, pretrained if it is item else "", sharded) for it in classes]
     helpers = [snippet for snippet in snippets(texts)]
     everything = "\n\n\n".join([*helpers, *texts])
-    return f'{_header(item, everything)}\n\n\n{everything}\n'
+    weights = f'WEIGHTS = Path(__file__).with_name("{pretrained}")'
+    return f"{_header(item, everything)}\n\n{weights}\n\n\n{everything}\n"
 
 
 def _header(item: Class, text: str) -> str:
@@ -172,7 +175,7 @@ def _class(item: Class, marks: bool, pretrained: str, sharded: bool) -> str:
         ),
     ]  # fmt: skip
     if pretrained:
-        lines += ["", *(f"    {line}" for line in _from_pretrained(item.name, pretrained, sharded))]
+        lines += ["", *(f"    {line}" for line in _from_pretrained(item.name, sharded))]
     return "\n".join(lines)
 
 
@@ -226,11 +229,10 @@ def _state_line(name: str, node: State, frozen: bool) -> str:
     return f"self.{name} = nn.Parameter(torch.zeros({shape})" + (", requires_grad=False)" if frozen else ")")
 
 
-def _from_pretrained(name: str, file: str, sharded: bool) -> list[str]:
-    default = f'Path(__file__).with_name("{file}")'
+def _from_pretrained(name: str, sharded: bool) -> list[str]:
     head = [
         "@classmethod",
-        f"def from_pretrained(cls, path: str | Path = {default}) -> {name}:",
+        f"def from_pretrained(cls, path: str | Path = WEIGHTS) -> {name}:",
         '    """Load the ported weights; in evaluation mode."""',
         "    model = cls()",
     ]

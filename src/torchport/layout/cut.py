@@ -122,7 +122,8 @@ def wants_of(op: Op, graph: Graph) -> Wants:
         args = map_refs(op.args, graph.tensors.__getitem__)
         options = {**options_of(op, graph.tensors), "out": graph.tensors[op.outputs[0]]}
         wants = apply(wants, args, options)
-    parts = {graph.tensors[name].parts for name in (*op.inputs, *op.outputs)}
+    tensors = [graph.tensors[name] for name in (*op.inputs, *op.outputs)]
+    parts = {it.parts if is_permutable(it) else () for it in tensors}
     if wants.inputs is Want.SAME and entry.parts is None and len(parts) > 1:
         return Wants(Want.SOURCE, Want.SOURCE, "it mixes flattened features with others")
     return wants
