@@ -1,12 +1,15 @@
 """The proof: TensorFlow and torch side by side, in float64 and float32, forward, backward and in training.
 
-Training mode is compared with dropout off on both sides: the two frameworks draw other random numbers. That
-each dropout layer is there, with its rate, and drops that share of values is a check of its own.
+Training mode is compared with dropout off on both sides: the two frameworks draw other random
+numbers. That each dropout layer is there, with its rate, and drops that share of values is a check
+of its own.
 """
 
 from __future__ import annotations
 
+import sys
 import tempfile
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,12 +25,13 @@ def verify(
 ) -> Verification:  # fmt: skip
     """Compare a model with its port: the very files in the port's folder, as they are now.
 
-    source: a `.keras` or `.h5` file, or a live model. port: a folder that torchport wrote, or a Port.
-    inputs: arrays in the source's axes, in order or by name; random ones by `seed` otherwise.
+    source: a `.keras` or `.h5` file, or a live model. port: a folder that torchport wrote, or a
+    Port. inputs: arrays in the source's axes, in order or by name; random ones by `seed` otherwise.
     steps: how many steps of SGD are taken. progress: told what is being done.
 
-    If all agrees, and a folder was given, its port.json says so under "verified"; else that is cleared.
-    Raises TorchportError where there is nothing to compare: no TensorFlow, no reference, a wrong input.
+    If all agrees, and a folder was given, its port.json says so under "verified"; else that is
+    cleared. Raises TorchportError where there is nothing to compare: no TensorFlow, no reference, a
+    wrong input.
     """
     from torchport.verify.session import Session, folder_of, write_record
 
@@ -39,3 +43,13 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="torchport-") as scratch:
         folder = port.save(Path(scratch) / "port")
         return Session.start(source, folder, port.program, inputs, seed, steps, tell).run()
+
+
+class _Room(types.ModuleType):
+    """Importing this package puts it in place of the function `torchport.verify`: it can be called as well."""
+
+    def __call__(self, *args: Any, **options: Any) -> Verification:
+        return verify(*args, **options)
+
+
+sys.modules[__name__].__class__ = _Room

@@ -1,7 +1,7 @@
 """Why a layer's output differs: each guess is worked out and held against the numbers, none is only named.
 
-The layer is the first that differs, so what it reads is right: the source's own value of it. Arrays are as
-PyTorch holds them.
+The layer is the first that differs, so what it reads is right: the source's own value of it. Arrays
+are as PyTorch holds them.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from torchport.verify.places import Place
 class Suspect:
     """A tensor that differs, what it should be, and what is known around it.
 
-    `inputs`: what its op reads. `modules`: the modules of its layer, by path. `weights`: what their state should
-    be. `reapply`: the module called on what it was called with, as it is changed meanwhile.
+    `inputs`: what its op reads. `modules`: the modules of its layer, by path. `weights`: what their
+    state should be. `reapply`: the module called on what it was called with, as it is changed
+    meanwhile.
     """
 
     place: Place
@@ -48,7 +49,16 @@ def cause(it: Suspect) -> str:
         return shape_cause(it)
     if not np.isfinite(it.got).all() and np.isfinite(it.want).all():
         return "gives values that are not finite"
-    for guess in (activations, pieces, repairs, biases, moved_axes, shifts, batch_statistics, ratios):
+    for guess in (
+        activations,
+        pieces,
+        batch_statistics,
+        repairs,
+        biases,
+        moved_axes,
+        shifts,
+        ratios,
+    ):
         if text := next(iter(guess(it)), ""):
             return text
     return where_it_differs(it)
@@ -74,7 +84,10 @@ def functions() -> dict[str, Callable[[Any], Any]]:
         "no activation": lambda x: x,
         "ReLU": f.relu,
         "ReLU6": f.relu6,
-        **{f"LeakyReLU with slope {a}": lambda x, a=a: f.leaky_relu(x, a) for a in (0.01, 0.1, 0.2, 0.3)},
+        **{
+            f"LeakyReLU with slope {a}": lambda x, a=a: f.leaky_relu(x, a)
+            for a in (0.01, 0.1, 0.2, 0.3)
+        },
         "ELU": f.elu,
         "SELU": f.selu,
         "GELU (exact)": f.gelu,
@@ -88,19 +101,28 @@ def functions() -> dict[str, Callable[[Any], Any]]:
         "softsign": f.softsign,
         "mish": f.mish,
         "hardswish": f.hardswish,
-        **{f"softmax over axis {d}": lambda x, d=d: f.softmax(x, d) if x.dim() > d else x for d in (1, 2, 3)},
+        **{
+            f"softmax over axis {d}": lambda x, d=d: f.softmax(x, d) if x.dim() > d else x
+            for d in (1, 2, 3)
+        },
     }
 
 
 def activations(it: Suspect) -> Iterator[str]:
     """Missing, or another."""
-    if len(it.inputs) != 1 or not ("activation:" in it.kind or "LU" in it.kind or "Softmax" in it.kind):
+    if len(it.inputs) != 1 or not (
+        "activation:" in it.kind or "LU" in it.kind or "Softmax" in it.kind
+    ):
         return
     x = torch().from_numpy(np.ascontiguousarray(it.inputs[0]))
     for name, function in functions().items():
         if agrees(it.got, function(x).numpy()):
             named = it.kind.removeprefix("activation:")
-            yield f"the activation is missing ({named})" if name == "no activation" else f"applies {name} where the source has {named}"
+            yield (
+                f"the activation is missing ({named})"
+                if name == "no activation"
+                else f"applies {name} where the source has {named}"
+            )
             return
 
 
@@ -145,13 +167,17 @@ def repairs(it: Suspect) -> Iterator[str]:
                 return
 
 
-def changes(path: str, module: Any, weights: dict[str, np.ndarray]) -> Iterator[tuple[str, Callable[[Any], Any]]]:
+def changes(
+    path: str, module: Any, weights: dict[str, np.ndarray]
+) -> Iterator[tuple[str, Callable[[Any], Any]]]:
     """Repairs to try: what to say if one works, and the change itself."""
     pt = torch()
 
     def from_source(it: Any) -> None:
         for name, tensor in it.state_dict().items():
-            if (want := weights.get(f"{path}.{name}")) is not None and want.shape == tuple(tensor.shape):
+            if (want := weights.get(f"{path}.{name}")) is not None and want.shape == tuple(
+                tensor.shape
+            ):
                 tensor.copy_(pt.from_numpy(want.copy()))
 
     def setting(name: str, value: Any) -> Callable[[Any], Any]:
@@ -178,7 +204,10 @@ def changes(path: str, module: Any, weights: dict[str, np.ndarray]) -> Iterator[
         ), lambda it: it.train(not it.training)  # fmt: skip
     if isinstance(getattr(module, "negative_slope", None), float):
         for slope in (0.01, 0.1, 0.2, 0.3):
-            yield f"its slope is {module.negative_slope:g}, the source's {slope:g}", setting("negative_slope", slope)
+            yield (
+                f"its slope is {module.negative_slope:g}, the source's {slope:g}",
+                setting("negative_slope", slope),
+            )
     if isinstance(getattr(module, "p", None), float):
         yield "drops values in inference mode", setting("p", 0.0)
     padding = getattr(module, "padding", None)
@@ -194,7 +223,9 @@ def changes(path: str, module: Any, weights: dict[str, np.ndarray]) -> Iterator[
 def repadded(padding: tuple[int, ...]) -> Callable[[Any], Any]:
     def change(it: Any) -> None:
         it.padding = padding
-        it._reversed_padding_repeated_twice = [side for at in reversed(padding) for side in (at, at)]
+        it._reversed_padding_repeated_twice = [
+            side for at in reversed(padding) for side in (at, at)
+        ]
 
     return change
 
@@ -216,7 +247,10 @@ def biases(it: Suspect) -> Iterator[str]:
 def moved_axes(it: Suspect) -> Iterator[str]:
     """The right values in another order of axes."""
     for order in itertools.permutations(range(it.got.ndim)):
-        if order == tuple(range(it.got.ndim)) or tuple(it.want.shape[at] for at in order) != it.got.shape:
+        if (
+            order == tuple(range(it.got.ndim))
+            or tuple(it.want.shape[at] for at in order) != it.got.shape
+        ):
             continue
         if agrees(it.got, np.transpose(it.want, order)):
             yield f"its axes are permuted by {order}"
@@ -225,7 +259,11 @@ def moved_axes(it: Suspect) -> Iterator[str]:
         if agrees(it.got, np.flip(it.want, axis)):
             yield f"is mirrored along axis {axis}"
     if it.got.ndim > 2:
-        turned = np.moveaxis(it.want, 1, -1) if it.place.order is Order.CHANNELS_FIRST else np.moveaxis(it.want, -1, 1)
+        turned = (
+            np.moveaxis(it.want, 1, -1)
+            if it.place.order is Order.CHANNELS_FIRST
+            else np.moveaxis(it.want, -1, 1)
+        )
         if agrees(it.got, turned.reshape(it.got.shape)):
             yield "is reshaped where it should be permuted"
 
@@ -245,22 +283,41 @@ def shifts(it: Suspect) -> Iterator[str]:
             theirs.append(slice(max(-step, 0) + 1, (min(-step, 0) - 1)))
         a, b = it.got[tuple(ours)], it.want[tuple(theirs)]
         if a.size and a.shape == b.shape and np.ptp(b) and agrees(a, b):
-            moved = [f"{step:+d} along axis {axis}" for axis, step in zip(axes, steps, strict=True) if step]
+            moved = [
+                f"{step:+d} along axis {axis}"
+                for axis, step in zip(axes, steps, strict=True)
+                if step
+            ]
             yield f"is shifted by {', '.join(moved)}: padding or crop at the wrong side"
             return
 
 
 def batch_statistics(it: Suspect) -> Iterator[str]:
-    """Normalised otherwise: by the batch's statistics, or by the running ones."""
-    if "BatchNormalization" not in it.kind or len(it.inputs) != 1:
+    """Normalised by the batch's statistics instead of the running ones, or the other way round."""
+    if it.kind != "BatchNormalization" or len(it.inputs) != 1:
         return
-    axis = 1 if it.got.ndim > 1 and (it.place.order is Order.CHANNELS_FIRST or it.got.ndim == 2) else it.got.ndim - 1
-    others = tuple(at for at in range(it.got.ndim) if at != axis)
-    x = it.inputs[0]
-    plain = (x - x.mean(others, keepdims=True)) / (x.std(others, keepdims=True) + 1e-30)
-    y = it.got - it.got.mean(others, keepdims=True)
-    if not it.training and agrees(y / (np.abs(y).max(others, keepdims=True) + 1e-30), plain / np.abs(plain).max(others, keepdims=True), 1e-3) and np.abs(it.got.mean(others)).std() < 1e-6:  # fmt: skip
-        yield "normalises with the batch's statistics in inference mode"
+    x, op = it.inputs[0], it.place.op
+    state = {name.rpartition(".")[2]: value for name, value in it.weights.items()}
+    axis = 1 if x.ndim == 2 or it.place.order is Order.CHANNELS_FIRST else x.ndim - 1
+    shape = [-1 if at == axis else 1 for at in range(x.ndim)]
+    others = tuple(at for at in range(x.ndim) if at != axis)
+    scale, shift = state.get("weight", np.ones(1)), state.get("bias", np.zeros(1))
+    epsilon = float(op.config.get("epsilon", 1e-3)) if op else 1e-3
+    for text, mean, variance in (
+        (
+            "running statistics where the source uses the batch's",
+            state["running_mean"],
+            state["running_var"],
+        ),
+        (
+            "the batch's statistics where the source uses running ones",
+            x.mean(others),
+            x.var(others),
+        ),
+    ):
+        normal = (x - mean.reshape(shape)) / np.sqrt(variance.reshape(shape) + epsilon)
+        if agrees(it.got, normal * scale.reshape(shape) + shift.reshape(shape)):
+            yield f"normalises with {text}"
 
 
 def ratios(it: Suspect) -> Iterator[str]:
@@ -280,13 +337,19 @@ def where_it_differs(it: Suspect) -> str:
     wrong = np.abs(it.got - it.want) > 1e-9 * max(float(np.abs(it.want).max(initial=0)), 1e-300)
     share = f"{int(wrong.sum())} of {wrong.size} values differ"
     if wrong.ndim > 2:
-        axes = range(2, wrong.ndim) if it.place.order is Order.CHANNELS_FIRST else range(1, wrong.ndim - 1)
+        axes = (
+            range(2, wrong.ndim)
+            if it.place.order is Order.CHANNELS_FIRST
+            else range(1, wrong.ndim - 1)
+        )
         inner = tuple(slice(1, -1) if at in axes else slice(None) for at in range(wrong.ndim))
         if wrong[inner].size and not wrong[inner].any():
-            ends = [
-                f"the {side} of axis {axis}" for axis in axes for side, at in (("start", 0), ("end", -1))
-                if np.take(wrong, at, axis).any()
-            ]  # fmt: skip
+            counts = {
+                f"the {side} of axis {axis}": int(np.take(wrong, at, axis).sum())
+                for axis in axes for side, at in (("start", 0), ("end", -1))
+            }  # fmt: skip
+            whole = [name for name, count in counts.items() if count == wrong.sum()]
+            ends = whole or [name for name, count in counts.items() if count]
             return f"{share}, all at the border ({', '.join(ends)}): padding, crop, or what is counted there"
     if wrong.ndim > 1:
         axis = 1 if it.place.order is Order.CHANNELS_FIRST or wrong.ndim == 2 else wrong.ndim - 1

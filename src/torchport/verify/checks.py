@@ -41,7 +41,9 @@ def expected(entry: Entry, variables: Mapping[str, Any]) -> np.ndarray:
     return np.ascontiguousarray(entry.load.turn.apply(value_of(variables[entry.source])))
 
 
-def state_rows(folder: Path, entries: tuple[Entry, ...], variables: Mapping[str, Any]) -> Iterator[Row]:
+def state_rows(
+    folder: Path, entries: tuple[Entry, ...], variables: Mapping[str, Any]
+) -> Iterator[Row]:
     """Every tensor of the weights file against the source's variable, bit for bit; none missing, none extra."""
     try:
         found = read_state(folder)
@@ -52,27 +54,59 @@ def state_rows(folder: Path, entries: tuple[Entry, ...], variables: Mapping[str,
     for entry in entries:
         layer = layer_of(entry)
         if entry.name not in found:
-            yield Row("state", entry.name, layer, entry.source, False, note="is missing from the weights file")
+            yield Row(
+                "state",
+                entry.name,
+                layer,
+                entry.source,
+                False,
+                note="is missing from the weights file",
+            )
             continue
         want, got = expected(entry, variables), found[entry.name]
         used.add(entry.source)
         note = ""
         if got.shape != want.shape or got.dtype != want.dtype:
-            note = f"is {got.dtype}{list(got.shape)}, the source's is {want.dtype}{list(want.shape)}"
+            note = (
+                f"is {got.dtype}{list(got.shape)}, the source's is {want.dtype}{list(want.shape)}"
+            )
         elif got.tobytes() != want.tobytes():
-            note = explain(got, want, entry, {it.name: expected(it, variables) for it in entries if layer_of(it) == layer})
+            note = explain(
+                got,
+                want,
+                entry,
+                {it.name: expected(it, variables) for it in entries if layer_of(it) == layer},
+            )
         elif want.dtype.kind == "f" and not np.isfinite(want).all():
             note = "the source's own value is not finite"
         measured = compare(got, want)
-        yield Row("state", entry.name, layer, entry.source, not note, measured.error, limit=0.0, note=note)
+        yield Row(
+            "state", entry.name, layer, entry.source, not note, measured.error, limit=0.0, note=note
+        )
     for name in sorted(set(found) - {entry.name for entry in entries}):
-        yield Row("state", name, "", "", False, note="is in the weights file, the source has nothing like it")
+        yield Row(
+            "state",
+            name,
+            "",
+            "",
+            False,
+            note="is in the weights file, the source has nothing like it",
+        )
     for name in variables:
         if name not in {entry.source for entry in entries}:
-            yield Row("state", "", name.rpartition("/")[0], name, False, note="the port has no place for this variable")
+            yield Row(
+                "state",
+                "",
+                name.rpartition("/")[0],
+                name,
+                False,
+                note="the port has no place for this variable",
+            )
 
 
-def trainable_rows(module: Any, entries: tuple[Entry, ...], variables: Mapping[str, Any], trained: set[int]) -> Iterator[Row]:
+def trainable_rows(
+    module: Any, entries: tuple[Entry, ...], variables: Mapping[str, Any], trained: set[int]
+) -> Iterator[Row]:
     """A parameter takes gradients where, and only where, the source trains it."""
     parameters = dict(module.named_parameters())
     for entry in entries:
@@ -87,25 +121,37 @@ def trainable_rows(module: Any, entries: tuple[Entry, ...], variables: Mapping[s
             takes = bool(parameters[entry.name].requires_grad)
         else:
             takes = False
-        note = "" if takes == trains else f"is {kind} in the source; in the port it {'is' if takes else 'is not'} trained"
-        yield Row("trainable", entry.name, layer_of(entry), entry.source, takes == trains, note=note)
+        note = (
+            ""
+            if takes == trains
+            else f"is {kind} in the source; in the port it {'is' if takes else 'is not'} trained"
+        )
+        yield Row(
+            "trainable", entry.name, layer_of(entry), entry.source, takes == trains, note=note
+        )
 
 
 def dropouts(graph: Graph, path: str = "") -> Iterator[tuple[str, Op, Graph]]:
     """Every dropout layer, once, with the path of its graph."""
     seen: set[str] = set()
     for op in graph.ops:
-        if op.kind.endswith(("Dropout", "Dropout1D", "Dropout2D", "Dropout3D")) and op.layer not in seen:
+        if (
+            op.kind.endswith(("Dropout", "Dropout1D", "Dropout2D", "Dropout3D"))
+            and op.layer not in seen
+        ):
             seen.add(op.layer)
             yield path, op, graph
     for layer, body in graph.bodies.items():
         yield from dropouts(body, f"{path}{layer}/")
 
 
-def dropout_rows(module: Any, places: Places, model: Any, ran: Mapping[str, int], calls: Mapping[str, int]) -> Iterator[Row]:
+def dropout_rows(
+    module: Any, places: Places, model: Any, ran: Mapping[str, int], calls: Mapping[str, int]
+) -> Iterator[Row]:
     """Each dropout layer is there, with its rate, runs as often as in the source, and drops that share.
 
-    `ran`: how often each module ran in training mode. `calls`: how often each layer of the source did.
+    `ran`: how often each module ran in training mode. `calls`: how often each layer of the source
+    did.
     """
     modules = dict(module.named_modules())
     for path, op, _ in dropouts(places.program.graph):
@@ -115,18 +161,29 @@ def dropout_rows(module: Any, places: Places, model: Any, ran: Mapping[str, int]
         rate = float(source.get_layer(op.layer).rate)
         names = [name for name in places.module_of(layer) if is_dropout(modules.get(name))]
         if not names:
-            yield Row("dropout", "", layer, op.outputs[0], False, note="the port has no dropout module for this layer")
+            yield Row(
+                "dropout",
+                "",
+                layer,
+                op.outputs[0],
+                False,
+                note="the port has no dropout module for this layer",
+            )
             continue
         (name,) = names
         it, note = modules[name], ""
-        dropped, limit = share_dropped(it), SIGMAS * math.sqrt(max(rate * (1 - rate), 1e-12) / units(it))
+        dropped, limit = (
+            share_dropped(it),
+            SIGMAS * math.sqrt(max(rate * (1 - rate), 1e-12) / units(it)),
+        )
         if it.p != rate:
             note = f"drops {it.p:g}, the source {rate:g}"
         elif ran.get(name, 0) != calls.get(layer, 0):
             note = f"runs {ran.get(name, 0)} times in training mode, in the source {calls.get(layer, 0)} times"
         elif abs(dropped - rate) > limit:
             note = f"dropped {dropped:.3f} of the values in training mode, should drop {rate:g}"
-        yield Row("dropout", name, layer, op.outputs[0], not note, abs(dropped - rate), limit=limit, note=note)
+        said = f"rate {rate:g}, dropped {dropped:.3f} of the values in training mode"
+        yield Row("dropout", name, layer, op.outputs[0], not note, note=note or said)
 
 
 def units(module: Any) -> int:

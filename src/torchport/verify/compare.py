@@ -9,12 +9,14 @@ import numpy as np
 
 #: What a right port reaches in float64 with room to spare, and a wrong one does not.
 LIMIT = 1e-10
-#: Where TensorFlow has no float64 kernel, and nothing better than its float32 is there to compare with.
+#: Where TensorFlow has no float64 kernel, and nothing better than its float32 is there to compare
+#: with.
 LIMIT32 = 1e-4
 EPS32 = 2.0**-23
 #: The port's float32 error may be this multiple of TensorFlow's own, and this much more.
 MULTIPLE, FLOOR = 10.0, 64 * EPS32
-#: A float32 error above this share of the value: the value is what rounding left of a sum that cancels.
+#: A float32 error above this share of the value: the value is what rounding left of a sum that
+#: cancels.
 CANCELLED = 0.1
 
 
@@ -34,7 +36,9 @@ def scale_of(want: np.ndarray, noise: float = 0.0) -> float:
     return size or 1.0
 
 
-def compare(got: np.ndarray, want: np.ndarray, noise: float = 0.0, scale: float | None = None) -> Compared:
+def compare(
+    got: np.ndarray, want: np.ndarray, noise: float = 0.0, scale: float | None = None
+) -> Compared:
     """Shape and kind first, then values; a NaN is never equal to anything."""
     got, want = np.asarray(got), np.asarray(want)
     if got.shape != want.shape:

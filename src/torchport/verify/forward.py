@@ -24,7 +24,8 @@ class Reference:
 
     tensors: dict[Key, np.ndarray] = field(default_factory=dict)
     noise: dict[Key, float] = field(default_factory=dict)
-    #: Tensors that TensorFlow computed in float32 although asked for float64, and what follows them.
+    #: Tensors that TensorFlow computed in float32 although asked for float64, and what follows
+    #: them.
     inexact: set[Key] = field(default_factory=set)
     limit: float = LIMIT
 
@@ -94,8 +95,16 @@ def row(
     allowed = limit32(reference32)
     problem = found.problem or (low.problem if low else "")
     passed = not problem and found.error is not None and found.error <= limit
-    if low and passed and allowed is not None and not (low.error is not None and low.error <= allowed):
-        passed, problem = False, f"agrees in float64, but is off by {low.error:.1e} in float32, TensorFlow by {reference32:.1e}"
+    if (
+        low
+        and passed
+        and allowed is not None
+        and not (low.error is not None and low.error <= allowed)
+    ):
+        passed, problem = (
+            False,
+            f"agrees in float64, but is off by {low.error:.1e} in float32, TensorFlow by {reference32:.1e}",
+        )
     return Row(
         check, name, layer, tensor, passed, found.error, low.error if low else None, reference32, limit,
         allowed, problem or note,
@@ -108,14 +117,30 @@ def output_rows(
 ) -> Iterator[Row]:  # fmt: skip
     """A row for every output of the model, given in the source's axes on one side and in torch's on the other."""
     if len(got) != len(want):
-        yield Row(check, "outputs", "", "", False, note=f"gives {len(got)} outputs, the source {len(want)}")
+        yield Row(
+            check,
+            "outputs",
+            "",
+            "",
+            False,
+            note=f"gives {len(got)} outputs, the source {len(want)}",
+        )
         return
     for at, (spec, ours, theirs) in enumerate(zip(specs, got, want, strict=True)):
         right = held(theirs, spec.order, spec.tensor)
         mine = noise[at] if noise else 0.0
         below = compare(low[at], right, mine) if low else None
         own = mine / scale_of(theirs, mine) if noise else None
-        yield row(check, f"output {at}", layers[at], spec.tensor.name, compare(ours, right, mine), limit, below, own)
+        yield row(
+            check,
+            f"output {at}",
+            layers[at],
+            spec.tensor.name,
+            compare(ours, right, mine),
+            limit,
+            below,
+            own,
+        )
 
 
 def noises(low: Mapping[Key, np.ndarray], high: Mapping[Key, np.ndarray]) -> dict[Key, float]:

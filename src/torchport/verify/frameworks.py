@@ -20,7 +20,9 @@ def tensorflow() -> Any:
     try:
         import tensorflow as tf
     except ImportError as error:
-        raise TorchportError(f"verify needs TensorFlow, which cannot be imported ({error})", advice=INSTALL) from error
+        raise TorchportError(
+            f"verify needs TensorFlow, which cannot be imported ({error})", advice=INSTALL
+        ) from error
     tf.config.experimental.enable_tensor_float_32_execution(False)
     return tf
 
@@ -33,7 +35,8 @@ def keras_of(version: str) -> Any:
             import tf_keras
         except ImportError as error:
             raise TorchportError(
-                f"the reference of a Keras {version} model is tf_keras, which cannot be imported ({error})", advice=INSTALL
+                f"the reference of a Keras {version} model is tf_keras, which cannot be imported ({error})",
+                advice=INSTALL,
             ) from error
         return tf_keras
     if "keras" not in sys.modules:
@@ -41,7 +44,9 @@ def keras_of(version: str) -> Any:
     try:
         import keras
     except ImportError as error:
-        raise TorchportError(f"verify needs Keras, which cannot be imported ({error})", advice=INSTALL) from error
+        raise TorchportError(
+            f"verify needs Keras, which cannot be imported ({error})", advice=INSTALL
+        ) from error
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise TorchportError(
@@ -61,14 +66,39 @@ def torch() -> Any:
 
 
 @contextmanager
+def double_slopes(dtype: str) -> Iterator[None]:
+    """In float64, LeakyReLU with the slope that was asked for.
+
+    TensorFlow's kernel keeps the slope as a float32 attribute in every dtype: 0.3 is 0.30000001192
+    there (tensorflow/core/ops/nn_ops.cc, LeakyRelu). In float32 its own kernel runs.
+    """
+    tf = tensorflow()
+    original = tf.nn.leaky_relu
+
+    def leaky_relu(features: Any, alpha: float = 0.2, name: str | None = None) -> Any:
+        x = tf.convert_to_tensor(features)
+        if x.dtype != tf.float64:
+            return original(features, alpha=alpha, name=name)
+        return tf.where(x > 0, x, tf.constant(alpha, tf.float64) * x)
+
+    if dtype == "float64":
+        tf.nn.leaky_relu = leaky_relu
+    try:
+        yield
+    finally:
+        tf.nn.leaky_relu = original
+
+
+@contextmanager
 def default_dtype(keras: Any, dtype: str) -> Iterator[None]:
-    """Constants that both frameworks make up have this dtype."""
+    """Constants that both frameworks make up have this dtype, slopes that TensorFlow rounds to float32 too."""
     pt = torch()
     before, torch_before = keras.backend.floatx(), pt.get_default_dtype()
     keras.backend.set_floatx(dtype)
     pt.set_default_dtype(getattr(pt, dtype))
     try:
-        yield
+        with double_slopes(dtype):
+            yield
     finally:
         keras.backend.set_floatx(before)
         pt.set_default_dtype(torch_before)

@@ -10,7 +10,8 @@ import numpy as np
 from torchport.errors import TorchportError
 from torchport.graph import Graph, Shape
 
-#: For axes that the model leaves open, by number of them: unequal, and divisible as most models need.
+#: For axes that the model leaves open, by number of them: unequal, and divisible as most models
+#: need.
 SIZES = {1: (48,), 2: (32, 48), 3: (16, 32, 24)}
 #: Sizes that nothing divides.
 ODD = {1: (37,), 2: (29, 43), 3: (17, 23, 19)}
@@ -41,7 +42,9 @@ def attempts(shape_count: int) -> Iterator[Sequence[int]]:
         yield tuple(size * 2**doubling for size in sizes)
 
 
-def shapes(graph: Graph, batches: Mapping[str, int | None], sizes: Sequence[int]) -> list[tuple[int, ...]]:
+def shapes(
+    graph: Graph, batches: Mapping[str, int | None], sizes: Sequence[int]
+) -> list[tuple[int, ...]]:
     return [fill(graph.tensors[name].shape, sizes, batches.get(name)) for name in graph.inputs]
 
 
@@ -80,7 +83,9 @@ def given(graph: Graph, arrays: Any) -> list[np.ndarray]:
     if isinstance(arrays, Mapping):
         missing, extra = set(graph.inputs) - set(arrays), set(arrays) - set(graph.inputs)
         if missing or extra:
-            raise TorchportError(f"the model's inputs are {list(graph.inputs)}, given are {sorted(arrays)}")
+            raise TorchportError(
+                f"the model's inputs are {list(graph.inputs)}, given are {sorted(arrays)}"
+            )
         arrays = [arrays[name] for name in graph.inputs]
     elif isinstance(arrays, np.ndarray) or not isinstance(arrays, Sequence):
         arrays = [arrays]
@@ -90,15 +95,24 @@ def given(graph: Graph, arrays: Any) -> list[np.ndarray]:
     for name, array in zip(graph.inputs, map(np.asarray, arrays), strict=True):
         tensor = graph.tensors[name]
         fits = len(array.shape) == len(tensor.shape) and all(
-            size is None or size == have for size, have in zip(tensor.shape[1:], array.shape[1:], strict=False)
+            size is None or size == have
+            for size, have in zip(tensor.shape[1:], array.shape[1:], strict=False)
         )
         if not fits:
             shape = tuple("?" if size is None else size for size in tensor.shape)
-            raise TorchportError(f"has the shape {array.shape}, the model takes {shape}", where=f"the input {name!r}")
+            raise TorchportError(
+                f"has the shape {array.shape}, the model takes {shape}", where=f"the input {name!r}"
+            )
         wanted = "float32" if tensor.dtype.startswith(("float", "bfloat")) else tensor.dtype
-        if np.dtype(wanted).kind != array.dtype.kind and not (wanted == "float32" and array.dtype.kind in "iu"):
-            raise TorchportError(f"is {array.dtype}, the model takes {tensor.dtype}", where=f"the input {name!r}")
-        made.append(array if array.dtype.kind == "f" and wanted == "float32" else array.astype(wanted))
+        if np.dtype(wanted).kind != array.dtype.kind and not (
+            wanted == "float32" and array.dtype.kind in "iu"
+        ):
+            raise TorchportError(
+                f"is {array.dtype}, the model takes {tensor.dtype}", where=f"the input {name!r}"
+            )
+        made.append(
+            array if array.dtype.kind == "f" and wanted == "float32" else array.astype(wanted)
+        )
     return made
 
 

@@ -1,8 +1,8 @@
 """model.py with a recorder in it: each watched expression hands over its value on the way.
 
-The numbers of expressions are those of the text as torchport wrote it. Where a person has edited `forward`,
-what can be told for certain is still watched: unchanged lines, the value of a line that replaces another, calls
-of a submodule that is called as often as before.
+The numbers of expressions are those of the text as torchport wrote it. Where a person has edited
+`forward`, what can be told for certain is still watched: unchanged lines, the value of a line that
+replaces another, calls of a submodule that is called as often as before.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class Instrumented:
     edited: frozenset[str]
     missing: frozenset[str]
 
-    def run(self, name: str, seen: Callable[..., Any], call: Callable[..., Any]) -> types.ModuleType:
+    def run(
+        self, name: str, seen: Callable[..., Any], call: Callable[..., Any]
+    ) -> types.ModuleType:
         """Executes it under a name; the recorder's two functions are put in place first."""
         module = types.ModuleType(name)
         module.__file__ = str(self.path)
@@ -77,11 +79,18 @@ class _Wrap(ast.NodeTransformer):
             if number in self.item.calls and isinstance(made, ast.Call):
                 label = ast.Constant(self.item.calls[number])
                 made = ast.copy_location(
-                    ast.Call(ast.Name(CALL, ast.Load()), [label, made.func, *made.args], made.keywords), made
+                    ast.Call(
+                        ast.Name(CALL, ast.Load()), [label, made.func, *made.args], made.keywords
+                    ),
+                    made,
                 )
         marked = [number for number in numbers if number in self.item.marks]
         if marked and isinstance(made, ast.expr):
-            args = [ast.Name(self.owner, ast.Load()), ast.Constant(tuple(marked)), made]
+            args = [
+                ast.Name(self.owner, ast.Load()),
+                ast.Tuple([ast.Constant(it) for it in marked], ast.Load()),
+                made,
+            ]
             made = ast.copy_location(ast.Call(ast.Name(SEEN, ast.Load()), args, []), made)
         return made
 
@@ -97,18 +106,32 @@ def align(written: ast.FunctionDef, found: ast.FunctionDef) -> tuple[dict[int, a
     for tag, a, b, c, d in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
         pairs = zip(written.body[a:b], found.body[c:d], strict=False) if b - a == d - c else ()
         for line, other in pairs:
+            old_value, new_value = value_of(line), value_of(other)
             if tag == "equal":
                 both = zip(expressions(line), expressions(other), strict=True)
                 places.update({number_of[id(old)]: new for (old, _), (new, _) in both})
-            elif (old_value := value_of(line)) is not None and (new_value := value_of(other)) is not None:
-                if targets(line) == targets(other):
-                    places[number_of[id(old_value)]] = new_value
+            elif old_value and new_value and targets(line) == targets(other):
+                places.update(
+                    {number_of[id(old)]: new for old, new in paired(old_value, new_value)}
+                )
     calls, now = by_attribute(written), by_attribute(found)
     for attribute, nodes in calls.items():
         if len(nodes) == len(now.get(attribute, ())):
             for old, new in zip(nodes, now[attribute], strict=True):
                 places.setdefault(number_of[id(old)], new)
     return places, False
+
+
+def paired(old: ast.expr, new: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Expressions that stand in the same place of two lines, as far down as the same functions are called."""
+    yield old, new
+    if isinstance(old, ast.Call) and isinstance(new, ast.Call) and len(old.args) == len(new.args):
+        if ast.dump(old.func) == ast.dump(new.func):
+            for ours, theirs in zip(old.args, new.args, strict=True):
+                yield from paired(ours, theirs)
+    elif isinstance(old, ast.List) and isinstance(new, ast.List) and len(old.elts) == len(new.elts):
+        for ours, theirs in zip(old.elts, new.elts, strict=True):
+            yield from paired(ours, theirs)
 
 
 def value_of(line: ast.stmt) -> ast.expr | None:
@@ -118,7 +141,11 @@ def value_of(line: ast.stmt) -> ast.expr | None:
 
 
 def targets(line: ast.stmt) -> str:
-    return ", ".join(map(ast.dump, line.targets)) if isinstance(line, ast.Assign) else type(line).__name__
+    return (
+        ", ".join(map(ast.dump, line.targets))
+        if isinstance(line, ast.Assign)
+        else type(line).__name__
+    )
 
 
 def by_attribute(method: ast.FunctionDef) -> dict[str, list[ast.expr]]:

@@ -15,13 +15,25 @@ from torchport.verify.forward import Seen, Watch
 from torchport.verify.frameworks import torch
 from torchport.verify.places import Place, Places
 from torchport.verify.port_runs import PortRuns
+from torchport.verify.record import Key
 from torchport.verify.result import CHECKS, Divergence, Row
 
 if TYPE_CHECKING:
     from torchport.verify.session import Session
 
 #: What is blamed first: a layer that is wrong in inference mode is wrong everywhere.
-ORDER = ("state", "inference", "run", "trainable", "dropout", "training", "sizes", "gradient", "steps", "reference")
+ORDER = (
+    "state",
+    "inference",
+    "run",
+    "trainable",
+    "dropout",
+    "training",
+    "sizes",
+    "gradient",
+    "steps",
+    "reference",
+)
 
 
 def first(rows: Sequence[Row], causes: Mapping[Row, str]) -> Divergence | None:
@@ -35,7 +47,9 @@ def first(rows: Sequence[Row], causes: Mapping[Row, str]) -> Divergence | None:
     # A gradient is handed backwards: the last layer that has a wrong one is where it went wrong.
     weights = [row for row in mine if "/" in row.tensor]
     row = (weights or mine)[-1] if check == "gradient" else mine[0]
-    return Divergence(check, row.layer, row.tensor, row.name, causes.get(row) or row.note or "differs")
+    return Divergence(
+        check, row.layer, row.tensor, row.name, causes.get(row) or row.note or "differs"
+    )
 
 
 def output_layer(graph: Graph, name: str) -> str:
@@ -70,16 +84,45 @@ def explain(watch: Watch, at: Seen, port: PortRuns, session: Session, training: 
         elif not key[0] and name in graph.inputs:
             other = session.places.place(place.path, graph, name)
             given = session.arrays[graph.inputs.index(name)]
-            inputs.append(other.held(given.astype(port.dtype) if given.dtype.kind == "f" else given))
+            inputs.append(
+                other.held(given.astype(port.dtype) if given.dtype.kind == "f" else given)
+            )
     paths = session.places.module_of(place.layer)
     own = dict(port.module.named_modules())
     variables = session.source_variables
-    weights = {it.name: expected(it, variables) for it in session.program.entries if layer_of(it) == place.layer}
+    weights = {
+        it.name: expected(it, variables)
+        for it in session.program.entries
+        if layer_of(it) == place.layer
+    }
+    weights = {
+        name: it.astype(np.float64) if it.dtype.kind == "f" else it for name, it in weights.items()
+    }
     suspect = Suspect(
         place, watch.wrong[at].astype(np.float64), want, inputs, {path: own[path] for path in paths if path in own},
         weights, _reapply(port, session, place, key, training), training,
     )  # fmt: skip
-    return cause(suspect)
+    unseen = unseen_before(watch, key, session, place)
+    found = cause(suspect)
+    return (
+        f"{found} (or {', '.join(unseen)} before it, not seen alone in the edited code)"
+        if unseen
+        else found
+    )
+
+
+def unseen_before(watch: Watch, key: Key, session: Session, place: Place) -> list[str]:
+    """Layers between this tensor and those that were seen to be right: the fault may be in them as well."""
+    graph, seen = session.places.graph(place.path), {it for it, _ in watch.seen}
+    producers = {name: op for op in graph.ops for name in op.outputs}
+    waiting, found = list(place.op.inputs) if place.op else [], list[str]()
+    while waiting:
+        name = waiting.pop()
+        inner = (key[0], name)
+        if name in producers and inner not in seen and inner in watch.reference.tensors:
+            found.append(producers[name].layer.removesuffix(".activation"))
+            waiting += producers[name].inputs
+    return list(dict.fromkeys(found))
 
 
 def _reapply(port: PortRuns, session: Session, place: Place, key: Any, training: bool) -> Any:

@@ -49,7 +49,8 @@ def held(array: np.ndarray, order: Order, tensor: Tensor) -> np.ndarray:
 class Watched:
     """One class of model.py: which expression of its `forward` gives which tensors, and calls which model.
 
-    `marks`: expression number -> tensors. `calls`: expression number -> name of the nested model's call.
+    `marks`: expression number -> tensors. `calls`: expression number -> name of the nested model's
+    call.
     """
 
     forward: ast.FunctionDef
@@ -59,7 +60,9 @@ class Watched:
 
 def watched(program: Program) -> dict[str, Watched]:
     """Every class that the port was written with, by name."""
-    written, plain = (forwards(text) for text in (source(program.classes, marks=True), program.code))
+    written, plain = (
+        forwards(text) for text in (source(program.classes, marks=True), program.code)
+    )
     found: dict[str, Watched] = {}
     for it in instances(program):
         if it.item.name not in found:
@@ -106,7 +109,8 @@ def called_attribute(node: ast.expr) -> str:
 class Instance:
     """A class where it stands: the path of its module, the path of its graph, and that graph.
 
-    `tensors`: names of the graph by those in the class, where the class is a block that stands in many places.
+    `tensors`: names of the graph by those in the class, where the class is a block that stands in
+    many places.
     """
 
     module: str
@@ -118,7 +122,11 @@ class Instance:
     @property
     def models(self) -> list[str]:
         """The nested models that it holds."""
-        return [layer for layer in self.item.parts if layer in self.graph.bodies and self.tensors is None]
+        return [
+            layer
+            for layer in self.item.parts
+            if layer in self.graph.bodies and self.tensors is None
+        ]
 
     def name(self, tensor: str) -> str | None:
         """What the graph calls a tensor of the class; None for one that this use does not have."""
@@ -147,7 +155,9 @@ def instances(program: Program) -> Iterator[Instance]:
                 if isinstance(inner, Module):
                     yield from one(inner, f"{module}.{number}", owner, at)
         elif part is not None and found.cls == "Model":
-            yield from below(Instance(module, f"{at.path}{owner}/", part, at.graph.bodies[owner]), None)
+            yield from below(
+                Instance(module, f"{at.path}{owner}/", part, at.graph.bodies[owner]), None
+            )
         elif part is not None and found.inside is not None:
             inner_at = Instance(module, at.path, part, at.graph, found.inside.tensors)
             yield from below(inner_at, found.inside)

@@ -50,7 +50,9 @@ class PortRuns:
     paths: dict[int, str] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, instrumented: Instrumented, name: str, places: Places, dtype: str, keras: Any) -> PortRuns:
+    def load(
+        cls, instrumented: Instrumented, name: str, places: Places, dtype: str, keras: Any
+    ) -> PortRuns:
         """Builds it and loads its weights by its own `from_pretrained`."""
         runs = cls(keras, places, dtype, None)
         module_name = f"torchport_verified_{next(_numbers)}"
@@ -106,20 +108,30 @@ class PortRuns:
             return [it.numpy() for it in outputs_of(self.module(*self.tensors(inputs)))]
 
     def training(
-        self, inputs: Sequence[np.ndarray], projections: Sequence[np.ndarray], steps: int, rate: float, sink: Sink
+        self,
+        inputs: Sequence[np.ndarray],
+        projections: Sequence[np.ndarray],
+        steps: int,
+        rate: float,
+        sink: Sink,
     ) -> Trained:
-        """Steps of plain SGD on sum(output * projection), dropout off."""
+        """Steps of plain SGD on sum(output * projection), dropout off; the weights are put back after."""
         pt = torch()
+        start = {name: it.clone() for name, it in self.module.state_dict().items()}
         self.module.train()
         dropped: dict[str, int] = {}
         kept, handles = self._without_dropout(dropped)
         parameters = dict(self.module.named_parameters())
-        optimizer = pt.optim.SGD([it for it in parameters.values() if it.requires_grad] or [pt.zeros(1)], lr=rate)
+        optimizer = pt.optim.SGD(
+            [it for it in parameters.values() if it.requires_grad] or [pt.zeros(1)], lr=rate
+        )
         made: Trained | None = None
         try:
             for step in range(max(steps, 1)):
                 with self.watching(None if step else sink):
-                    given = [it.requires_grad_(it.is_floating_point()) for it in self.tensors(inputs)]
+                    given = [
+                        it.requires_grad_(it.is_floating_point()) for it in self.tensors(inputs)
+                    ]
                     targets = self._projections(projections)
                     outputs = outputs_of(self.module(*given))
                     pairs = zip(outputs, targets, strict=True)
@@ -142,10 +154,14 @@ class PortRuns:
             for module, rate_before in kept:
                 module.p = rate_before
             self.module.eval()
-        made.state = {name: it.detach().numpy() for name, it in self.module.state_dict().items()}
+        assert made is not None
+        made.state = {name: it.numpy().copy() for name, it in self.module.state_dict().items()}
+        self.module.load_state_dict(start)
         return made
 
-    def _without_dropout(self, dropped: dict[str, int]) -> tuple[list[tuple[Any, float]], list[Any]]:
+    def _without_dropout(
+        self, dropped: dict[str, int]
+    ) -> tuple[list[tuple[Any, float]], list[Any]]:
         """Every dropout module at rate 0, counted when it runs in training mode; returns their rates."""
         kept, handles = [], []
         for path, module in self.module.named_modules():
@@ -163,7 +179,9 @@ class PortRuns:
         pt = torch()
         specs = self.places.program.definition.outputs
         return [
-            pt.from_numpy(np.ascontiguousarray(held(it, spec.order, spec.tensor).astype(self.dtype)))
+            pt.from_numpy(
+                np.ascontiguousarray(held(it, spec.order, spec.tensor).astype(self.dtype))
+            )
             for spec, it in zip(specs, projections, strict=True)
         ]
 
@@ -190,7 +208,10 @@ def read_state(folder: Path) -> dict[str, np.ndarray]:
     index = folder / "model.safetensors.index.json"
     files = [folder / "model.safetensors"]
     if index.is_file():
-        files = [folder / name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
+        files = [
+            folder / name
+            for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        ]
     found: dict[str, np.ndarray] = {}
     for file in files:
         found.update(load_file(file))

@@ -1,8 +1,8 @@
 """What every layer of a Keras model gives, recorded as the model runs.
 
-A tensor's name is that of the graph: the layer's, `dense@1` for its second call in the model, `lstm:1` for a
-second output, `conv.linear` before the activation inside a layer. Nested models make a chain: the names of
-the calls that lead into them.
+A tensor's name is that of the graph: the layer's, `dense@1` for its second call in the model,
+`lstm:1` for a second output, `conv.linear` before the activation inside a layer. Nested models make
+a chain: the names of the calls that lead into them.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ class Recorder:
         if hasattr(keras, "Operation"):
             classes.append(keras.Operation)
         originals = [(cls, cls.__call__) for cls in classes]
-        activations = [(layer, layer.activation) for layer in model._flatten_layers() if has_activation(layer)]
+        activations = [
+            (layer, layer.activation) for layer in model._flatten_layers() if has_activation(layer)
+        ]
         for cls, original in originals:
             cls.__call__ = self._wrapped(original)
         for layer, function in activations:
@@ -105,8 +107,9 @@ def has_activation(layer: Any) -> bool:
 def sequence(model: Any) -> list[tuple[Any, str]]:
     """The calls that a model makes, in its order, each with the graph's name; empty for a layer.
 
-    Source: `Function._run_through_graph` in keras/src/ops/function.py, `Functional._run_internal_graph` in
-    tf_keras/src/engine/functional.py. A Sequential model of Keras 3 runs a Functional one that it keeps.
+    Source: `Function._run_through_graph` in keras/src/ops/function.py,
+    `Functional._run_internal_graph` in tf_keras/src/engine/functional.py. A Sequential model of
+    Keras 3 runs a Functional one that it keeps.
     """
     graph = getattr(model, "_functional", None) or model
     by_depth = getattr(graph, "_nodes_by_depth", None)
@@ -122,7 +125,12 @@ def sequence(model: Any) -> list[tuple[Any, str]]:
         for number, node in enumerate(it for it in layer._inbound_nodes if id(it) in mine):
             numbers[id(node)] = number
     return [
-        (owner(node), f"{owner(node).name}@{numbers[id(node)]}" if numbers[id(node)] else str(owner(node).name))
+        (
+            owner(node),
+            f"{owner(node).name}@{numbers[id(node)]}"
+            if numbers[id(node)]
+            else str(owner(node).name),
+        )
         for node in nodes
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,10 @@ class Reference:
     keras: Any
     model: Any
     graph: Graph
+    #: Rebuilt batch normalisations that are not fused although the source's is: a fused one keeps
+    #: the unbiased variance (tf_keras/src/layers/normalization/batch_normalization.py), and exists
+    #: in float32 only.
+    unfused: set[int] = field(default_factory=set)
 
     @classmethod
     def load(cls, source: Any, graph: Graph) -> Reference:
@@ -60,11 +64,14 @@ class Reference:
             made = type(self.model).from_config(config)
             if not made.built and self.model.inputs is not None:
                 made.build([tuple(it.shape) for it in self.model.inputs][0])
-            copy_weights(self.model, made)
+            copy_weights(self.model, made, self.unfused)
             for layer in made._flatten_layers():
                 for name, value in RANDOM.items():
                     if isinstance(getattr(layer, name, None), float) and getattr(layer, name):
                         setattr(layer, name, value)
+                if dtype == "float64" and isinstance(getattr(layer, "momentum", None), float):
+                    # tf_keras makes a float32 tensor of a Python float, and casts that.
+                    layer.momentum = np.float64(layer.momentum)
                 if hasattr(layer, "finalize_state"):
                     layer.finalize_state()
         return made
@@ -100,7 +107,10 @@ def retyped(value: Any, dtype: str) -> Any:
     if isinstance(value, Mapping):
         if str(value.get("class_name", "")).endswith(("Policy", "PolicyV1")):
             return dtype
-        return {key: new_dtype(it, dtype) if key == "dtype" else retyped(it, dtype) for key, it in value.items()}
+        return {
+            key: new_dtype(it, dtype) if key == "dtype" else retyped(it, dtype)
+            for key, it in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return type(value)(retyped(it, dtype) for it in value)
     return value
@@ -114,17 +124,21 @@ def new_dtype(value: Any, dtype: str) -> Any:
     return value
 
 
-def copy_weights(source: Any, target: Any) -> None:
+def copy_weights(source: Any, target: Any, unfused: set[int]) -> None:
     """Layer by layer, each variable to the one in its place."""
     for ours, theirs in zip(layers_of(source), layers_of(target), strict=True):
         if ours.name != theirs.name:
             raise TorchportError(f"rebuilt {theirs.name!r} where the source has {ours.name!r}")
         if is_model(ours):
-            copy_weights(ours, theirs)
+            copy_weights(ours, theirs, unfused)
             continue
+        if getattr(ours, "fused", False) is True and not getattr(theirs, "fused", False):
+            unfused.add(id(theirs))
         for have, want in zip(theirs.weights, ours.weights, strict=True):
             if tuple(have.shape) != tuple(want.shape):
-                raise TorchportError(f"rebuilt with the shape {have.shape}", where=f"{ours.name}/{want.name}")
+                raise TorchportError(
+                    f"rebuilt with the shape {have.shape}", where=f"{ours.name}/{want.name}"
+                )
             have.assign(np.asarray(value_of(want)).astype(str(name_of(have.dtype))))
 
 
@@ -145,7 +159,8 @@ def value_of(variable: Any) -> np.ndarray:
 def variables(model: Any, graph: Graph, path: str = "") -> Iterator[tuple[str, Any]]:
     """The variables of a model by the names that the graph has for them: `encoder/conv1/kernel`.
 
-    By layer, and there by the variable's own name; where that is no name of the rule, by Keras's order.
+    By layer, and there by the variable's own name; where that is no name of the rule, by Keras's
+    order.
     """
     seen: set[str] = set()
     for op in graph.ops:
@@ -156,14 +171,18 @@ def variables(model: Any, graph: Graph, path: str = "") -> Iterator[tuple[str, A
         if op.kind == "Model":
             yield from variables(layer, graph.bodies[op.layer], f"{path}{op.layer}/")
             continue
-        own = [it for it in layer.weights if "seed_generator" not in str(getattr(it, "path", it.name))]
+        own = [
+            it for it in layer.weights if "seed_generator" not in str(getattr(it, "path", it.name))
+        ]
         for name, variable in named(list(op.weights), own, f"{path}{op.layer}"):
             yield f"{path}{op.layer}/{name}", variable
 
 
 def named(names: list[str], own: list[Any], where: str) -> Iterator[tuple[str, Any]]:
     if len(names) != len(own):
-        raise TorchportError(f"has {len(own)} variables in Keras, the graph has {names}", where=where)
+        raise TorchportError(
+            f"has {len(own)} variables in Keras, the graph has {names}", where=where
+        )
     spelled = [str(it.name).rpartition("/")[2].partition(":")[0] for it in own]
     short = [name.rpartition("/")[2] for name in names]
     if len(set(spelled)) == len(spelled) and sorted(spelled) == sorted(short):

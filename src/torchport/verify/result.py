@@ -33,8 +33,8 @@ CHECKS = {
 class Row:
     """One comparison. Errors that were not measured are None.
 
-    `name` is what the port calls it, `tensor` what the source calls it. `error32` is the port's float32 error
-    against the float64 reference, `reference32` TensorFlow's own.
+    `name` is what the port calls it, `tensor` what the source calls it. `error32` is the port's
+    float32 error against the float64 reference, `reference32` TensorFlow's own.
     """
 
     check: str
@@ -99,7 +99,8 @@ class Verification:
             rows = [row for row in self.rows if row.check == check]
             if rows:
                 errors = {
-                    key: rounded_up(self.worst(check, key)) for key in ("error64", "error32", "reference32")
+                    key: rounded_up(self.worst(check, key))
+                    for key in ("error64", "error32", "reference32")
                 }
                 checks[check] = {
                     "compared": len(rows), "passed": all(row.passed for row in rows),

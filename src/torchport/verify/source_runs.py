@@ -45,9 +45,7 @@ class SourceRuns:
 
     def tensors(self, inputs: Sequence[np.ndarray]) -> list[Any]:
         tf = tensorflow()
-        return [
-            tf.constant(it.astype(self.dtype) if it.dtype.kind == "f" else it) for it in inputs
-        ]
+        return [tf.constant(it.astype(self.dtype) if it.dtype.kind == "f" else it) for it in inputs]
 
     def inference(
         self, inputs: Sequence[np.ndarray], sink: Sink | None = None,
@@ -55,8 +53,8 @@ class SourceRuns:
     ) -> list[np.ndarray]:  # fmt: skip
         """Outputs in inference mode; every layer's output goes to `sink`.
 
-        `inexact` is told of layers that compute in float32 although their input is float64: their output has
-        no more digits than that, and their input has.
+        `inexact` is told of layers that compute in float32 although their input is float64: their
+        output has no more digits than that, and their input has.
         """
         with default_dtype(self.reference.keras, self.dtype):
             given = self.tensors(inputs)
@@ -71,11 +69,18 @@ class SourceRuns:
 
             def tensor(key: Key, value: Any) -> None:
                 found = array(value)
-                if precise[0] and found.dtype == np.float64 and is_float32(found) and is_varied(found):
+                if (
+                    precise[0]
+                    and found.dtype == np.float64
+                    and is_float32(found)
+                    and is_varied(found)
+                ):
                     inexact(key)
                 sink(key, found)
 
-            watch = Recorder(tensor, call if self.dtype == "float64" else lambda layer, where, args: None)
+            watch = Recorder(
+                tensor, call if self.dtype == "float64" else lambda layer, where, args: None
+            )
             with watch.watching(self.reference.keras, self.model):
                 outputs = self.reference.call(self.model, given, training=False)
             return [array(it) for it in outputs]
@@ -89,7 +94,9 @@ class SourceRuns:
         trainable = {id(it) for it in self.model.trainable_variables}
         names = [name for name, it in self.variables.items() if id(it) in trainable]
         watched = [self.variables[name] for name in names]
-        statistics = normalisations(self.reference.graph, self.model, self.variables)
+        statistics = normalisations(
+            self.reference.graph, self.model, self.variables, self.reference.unfused
+        )
         made: Trained | None = None
         with default_dtype(self.reference.keras, self.dtype):
             given = self.tensors(inputs)
@@ -99,20 +106,30 @@ class SourceRuns:
                 with tf.GradientTape() as tape:
                     tape.watch(floats)
                     recorder = Recorder(
-                        (lambda key, value: sink(key, array(value))) if not step else (lambda key, value: None),
+                        (lambda key, value: sink(key, array(value)))
+                        if not step
+                        else (lambda key, value: None),
                         statistics.around,
                     )
                     with recorder.watching(self.reference.keras, self.model):
                         outputs = self.reference.call(self.model, given, training=True)
                     loss = tf.add_n(
-                        [tf.reduce_sum(out * r) for out, r in zip(outputs, targets, strict=True) if out.dtype.is_floating]
+                        [
+                            tf.reduce_sum(out * r)
+                            for out, r in zip(outputs, targets, strict=True)
+                            if out.dtype.is_floating
+                        ]
                     )
-                found = tape.gradient(loss, watched + floats, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+                found = tape.gradient(
+                    loss, watched + floats, unconnected_gradients=tf.UnconnectedGradients.ZERO
+                )
                 found = [tf.convert_to_tensor(it) for it in found]
                 gradients = dict(zip(names, found[: len(names)], strict=True))
                 if made is None:
                     inside = iter(found[len(names) :])
-                    by_input = [array(next(inside)) if it.dtype.is_floating else None for it in given]
+                    by_input = [
+                        array(next(inside)) if it.dtype.is_floating else None for it in given
+                    ]
                     arrays = {name: array(it) for name, it in gradients.items()}
                     made = Trained(
                         [array(it) for it in outputs], arrays, by_input,
@@ -120,7 +137,9 @@ class SourceRuns:
                     )  # fmt: skip
                 if steps:
                     for name, gradient in gradients.items():
-                        self.variables[name].assign_sub(tf.cast(made.rate, gradient.dtype) * gradient)
+                        self.variables[name].assign_sub(
+                            tf.constant(made.rate, gradient.dtype) * gradient
+                        )
         assert made is not None
         made.weights = {name: value_of(it) for name, it in self.variables.items()}
         made.unbiased = dict(statistics.running)
@@ -128,21 +147,25 @@ class SourceRuns:
 
 
 def chosen_rate(gradients: dict[str, np.ndarray], weights: dict[str, np.ndarray]) -> float:
-    """A rate at which the largest step moves a weight by 1e-4 of the largest weight.
+    """A rate at which the largest step moves a weight by a thousandth of the largest weight.
 
     Larger steps make training chaotic: the last digits of both sides then part within a few steps.
     """
-    steepest = max((float(np.max(np.abs(it), initial=0.0)) for it in gradients.values()), default=0.0)
+    steepest = max(
+        (float(np.max(np.abs(it), initial=0.0)) for it in gradients.values()), default=0.0
+    )
     largest = max((float(np.max(np.abs(it), initial=0.0)) for it in weights.values()), default=0.0)
     if not np.isfinite(steepest) or not np.isfinite(largest) or steepest == 0:
         return 1e-3
-    return 1e-4 * (largest or 1.0) / steepest
+    return 1e-3 * (largest or 1.0) / steepest
 
 
 def is_float32(values: np.ndarray) -> bool:
     """Whether no value has more digits than float32 holds."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.array_equal(values.astype(np.float32).astype(values.dtype), values, equal_nan=True))
+        return bool(
+            np.array_equal(values.astype(np.float32).astype(values.dtype), values, equal_nan=True)
+        )
 
 
 def is_varied(values: np.ndarray) -> bool:

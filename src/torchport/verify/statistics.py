@@ -1,14 +1,15 @@
 """Running variances: Keras 3 keeps the biased one of each batch, torch's BatchNorm the unbiased one.
 
-What torch has to arrive at is computed, not allowed for: with v the variance that a call of the source's layer
-took in (read off its own running variance, before and after), torch takes in v · n / (n − 1), n being how many
-values each channel has in that call. tf.keras 2 keeps the unbiased one in some layers; which it was shows in
-the numbers.
+What torch has to arrive at is computed, not allowed for: with v the variance that a call of the
+source's layer took in (read off its own running variance, before and after), torch takes in v · n /
+(n − 1), n being how many values each channel has in that call. tf.keras 2 keeps the unbiased one in
+some layers; which it was shows in the numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,11 +26,33 @@ class RunningVariance:
 
     value: np.ndarray
     factors: list[float] = field(default_factory=list)
+    #: What each call took in, in torch's terms, and the share of the old value that it kept.
+    taken: list[tuple[float, np.ndarray]] = field(default_factory=list)
+    #: The source itself keeps the unbiased variance; only the model that it was rebuilt as does
+    #: not.
+    own: bool = False
 
     @property
     def note(self) -> str:
+        if self.own:
+            return "the source keeps the unbiased variance, as torch does"
         shown = sorted({round(it, 6) for it in self.factors})
         return f"the source keeps the biased variance of a batch, torch n / (n - 1) of it: {', '.join(map(str, shown))}"
+
+    def reordered(
+        self, before: np.ndarray, steps: int
+    ) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+        """What it would be if the calls of each step came in another order: a shared layer's statistics depend on it."""
+        calls = len(self.taken) // max(steps, 1)
+        if calls * steps != len(self.taken) or not 1 < calls < 6:
+            return
+        for order in itertools.permutations(range(calls)):
+            value = before
+            for step in range(steps):
+                for at in order:
+                    kept, taken = self.taken[step * calls + at]
+                    value = kept * value + (1 - kept) * taken
+            yield order, value
 
 
 @dataclass
@@ -37,6 +60,7 @@ class Statistics:
     """Follows the running variances of a model through its calls."""
 
     layers: Mapping[int, tuple[str, Any]]
+    unfused: Set[int] = frozenset()
     running: dict[str, RunningVariance] = field(default_factory=dict)
 
     def around(self, layer: Any, where: str, args: Any) -> Callable[[], None] | None:
@@ -49,11 +73,14 @@ class Statistics:
             now = value_of(variable)
             if given is None or np.array_equal(now, before):
                 return  # it uses its running statistics, as a frozen layer does
-            entry = self.running.setdefault(name, RunningVariance(before))
+            entry = self.running.setdefault(
+                name, RunningVariance(before, own=id(layer) in self.unfused)
+            )
             kept = float(layer.momentum)
             taken = (now - kept * before) / (1 - kept) if kept != 1 else before
             factor = self.factor(layer, given, taken)
             entry.factors.append(factor)
+            entry.taken.append((kept, taken * factor))
             entry.value = kept * entry.value + (1 - kept) * taken * factor
 
         return after
@@ -73,7 +100,9 @@ class Statistics:
         return bessel
 
 
-def normalisations(graph: Graph, model: Any, variables: Mapping[str, Any]) -> Statistics:
+def normalisations(
+    graph: Graph, model: Any, variables: Mapping[str, Any], unfused: Set[int] = frozenset()
+) -> Statistics:
     """The batch normalisations of a model, by layer."""
     found: dict[int, tuple[str, Any]] = {}
 
@@ -86,4 +115,4 @@ def normalisations(graph: Graph, model: Any, variables: Mapping[str, Any]) -> St
                 found[id(model.get_layer(op.layer))] = (name, variables[name])
 
     walk(graph, model, "")
-    return Statistics(found)
+    return Statistics(found, unfused)

@@ -6,14 +6,24 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from torchport.axes import Turn
 from torchport.emit.weights import Entry
 from torchport.program import Fill, Load, Spec
 from torchport.verify import port_runs, source_runs
 from torchport.verify.checks import layer_of
-from torchport.verify.compare import FLOOR, MULTIPLE, Compared, compare, difference, scale_of
+from torchport.verify.compare import (
+    FLOOR,
+    MULTIPLE,
+    Compared,
+    agrees,
+    compare,
+    difference,
+    scale_of,
+)
 from torchport.verify.forward import row
 from torchport.verify.places import held
 from torchport.verify.result import Row
+from torchport.verify.statistics import RunningVariance
 
 
 def gradient_rows(
@@ -78,26 +88,53 @@ def step_rows(
                 yield row("steps", entry.name, layer_of(entry), "", found, limit)
             continue
         if got is None:
-            yield Row("steps", entry.name, layer_of(entry), entry.source, False, note="the port has no such state")
+            yield Row(
+                "steps",
+                entry.name,
+                layer_of(entry),
+                entry.source,
+                False,
+                note="the port has no such state",
+            )
             continue
         turn, name = entry.load.turn, entry.source
         want = turn.apply(source.weights[name])
         scale = scale_of(want)
         if name in source.gradients:
-            noise = 0.0 if source32 is None else difference(source32.gradients[name], source.gradients[name])
-            scale = max(float(np.max(np.abs(want), initial=0.0)), source.rate * steps * scale_of(source.gradients[name], noise))
+            noise = (
+                0.0
+                if source32 is None
+                else difference(source32.gradients[name], source.gradients[name])
+            )
+            scale = max(
+                float(np.max(np.abs(want), initial=0.0)),
+                source.rate * steps * scale_of(source.gradients[name], noise),
+            )
         found, note = compare(got, want, scale=scale), ""
-        if not (found.error is not None and found.error <= limit) and name in source.unbiased and not exact:
-            running = source.unbiased[name]
+        right = found.error is not None and found.error <= limit
+        running = source.unbiased.get(name)
+        if running and (running.own or not (right or exact)):
             other = compare(got, turn.apply(running.value), scale=scale)
             if other.error is not None and other.error <= limit:
                 found, note = other, running.note
             else:
-                note = momentum(got, turn.apply(before[name]), want)
+                note = another_order(running, turn, got, before[name], steps) or momentum(
+                    got, turn.apply(before[name]), want
+                )
                 found = Compared(other.error, other.problem)
-        elif not (found.error is not None and found.error <= limit):
+        elif not right:
             note = momentum(got, turn.apply(before[name]), want)
         yield row("steps", entry.name, layer_of(entry), name, found, limit, note=note)
+
+
+def another_order(
+    running: RunningVariance, turn: Turn, got: np.ndarray, before: np.ndarray, steps: int
+) -> str:
+    """Whether the calls of a shared layer came in another order than in the source."""
+    for order, value in running.reordered(before, steps):
+        if agrees(got, turn.apply(value)):
+            return f"its layer is called {len(order)} times a step, in the source in the order {list(order)} of the port's"
+    return ""
 
 
 def momentum(got: np.ndarray, before: np.ndarray, want: np.ndarray) -> str:

@@ -11,7 +11,9 @@ from torchport.emit.weights import Entry
 from torchport.program import Load
 
 
-def explain(got: np.ndarray, want: np.ndarray, entry: Entry, siblings: Mapping[str, np.ndarray]) -> str:
+def explain(
+    got: np.ndarray, want: np.ndarray, entry: Entry, siblings: Mapping[str, np.ndarray]
+) -> str:
     """The likely cause, in words. `siblings`: what the layer's tensors should be, by name."""
     if got.dtype.kind == "f" and not np.isfinite(got).all():
         bad = int(got.size - np.isfinite(got).sum())
@@ -22,13 +24,19 @@ def explain(got: np.ndarray, want: np.ndarray, entry: Entry, siblings: Mapping[s
     wrong = int(np.sum(got != want))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = got[want != 0] / want[want != 0] if got.dtype.kind == "f" else np.array([])
-    if ratio.size > 1 and np.allclose(ratio, ratio[0], rtol=1e-5) and wrong == int(np.sum(want != 0)):
+    if (
+        ratio.size > 1
+        and np.allclose(ratio, ratio[0], rtol=1e-5)
+        and wrong == int(np.sum(want != 0))
+    ):
         return f"is {ratio.flat[0]:.6g} times the source's"
     largest = float(np.max(np.abs(got.astype(np.float64) - want.astype(np.float64))))
     return f"{wrong} of {got.size} values differ from the source's, by up to {largest:.2g}"
 
 
-def guesses(want: np.ndarray, entry: Entry, siblings: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+def guesses(
+    want: np.ndarray, entry: Entry, siblings: Mapping[str, np.ndarray]
+) -> Iterator[tuple[str, np.ndarray]]:
     """What people and converters get wrong, and the tensor that each would give."""
     for name, array in siblings.items():
         if name != entry.name:
@@ -56,7 +64,10 @@ def guesses(want: np.ndarray, entry: Entry, siblings: Mapping[str, np.ndarray]) 
             pieces = np.split(want, gates, 0)
             for order in itertools.permutations(range(gates)):
                 if order != tuple(range(gates)):
-                    yield f"its {gates} gates are in the order {order}", np.concatenate([pieces[at] for at in order])
+                    yield (
+                        f"its {gates} gates are in the order {order}",
+                        np.concatenate([pieces[at] for at in order]),
+                    )
     yield "its sign is reversed", -want if want.dtype.kind == "f" else want
     yield "is all zero", np.zeros_like(want)
     yield "is all one", np.ones_like(want)
