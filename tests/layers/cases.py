@@ -40,9 +40,7 @@ CONV = [
     Case("Conv2D", {"filters": 7, "kernel_size": (3, 2), "use_bias": False}, "2 11 5 3"),
     Case("Conv2D", {"filters": 7, "kernel_size": 3, "strides": 2, "padding": "same"}, "2 11 5 3"),
     Case("Conv2D", {"filters": 7, "kernel_size": 3, "strides": 2, "padding": "same"}, "2 10 6 3"),
-    Case(
-        "Conv2D", {"filters": 7, "kernel_size": 3, "strides": (1, 2), "padding": "same"}, "2 11 6 3"
-    ),
+    Case("Conv2D", {"filters": 7, "kernel_size": 3, "strides": (1, 2), "padding": "same"}, "2 11 6 3"),
     Case("Conv2D", {"filters": 7, "kernel_size": (2, 4), "padding": "same"}, "2 11 5 3"),
     Case(
         "Conv2D",
@@ -61,9 +59,7 @@ CONV = [
         "2 3 7 5",
         compiled=True,
     ),
-    Case(
-        "Conv2D", {"filters": 7, "kernel_size": 3, "padding": "same"}, "2 11 5 3", sizes="? ? ? 3"
-    ),
+    Case("Conv2D", {"filters": 7, "kernel_size": 3, "padding": "same"}, "2 11 5 3", sizes="? ? ? 3"),
     Case(
         "Conv2D",
         {"filters": 7, "kernel_size": 3, "padding": "same", "strides": 2},
@@ -94,9 +90,7 @@ CONV = [
     Case("DepthwiseConv1D", {"kernel_size": 3, **FIRST}, "2 5 11"),
     Case("DepthwiseConv2D", {"kernel_size": (3, 2), "depth_multiplier": 3}, "2 11 5 3"),
     Case("DepthwiseConv2D", {"kernel_size": 3, "padding": "same", "strides": 2}, "2 10 5 3"),
-    Case(
-        "DepthwiseConv2D", {"kernel_size": 3, "dilation_rate": 2, "activation": "relu6"}, "2 11 7 3"
-    ),
+    Case("DepthwiseConv2D", {"kernel_size": 3, "dilation_rate": 2, "activation": "relu6"}, "2 11 7 3"),
     Case(
         "DepthwiseConv2D",
         {"kernel_size": 3, "dilation_rate": 2, "strides": (1, 2), "padding": "same"},
@@ -110,9 +104,7 @@ CONV = [
         "2 11 5",
     ),
     Case("SeparableConv1D", {"filters": 7, "kernel_size": 3, **FIRST}, "2 5 11"),
-    Case(
-        "SeparableConv2D", {"filters": 7, "kernel_size": (3, 2), "depth_multiplier": 2}, "2 11 5 3"
-    ),
+    Case("SeparableConv2D", {"filters": 7, "kernel_size": (3, 2), "depth_multiplier": 2}, "2 11 5 3"),
     Case(
         "SeparableConv2D",
         {"filters": 7, "kernel_size": 3, "padding": "same", "strides": 2, "use_bias": False},
@@ -279,9 +271,7 @@ SPACE = [
         within=1e-6,
         why=BILINEAR,
     ),
-    Case(
-        "UpSampling2D", {"interpolation": "bilinear", **FIRST}, "2 3 5 7", within=1e-6, why=BILINEAR
-    ),
+    Case("UpSampling2D", {"interpolation": "bilinear", **FIRST}, "2 3 5 7", within=1e-6, why=BILINEAR),
     Case("UpSampling2D", {"size": 2, **FIRST}, "2 3 5 7", sizes="? 3 ? ?"),
     Case("UpSampling3D", {"size": (2, 1, 3)}, "2 5 3 2 3"),
     Case("UpSampling3D", {**FIRST}, "2 3 5 3 2"),
@@ -356,6 +346,8 @@ RESHAPE = [
     Case("Flatten", {**FIRST}, "2 3 5 7"),
     Case("Flatten", {}, "2 3 5 7", sizes="? ? 5 7"),
     Case("Flatten", {**FIRST}, "2 3 5 7", then=(("Dense", {"units": 5}),)),
+    Case("Flatten", {**FIRST}, "2 3 5 7", sizes="? 3 ? 7"),
+    Case("Flatten", {**FIRST}, "2 3 5", then=(("Reshape", {"target_shape": (3, 5)}),)),
     Case("Flatten", {}, "2 3 5 7", then=(("RepeatVector", {"n": 3}),)),
     Case("Reshape", {"target_shape": (5, 3, 7)}, "2 3 5 7"),
     Case("Reshape", {"target_shape": (15, 7)}, "2 3 5 7"),
@@ -489,9 +481,9 @@ ACTIVATION = [
         Case(f"activation:{name}", {}, "2 5 7 6", **ROUNDED.get(name, {}))
         for name in (
             "linear relu sigmoid tanh softmax softplus softsign elu selu celu gelu silu "
-            "exponential hard_sigmoid hard_silu hard_tanh leaky_relu log_sigmoid log_softmax mish relu6 glu "
-            "tanh_shrink soft_shrink hard_shrink squareplus sparse_plus sparsemax sparse_sigmoid "
-            "swish hard_swish"
+            "exponential hard_sigmoid hard_silu hard_tanh leaky_relu log_sigmoid log_softmax "
+            "mish relu6 glu tanh_shrink soft_shrink hard_shrink squareplus sparse_plus sparsemax "
+            "sparse_sigmoid swish hard_swish"
         ).split()
     ),
     Case("activation:glu", {}, "2 6"),

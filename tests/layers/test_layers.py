@@ -79,12 +79,11 @@ def test_exact_batch_norm_keeps_keras_statistics(shape: str) -> None:
     ids=str,
 )
 def test_random_layers_have_tensorflows_distribution(case: Case) -> None:
-    """Of ones in training mode: the same values, mean and spread, and the same axes vary together."""
+    """Of ones in training mode: the same values, mean and spread; the same axes vary together."""
     reference = Reference(case)
     reference.x = [np.ones(case.shapes[0])]
-    theirs = np.stack(
-        [reference.call(tf.constant(reference.x[0]), training=True) for _ in range(9)]
-    )
+    x = tf.constant(reference.x[0])
+    theirs = np.stack([reference.call(x, training=True) for _ in range(9)])
     for port in ports(reference.model):
         torch.manual_seed(0)
         module = port.module().train()
@@ -99,9 +98,7 @@ def test_random_layers_have_tensorflows_distribution(case: Case) -> None:
 
 def test_text_is_clean_and_stays_as_formatted(tmp_path: Path) -> None:
     """ruff format leaves it, ruff check finds nothing, Python parses it; for all cases at once."""
-    texts = {
-        port.code for case in CASES for port in ports(Reference(case).model, ("free", "keep_io"))
-    }
+    texts = {port.code for case in CASES for port in ports(Reference(case).model, ("free", "keep_io"))}
     for at, text in enumerate(sorted(texts)):
         (tmp_path / f"case_{at}.py").write_text(text)
     ruff = [sys.executable, "-m", "ruff"]

@@ -76,7 +76,7 @@ def relu(
         above = call("F.relu6", x) if bound == 6 else call("torch.clamp", x, 0, plain(bound))
     if not slope:
         return above
-    return above - slope * call("F.relu", plain(start) - x if start else call("torch.neg", x))
+    return above + slope * call(".clamp", x - plain(start) if start else x, max=0)
 
 
 def plain(value: float) -> float | int:

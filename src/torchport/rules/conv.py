@@ -15,9 +15,7 @@ from torchport.rules.table import Value, image, rule
 SPACE = {1: "t", 2: "h w", 3: "d h w"}
 
 
-def _window(
-    x: Tensor | Value, kernel_size: Any, strides: Any, dilation_rate: Any
-) -> tuple[Any, Any, Any]:
+def _window(x: Tensor | Value, kernel_size: Any, strides: Any, dilation_rate: Any) -> tuple[Any, Any, Any]:
     rank = len(x.shape) - 2
     return each(kernel_size, rank), each(strides, rank), each(dilation_rate, rank)
 

@@ -51,9 +51,7 @@ def gaussian_noise(x: Value, *, stddev: float) -> Expr:
     return module("GaussianNoise", stddev, loads={})(x)
 
 
-@rule("AlphaDropout")
+@rule("AlphaDropout", only={"noise_shape": (None,)})
 def alpha_dropout(x: Value, *, rate: float, noise_shape: Any = None) -> Expr:
     """nn.AlphaDropout."""
-    if noise_shape is not None:
-        raise Unsupported(f"noise_shape={noise_shape!r} is not ported")
     return module("nn.AlphaDropout", rate, loads={})(x)

@@ -49,9 +49,7 @@ def channels(shape: Shape, data_format: str | None) -> int:
     return size
 
 
-def image_shape(
-    shape: Shape, sizes: Sequence[int | None], count: int, data_format: str | None
-) -> Shape:
+def image_shape(shape: Shape, sizes: Sequence[int | None], count: int, data_format: str | None) -> Shape:
     """The shape with new spatial sizes and channels."""
     if data_format == "channels_first":
         return (shape[0], count, *sizes)

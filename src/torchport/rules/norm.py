@@ -50,6 +50,12 @@ def size_of(x: Tensor | Value, axis: int) -> int:
     return size
 
 
+def norm_shape(x: Tensor, *, axis: Any) -> Shape:
+    if axis_of(axis, len(x.shape)) == 0:
+        raise Unsupported(f"axis={axis!r}: a norm over the batch is not ported")
+    return x.shape
+
+
 def norm_weights(x: Tensor, *, axis: Any, scale: bool, center: bool) -> Mapping[str, Shape]:
     shape = (size_of(x, axis_of(axis, len(x.shape))),)
     return {**({"gamma": shape} if scale else {}), **({"beta": shape} if center else {})}
@@ -61,7 +67,10 @@ def batch_norm_weights(x: Tensor, *, axis: Any, scale: bool, center: bool) -> Ma
     return {**affine, "moving_mean": shape, "moving_variance": shape}
 
 
-@rule("BatchNormalization", wants=batch_norm_wants, weights=batch_norm_weights)
+@rule(
+    "BatchNormalization", wants=batch_norm_wants, shape=norm_shape, weights=batch_norm_weights,
+    only={"renorm": (False,), "virtual_batch_size": (None,)},
+)  # fmt: skip
 def batch_norm(
     x: Value, *, axis: Any = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True,
     scale: bool = True, renorm: bool = False, renorm_clipping: Any = None,
@@ -74,11 +83,9 @@ def batch_norm(
     Keras (a file of tf.keras 2 says per layer which of the two it kept). A layer that is not
     trainable always uses its running statistics.
     """
-    if renorm or virtual_batch_size:
-        raise Unsupported("batch renormalisation (renorm, virtual_batch_size) is not ported")
     axis = axis_of(axis, x.rank)
-    if axis == 0 or x.rank > 5:
-        raise Unsupported(f"batch normalisation over axis {axis} of a tensor with {x.rank} axes")
+    if x.rank > 5:
+        raise Unsupported(f"batch normalisation of a tensor with {x.rank} axes")
     cls = f"BatchNorm{max(x.rank - 2, 1)}d"
     if not trainable:
         cls = f"Frozen{cls}"
@@ -145,14 +152,20 @@ def layer_norm_weights(x: Tensor, *, axis: Any, scale: bool, center: bool) -> Ma
     return {**({"gamma": shape} if scale else {}), **({"beta": shape} if center else {})}
 
 
-@rule("LayerNormalization", wants=layer_norm_wants, weights=layer_norm_weights)
+def layer_norm_shape(x: Tensor, *, axis: Any) -> Shape:
+    layer_axes(axis, len(x.shape))
+    return x.shape
+
+
+@rule(
+    "LayerNormalization", wants=layer_norm_wants, shape=layer_norm_shape,
+    weights=layer_norm_weights, only={"rms_scaling": (False,)},
+)  # fmt: skip
 def layer_norm(
     x: Value, *, axis: Any = -1, epsilon: float = 1e-3, center: bool = True, scale: bool = True,
     rms_scaling: bool = False,
 ) -> Expr:  # fmt: skip
     """nn.LayerNorm; over the channels of a channels-first tensor, a module of a few lines."""
-    if rms_scaling:
-        raise Unsupported("rms_scaling=True is not ported", "use RMSNormalization")
     axes = layer_axes(axis, x.rank)
     sizes = {at: size_of(x, at) for at in axes}
     first = x.order is Order.CHANNELS_FIRST and x.rank > 2
@@ -177,15 +190,13 @@ def layer_norm(
     return call(".movedim", norm(call(".movedim", x, there, back)), back, there)
 
 
-@rule("GroupNormalization", wants=channel_wants, weights=norm_weights)
+@rule("GroupNormalization", wants=channel_wants, shape=norm_shape, weights=norm_weights)
 def group_norm(
     x: Value, *, groups: int = 32, axis: Any = -1, epsilon: float = 1e-3, center: bool = True,
     scale: bool = True,
 ) -> Expr:  # fmt: skip
     """nn.GroupNorm; groups=-1 is one group for each channel."""
     axis = axis_of(axis, x.rank)
-    if axis == 0:
-        raise Unsupported("group normalisation over the batch")
     count = size_of(x, axis)
     norm = module(
         "nn.GroupNorm", count if groups == -1 else groups, count, eps=default(epsilon, 1e-5),

@@ -19,18 +19,14 @@ from torchport.rules.image import (
 from torchport.rules.table import Value, image, rule
 
 
-def pool_window(
-    x: Tensor | Value, pool_size: Any, strides: Any
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def pool_window(x: Tensor | Value, pool_size: Any, strides: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The window and its stride, which is the window's size by default."""
     rank = len(x.shape) - 2
     size = each(pool_size, rank)
     return size, size if strides is None else each(strides, rank)
 
 
-def pool_shape(
-    x: Tensor, *, pool_size: Any, strides: Any, padding: str, data_format: str | None
-) -> Shape:
+def pool_shape(x: Tensor, *, pool_size: Any, strides: Any, padding: str, data_format: str | None) -> Shape:
     window = zip(spatial(x.shape, data_format), *pool_window(x, pool_size, strides), strict=True)
     sizes = [conv_length(n, k, s, 1, padding) for n, k, s in window]
     return image_shape(x.shape, sizes, channels(x.shape, data_format), data_format)
@@ -116,12 +112,8 @@ def over_space(x: Value, method: str, keepdims: bool, data_format: str | None) -
     return call(method, x, dim=dim, keepdim=keepdims or None)
 
 
-@rule(
-    "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D", shape=global_shape
-)
-def global_average_pool(
-    x: Value, *, keepdims: bool = False, data_format: str | None = None
-) -> Expr:
+@rule("GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D", shape=global_shape)
+def global_average_pool(x: Value, *, keepdims: bool = False, data_format: str | None = None) -> Expr:
     """The mean over space."""
     return over_space(x, ".mean", keepdims, data_format)
 

@@ -34,19 +34,22 @@ def flatten_shape(x: Tensor) -> Shape:
 
 def flatten_wants(x: Tensor, *, out: Tensor, data_format: str | None) -> Wants:
     """Nothing to permute if those who read the features know their order: their weights turn."""
-    if data_format == "channels_first" and len(x.shape) > 2:
+    known = flatten_parts(x, out=out, data_format=data_format)[out.name]
+    if not known or out.parts != known:
+        return MEMORY
+    if data_format == "channels_first":
         # Keras moves the channels last before it flattens: torch's flatten is the other order.
         return replace(MEMORY, outputs=Want.CHANNELS_FIRST)
-    known = piece(x.shape)
-    return FOLLOWS if known and out.parts == known else MEMORY
+    return FOLLOWS
 
 
 @rule("Flatten", wants=flatten_wants, shape=flatten_shape, parts=flatten_parts)
-def flatten(x: Value, *, data_format: str | None = None) -> Expr:
+def flatten(x: Value, *, out: Value, data_format: str | None = None) -> Expr:
     """torch.flatten. The rows of the Dense kernel that reads it are turned, not the tensor."""
-    if x.rank == 1:
-        return call(".unsqueeze", x, 1)
-    return x if x.rank == 2 else call("torch.flatten", x, 1)
+    if x.rank < 3:
+        return x if x.rank == 2 else call(".unsqueeze", x, 1)
+    last = data_format == "channels_first" and out.order is Order.SOURCE
+    return call("torch.flatten", call(".movedim", x, 1, -1) if last else x, 1)
 
 
 def reshape_shape(x: Tensor, *, target_shape: Sequence[int]) -> Shape:
@@ -108,6 +111,8 @@ def permute_shape(x: Tensor, *, dims: Sequence[int]) -> Shape:
 def permute_wants(x: Tensor, *, dims: Sequence[int]) -> Wants:
     """Nothing at all, where it only moves the channels to where PyTorch wants them or back."""
     axes = list(range(len(x.shape)))
+    if permuted(dims) == tuple(axes):
+        return FOLLOWS
     if permuted(dims) == to_order(axes, Order.CHANNELS_FIRST) and len(axes) > 2:
         return Wants(Want.CHANNELS_FIRST, Want.SOURCE, "Permute")
     if permuted(dims) == from_order(axes, Order.CHANNELS_FIRST) and len(axes) > 2:

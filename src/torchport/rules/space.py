@@ -16,24 +16,20 @@ from torchport.rules.table import Value, image, rule
 def upsampled_shape(x: Tensor, *, size: Any, data_format: str | None) -> Shape:
     sizes = [
         None if n is None else n * factor
-        for n, factor in zip(
-            spatial(x.shape, data_format), each(size, len(x.shape) - 2), strict=True
-        )
+        for n, factor in zip(spatial(x.shape, data_format), each(size, len(x.shape) - 2), strict=True)
     ]
     return image_shape(x.shape, sizes, channels(x.shape, data_format), data_format)
 
 
-@rule("UpSampling1D", "UpSampling2D", "UpSampling3D", wants=image, shape=upsampled_shape)
+@rule(
+    "UpSampling1D", "UpSampling2D", "UpSampling3D", wants=image, shape=upsampled_shape,
+    only={"interpolation": ("nearest", "bilinear")},
+)  # fmt: skip
 def upsample(
     x: Value, *, size: Any = 2, interpolation: str = "nearest", data_format: str | None = None
 ) -> Expr:
     """F.interpolate. 'nearest' is a repeat, which torch's `nearest` is for every whole factor."""
     factors = each(size, x.rank - 2)
-    if interpolation not in ("nearest", "bilinear"):
-        raise Unsupported(
-            f"interpolation={interpolation!r} is not ported",
-            "PyTorch has exact twins of 'nearest' and 'bilinear'",
-        )
     mode = None if interpolation == "nearest" else interpolation
     return call("F.interpolate", x, scale_factor=one(factors), mode=mode)
 
@@ -61,9 +57,7 @@ def all_axes(
 
 def zero_padded_shape(x: Tensor, *, padding: Any, data_format: str | None) -> Shape:
     pairs = all_axes(x, amounts(padding, len(x.shape) - 2), data_format)
-    return tuple(
-        None if n is None else n + sum(pair) for n, pair in zip(x.shape, pairs, strict=True)
-    )
+    return tuple(None if n is None else n + sum(pair) for n, pair in zip(x.shape, pairs, strict=True))
 
 
 @rule("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", shape=zero_padded_shape)
@@ -76,9 +70,7 @@ def zero_padding(x: Value, *, padding: Any = 1, data_format: str | None = None) 
 
 def cropped_shape(x: Tensor, *, cropping: Any, data_format: str | None) -> Shape:
     pairs = all_axes(x, amounts(cropping, len(x.shape) - 2), data_format)
-    sizes = tuple(
-        None if n is None else n - sum(pair) for n, pair in zip(x.shape, pairs, strict=True)
-    )
+    sizes = tuple(None if n is None else n - sum(pair) for n, pair in zip(x.shape, pairs, strict=True))
     if any(size is not None and size <= 0 for size in sizes):
         raise Unsupported(f"cropping={cropping!r} leaves nothing of {list(x.shape)}")
     return sizes

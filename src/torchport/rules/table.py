@@ -122,13 +122,18 @@ class Rule:
     ignores: frozenset[str]
     family: str
     options: frozenset[str] = field(default=frozenset())
+    only: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def accept(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The options that the rule names. Raises Unsupported for one that it does not."""
+        """The options that the rule names. Raises Unsupported for one, or a value, that it does not."""
         unknown = set(options) - self.options - self.ignores - IGNORED
         if unknown:
             named = ", ".join(f"{name}={options[name]!r}" for name in sorted(unknown))
             raise Unsupported(f"the option {named} is not ported")
+        for name, values in self.only.items():
+            if options.get(name, values[0]) not in values:
+                ported = " or ".join(map(repr, values))
+                raise Unsupported(f"{name}={options[name]!r} is not ported", f"{ported} is")
         given = {name: value for name, value in options.items() if name in self.options}
         return {**self.defaults, **given}
 
@@ -154,6 +159,7 @@ def rule(
     parts: Callable[..., Mapping[str, tuple[tuple[int, ...], ...]]] | None = None,
     activation: bool = False,
     ignores: str = "",
+    only: Mapping[str, tuple[Any, ...]] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a function in the table under one or more kinds.
 
@@ -161,6 +167,7 @@ def rule(
     they name; `shape=None` keeps the first input's. `parts` says what a flattened axis is made of.
     `activation=True`: the option `activation` is applied to the output, and split off before the
     rule is called. `ignores`: further options that change nothing here.
+    `only`: the values of an option that are ported, where others are not.
     """
 
     def enter(write: Callable[..., Any]) -> Callable[..., Any]:
@@ -168,7 +175,7 @@ def rule(
         given = {name for function in functions for name in named(function)}
         entry = Rule(
             kinds, write, wants, shape, weights, parts, activation, frozenset(ignores.split()),
-            write.__module__.rpartition(".")[2], frozenset(given - RESERVED),
+            write.__module__.rpartition(".")[2], frozenset(given - RESERVED), only or {},
         )  # fmt: skip
         for kind in kinds:
             if kind in TABLE:

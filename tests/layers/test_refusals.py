@@ -1,0 +1,69 @@
+"""What is not ported is refused by name, all of it at once, before anything is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import pytest
+
+import torchport
+from torchport.errors import Refused
+
+LAYERS = keras.layers
+
+
+def refused(model: Any) -> str:
+    with pytest.raises(Refused) as caught:
+        torchport.convert(model)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "said"),
+    [
+        (LAYERS.UpSampling2D(2, interpolation="bicubic"), (4, 5, 3), "interpolation='bicubic'"),
+        (LAYERS.UpSampling2D(2, interpolation="lanczos3"), (4, 5, 3), "interpolation='lanczos3'"),
+        (LAYERS.LayerNormalization(rms_scaling=True), (5, 3), "rms_scaling=True"),
+        (LAYERS.LayerNormalization(axis=[-1, 1]), (5, 3), "axis=[-1, 1]"),
+        (LAYERS.AlphaDropout(0.1, noise_shape=(None, 1)), (5,), "noise_shape="),
+        (LAYERS.Masking(), (5, 3), "this layer is not ported"),
+        (LAYERS.Lambda(lambda x: x), (5,), "this layer is not ported"),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_option_is_named(layer: Any, shape: tuple[int, ...], said: str) -> None:
+    layer.name = "the_layer"
+    inputs = keras.Input(shape)
+    text = refused(keras.Model(inputs, layer(inputs)))
+    assert said in text
+    assert "the_layer" in text and type(layer).__name__ in text
+    assert text.startswith("1 thing in this model")
+
+
+def test_everything_at_once() -> None:
+    """Layers without a rule, options, and what stands behind them, all in one message."""
+    inputs = keras.Input((4, 5, 3))
+    x = LAYERS.UpSampling2D(2, interpolation="bicubic", name="up")(inputs)
+    x = LAYERS.Lambda(lambda x: x, name="code")(x)
+    x = LAYERS.LayerNormalization(rms_scaling=True, name="rms")(x)
+    y = LAYERS.Masking(name="mask")(inputs)
+    text = refused(keras.Model(inputs, [x, y]))
+    for name in ("up", "code", "rms", "mask"):
+        assert f"/{name} (" in text
+    assert text.startswith("4 things in this model")
+
+
+def test_unknown_option_is_named() -> None:
+    """An option that no rule names is never ignored."""
+    inputs = keras.Input((4, 5, 3))
+    model = keras.Model(inputs, LAYERS.Conv2D(2, 3, name="conv")(inputs))
+    config = model.layers[1].get_config
+    model.layers[1].get_config = lambda: {**config(), "sparkle": 7}
+    assert "the option sparkle=7 is not ported" in refused(model)
+
+
+def test_mask_argument_is_named() -> None:
+    inputs, mask = keras.Input((5, 3)), keras.Input((5, 3), dtype="bool")
+    text = refused(keras.Model([inputs, mask], LAYERS.Softmax(name="soft")(inputs, mask=mask)))
+    assert "the option mask=" in text
