@@ -112,7 +112,9 @@ def position(axis: int, rank: int, order: Order) -> int:
 
 def dims(source: Order, target: Order, rank: int) -> tuple[int, ...]:
     """What `permute` takes to bring a tensor of `rank` axes from one order into the other."""
-    return tuple(to_order(range(rank), source).index(axis) for axis in to_order(range(rank), target))
+    return tuple(
+        to_order(range(rank), source).index(axis) for axis in to_order(range(rank), target)
+    )
 
 
 def channels_first(rank: int, letters: str = "abdefghjklmnpqrstuvwxyz") -> tuple[str, str]:
@@ -168,9 +170,7 @@ class Turn:
         left, right = (parse(side) for side in self.pattern.split("->"))
         sizes = dict(zip(left, shape, strict=True))
         sizes["1"] = 1
-        return tuple(
-            math.prod(sizes[name] for name in axis.strip("()").split()) for axis in right
-        )
+        return tuple(math.prod(sizes[name] for name in axis.strip("()").split()) for axis in right)
 
     @property
     def text(self) -> str:
@@ -188,7 +188,9 @@ class Turn:
         return f"{left.strip()} -> {right.strip()}"
 
 
-def _regroup(array: np.ndarray, axis: int, parts: Sequence[Sequence[int]], back: bool) -> np.ndarray:
+def _regroup(
+    array: np.ndarray, axis: int, parts: Sequence[Sequence[int]], back: bool
+) -> np.ndarray:
     """Each piece of `axis` turned channels first (or back): `x0 (a b d) x2 -> x0 (d a b) x2`."""
     import numpy as np
 

@@ -81,12 +81,12 @@ class Op:
 
 
 def refs(tree: Any) -> Iterator[str]:
-    """The tensors named in a tree of arguments, in order."""
+    """The tensors named in a tree of arguments, in order; in a mapping, the order of its sorted keys (Keras's)."""
     if isinstance(tree, Ref):
         yield tree.tensor
     elif isinstance(tree, Mapping):
-        for value in tree.values():
-            yield from refs(value)
+        for key in sorted(tree):
+            yield from refs(tree[key])
     elif isinstance(tree, (tuple, list)):
         for value in tree:
             yield from refs(value)
@@ -97,7 +97,7 @@ def map_refs(tree: Any, change: Callable[[str], Any]) -> Any:
     if isinstance(tree, Ref):
         return change(tree.tensor)
     if isinstance(tree, Mapping):
-        return {key: map_refs(value, change) for key, value in tree.items()}
+        return {key: map_refs(tree[key], change) for key in sorted(tree)}
     if isinstance(tree, tuple):
         return tuple(map_refs(value, change) for value in tree)
     if isinstance(tree, list):
@@ -151,7 +151,9 @@ class Graph:
                     )
             for name in op.outputs:
                 if name in written:
-                    raise TorchportError(f"writes {name!r} a second time", where=f"{self.name}/{op.name}")
+                    raise TorchportError(
+                        f"writes {name!r} a second time", where=f"{self.name}/{op.name}"
+                    )
                 written.add(name)
         for name in self.outputs:
             if name not in written:

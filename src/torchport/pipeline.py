@@ -8,10 +8,11 @@ from typing import Any
 
 from torchport.blocks import factor, in_reading_order
 from torchport.emit.source import Class, formatted, name_classes, source, state
-from torchport.emit.weights import SHARD, Entry
+from torchport.emit.weights import Entry, shards
+from torchport.errors import Refusal, Refused
 from torchport.graph import Graph
 from torchport.infer import infer
-from torchport.layout import choose_orders, write
+from torchport.layout import choose_orders, refused, write
 from torchport.normalise import normalise
 from torchport.program import Definition, Permute
 from torchport.read import read
@@ -41,12 +42,20 @@ def permutes(definition: Definition) -> Iterator[Permute]:
 
 
 def port(
-    model: Any, *, class_name: str | None = None, keep_io: bool = False, exact: bool = False, flat: bool = False
+    model: Any,
+    *,
+    class_name: str | None = None,
+    keep_io: bool = False,
+    exact: bool = False,
+    flat: bool = False,
 ) -> Program:
     """A model, or the path of one, as a PyTorch program."""
     graph = read(model).check()
     graph = normalise(graph)
-    graph = infer(graph)
+    refusals: list[Refusal] = []
+    graph = infer(graph, refusals)
+    if refusals:
+        raise Refused((*refusals, *refused(graph)))
     orders = choose_orders(graph, keep_io)
     definition = write(graph, orders, exact)
     definition = in_reading_order(definition)
@@ -54,6 +63,7 @@ def port(
         definition = factor(definition, class_name or definition.name)
     classes = name_classes(definition, class_name)
     entries = tuple(Entry(name, load) for name, load in state(classes))
-    sharded = sum(entry.nbytes for entry in entries) > SHARD
-    code = formatted(source(classes, sharded=sharded))
+    sharded = len(shards(entries)) > 1
+    weights = "model.safetensors.index.json" if sharded else "model.safetensors"
+    code = formatted(source(classes, weights, sharded))
     return Program(graph, definition, classes, code, entries)

@@ -6,6 +6,7 @@ Rules return expressions. A `Module` is a constructor call; calling it applies i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -185,7 +186,20 @@ class Mark(Expr):
     tensor: str
 
 
-def module(cls: str, *args: Any, role: str = "", loads: Mapping[str, Load | Fill], **kwargs: Any) -> Module:
+#: Modules around which no line is built: they go with the one that does the work.
+LIGHT = re.compile(
+    r"nn\.\w*(Norm|Dropout)\w*$|(Frozen|Biased)BatchNorm\dd$|ChannelLayerNorm$|nn\.(PReLU|Identity)$"
+)
+
+
+def is_heavy(expr: Any) -> bool:
+    """Whether the expression is a call of a module that does the work of a line."""
+    return isinstance(expr, Apply) and not LIGHT.match(expr.module.cls)
+
+
+def module(
+    cls: str, *args: Any, role: str = "", loads: Mapping[str, Load | Fill], **kwargs: Any
+) -> Module:
     """`Module`, its constructor arguments as one writes them; arguments that are None are left out."""
     kept = {key: value for key, value in kwargs.items() if value is not None}
     return Module(cls, args, kept, dict(loads), role)
@@ -297,13 +311,17 @@ class Permute:
     why: str
 
 
+#: Stands where a parameter has no default.
+REQUIRED = Code("...")
+
+
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a class's constructor, as text: `stride`, `int`, `1` (no default: empty)."""
+    """A parameter of a class's constructor: `stride`, `int`, 1."""
 
     name: str
     annotation: str
-    default: str = ""
+    default: Any = REQUIRED
 
 
 @dataclass(frozen=True)
@@ -330,6 +348,6 @@ class Definition:
 
 
 __all__ = [
-    "Apply", "Call", "Code", "Definition", "Expr", "Fill", "IfElse", "Index", "Infix", "Inside", "Load", "Mark", "Module", "Parameter", "Permute", "Spec",
-    "State", "Step", "Var", "call", "children", "module", "rewrite", "walk",
+    "Apply", "Call", "Code", "Definition", "Expr", "Fill", "IfElse", "Index", "Infix", "Inside", "Load", "Mark", "Module", "Parameter", "REQUIRED", "Permute", "Spec",
+    "State", "Step", "Var", "call", "children", "is_heavy", "module", "rewrite", "walk",
 ]  # fmt: skip

@@ -102,7 +102,14 @@ class _Search:
         self.steps = 0
 
     def run(
-        self, i: int, j: int, names: Wires, past_a: Wires, past_b: Wires, moves: tuple[Move, ...], left: int
+        self,
+        i: int,
+        j: int,
+        names: Wires,
+        past_a: Wires,
+        past_b: Wires,
+        moves: tuple[Move, ...],
+        left: int,
     ) -> Merged | None:
         """The first merge with at most `left` more parts; `names`: B's wires as A's, `past`: parts left out."""
         self.steps += 1
@@ -117,20 +124,34 @@ class _Search:
             bound = self._bind(a[i].reads, b[j].reads, names, past_a, past_b)
             if bound is not None:
                 outs: Wires = {(j, index): (i, index) for index in range(4)}
-                found = self.run(i + 1, j + 1, {**bound, **outs}, past_a, past_b, (*moves, ("match", i, j)), left)
+                found = self.run(
+                    i + 1, j + 1, {**bound, **outs}, past_a, past_b, (*moves, ("match", i, j)), left
+                )
                 if found:
                     return found
         if not left:
             return None
         for end, wire in self._parts(self.a, i, lambda end: self._goes_on(end, j)):
             found = self.run(
-                end, j, names, {**past_a, (end - 1, 0): wire}, past_b, (*moves, ("a", i, end, wire)), left - 1
+                end,
+                j,
+                names,
+                {**past_a, (end - 1, 0): wire},
+                past_b,
+                (*moves, ("a", i, end, wire)),
+                left - 1,
             )
             if found:
                 return found
         for end, wire in self._parts(self.b, j, lambda end: self._goes_on(i, end)):
             found = self.run(
-                i, end, names, past_a, {**past_b, (end - 1, 0): wire}, (*moves, ("b", j, end, wire)), left - 1
+                i,
+                end,
+                names,
+                past_a,
+                {**past_b, (end - 1, 0): wire},
+                (*moves, ("b", j, end, wire)),
+                left - 1,
             )
             if found:
                 return found
@@ -176,7 +197,9 @@ class _Search:
             for wire in _passes(run, start, end):
                 yield end, wire
 
-    def _merged(self, names: Wires, past_a: Wires, past_b: Wires, moves: Sequence[Move]) -> Merged | None:
+    def _merged(
+        self, names: Wires, past_a: Wires, past_b: Wires, moves: Sequence[Move]
+    ) -> Merged | None:
         slots: list[tuple[int | None, int | None]] = []
         parts = []
         for move in moves:
@@ -205,7 +228,9 @@ class _Search:
         reads: list[tuple[Wire, ...]] = []
         for a, b in slots:
             if a is not None and b is not None:
-                found = [both(*it) for it in zip(self.a.rows[a].reads, self.b.rows[b].reads, strict=True)]
+                found = [
+                    both(*it) for it in zip(self.a.rows[a].reads, self.b.rows[b].reads, strict=True)
+                ]
             elif a is not None:
                 found = [from_a(it) for it in self.a.rows[a].reads]
             else:

@@ -72,13 +72,21 @@ class Block:
         """Whether a use of the block with the key `other` stands in this one, however deep."""
         if self.key == other:
             return True
-        inner = {it.key for at in range(len(self.slots)) for it in self.column(at) if it is not None}
+        inner = {
+            it.key for at in range(len(self.slots)) for it in self.column(at) if it is not None
+        }
         return any(blocks[key].contains(other, blocks) for key in inner if key in blocks)
 
     @property
     def single(self) -> bool:
         """Whether it is a unit: one working module and what goes with it."""
-        return sum(any(it is not None and it.heavy for it in self.column(at)) for at in range(len(self.slots))) == 1
+        return (
+            sum(
+                any(it is not None and it.heavy for it in self.column(at))
+                for at in range(len(self.slots))
+            )
+            == 1
+        )
 
     def name(self, wire: Wire) -> str:
         """A tensor's name inside the block."""
@@ -101,7 +109,9 @@ class Block:
         rows = []
         for at, slot in enumerate(self.slots):
             there = [it for it in self.column(at) if it is not None]
-            rows.append(Row(slot.key, slot.reads, any(it.weighted for it in there), there[0].modular))
+            rows.append(
+                Row(slot.key, slot.reads, any(it.weighted for it in there), there[0].modular)
+            )
         return Run(rows, self.outputs, tuple((start, end) for start, end, _ in self.optional()))
 
     def optional(self) -> list[tuple[int, int, Wire]]:
@@ -128,7 +138,13 @@ class Block:
             inside = [place[at] for at, slot in enumerate(old) if slot.part == number]
             if (inside[0], inside[-1] + 1) not in [(start, end) for start, end, _ in ranges]:
                 wire = part.passes
-                ranges.append((inside[0], inside[-1] + 1, wire if wire[0] == "in" else (place[int(wire[0])], wire[1])))
+                ranges.append(
+                    (
+                        inside[0],
+                        inside[-1] + 1,
+                        wire if wire[0] == "in" else (place[int(wire[0])], wire[1]),
+                    )
+                )
         for number, (start, end, wire) in enumerate(sorted(ranges)):
             self.parts.append(Part(wire))
             for slot in self.slots[start:end]:
@@ -141,7 +157,6 @@ class Block:
         ins = [wire[1] for slot in self.slots for wire in slot.reads if wire[0] == "in"]
         return 1 + max(ins, default=-1)
 
-
     def close(self, start: int, end: int, slot: Slot, gives: Sequence[tuple[int, int]]) -> None:
         """Slots [start, end) become one; `gives`: which of their outputs it has, (slot from start, index)."""
         moved = {(start + at, index): (start, number) for number, (at, index) in enumerate(gives)}
@@ -149,7 +164,11 @@ class Block:
         def renamed(wire: Wire) -> Wire:
             if wire[0] == "in" or int(wire[0]) < start:
                 return wire
-            return moved[int(wire[0]), wire[1]] if int(wire[0]) < end else (int(wire[0]) - (end - start - 1), wire[1])
+            return (
+                moved[int(wire[0]), wire[1]]
+                if int(wire[0]) < end
+                else (int(wire[0]) - (end - start - 1), wire[1])
+            )
 
         rest = [Slot(it.key, tuple(map(renamed, it.reads)), it.part) for it in self.slots[end:]]
         self.slots[start:] = [slot, *rest]
@@ -208,16 +227,18 @@ def wires(
                 where[name] = ("in", len(inputs))
                 inputs.append(name)
             inner[name] += 1
-        slots.append((it.key if single else (it.key, it.pointwise), tuple(where[name] for name in it.reads)))
+        slots.append(
+            (it.key if single else (it.key, it.pointwise), tuple(where[name] for name in it.reads))
+        )
         for index, name in enumerate(it.writes):
             where[name] = (at, index)
-    left = [
-        name for it in nodes for name in it.writes if readers.count[name] > inner[name]
-    ]
+    left = [name for it in nodes for name in it.writes if readers.count[name] > inner[name]]
     return (tuple(slots), tuple(where[name] for name in left)), tuple(inputs), tuple(left)
 
 
-def use(block: Block, inside: Sequence[Node | None], inputs: Sequence[str], outputs: Sequence[str]) -> Node:
+def use(
+    block: Block, inside: Sequence[Node | None], inputs: Sequence[str], outputs: Sequence[str]
+) -> Node:
     """A node that stands for a use of the block; it is entered in the block's uses."""
     first = next(it for it in inside if it is not None)
     last = next(it for it in reversed(inside) if it is not None)
@@ -269,7 +290,9 @@ def parameters(columns: Sequence[Sequence[Node | None]]) -> float:
             found[tuple(map(repr, rows))] = 1
             continue
         for place in range(widths.pop() if widths else 0):
-            values = [None if row is None else row[place] for row, it in zip(rows, column, strict=True)]
+            values = [
+                None if row is None else row[place] for row, it in zip(rows, column, strict=True)
+            ]
             there = [it for it, row in zip(values, rows, strict=True) if row is not None]
             counts = Counter(map(repr, there))
             if len(counts) > 1:

@@ -14,9 +14,9 @@ from torchport.blocks.nodes import ABSENT, MODULES, Node, filled, holes, is_acti
 from torchport.blocks.parameters import POSITIONAL, Parameters
 from torchport.blocks.parameters import Parameter as Found
 from torchport.blocks.shapes import docstring
-from torchport.emit.expression import Writer
-from torchport.emit.names import identifier, is_automatic, snake, unique
+from torchport.names import identifier, is_automatic, snake, unique
 from torchport.program import (
+    REQUIRED,
     Apply,
     Call,
     Code,
@@ -34,6 +34,7 @@ from torchport.program import (
     rewrite,
     walk,
 )
+
 
 @dataclass(frozen=True)
 class Made:
@@ -76,7 +77,11 @@ class Builder:
         args, kwargs = [], {}
         for found, value in zip(made.parameters, values, strict=True):
             plain = not isinstance(value, Expr)
-            if found.default is not ABSENT and plain and (value is ABSENT or value == found.default):
+            if (
+                found.default is not ABSENT
+                and plain
+                and (value is ABSENT or value == found.default)
+            ):
                 continue
             value = 0 if value is ABSENT else value
             if found.name.startswith(POSITIONAL) and not kwargs:
@@ -153,7 +158,9 @@ class _Class:
 
     def __init__(self, builder: Builder, block: Block, blocks: Mapping[Any, Block]) -> None:
         self.builder, self.block, self.blocks = builder, block, blocks
-        fullest = sorted(block.uses, key=lambda it: -sum(inner is not None for inner in it.inside or ()))
+        fullest = sorted(
+            block.uses, key=lambda it: -sum(inner is not None for inner in it.inside or ())
+        )
         chosen = [
             next(it for it in fullest if it.inside and it.inside[at] is not None)
             for at in range(len(block.slots))
@@ -161,20 +168,24 @@ class _Class:
         self.nodes = [_present(it.inside, at) for at, it in enumerate(chosen)]
         self.common = [prefix(named_layers(leaves(it))) for it in chosen]
         entering = [builder.specs[it.reads[0]] for it in block.uses]
-        sizes = tuple(it.shape[it.torch_axes.split().index("c")] if "c" in it.torch_axes else None for it in entering)
+        sizes = tuple(
+            it.shape[it.torch_axes.split().index("c")] if "c" in it.torch_axes else None
+            for it in entering
+        )
         self.parameters = Parameters(len(block.uses), sizes)
         self.flags: list[tuple[str, Any]] = []
         self.parts: dict[str, Definition] = {}
         self.owners: list[str] = []
 
     def make(self) -> Made:
-        name = unique(block_name([leaf for it in self.nodes for leaf in leaves(it)]), self.builder.taken)
+        name = unique(
+            block_name([leaf for it in self.nodes for leaf in leaves(it)]), self.builder.taken
+        )
         self.builder.taken.add(name)
         inputs = self._inputs()
         steps = [self._step(at, inputs) for at in range(len(self.nodes))]
         steps = self._optional(self._rows(steps), inputs)
         found = self.parameters.finish()
-        writer = Writer(str, lambda owner, role: owner)
         definition = Definition(
             name,
             inputs=tuple(self._spec(inputs[at], it) for at, it in enumerate(self.block.uses[0].reads)),
@@ -189,7 +200,7 @@ class _Class:
                 if it.inside is None and it.step.layer in self.builder.frozen
             ),
             parameters=tuple(
-                Parameter(it.name, it.annotation, "" if it.default is ABSENT else writer.text(it.default))
+                Parameter(it.name, it.annotation, REQUIRED if it.default is ABSENT else it.default)
                 for it in found
             ),
             flags=tuple((name, text.text) for name, text in self.flags),
@@ -203,7 +214,9 @@ class _Class:
         names = ["x"]
         for at in range(1, self.block.inputs):
             readers = [
-                it for slot, it in zip(self.block.slots, self.nodes, strict=True) if ("in", at) in slot.reads
+                it
+                for slot, it in zip(self.block.slots, self.nodes, strict=True)
+                if ("in", at) in slot.reads
             ]
             kinds = {leaf.step.kind for it in readers for leaf in leaves(it)}
             base = "skip" if "Concatenate" in kinds else "shortcut" if "Add" in kinds else "other"
@@ -232,7 +245,9 @@ class _Class:
         values = []
         for place, (callee, name) in enumerate(holes(it.step)):
             numbers = tuple(ABSENT if other is None else other.values[place] for other in column)
-            values.append(self.parameters.expression(numbers, self._role(at, callee, name, numbers)))
+            values.append(
+                self.parameters.expression(numbers, self._role(at, callee, name, numbers))
+            )
         assert len(values) == count
         step = filled(it.step, values)
 
@@ -245,7 +260,9 @@ class _Class:
 
         return Step(f"{at}", owner, it.step.kind, outputs, rewrite(step.value, settle))
 
-    def _nested(self, at: int, column: Sequence[Node | None], owner: str, reads: Sequence[str]) -> Apply:
+    def _nested(
+        self, at: int, column: Sequence[Node | None], owner: str, reads: Sequence[str]
+    ) -> Apply:
         made = self.builder.made[self.blocks[self.nodes[at].key].number]
         self.parts[owner] = made.definition
         values = []
@@ -253,7 +270,11 @@ class _Class:
             numbers = tuple(
                 ABSENT if other is None else found.values[made.uses[id(other)]] for other in column
             )
-            values.append(self.parameters.expression(numbers, self._nested_role(at, owner, found.name, numbers)))
+            values.append(
+                self.parameters.expression(
+                    numbers, self._nested_role(at, owner, found.name, numbers)
+                )
+            )
         module = self.builder.call(made, values)
         return Apply(module, tuple(map(Var, reads)), owner=owner)
 
@@ -270,7 +291,9 @@ class _Class:
             return local(layer, self.common[at])
         if is_automatic(layer, it.step.kind):
             return layer
-        return unique(local(layer, self.common[at]), [other for other in self.owners if other != layer])
+        return unique(
+            local(layer, self.common[at]), [other for other in self.owners if other != layer]
+        )
 
     def _role(self, at: int, callee: str, name: str, numbers: tuple[Any, ...]) -> str:
         """What a person calls a number that differs: by what it is of which call."""
@@ -297,13 +320,22 @@ class _Class:
         place = next((number for number, name in enumerate(names) if name.startswith("out_")), None)
         if it.inside is not None:
             made = self.builder.made[self.blocks[it.key].number]
-            values = next((found.values for found in made.parameters if found.name.startswith("out_")), None)
-            return None if values is None else tuple(
-                ABSENT if other is None else values[made.uses[id(other)]] for other in self.block.column(at)
+            values = next(
+                (found.values for found in made.parameters if found.name.startswith("out_")), None
+            )
+            return (
+                None
+                if values is None
+                else tuple(
+                    ABSENT if other is None else values[made.uses[id(other)]]
+                    for other in self.block.column(at)
+                )
             )
         if place is None:
             return None
-        return tuple(ABSENT if other is None else other.values[place] for other in self.block.column(at))
+        return tuple(
+            ABSENT if other is None else other.values[place] for other in self.block.column(at)
+        )
 
     def _rows(self, steps: list[Step]) -> list[Step | None]:
         """The steps with uses of one block in a row as nn.Sequential; None where a step went into one."""
@@ -322,8 +354,15 @@ class _Class:
                     [it.removeprefix("part:") for it in self.owners],
                 )
                 inputs = chain[0].value.args if isinstance(chain[0].value, Apply) else ()
-                value = Apply(Module("nn.Sequential", tuple(as_module(it.value) for it in chain)), inputs, owner=layer)
-                found[at:end] = [*[None] * (end - at - 1), Step(chain[-1].name, layer, chain[0].kind, chain[-1].outputs, value)]
+                value = Apply(
+                    Module("nn.Sequential", tuple(as_module(it.value) for it in chain)),
+                    inputs,
+                    owner=layer,
+                )
+                found[at:end] = [
+                    *[None] * (end - at - 1),
+                    Step(chain[-1].name, layer, chain[0].kind, chain[-1].outputs, value),
+                ]
                 self.owners[at:end] = [f"part:{layer}"] * (end - at)
             at = end
         return found
@@ -348,14 +387,18 @@ class _Class:
         made: dict[int, Step | None] = dict(enumerate(steps))
         for number, part in enumerate(self.block.parts):
             inside = [at for at, slot in enumerate(self.block.slots) if slot.part == number]
-            there = [it.inside is not None and it.inside[inside[0]] is not None for it in self.block.uses]
+            there = [
+                it.inside is not None and it.inside[inside[0]] is not None for it in self.block.uses
+            ]
             passes = self._name(part.passes, inputs)
             chain = [it for at in inside if (it := steps[at]) is not None]
             if any(self.nodes[at].weighted for at in inside):
                 one = self._chain(number, chain, passes, there)
                 for at in inside:
                     self.owners[at] = f"part:{one.layer}"
-            elif all(isinstance(it.value, Apply) and "Dropout" in it.value.module.cls for it in chain):
+            elif all(
+                isinstance(it.value, Apply) and "Dropout" in it.value.module.cls for it in chain
+            ):
                 continue
             else:
                 one = self._conditional(number, chain, passes, there)
@@ -363,7 +406,9 @@ class _Class:
             made[inside[-1]] = one
         return [it for it in made.values() if it is not None]
 
-    def _chain(self, number: int, chain: Sequence[Step], passes: str, there: Sequence[bool]) -> Step:
+    def _chain(
+        self, number: int, chain: Sequence[Step], passes: str, there: Sequence[bool]
+    ) -> Step:
         """Modules that are there or not: `nn.Sequential(...) if ... else nn.Identity()`."""
         inside = {it.layer for it in chain}
         taken = [it.removeprefix("part:") for it in self.owners if it not in inside]
@@ -385,11 +430,15 @@ class _Class:
             return "shortcut" if merges else "expand"
         return "optional"
 
-    def _conditional(self, number: int, chain: Sequence[Step], passes: str, there: Sequence[bool]) -> Step:
+    def _conditional(
+        self, number: int, chain: Sequence[Step], passes: str, there: Sequence[bool]
+    ) -> Step:
         """What is computed or not: `x + shortcut if self.residual else x`."""
         values: dict[str, Any] = {}
         for it in chain:
-            value = rewrite(it.value, lambda e: values.get(e.tensor, e) if isinstance(e, Var) else e)
+            value = rewrite(
+                it.value, lambda e: values.get(e.tensor, e) if isinstance(e, Var) else e
+            )
             values[it.outputs[0]] = Mark(value, it.outputs[0])
         kinds = [it.kind for it in chain]
         name = "residual" if "Add" in kinds else _called(chain[0].value)

@@ -44,7 +44,9 @@ PART = 2.0
 class Body:
     """A sequence of nodes: the model's, or that of a block."""
 
-    def __init__(self, nodes: list[Node], results: tuple[str, ...], block: Block | None = None) -> None:
+    def __init__(
+        self, nodes: list[Node], results: tuple[str, ...], block: Block | None = None
+    ) -> None:
         self.block = block
         self.nodes, self.results = nodes, results
         self.readers = Readers(nodes, results)
@@ -107,7 +109,8 @@ class Factoring:
         nodes = self._nodes(place)
         (rows, outputs), _, _ = wires(nodes, self.bodies[place.body].readers, single)
         found = [
-            Row(key, reads, it.weighted, it.modular) for (key, reads), it in zip(rows, nodes, strict=True)
+            Row(key, reads, it.weighted, it.modular)
+            for (key, reads), it in zip(rows, nodes, strict=True)
         ]
         return Run(found, outputs)
 
@@ -128,7 +131,9 @@ class Factoring:
 
     def _grouped(self, families: Family) -> list[list[Signature]]:
         """Signatures that are one but for optional parts; those of the smallest regions first."""
-        rest = sorted(families, key=lambda it: (len(it[0]), -len(families[it]), _first(families[it])))
+        rest = sorted(
+            families, key=lambda it: (len(it[0]), -len(families[it]), _first(families[it]))
+        )
         groups: list[list[Signature]] = []
         while rest:
             head = rest.pop(0)
@@ -137,7 +142,11 @@ class Factoring:
                 if len(other[0]) > 2 * len(head[0]):
                     break
                 merged = merge(self._run(families[head][0]), self._run(families[other][0]))
-                if merged and _is_mostly(merged) and self._fits(merged, families[head][0], families[other][0]):
+                if (
+                    merged
+                    and _is_mostly(merged)
+                    and self._fits(merged, families[head][0], families[other][0])
+                ):
                     group.append(other)
                     rest.remove(other)
             groups.append(group)
@@ -147,7 +156,8 @@ class Factoring:
         """Whether two places are alike enough in their numbers to share a class."""
         ours, theirs = self._nodes(one), self._nodes(other)
         columns = [
-            (None if a is None else ours[a], None if b is None else theirs[b]) for a, b in merged.slots
+            (None if a is None else ours[a], None if b is None else theirs[b])
+            for a, b in merged.slots
         ]
         return parameters(columns) <= FIT + 3
 
@@ -182,7 +192,9 @@ class Factoring:
         inside = [known[it.key] for it in self._nodes(place) if it.key in known]
         if any(it.contains(block.key, known) for it in inside):
             return False
-        if place.end - place.start < 2 or not self.bodies[place.body].is_whole(place.start, place.end):
+        if place.end - place.start < 2 or not self.bodies[place.body].is_whole(
+            place.start, place.end
+        ):
             return False
         merged = merge(block.run(), self._run(place, block.single))
         if merged is None or not _is_mostly(merged) or len(merged.inputs) < block.inputs:
@@ -241,7 +253,10 @@ class Factoring:
         alike = [it for it in chosen if it.end - it.start == longest.end - longest.start]
         count = parameters(list(zip(*map(self._nodes, alike), strict=True)))
         cost = class_cost(count) + lines(self._nodes(longest)) + PART * (len(shapes) - 1)
-        if len(chosen) < 2 or sum(lines(self._nodes(it)) - use_cost(count) for it in chosen) <= cost:
+        if (
+            len(chosen) < 2
+            or sum(lines(self._nodes(it)) - use_cost(count) for it in chosen) <= cost
+        ):
             return False
         run = self._run(longest)
         slots = [Slot(row.key, row.reads) for row in run.rows]
@@ -250,14 +265,21 @@ class Factoring:
         self.bodies.append(Body([], (), block))
         for place in sorted(chosen, key=lambda it: (it != longest, it.body, -it.start)):
             moved = self._moved(place, longest)
-            merged = merge(block.run() if block.uses else run, self._run(moved, block.single if block.uses else None))
+            merged = merge(
+                block.run() if block.uses else run,
+                self._run(moved, block.single if block.uses else None),
+            )
             if merged is not None and len(merged.inputs) >= block.inputs:
                 self._replace(block, moved, merged)
         return True
 
     def _moved(self, place: Place, first: Place) -> Place:
         """Where a place is after another, which stood before it, became one node."""
-        shift = first.end - first.start - 1 if place.body == first.body and place.start > first.start else 0
+        shift = (
+            first.end - first.start - 1
+            if place.body == first.body and place.start > first.start
+            else 0
+        )
         return Place(place.body, place.start - shift, place.end - shift)
 
     def _replace(self, block: Block, place: Place, merged: Merged) -> None:
@@ -265,9 +287,14 @@ class Factoring:
         body, nodes = self.bodies[place.body], self._nodes(place)
         _, inputs, left = wires(nodes, body.readers)
         gives = [
-            (at, index) for at, it in enumerate(nodes) for index, name in enumerate(it.writes) if name in left
+            (at, index)
+            for at, it in enumerate(nodes)
+            for index, name in enumerate(it.writes)
+            if name in left
         ]
-        block.become(merged, [row.key for row in self._run(place, block.single if block.uses else None).rows])
+        block.become(
+            merged, [row.key for row in self._run(place, block.single if block.uses else None).rows]
+        )
 
         def made(of: Sequence[Node]) -> Node:
             inside = [None if b is None else of[b] for _, b in merged.slots]
@@ -291,7 +318,9 @@ class Factoring:
                 there = [inner for inner in it.inside[place.start : place.end] if inner is not None]
                 one = made(there) if there else None
                 it.inside = (*it.inside[: place.start], one, *it.inside[place.end :])
-            outer.close(place.start, place.end, Slot(outer_key, reads, outer.slots[place.start].part), gives)
+            outer.close(
+                place.start, place.end, Slot(outer_key, reads, outer.slots[place.start].part), gives
+            )
         body.refresh()
         next(it for it in self.bodies if it.block is block).refresh()
 

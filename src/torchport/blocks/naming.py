@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from torchport.blocks.nodes import Node, is_activation
-from torchport.emit.names import identifier, is_automatic
+from torchport.names import identifier, is_automatic
 from torchport.program import Apply, walk
 
 
@@ -41,24 +41,38 @@ def use_name(leaves: Sequence[Node], among: str = "") -> str:
     modules = [it for it in leaves if it.modules]
     if len(layers) < 2 or len(layers) < len(modules):
         return ""
-    return identifier(prefix(layers).removeprefix(among)) if prefix(layers).removeprefix(among) else ""
+    return (
+        identifier(prefix(layers).removeprefix(among)) if prefix(layers).removeprefix(among) else ""
+    )
 
 
 def block_name(leaves: Sequence[Node]) -> str:
     """What a person calls the class, from what it is made of."""
-    classes = [it.module.cls for leaf in leaves for it in walk(leaf.step.value) if isinstance(it, Apply)]
+    classes = [
+        it.module.cls for leaf in leaves for it in walk(leaf.step.value) if isinstance(it, Apply)
+    ]
     kinds = [leaf.step.kind for leaf in leaves]
     convs = [it for it in classes if re.match(r"nn\.Conv\dd", it)]
     depthwise = kinds.count("DepthwiseConv2D") + kinds.count("DepthwiseConv1D")
     separable = sum(kind.startswith("SeparableConv") for kind in kinds)
     norms = [it for it in classes if "Norm" in it]
-    merge = next((kind for kind in reversed(kinds) if kind in ("Add", "Concatenate", "Multiply", "Average")), "")
+    merge = next(
+        (kind for kind in reversed(kinds) if kind in ("Add", "Concatenate", "Multiply", "Average")),
+        "",
+    )
     sizes = [_kernel(leaf) for leaf in leaves if leaf.step.kind in ("Conv2D", "Conv1D", "Conv3D")]
     if any("Attention" in kind for kind in kinds):
         return "TransformerBlock" if any("Linear" in it for it in classes) else "AttentionBlock"
-    if any(it.startswith("nn.ConvTranspose") for it in classes) or any("UpSampling" in kind for kind in kinds):
+    if any(it.startswith("nn.ConvTranspose") for it in classes) or any(
+        "UpSampling" in kind for kind in kinds
+    ):
         return "Up"
-    if merge == "Multiply" and not depthwise and len(convs) <= 2 and any("Pooling" in kind for kind in kinds):
+    if (
+        merge == "Multiply"
+        and not depthwise
+        and len(convs) <= 2
+        and any("Pooling" in kind for kind in kinds)
+    ):
         return "SqueezeExcite"
     if depthwise and any("GlobalAverage" in kind for kind in kinds):
         return "MBConv"
@@ -74,7 +88,11 @@ def block_name(leaves: Sequence[Node]) -> str:
         return "Bottleneck"
     if merge == "Add" and convs:
         return "ResidualBlock"
-    if merge == "Concatenate" and len([leaf for leaf in leaves if leaf.merges]) == 1 and len(convs) <= 2:
+    if (
+        merge == "Concatenate"
+        and len([leaf for leaf in leaves if leaf.merges]) == 1
+        and len(convs) <= 2
+    ):
         return "DenseLayer"
     if merge == "Concatenate" and len(convs) > 3:
         return "InceptionBlock"

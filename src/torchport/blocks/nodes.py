@@ -10,8 +10,21 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torchport.emit.forward import is_heavy
-from torchport.program import Apply, Call, Code, Expr, Index, Infix, Load, Mark, State, Step, Var, walk
+from torchport.program import (
+    Apply,
+    Call,
+    Code,
+    Expr,
+    Index,
+    Infix,
+    Load,
+    Mark,
+    State,
+    Step,
+    Var,
+    is_heavy,
+    walk,
+)
 
 #: Names of the positional arguments, and defaults of the keyword arguments, of what is called most.
 SIGNATURES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
@@ -109,7 +122,9 @@ def node(step: Step) -> Node:
         light=_is_light(step.value),
         modules=len(owned),
         modular=_is_modular(step.value),
-        pointwise=tuple(it.module.args[2] == 1 for it in owned if isinstance(it, Apply) and _is_conv(it)),
+        pointwise=tuple(
+            it.module.args[2] == 1 for it in owned if isinstance(it, Apply) and _is_conv(it)
+        ),
     )
 
 
@@ -185,7 +200,9 @@ def numbers(value: Any, change: Change, callee: str = "", name: str = "") -> Any
         return Infix(value.symbol, inside(value.left, "left"), inside(value.right, "right"))
     if isinstance(value, Index):
         return Index(inside(value.value), value.index)
-    if isinstance(value, (list, tuple)) and any(isinstance(it, (Expr, list, tuple)) for it in value):
+    if isinstance(value, (list, tuple)) and any(
+        isinstance(it, (Expr, list, tuple)) for it in value
+    ):
         return type(value)(inside(it) for it in value)
     return value if isinstance(value, (Expr, str)) else change(callee, name, value)
 
@@ -193,7 +210,8 @@ def numbers(value: Any, change: Change, callee: str = "", name: str = "") -> Any
 def _arguments(callee: str, args: Sequence[Any], kwargs: Mapping[str, Any], change: Change) -> Any:
     names, defaults = SIGNATURES.get(callee, ((), {}))
     given = tuple(
-        numbers(it, change, callee, names[at] if at < len(names) else "size") for at, it in enumerate(args)
+        numbers(it, change, callee, names[at] if at < len(names) else "size")
+        for at, it in enumerate(args)
     )
     made = {key: numbers(it, change, callee, key) for key, it in {**defaults, **kwargs}.items()}
     kept = {

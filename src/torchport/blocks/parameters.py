@@ -96,7 +96,9 @@ class Parameters:
             return None
         for called, values in self.found:
             pairs = [
-                (ours, theirs) for ours, theirs in zip(column, values, strict=True) if ours is not ABSENT
+                (ours, theirs)
+                for ours, theirs in zip(column, values, strict=True)
+                if ours is not ABSENT
             ]
             if any(type(theirs) is not int or theirs == 0 for _, theirs in pairs):
                 continue
@@ -122,7 +124,11 @@ class Parameters:
                 triples = list(zip(column, left, right, strict=True))
                 known = [it for it in triples if it[0] is not ABSENT]
                 if all(type(a) is int and type(b) is int for _, a, b in known) and len(known) > 2:
-                    if all(ours == a + b for ours, a, b in known) and "channels" in one and "channels" in other:
+                    if (
+                        all(ours == a + b for ours, a, b in known)
+                        and "channels" in one
+                        and "channels" in other
+                    ):
                         return f"{one} + {other}" if one != other else f"2 * {one}"
         return None
 
@@ -167,7 +173,9 @@ class Parameters:
             default: Any = ABSENT
             if called.startswith("dropout") and len(there) < len(values):
                 default = 0.0
-            elif not called.rstrip("0123456789").endswith(("channels", "features")) and often * 2 >= len(there):
+            elif not called.rstrip("0123456789").endswith(
+                ("channels", "features")
+            ) and often * 2 >= len(there):
                 default = next(it for it in there if repr(it) == usual)
             made.append(Parameter(called, tuple(values), default))
         return tuple(sorted(made, key=_place))
@@ -195,5 +203,3 @@ def _merge(values: list[Any], column: Column) -> None:
     for at, it in enumerate(column):
         if values[at] is ABSENT:
             values[at] = it
-
-

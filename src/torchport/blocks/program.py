@@ -11,7 +11,7 @@ from torchport.blocks.build import Builder
 from torchport.blocks.factor import Body, Factoring
 from torchport.blocks.naming import use_name
 from torchport.blocks.nodes import Node, node
-from torchport.emit.names import class_name, snake, unique
+from torchport.names import class_name, snake, unique
 from torchport.program import Apply, Definition, Module, Step, Var
 
 
@@ -107,5 +107,3 @@ def _owner(stage: Sequence[Node], cls: str, taken: Sequence[str], at: int) -> tu
     if len(stage) > 1:
         return unique("blocks", taken), cls
     return f"{snake(cls)}_{at}", cls
-
-

@@ -14,10 +14,12 @@ def docstring(block: Block, parameters: Sequence[Parameter], specs: Mapping[str,
     """`(n, in_channels, h, w) -> (n, out_channels, h / stride, w / stride)`."""
     seen: dict[str, list[Any]] = {}
     takes = [
-        _shape([specs[it.reads[at]] for it in block.uses], parameters, seen) for at in range(len(block.uses[0].reads))
+        _shape([specs[it.reads[at]] for it in block.uses], parameters, seen)
+        for at in range(len(block.uses[0].reads))
     ]
     gives = [
-        _shape([specs[it.writes[at]] for it in block.uses], parameters, seen) for at in range(len(block.uses[0].writes))
+        _shape([specs[it.writes[at]] for it in block.uses], parameters, seen)
+        for at in range(len(block.uses[0].writes))
     ]
     return f"{', '.join(takes)} -> {', '.join(gives)}"
 
@@ -36,7 +38,9 @@ def _shape(
     return f"({', '.join(words)})"
 
 
-def _size(axis: str, column: list[Any], parameters: Sequence[Parameter], seen: dict[str, list[Any]]) -> str:
+def _size(
+    axis: str, column: list[Any], parameters: Sequence[Parameter], seen: dict[str, list[Any]]
+) -> str:
     if axis == "n":
         return "n"
     if axis == "c":
@@ -57,7 +61,9 @@ def _size(axis: str, column: list[Any], parameters: Sequence[Parameter], seen: d
     ):
         return f"{axis} / stride"
     for ratio in (2, 3, 4):
-        pairs = [(a, b) for a, b in zip(column, first, strict=True) if a is not None and b is not None]
+        pairs = [
+            (a, b) for a, b in zip(column, first, strict=True) if a is not None and b is not None
+        ]
         if pairs and all(a == b * ratio for a, b in pairs):
             return f"{ratio} * {axis}"
         if pairs and all(a == -(-b // ratio) or a == b // ratio for a, b in pairs):

@@ -22,7 +22,10 @@ class Writer:
     """
 
     def __init__(
-        self, variable: Callable[[str], str], attribute: Callable[[str, str], str], marks: bool = False
+        self,
+        variable: Callable[[str], str],
+        attribute: Callable[[str, str], str],
+        marks: bool = False,
     ) -> None:
         self.variable, self.attribute, self.marks = variable, attribute, marks
 
@@ -46,7 +49,10 @@ class Writer:
         if isinstance(value, Call):
             if value.function.startswith("."):
                 receiver = self._operand(value.args[0], ATOM)
-                return f"{receiver}{value.function}({self.arguments(value.args[1:], value.kwargs)})", ATOM
+                return (
+                    f"{receiver}{value.function}({self.arguments(value.args[1:], value.kwargs)})",
+                    ATOM,
+                )
             return f"{value.function}({self.arguments(value.args, value.kwargs)})", ATOM
         if isinstance(value, Infix):
             mine = BINDS[value.symbol]
@@ -69,12 +75,16 @@ class Writer:
 
     def _index(self, at: Any) -> str:
         if isinstance(at, slice):
-            start, stop, step = ("" if it is None else self.text(it) for it in (at.start, at.stop, at.step))
+            start, stop, step = (
+                "" if it is None else self.text(it) for it in (at.start, at.stop, at.step)
+            )
             return f"{start}:{stop}" + (f":{step}" if step else "")
         return "..." if at is Ellipsis else self.text(at)
 
     def arguments(self, args: tuple[Any, ...], kwargs: Any) -> str:
-        return ", ".join([*map(self.text, args), *(f"{key}={self.text(it)}" for key, it in kwargs.items())])
+        return ", ".join(
+            [*map(self.text, args), *(f"{key}={self.text(it)}" for key, it in kwargs.items())]
+        )
 
     def constructor(self, made: Module) -> str:
         """A module as it is built; without its condition nn.Identity stands for it."""
@@ -105,7 +115,9 @@ def repeated(texts: list[str]) -> list[str]:
     found: list[str] = []
     at = 0
     while at < len(texts):
-        count = next((n for n in range(1, len(texts) - at) if texts[at + n] != texts[at]), len(texts) - at)
+        count = next(
+            (n for n in range(1, len(texts) - at) if texts[at + n] != texts[at]), len(texts) - at
+        )
         if count > 1:
             found.append(f"*({texts[at]} for _ in range({count}))")
         else:

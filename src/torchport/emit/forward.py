@@ -15,11 +15,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from torchport.emit.expression import Writer
-from torchport.emit.names import NOUNS, identifier, is_automatic, snake, unique
-from torchport.program import Apply, Call, Definition, Expr, IfElse, Index, Infix, Mark, Step, Var, children, rewrite, walk
+from torchport.names import NOUNS, identifier, is_automatic, snake, unique
+from torchport.program import (
+    Apply,
+    Call,
+    Definition,
+    Expr,
+    IfElse,
+    Index,
+    Infix,
+    Mark,
+    Step,
+    Var,
+    children,
+    is_heavy,
+    rewrite,
+    walk,
+)
 
-#: Modules around which a line is built; all others go with them.
-LIGHT = re.compile(r"nn\.\w*(Norm|Dropout)\w*$|(Frozen|Biased)BatchNorm\dd$|ChannelLayerNorm$|nn\.(PReLU|Identity)$")
 #: How deep calls may stand inside one another, and how long a line's expression may be.
 DEPTH, LENGTH, SHORT = 4, 84, 80
 
@@ -36,11 +49,6 @@ class Statement:
         return {node.tensor for node in walk(self.value) if isinstance(node, Var)}
 
 
-def is_heavy(expr: Any) -> bool:
-    """Whether the expression is a call of a module that does the work of a line."""
-    return isinstance(expr, Apply) and not LIGHT.match(expr.module.cls)
-
-
 def depth(expr: Any) -> int:
     """How many calls stand inside one another."""
     below = max((depth(child) for child in children(expr)), default=0)
@@ -55,16 +63,17 @@ def heavy_depth(expr: Any) -> int:
 
 def size(expr: Any) -> int:
     """About how many characters the expression takes."""
+    inside = [size(child) for child in children(expr)]
+    commas = sum(inside) + 2 * max(0, len(inside) - 1)
     if isinstance(expr, Var):
         return 5
     if isinstance(expr, Apply):
-        return len(expr.owner[-12:]) + 7 + sum(size(child) + 2 for child in children(expr))
+        return len(expr.owner[-12:]) + 7 + commas
     if isinstance(expr, Call):
-        keys = sum(len(key) + 1 for key in expr.kwargs)
-        return len(expr.function) + 2 + keys + sum(size(child) + 2 for child in children(expr))
-    if isinstance(expr, (Infix, IfElse, Index, Mark, tuple, list)):
-        return 3 + sum(size(child) + 2 for child in children(expr))
-    return len(str(expr))
+        return len(expr.function) + 2 + sum(len(key) + 1 for key in expr.kwargs) + commas
+    if isinstance(expr, (Infix, IfElse, Index, tuple, list)):
+        return 2 + commas
+    return commas if isinstance(expr, Mark) else len(str(expr))
 
 
 def statements(definition: Definition, result: Any) -> list[Statement]:
@@ -138,17 +147,23 @@ class _Room:
 
     def _is_short(self, value: Expr) -> bool:
         """Whether a block's use may stand inside another: `self.dec1(torch.cat([enc1, self.up1(x)], dim=1))`."""
-        return self.block and self.heavy + heavy_depth(value) <= 2 and self.size + size(value) <= SHORT
+        return (
+            self.block and self.heavy + heavy_depth(value) <= 2 and self.size + size(value) <= SHORT
+        )
 
 
 #: What layers call the parts of a unit; a name that ends in one of these is named for the unit.
-ENDINGS = re.compile(r"(_(relu|act|activation|bn|norm|conv|out|output|pool|add|concat|cat|merge|drop|dropout)\d*)$")
+ENDINGS = re.compile(
+    r"(_(relu|act|activation|bn|norm|conv|out|output|pool|add|concat|cat|merge|drop|dropout)\d*)$"
+)
 
 
 class Variables:
     """A name for every tensor that a statement writes."""
 
-    def __init__(self, definition: Definition, lines: Sequence[Statement], inputs: Mapping[str, str]) -> None:
+    def __init__(
+        self, definition: Definition, lines: Sequence[Statement], inputs: Mapping[str, str]
+    ) -> None:
         self.names = dict(inputs)
         self.last: dict[str, int] = {}
         self.read_at: dict[str, list[int]] = defaultdict(list)
@@ -178,7 +193,9 @@ class Variables:
             for variable in ("x", "out", "y", "z"):
                 if self._free(variable, at):
                     return variable
-        return unique(self._descriptive(tensor), {it for it in self.holders if not self._free(it, at)} | {"x"})
+        return unique(
+            self._descriptive(tensor), {it for it in self.holders if not self._free(it, at)} | {"x"}
+        )
 
     def _descriptive(self, tensor: str) -> str:
         """What a person calls a value that is used again later."""
@@ -186,11 +203,15 @@ class Variables:
         layer = step.layer.removesuffix(".activation")
         index = tensor.rpartition(":")[2] if ":" in tensor else ""
         if not layer:
-            return identifier(tensor.replace(".source", "_last").replace(".channels_first", "_first"))
+            return identifier(
+                tensor.replace(".source", "_last").replace(".channels_first", "_first")
+            )
         if not is_automatic(layer, step.kind) and not step.kind.startswith("activation:"):
             shorter = ENDINGS.sub("", layer)
             return identifier(f"{shorter}_{index}" if index else shorter)
-        if step.kind.startswith("activation:") and not re.fullmatch(r"(activation|re_lu|relu)(_\d+)?", layer):
+        if step.kind.startswith("activation:") and not re.fullmatch(
+            r"(activation|re_lu|relu)(_\d+)?", layer
+        ):
             if not re.fullmatch(r"(conv|dense|separable_conv|depthwise_conv)\w*?(_\d+)?", layer):
                 return identifier(ENDINGS.sub("", layer))
         kinds = self.readers[tensor]
@@ -202,7 +223,11 @@ class Variables:
 
 
 def body(
-    definition: Definition, result: Any, inputs: Mapping[str, str], attribute: Any, marks: bool = False
+    definition: Definition,
+    result: Any,
+    inputs: Mapping[str, str],
+    attribute: Any,
+    marks: bool = False,
 ) -> list[str]:
     """The lines of `forward`, unindented; `inputs` names the parameters."""
     lines = statements(definition, result)
@@ -210,7 +235,11 @@ def body(
     text = []
     for line in lines:
         if not line.outputs:
-            inside = ", ".join(map(writer.text, line.value)) if isinstance(line.value, tuple) else writer.text(line.value)
+            inside = (
+                ", ".join(map(writer.text, line.value))
+                if isinstance(line.value, tuple)
+                else writer.text(line.value)
+            )
             text.append(f"return {inside}")
         else:
             names = ", ".join(map(writer.variable, line.outputs))

@@ -14,9 +14,21 @@ from typing import Any
 from torchport import __version__
 from torchport.emit.expression import Writer
 from torchport.emit.forward import body
-from torchport.emit.names import attribute_names, class_name, identifier, is_automatic, unique
+from torchport.names import attribute_names, class_name, identifier, is_automatic, unique
 from torchport.errors import TorchportError
-from torchport.program import Apply, Definition, Fill, Inside, Load, Module, Spec, State, Var, walk
+from torchport.program import (
+    REQUIRED,
+    Apply,
+    Definition,
+    Fill,
+    Inside,
+    Load,
+    Module,
+    Spec,
+    State,
+    Var,
+    walk,
+)
 
 WIDTH = 100
 
@@ -68,7 +80,9 @@ class _Naming:
         return made
 
 
-def state(item: Class, prefix: str = "", inside: Inside | None = None) -> Iterator[tuple[str, Load | Fill]]:
+def state(
+    item: Class, prefix: str = "", inside: Inside | None = None
+) -> Iterator[tuple[str, Load | Fill]]:
     """Every entry of the state_dict and where it comes from, in the order of use.
 
     `inside`: the use of a block whose entries they are.
@@ -81,7 +95,9 @@ def state(item: Class, prefix: str = "", inside: Inside | None = None) -> Iterat
             yield from _entries(found, f"{prefix}{item.attributes[owner, role]}", item, owner)
 
 
-def _entries(found: Module | State, path: str, item: Class, owner: str) -> Iterator[tuple[str, Load | Fill]]:
+def _entries(
+    found: Module | State, path: str, item: Class, owner: str
+) -> Iterator[tuple[str, Load | Fill]]:
     if isinstance(found, State):
         yield path, found.load
     elif found.cls == "nn.Sequential":
@@ -124,7 +140,9 @@ def sizes(spec: Spec) -> str:
     return f"({inside},)" if len(spec.shape) == 1 else f"({inside})"
 
 
-def source(item: Class, pretrained: str = "model.safetensors", sharded: bool = False, marks: bool = False) -> str:
+def source(
+    item: Class, pretrained: str = "model.safetensors", sharded: bool = False, marks: bool = False
+) -> str:
     """The text of model.py, not yet formatted."""
     classes = ordered(item)
     texts = [_class(it, marks, pretrained if it is item else "", sharded) for it in classes]
@@ -135,7 +153,12 @@ def source(item: Class, pretrained: str = "model.safetensors", sharded: bool = F
 
 
 def _header(item: Class, text: str) -> str:
-    lines = [f'"""{item.name}, ported from Keras by torchport {__version__}."""', "", "from __future__ import annotations", ""]
+    lines = [
+        f'"""{item.name}, ported from Keras by torchport {__version__}."""',
+        "",
+        "from __future__ import annotations",
+        "",
+    ]
     standard = [f"import {name}" for name in ("json", "math") if re.search(rf"\b{name}\.", text)]
     standard.append("from pathlib import Path")
     if re.search(r"\bSelf\b", text):
@@ -180,8 +203,11 @@ def _class(item: Class, marks: bool, pretrained: str, sharded: bool) -> str:
 
 
 def _constructor_parameters(definition: Definition) -> str:
+    writer = Writer(str, lambda owner, role: owner)
     given = [
-        f"{it.name}: {it.annotation}" + (f" = {it.default}" if it.default else "") for it in definition.parameters
+        f"{it.name}: {it.annotation}"
+        + ("" if it.default is REQUIRED else f" = {writer.text(it.default)}")
+        for it in definition.parameters
     ]
     return ", ".join(["self", *given])
 
@@ -226,7 +252,9 @@ def _state_line(name: str, node: State, frozen: bool) -> str:
     shape = ", ".join(map(str, node.shape)) if node.shape else "()"
     if not node.trainable:
         return f'self.register_buffer("{name}", torch.zeros({shape}))'
-    return f"self.{name} = nn.Parameter(torch.zeros({shape})" + (", requires_grad=False)" if frozen else ")")
+    return f"self.{name} = nn.Parameter(torch.zeros({shape})" + (
+        ", requires_grad=False)" if frozen else ")"
+    )
 
 
 def _from_pretrained(name: str, sharded: bool) -> list[str]:
@@ -251,10 +279,12 @@ def _from_pretrained(name: str, sharded: bool) -> list[str]:
 def _library() -> dict[str, tuple[str, str]]:
     """Helpers that PyTorch lacks, by name: the file's order and the source text."""
     found = {}
-    for file in sorted(resources.files("torchport.emit").joinpath("snippets").iterdir(), key=lambda it: it.name):
+    for file in sorted(
+        resources.files("torchport.emit").joinpath("snippets").iterdir(), key=lambda it: it.name
+    ):
         if not file.name.endswith(".py"):
             continue
-        text = file.read_text()
+        text = file.read_text(encoding="utf-8")
         for node in ast.parse(text).body:
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
                 found[node.name] = (file.name, ast.get_source_segment(text, node) or "")
@@ -267,7 +297,11 @@ def snippets(texts: list[str]) -> list[str]:
 
     def need(text: str) -> None:
         for name in re.findall(r"(?<![.\w])([A-Za-z_]\w*)\b", text):
-            if name in library and name not in needed and not re.search(rf"(def|class) {name}\b", text):
+            if (
+                name in library
+                and name not in needed
+                and not re.search(rf"(def|class) {name}\b", text)
+            ):
                 need(library[name][1])
                 needed.append(name)
 
@@ -283,8 +317,10 @@ def formatted(text: str) -> str:
         import ruff
 
         command[0] = ruff.find_ruff_bin()
-        return subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(
+            command, input=text, capture_output=True, encoding="utf-8", check=True
+        ).stdout
     except subprocess.CalledProcessError as error:
-        raise TorchportError(f"the generated source does not parse: {error.stderr}\n{text}") from error
-
-
+        raise TorchportError(
+            f"the generated source does not parse: {error.stderr}\n{text}"
+        ) from error

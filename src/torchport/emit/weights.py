@@ -66,7 +66,9 @@ class Entry:
 
 def _weight(load: Load) -> Any:
     if load.source is None:
-        raise TorchportError(f"the weight {load.weight} was never bound to a variable of the source")
+        raise TorchportError(
+            f"the weight {load.weight} was never bound to a variable of the source"
+        )
     return load.source
 
 
@@ -80,18 +82,28 @@ def provenance(entries: Iterable[Entry]) -> dict[str, Any]:
     }
 
 
-def write_weights(
-    folder: Path, entries: Iterable[Entry], shard: int = SHARD, progress: Callable[[int], None] | None = None
-) -> str:
-    """Write the state_dict; returns the name of the file to load: the weights, or the index of their shards."""
+def shards(entries: Iterable[Entry], shard: int | None = None) -> list[list[Entry]]:
+    """The entries in groups that each fit a file; one that is larger by itself has a file of its own."""
+    limit = SHARD if shard is None else shard
     groups: list[list[Entry]] = [[]]
     filled = 0
     for entry in entries:
-        if groups[-1] and filled + entry.nbytes > shard:
+        if groups[-1] and filled + entry.nbytes > limit:
             groups.append([])
             filled = 0
         groups[-1].append(entry)
         filled += entry.nbytes
+    return groups
+
+
+def write_weights(
+    folder: Path,
+    entries: Iterable[Entry],
+    shard: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> str:
+    """Write the state_dict; returns the name of the file to load: the weights, or the index of their shards."""
+    groups = shards(entries, shard)
     if len(groups) == 1:
         _write_file(folder / "model.safetensors", groups[0], progress)
         return "model.safetensors"

@@ -12,14 +12,20 @@ from torchport.graph import Graph, Op, Shape, Tensor, map_refs
 from torchport.rules import apply, rule_for
 
 
-def infer_shapes(graph: Graph, refusals: list[Refusal], given: Sequence[Shape] | None = None) -> Graph:
+def infer_shapes(
+    graph: Graph, refusals: list[Refusal], given: Sequence[Shape] | None = None
+) -> Graph:
     """The graph with a tensor for every name; what is not ported is added to `refusals`.
 
     `given`: shapes of the inputs where a nested model is called with other sizes than it declares.
     """
     tensors: dict[str, Tensor] = {}
-    for name, shape in zip(graph.inputs, given or [graph.tensors[it].shape for it in graph.inputs], strict=True):
-        tensors[name] = replace(graph.tensors[name], shape=shape, axes=axis_names(shape, "channels_last"))
+    for name, shape in zip(
+        graph.inputs, given or [graph.tensors[it].shape for it in graph.inputs], strict=True
+    ):
+        tensors[name] = replace(
+            graph.tensors[name], shape=shape, axes=axis_names(shape, "channels_last")
+        )
     bodies = {layer: infer_shapes(body, refusals) for layer, body in graph.bodies.items()}
     ops = []
     for op in graph.ops:
@@ -70,7 +76,9 @@ def _outputs(
     data_format = op.config.get("data_format")
     made = []
     for name, shape in zip(outputs, shapes, strict=True):
-        same = inputs and inputs[0].axes and len(inputs[0].shape) == len(shape) and data_format is None
+        same = (
+            inputs and inputs[0].axes and len(inputs[0].shape) == len(shape) and data_format is None
+        )
         axes = inputs[0].axes if same else axis_names(shape, data_format)
         made.append(Tensor(name, shape, axes, inputs[0].dtype if inputs else "float32"))
     return replace(op, outputs=outputs), made
@@ -86,7 +94,9 @@ def _called(op: Op, tensors: Mapping[str, Tensor], body: Graph) -> Sequence[Tens
     """The outputs of a nested model for the shapes it is called with."""
     given = [tensors[name].shape for name in op.inputs]
     if len(given) != len(body.inputs):
-        raise BadFile(f"the nested model {body.name!r} takes {len(body.inputs)} inputs, is given {len(given)}")
+        raise BadFile(
+            f"the nested model {body.name!r} takes {len(body.inputs)} inputs, is given {len(given)}"
+        )
     declared = [body.tensors[name].shape for name in body.inputs]
     if any(len(ours) != len(theirs) for ours, theirs in zip(given, declared, strict=True)):
         raise BadFile(f"the nested model {body.name!r} takes {declared}, is given {given}")

@@ -49,7 +49,9 @@ def _bound(op: Op, graph: Graph, path: str) -> dict[str, Weight]:
     for (name, shape), key in zip(wanted.items(), _ordered(wanted, op.stored), strict=True):
         weight = op.stored[key]
         if tuple(weight.shape) != tuple(shape):
-            raise BadFile(f"{name} has the shape {weight.shape}, its configuration says {shape}", where=where)
+            raise BadFile(
+                f"{name} has the shape {weight.shape}, its configuration says {shape}", where=where
+            )
         bound[name] = replace(weight, name=f"{where}/{name}")
     return bound
 

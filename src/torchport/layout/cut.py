@@ -75,7 +75,9 @@ class Network:
         """The op's node; calls of one layer that has weights share it, as they share a module."""
         return ("op", path, op.layer if op.weights else op.name)
 
-    def reader(self, path: str, op: Op, at: int, wants: Mapping[tuple[str, str], Wants]) -> Node | None:
+    def reader(
+        self, path: str, op: Op, at: int, wants: Mapping[tuple[str, str], Wants]
+    ) -> Node | None:
         """The node that decides in which order an op reads its `at`-th input; None: any."""
         if op.kind == "Model":
             inner = f"{path}{op.layer}/"
@@ -84,7 +86,9 @@ class Network:
 
     @staticmethod
     def _wanted(want: Want, op: Node) -> Node | None:
-        return {Want.SOURCE: SOURCE, Want.CHANNELS_FIRST: FIRST, Want.SAME: op, Want.ANY: None}[want]
+        return {Want.SOURCE: SOURCE, Want.CHANNELS_FIRST: FIRST, Want.SAME: op, Want.ANY: None}[
+            want
+        ]
 
     def add(self, start: Node, end: Node, capacity: float) -> None:
         if start != end:
@@ -151,7 +155,9 @@ def walk(graph: Graph, path: str = "") -> Iterator[tuple[str, Graph]]:
         yield from walk(body, f"{path}{layer}/")
 
 
-def _add_graph(network: Network, path: str, graph: Graph, keep_io: bool) -> dict[tuple[str, str], Wants]:
+def _add_graph(
+    network: Network, path: str, graph: Graph, keep_io: bool
+) -> dict[tuple[str, str], Wants]:
     wants: dict[tuple[str, str], Wants] = {}
     readers: dict[str, list[Node]] = defaultdict(list)
     calls: dict[str, int] = defaultdict(int)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from torchport.axes import Order, dims, to_order
 from torchport.errors import Refusal, Refused, Unsupported
 from torchport.graph import Graph, Op, Tensor, map_refs
 from torchport.infer.shapes import options_of
-from torchport.layout.cut import Orders, is_permutable
+from torchport.layout.cut import Orders, is_permutable, walk, wants_of
 from torchport.program import (
     Apply,
     Definition,
@@ -26,7 +26,7 @@ from torchport.program import (
     call,
     rewrite,
 )
-from torchport.rules import Value, apply, rule_for
+from torchport.rules import Value, Want, apply, rule_for
 
 
 def write(graph: Graph, orders: Orders, exact: bool = False) -> Definition:
@@ -44,9 +44,16 @@ class _Writer:
     def __init__(
         self, graph: Graph, orders: Orders, path: str, exact: bool, refusals: list[Refusal]
     ) -> None:
-        self.graph, self.orders, self.path, self.exact, self.refusals = graph, orders, path, exact, refusals
+        self.graph, self.orders, self.path, self.exact, self.refusals = (
+            graph,
+            orders,
+            path,
+            exact,
+            refusals,
+        )
         self.steps: list[Step] = []
         self.permutes: dict[tuple[str, Order], Permute] = {}
+        self.twins: dict[str, Spec] = {}
 
     def definition(self) -> Definition:
         graph = self.graph
@@ -54,25 +61,33 @@ class _Writer:
             try:
                 self.steps.append(self._step(op))
             except Unsupported as error:
-                self.refusals.append(Refusal(f"{graph.name}/{op.name}", op.kind, error.why, error.advice))
+                self.refusals.append(
+                    Refusal(f"{graph.name}/{op.name}", op.kind, error.why, error.advice)
+                )
         outputs = [self._output(name) for name in graph.outputs]
         renamed = dict(zip(graph.outputs, outputs, strict=True))
         parts = {
-            layer: _Writer(body, self.orders, f"{self.path}{layer}/", self.exact, self.refusals).definition()
+            layer: _Writer(
+                body, self.orders, f"{self.path}{layer}/", self.exact, self.refusals
+            ).definition()
             for layer, body in graph.bodies.items()
         }
         return Definition(
             graph.name,
             tuple(Spec(name, graph.tensors[name], self._order(name)) for name in graph.inputs),
             tuple(
-                Spec(renamed[name], graph.tensors[name], self._read_order(name)) for name in graph.outputs
+                Spec(renamed[name], graph.tensors[name], self._read_order(name))
+                for name in graph.outputs
             ),
             tuple(self.steps),
             map_refs(graph.structure, lambda name: Var(renamed[name])),
             parts,
             tuple(self.permutes.values()),
             frozenset(op.layer for op in graph.ops if op.weights and not op.trainable),
-            {name: Spec(name, tensor, self._order(name)) for name, tensor in graph.tensors.items()},
+            {
+                **{name: Spec(name, it, self._order(name)) for name, it in graph.tensors.items()},
+                **self.twins,
+            },
         )
 
     def _order(self, name: str) -> Order:
@@ -88,23 +103,26 @@ class _Writer:
         return Order.SOURCE if keep else self._order(name)
 
     def _output(self, name: str) -> str:
-        return self._permuted(name, self._read_order(name), "the model's output", "its order is kept")
+        return self._permuted(
+            name, self._read_order(name), "the model's output", "its order is kept"
+        )
 
     def _step(self, op: Op) -> Step:
         orders: dict[str, list[Order]] = {}
         for at, name in enumerate(op.inputs):
             wanted = self.orders.wanted(self.path, op, name, at)
-            orders.setdefault(name, []).append(wanted if is_permutable(self.graph.tensors[name]) else Order.SOURCE)
+            orders.setdefault(name, []).append(
+                wanted if is_permutable(self.graph.tensors[name]) else Order.SOURCE
+            )
 
         def value(name: str) -> Value:
             order = orders[name].pop(0)
-            why = "" if op.kind == "Model" else self.orders.wants[self.path, op.name].why
-            read = self._permuted(name, order, op.name, why)
+            read = self._permuted(name, order, op.name, self._why(op, name))
             return Value(replace(self.graph.tensors[name], name=read), order)
 
         args, kwargs = map_refs(op.args, value), map_refs(op.kwargs, value)
         if op.kind == "Model":
-            result: Any = Apply(Module("Model"), tuple(args) if isinstance(args, tuple) else (args,))
+            result: Any = Apply(Module("Model"), tuple(_values((args, kwargs))))
         else:
             out = [Value(self.graph.tensors[name], self._order(name)) for name in op.outputs]
             options = options_of(replace(op, kwargs={}), self.graph.tensors)
@@ -115,6 +133,24 @@ class _Writer:
             result = apply(rule_for(op.kind).write, args, {**options, **given, **reserved})
         return Step(op.name, op.layer, op.kind, op.outputs, rewrite(result, _settle(op)))
 
+    def _why(self, op: Op, name: str) -> str:
+        """Why this op reads the tensor in another order: for its own sake, its producer's, or the model's."""
+        if op.kind == "Model":
+            return "the nested model wants it in that order"
+        wants = self.orders.wants
+        if wants[self.path, op.name].why:
+            return wants[self.path, op.name].why
+        writer = next(
+            (it for it in self.graph.ops if name in it.outputs and it.kind != "Model"), None
+        )
+        if writer is not None and wants[self.path, writer.name].why:
+            return wants[self.path, writer.name].why
+        return (
+            "inputs and outputs keep the source's order"
+            if self.orders.keep_io
+            else "its readers disagree"
+        )
+
     def _permuted(self, name: str, order: Order, reader: str, why: str) -> str:
         """The name of the tensor in that order; the permute is written once for all readers."""
         tensor, written = self.graph.tensors[name], self._order(name)
@@ -122,14 +158,57 @@ class _Writer:
             return name
         twin = f"{name}.{order.name.lower()}"
         if (name, order) not in self.permutes:
-            self.steps.append(
-                Step(twin, "", "permute", (twin,), _permute(tensor, written, order))
-            )
+            self.steps.append(Step(twin, "", "permute", (twin,), _permute(tensor, written, order)))
+            self.twins[twin] = Spec(twin, tensor, order)
             source, target = (" ".join(to_order(tensor.axes, it)) for it in (written, order))
             self.permutes[name, order] = Permute(name, (), source, target, why)
         seen = self.permutes[name, order]
         self.permutes[name, order] = replace(seen, readers=(*seen.readers, reader))
         return twin
+
+
+def _values(tree: Any) -> Iterator[Value]:
+    """The tensors in a tree of arguments, as a nested model's class takes them: one after the other."""
+    if isinstance(tree, Value):
+        yield tree
+    elif isinstance(tree, (list, tuple)):
+        for it in tree:
+            yield from _values(it)
+    elif isinstance(tree, dict):
+        for it in tree.values():
+            yield from _values(it)
+
+
+def refused(graph: Graph) -> tuple[Refusal, ...]:
+    """What the rules refuse to write of a graph of which not all is known: each op as if alone.
+
+    Every op is tried in the order that it wants, so that all refusals of a model come at once.
+    """
+    found = []
+    for path, body in walk(graph):
+        for op in body.ops:
+            names = (*op.inputs, *op.outputs)
+            if op.kind == "Model" or not names or any(name not in body.tensors for name in names):
+                continue
+            try:
+                wants = wants_of(op, body)
+                order = (
+                    Order.CHANNELS_FIRST if wants.inputs is Want.CHANNELS_FIRST else Order.SOURCE
+                )
+                values = {name: Value(body.tensors[name], order) for name in names}
+                out = [values[name] for name in op.outputs]
+                reserved = {
+                    "out": out[0] if len(out) == 1 else out,
+                    "exact": False,
+                    "dialect": graph.dialect,
+                }
+                options = {**options_of(op, values), **reserved}
+                apply(rule_for(op.kind).write, map_refs(op.args, values.__getitem__), options)
+            except Unsupported as error:
+                found.append(
+                    Refusal(f"{graph.name}/{path}{op.name}", op.kind, error.why, error.advice)
+                )
+    return tuple(found)
 
 
 def _settle(op: Op) -> Callable[[Any], Any]:

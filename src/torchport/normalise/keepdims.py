@@ -1,7 +1,7 @@
 """A global pooling whose result is given its spatial axes back keeps them.
 
-    before:  pool = GlobalAveragePooling2D(x);  reshape = Reshape(pool), target_shape=(1, 1, 64)
-    after:   reshape = GlobalAveragePooling2D(x), keepdims=True
+before:  pool = GlobalAveragePooling2D(x);  reshape = Reshape(pool), target_shape=(1, 1, 64)
+after:   reshape = GlobalAveragePooling2D(x), keepdims=True
 """
 
 from __future__ import annotations

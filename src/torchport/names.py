@@ -58,7 +58,12 @@ def identifier(name: str) -> str:
         return "unnamed"
     if text[0].isdigit():
         text = f"n{text}"
-    if keyword.iskeyword(text) or keyword.issoftkeyword(text) or hasattr(builtins, text) or text in RESERVED:
+    if (
+        keyword.iskeyword(text)
+        or keyword.issoftkeyword(text)
+        or hasattr(builtins, text)
+        or text in RESERVED
+    ):
         text = f"{text}_"
     return text
 
@@ -89,7 +94,11 @@ def class_name(name: str) -> str:
         return "Model"
     if text[0].isdigit():
         text = f"N{text}"
-    return f"{text}_" if text in RESERVED or hasattr(builtins, text) or keyword.iskeyword(text) else text
+    return (
+        f"{text}_"
+        if text in RESERVED or hasattr(builtins, text) or keyword.iskeyword(text)
+        else text
+    )
 
 
 def unique(name: str, taken: Collection[str]) -> str:
@@ -109,7 +118,8 @@ def attribute_names(layers: list[tuple[str, str, str]]) -> dict[tuple[str, str],
     Names that Keras made up become short nouns, numbered in this order.
     """
     nouns = [
-        NOUNS.get(kind, snake(kind)) if is_automatic(layer, kind) else "" for layer, _, kind in layers
+        NOUNS.get(kind, snake(kind)) if is_automatic(layer, kind) else ""
+        for layer, _, kind in layers
     ]
     owners: dict[str, dict[str, int]] = {}
     for (layer, _, _), noun in zip(layers, nouns, strict=True):
