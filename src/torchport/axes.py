@@ -175,17 +175,16 @@ class Turn:
     @property
     def text(self) -> str:
         """The whole turn as one einops pattern where one can say it, for people."""
-        left, right = self.pattern.split("->")
-        names = list(parse(left))
+        left, right = (list(parse(side)) for side in self.pattern.split("->"))
         for axis, parts in self.regroup:
             if len(parts) > 1:
                 return f"{self.pattern} (after turning axis {axis} in pieces {list(parts)})"
-            used = set("".join(parse(left)))
-            free = "".join(letter for letter in "hwdabefgjklmnpqrstuvxyz" if letter not in used)
-            before, after = channels_first(len(parts[0]), free[: len(parts[0]) - 1] + "c")
-            left = left.replace(names[axis], before)
-            right = right.replace(names[axis], after)
-        return f"{left.strip()} -> {right.strip()}"
+            used = set("".join(left))
+            *letters, last = (it for it in "hwdabefgjklmnpqrstuvxyzc" if it not in used)
+            groups = channels_first(len(parts[0]), "".join(letters[: len(parts[0]) - 1]) + last)
+            right[right.index(left[axis])] = groups[1]
+            left[axis] = groups[0]
+        return f"{' '.join(left)} -> {' '.join(right)}"
 
 
 def _regroup(
