@@ -65,7 +65,8 @@ def unturned(array: np.ndarray) -> np.ndarray:
 
 
 BN = r"self\.bn\(self\.conv\(image\)\)"
-FROZEN = "F.batch_norm(self.conv(image), self.bn.running_mean, self.bn.running_var, self.bn.weight, self.bn.bias, eps=1e-3)"
+AFFINE = "self.bn.weight, self.bn.bias"
+FROZEN = f"F.batch_norm(self.conv(image), self.bn.running_mean, self.bn.running_var, {AFFINE}, eps=1e-3)"
 CROP = (r"self\.up\(x\)\[:, :, :-1, :-1\]", "self.up(x)")
 DOWN = (r"(self\.down = nn\.Conv2d\(.*)\)", r"\1, bias=False)")
 AVG = r"F\.avg_pool2d\(leaky.*?\)"
@@ -146,9 +147,7 @@ MUTANTS = [
         "1 of 225 values are not finite",
         state=change("conv.weight", with_nan),
     ),
-    Mutant(
-        "a key is missing", "image", "fc", "state", "is missing", state=lambda it: it.pop("fc.bias")
-    ),
+    Mutant("a key is missing", "image", "fc", "state", "is missing", state=lambda it: it.pop("fc.bias")),
     Mutant(
         "a key too many",
         "image",
@@ -298,9 +297,7 @@ MUTANTS = [
         ((r"leaky = (.*)\n", r"leaky = \1 + 1e4 - 1e4\n"),),
     ),
     # training
-    Mutant(
-        "momentum", "image", "bn", "steps", "another momentum", (("momentum=0.2", "momentum=0.1"),)
-    ),
+    Mutant("momentum", "image", "bn", "steps", "another momentum", (("momentum=0.2", "momentum=0.1"),)),
     Mutant(
         "BatchNorm frozen",
         "image",
@@ -318,7 +315,7 @@ MUTANTS = [
         (
             (
                 BN,
-                "F.batch_norm(self.conv(image), None, None, self.bn.weight, self.bn.bias, training=True, eps=1e-3)",
+                f"F.batch_norm(self.conv(image), None, None, {AFFINE}, training=True, eps=1e-3)",
             ),
         ),
     ),
@@ -327,23 +324,19 @@ MUTANTS = [
         "image",
         "drop",
         "dropout",
-        "drops 0, the source 0.3",
+        "rate 0 in the port, 0.3 in the source",
         ((r"nn\.Dropout\(0\.3\)", "nn.Dropout(0.0)"),),
     ),
-    Mutant(
-        "dropout not called", "image", "drop", "dropout", "runs 0 times", ((r"self\.drop\(", "("),)
-    ),
+    Mutant("dropout not called", "image", "drop", "dropout", "runs 0 times", ((r"self\.drop\(", "("),)),
     Mutant(
         "dropout removed",
         "image",
         "drop",
         "dropout",
-        "no dropout module",
+        "no module for this layer",
         ((r"self\.drop\(", "("), (r" +self\.drop = nn\.Dropout\(0\.3\)\n", "")),
     ),
-    Mutant(
-        "dropout in inference", "image", "drop", "inference", "", ((r"self\.drop\(", "F.dropout("),)
-    ),
+    Mutant("dropout in inference", "image", "drop", "inference", "", ((r"self\.drop\(", "F.dropout("),)),
     Mutant(
         "layer frozen",
         "image",

@@ -63,9 +63,7 @@ def nested(keras: Any) -> Any:
     L = keras.layers
     p = keras.Input((5,), name="p")
     dense = L.Dense(5, activation="relu", name="dense")
-    core = keras.Model(
-        p, [L.Dropout(0.4, name="off")(dense(p)), L.Dense(3, name="side")(p)], name="core"
-    )
+    core = keras.Model(p, [L.Dropout(0.4, name="off")(dense(p)), L.Dense(3, name="side")(p)], name="core")
     q = keras.Input((5,), name="q")
     one, side = core(q)
     two, last = core(one)
@@ -92,10 +90,13 @@ def chain(keras: Any) -> Any:
             L.Conv2D(5, 3, padding="same", use_bias=False, name="conv"),
             L.BatchNormalization(momentum=0.9, name="fused"),
             L.Activation("relu", name="relu"),
+            L.GaussianNoise(0.2, name="noise"),
             L.SpatialDropout2D(0.25, name="spatial"),
             L.MaxPooling2D(2, name="pool"),
             L.Flatten(name="flat"),
             L.Dense(6, name="fc"),
+            L.GaussianDropout(0.2, name="gauss"),
+            L.AlphaDropout(0.1, name="alpha"),
             L.BatchNormalization(scale=False, momentum=0.9, name="flat_bn"),
             L.Dense(2, activation="softmax", name="out"),
         ],

@@ -165,9 +165,7 @@ def test_edited_code_that_computes_the_same(tmp_path: Path) -> None:
     folder = torchport.convert(model).save(tmp_path / "port")
     code = (folder / "model.py").read_text()
     line = next(line for line in code.splitlines() if "self.bn(self.conv(image))" in line)
-    new = (
-        "        x = self.conv(image)\n        x = self.bn(x)\n        leaky = F.leaky_relu(x, 0.3)"
-    )
+    new = "        x = self.conv(image)\n        x = self.bn(x)\n        leaky = F.leaky_relu(x, 0.3)"
     (folder / "model.py").write_text(code.replace(line, new))
     result = torchport.verify(model, folder)
     assert result.passed, report(result)
@@ -181,9 +179,7 @@ def test_edited_code_may_differ_inside(tmp_path: Path) -> None:
     """Pooling before the activation gives other tensors on the way, and the same in the end."""
     L = keras.layers
     x = keras.Input((8, 6, 3), name="x")
-    y = L.MaxPooling2D(name="pool")(
-        L.Activation("relu", name="relu")(L.Conv2D(5, 3, name="conv")(x))
-    )
+    y = L.MaxPooling2D(name="pool")(L.Activation("relu", name="relu")(L.Conv2D(5, 3, name="conv")(x)))
     model = keras.Model(x, L.Conv2D(2, 1, name="head")(y), name="small")
     folder = torchport.convert(model).save(tmp_path / "port")
     code = (folder / "model.py").read_text()
@@ -196,7 +192,7 @@ def test_edited_code_may_differ_inside(tmp_path: Path) -> None:
 
 
 def test_calls_of_a_shared_layer_in_another_order() -> None:
-    """Running statistics depend on the order of the calls within a step: that is found out by trying orders."""
+    """Running statistics depend on the order of calls in a step: found out by trying orders."""
     before, one, two = np.zeros(3), np.array([1.0, 2, 3]), np.array([5.0, 7, 11])
     running = RunningVariance(before, taken=[(0.9, one), (0.9, two)])
     found = dict(running.reordered(before, steps=1))

@@ -33,7 +33,8 @@ def verify(
     cleared. Raises TorchportError where there is nothing to compare: no TensorFlow, no reference, a
     wrong input.
     """
-    from torchport.verify.session import Session, folder_of, write_record
+    from torchport.verify.folder import folder_of, write_record
+    from torchport.verify.session import Session
 
     tell = progress or (lambda text: None)
     if isinstance(port, (str, Path)):
@@ -46,7 +47,7 @@ def verify(
 
 
 class _Room(types.ModuleType):
-    """Importing this package puts it in place of the function `torchport.verify`: it can be called as well."""
+    """Importing this package hides the function `torchport.verify`: the package can be called too."""
 
     def __call__(self, *args: Any, **options: Any) -> Verification:
         return verify(*args, **options)

@@ -6,10 +6,10 @@ are as PyTorch holds them.
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from torchport.axes import Order
 from torchport.verify.compare import agrees
 from torchport.verify.frameworks import torch
 from torchport.verify.places import Place
+from torchport.verify.repairs import changes, working
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def shape_cause(it: Suspect) -> str:
     if len(got) == len(want):
         longer = [a - b for a, b in zip(got, want, strict=True) if a != b]
         more = "more" if longer[0] > 0 else "fewer"
-        return f"{text}: {abs(longer[0])} {more} along axis {next(i for i, (a, b) in enumerate(zip(got, want, strict=True)) if a != b)} (padding, crop or stride)"
+        axis = next(at for at in range(len(got)) if got[at] != want[at])
+        return f"{text}: {abs(longer[0])} {more} along axis {axis} (padding, crop or stride)"
     return text
 
 
@@ -84,10 +86,7 @@ def functions() -> dict[str, Callable[[Any], Any]]:
         "no activation": lambda x: x,
         "ReLU": f.relu,
         "ReLU6": f.relu6,
-        **{
-            f"LeakyReLU with slope {a}": lambda x, a=a: f.leaky_relu(x, a)
-            for a in (0.01, 0.1, 0.2, 0.3)
-        },
+        **{f"LeakyReLU with slope {a}": lambda x, a=a: f.leaky_relu(x, a) for a in (0.01, 0.1, 0.2, 0.3)},
         "ELU": f.elu,
         "SELU": f.selu,
         "GELU (exact)": f.gelu,
@@ -101,18 +100,13 @@ def functions() -> dict[str, Callable[[Any], Any]]:
         "softsign": f.softsign,
         "mish": f.mish,
         "hardswish": f.hardswish,
-        **{
-            f"softmax over axis {d}": lambda x, d=d: f.softmax(x, d) if x.dim() > d else x
-            for d in (1, 2, 3)
-        },
+        **{f"softmax over axis {d}": lambda x, d=d: f.softmax(x, d) if x.dim() > d else x for d in (1, 2, 3)},
     }
 
 
 def activations(it: Suspect) -> Iterator[str]:
     """Missing, or another."""
-    if len(it.inputs) != 1 or not (
-        "activation:" in it.kind or "LU" in it.kind or "Softmax" in it.kind
-    ):
+    if len(it.inputs) != 1 or not ("activation:" in it.kind or "LU" in it.kind or "Softmax" in it.kind):
         return
     x = torch().from_numpy(np.ascontiguousarray(it.inputs[0]))
     for name, function in functions().items():
@@ -143,7 +137,13 @@ def pieces(it: Suspect) -> Iterator[str]:
                 return
     if len(it.inputs) == 2 and it.inputs[0].shape == it.inputs[1].shape:
         a, b = it.inputs
-        for name, made in (("adds", a + b), ("subtracts", a - b), ("subtracts the other way round", b - a), ("multiplies", a * b), ("takes the maximum", np.maximum(a, b)), ("takes the minimum", np.minimum(a, b)), ("takes only its first input", a), ("takes only its second input", b), ("averages", (a + b) / 2)):  # fmt: skip
+        guesses = {
+            "adds": a + b, "subtracts": a - b, "subtracts the other way round": b - a,
+            "multiplies": a * b, "averages": (a + b) / 2, "takes the maximum": np.maximum(a, b),
+            "takes the minimum": np.minimum(a, b), "takes only its first input": a,
+            "takes only its second input": b,
+        }  # fmt: skip
+        for name, made in guesses.items():
             if agrees(it.got, made):
                 yield f"{name}, where the source has {it.kind}"
                 return
@@ -151,83 +151,12 @@ def pieces(it: Suspect) -> Iterator[str]:
 
 def repairs(it: Suspect) -> Iterator[str]:
     """A change to the module that makes its output right says what was wrong with it."""
-    pt = torch()
     for path, module in it.modules.items():
         for text, change in changes(path, module, it.weights):
-            repaired = copy.deepcopy(module)
-            with pt.no_grad():
-                if change(repaired) is False:
-                    continue
-            try:
-                out = it.reapply(path, repaired)
-            except Exception:  # a repair that does not fit is no repair
-                continue
+            out = working(module, change, partial(it.reapply, path))
             if out is not None and agrees(out, it.want):
                 yield text
                 return
-
-
-def changes(
-    path: str, module: Any, weights: dict[str, np.ndarray]
-) -> Iterator[tuple[str, Callable[[Any], Any]]]:
-    """Repairs to try: what to say if one works, and the change itself."""
-    pt = torch()
-
-    def from_source(it: Any) -> None:
-        for name, tensor in it.state_dict().items():
-            if (want := weights.get(f"{path}.{name}")) is not None and want.shape == tuple(
-                tensor.shape
-            ):
-                tensor.copy_(pt.from_numpy(want.copy()))
-
-    def setting(name: str, value: Any) -> Callable[[Any], Any]:
-        return lambda it: setattr(it, name, value)
-
-    def without_bias(it: Any) -> Any:
-        want = weights.get(f"{path}.bias")
-        if getattr(it, "bias", None) is not None or want is None:
-            return False
-        it.bias = pt.nn.Parameter(pt.from_numpy(want.copy()).to(it.weight.dtype))
-        return None
-
-    yield "its weights are not the source's", from_source
-    if hasattr(module, "bias"):
-        yield "its bias is missing", without_bias
-    if isinstance(getattr(module, "eps", None), float):
-        for eps in (1e-3, 1e-5, 1e-6, 1e-7, 1e-4, 1e-12):
-            if eps != module.eps:
-                yield f"its epsilon is {module.eps:g}, the source's {eps:g}", setting("eps", eps)
-    if hasattr(module, "running_mean"):
-        yield (
-            "normalises with running statistics where the source uses the batch's (frozen?)" if not module.training
-            else "normalises with the batch's statistics where the source uses running ones"
-        ), lambda it: it.train(not it.training)  # fmt: skip
-    if isinstance(getattr(module, "negative_slope", None), float):
-        for slope in (0.01, 0.1, 0.2, 0.3):
-            yield (
-                f"its slope is {module.negative_slope:g}, the source's {slope:g}",
-                setting("negative_slope", slope),
-            )
-    if isinstance(getattr(module, "p", None), float):
-        yield "drops values in inference mode", setting("p", 0.0)
-    padding = getattr(module, "padding", None)
-    if isinstance(padding, tuple) and all(isinstance(it, int) for it in padding):
-        for more in itertools.product((-1, 1, 0), repeat=len(padding)):
-            if any(more) and all(a + b >= 0 for a, b in zip(padding, more, strict=True)):
-                new = tuple(a + b for a, b in zip(padding, more, strict=True))
-                yield f"its padding is {padding}, should be {new}", setting("padding", new)
-                if type(module).__name__.startswith("Conv"):
-                    yield f"its padding is {padding}, should be {new}", repadded(new)
-
-
-def repadded(padding: tuple[int, ...]) -> Callable[[Any], Any]:
-    def change(it: Any) -> None:
-        it.padding = padding
-        it._reversed_padding_repeated_twice = [
-            side for at in reversed(padding) for side in (at, at)
-        ]
-
-    return change
 
 
 def biases(it: Suspect) -> Iterator[str]:
@@ -247,10 +176,7 @@ def biases(it: Suspect) -> Iterator[str]:
 def moved_axes(it: Suspect) -> Iterator[str]:
     """The right values in another order of axes."""
     for order in itertools.permutations(range(it.got.ndim)):
-        if (
-            order == tuple(range(it.got.ndim))
-            or tuple(it.want.shape[at] for at in order) != it.got.shape
-        ):
+        if order == tuple(range(it.got.ndim)) or tuple(it.want.shape[at] for at in order) != it.got.shape:
             continue
         if agrees(it.got, np.transpose(it.want, order)):
             yield f"its axes are permuted by {order}"
@@ -283,11 +209,7 @@ def shifts(it: Suspect) -> Iterator[str]:
             theirs.append(slice(max(-step, 0) + 1, (min(-step, 0) - 1)))
         a, b = it.got[tuple(ours)], it.want[tuple(theirs)]
         if a.size and a.shape == b.shape and np.ptp(b) and agrees(a, b):
-            moved = [
-                f"{step:+d} along axis {axis}"
-                for axis, step in zip(axes, steps, strict=True)
-                if step
-            ]
+            moved = [f"{step:+d} along axis {axis}" for axis, step in zip(axes, steps, strict=True) if step]
             yield f"is shifted by {', '.join(moved)}: padding or crop at the wrong side"
             return
 
@@ -337,11 +259,7 @@ def where_it_differs(it: Suspect) -> str:
     wrong = np.abs(it.got - it.want) > 1e-9 * max(float(np.abs(it.want).max(initial=0)), 1e-300)
     share = f"{int(wrong.sum())} of {wrong.size} values differ"
     if wrong.ndim > 2:
-        axes = (
-            range(2, wrong.ndim)
-            if it.place.order is Order.CHANNELS_FIRST
-            else range(1, wrong.ndim - 1)
-        )
+        axes = range(2, wrong.ndim) if it.place.order is Order.CHANNELS_FIRST else range(1, wrong.ndim - 1)
         inner = tuple(slice(1, -1) if at in axes else slice(None) for at in range(wrong.ndim))
         if wrong[inner].size and not wrong[inner].any():
             counts = {

@@ -36,9 +36,7 @@ def scale_of(want: np.ndarray, noise: float = 0.0) -> float:
     return size or 1.0
 
 
-def compare(
-    got: np.ndarray, want: np.ndarray, noise: float = 0.0, scale: float | None = None
-) -> Compared:
+def compare(got: np.ndarray, want: np.ndarray, noise: float = 0.0, scale: float | None = None) -> Compared:
     """Shape and kind first, then values; a NaN is never equal to anything."""
     got, want = np.asarray(got), np.asarray(want)
     if got.shape != want.shape:

@@ -88,19 +88,15 @@ def rows(check: str, main: Watch, low: Watch | None) -> Iterator[tuple[Row, Seen
 
 
 def row(
-    check: str, name: str, layer: str, tensor: str, found: Compared, limit: float, low: Compared | None = None,
+    check: str, name: str, layer: str, tensor: str, found: Compared, limit: float,
+    low: Compared | None = None,
     reference32: float | None = None, note: str = "",
 ) -> Row:  # fmt: skip
     """A row of two comparisons, in float64 and in float32."""
     allowed = limit32(reference32)
     problem = found.problem or (low.problem if low else "")
     passed = not problem and found.error is not None and found.error <= limit
-    if (
-        low
-        and passed
-        and allowed is not None
-        and not (low.error is not None and low.error <= allowed)
-    ):
+    if low and passed and allowed is not None and not (low.error is not None and low.error <= allowed):
         passed, problem = (
             False,
             f"agrees in float64, but is off by {low.error:.1e} in float32, TensorFlow by {reference32:.1e}",
@@ -112,10 +108,11 @@ def row(
 
 
 def output_rows(
-    check: str, specs: Sequence[Spec], layers: Sequence[str], got: Sequence[np.ndarray], want: Sequence[np.ndarray],
+    check: str, specs: Sequence[Spec], layers: Sequence[str], got: Sequence[np.ndarray],
+    want: Sequence[np.ndarray],
     low: Sequence[np.ndarray] = (), noise: Sequence[float] = (), limit: float = LIMIT,
 ) -> Iterator[Row]:  # fmt: skip
-    """A row for every output of the model, given in the source's axes on one side and in torch's on the other."""
+    """A row for every output of the model. `got`: as torch holds it; `want`: in the source's axes."""
     if len(got) != len(want):
         yield Row(
             check,

@@ -91,7 +91,7 @@ def double_slopes(dtype: str) -> Iterator[None]:
 
 @contextmanager
 def default_dtype(keras: Any, dtype: str) -> Iterator[None]:
-    """Constants that both frameworks make up have this dtype, slopes that TensorFlow rounds to float32 too."""
+    """Constants that both frameworks make up have this dtype, slopes of LeakyReLU as well."""
     pt = torch()
     before, torch_before = keras.backend.floatx(), pt.get_default_dtype()
     keras.backend.set_floatx(dtype)
@@ -111,6 +111,7 @@ def versions(keras: Any) -> dict[str, str]:
     from torchport import __version__
 
     return {
-        "torchport": __version__, "torch": torch().__version__.split("+")[0], "tensorflow": tensorflow().__version__,
+        "torchport": __version__, "torch": torch().__version__.split("+")[0],
+        "tensorflow": tensorflow().__version__,
         keras.__name__: keras.__version__, "numpy": numpy.__version__,
     }  # fmt: skip

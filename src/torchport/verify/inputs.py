@@ -42,9 +42,7 @@ def attempts(shape_count: int) -> Iterator[Sequence[int]]:
         yield tuple(size * 2**doubling for size in sizes)
 
 
-def shapes(
-    graph: Graph, batches: Mapping[str, int | None], sizes: Sequence[int]
-) -> list[tuple[int, ...]]:
+def shapes(graph: Graph, batches: Mapping[str, int | None], sizes: Sequence[int]) -> list[tuple[int, ...]]:
     return [fill(graph.tensors[name].shape, sizes, batches.get(name)) for name in graph.inputs]
 
 
@@ -83,9 +81,7 @@ def given(graph: Graph, arrays: Any) -> list[np.ndarray]:
     if isinstance(arrays, Mapping):
         missing, extra = set(graph.inputs) - set(arrays), set(arrays) - set(graph.inputs)
         if missing or extra:
-            raise TorchportError(
-                f"the model's inputs are {list(graph.inputs)}, given are {sorted(arrays)}"
-            )
+            raise TorchportError(f"the model's inputs are {list(graph.inputs)}, given are {sorted(arrays)}")
         arrays = [arrays[name] for name in graph.inputs]
     elif isinstance(arrays, np.ndarray) or not isinstance(arrays, Sequence):
         arrays = [arrays]
@@ -110,9 +106,7 @@ def given(graph: Graph, arrays: Any) -> list[np.ndarray]:
             raise TorchportError(
                 f"is {array.dtype}, the model takes {tensor.dtype}", where=f"the input {name!r}"
             )
-        made.append(
-            array if array.dtype.kind == "f" and wanted == "float32" else array.astype(wanted)
-        )
+        made.append(array if array.dtype.kind == "f" and wanted == "float32" else array.astype(wanted))
     return made
 
 

@@ -31,9 +31,7 @@ class Instrumented:
     edited: frozenset[str]
     missing: frozenset[str]
 
-    def run(
-        self, name: str, seen: Callable[..., Any], call: Callable[..., Any]
-    ) -> types.ModuleType:
+    def run(self, name: str, seen: Callable[..., Any], call: Callable[..., Any]) -> types.ModuleType:
         """Executes it under a name; the recorder's two functions are put in place first."""
         module = types.ModuleType(name)
         module.__file__ = str(self.path)
@@ -79,9 +77,7 @@ class _Wrap(ast.NodeTransformer):
             if number in self.item.calls and isinstance(made, ast.Call):
                 label = ast.Constant(self.item.calls[number])
                 made = ast.copy_location(
-                    ast.Call(
-                        ast.Name(CALL, ast.Load()), [label, made.func, *made.args], made.keywords
-                    ),
+                    ast.Call(ast.Name(CALL, ast.Load()), [label, made.func, *made.args], made.keywords),
                     made,
                 )
         marked = [number for number in numbers if number in self.item.marks]
@@ -96,7 +92,7 @@ class _Wrap(ast.NodeTransformer):
 
 
 def align(written: ast.FunctionDef, found: ast.FunctionDef) -> tuple[dict[int, ast.expr], bool]:
-    """For numbers of expressions as written, where they are in what was found; and whether nothing changed."""
+    """Where the numbered expressions of a method are in what was found; whether nothing changed."""
     before = [node for node, _ in expressions(written)]
     if ast.dump(written) == ast.dump(found):
         return {number: node for number, (node, _) in enumerate(expressions(found))}, True
@@ -111,9 +107,7 @@ def align(written: ast.FunctionDef, found: ast.FunctionDef) -> tuple[dict[int, a
                 both = zip(expressions(line), expressions(other), strict=True)
                 places.update({number_of[id(old)]: new for (old, _), (new, _) in both})
             elif old_value and new_value and targets(line) == targets(other):
-                places.update(
-                    {number_of[id(old)]: new for old, new in paired(old_value, new_value)}
-                )
+                places.update({number_of[id(old)]: new for old, new in paired(old_value, new_value)})
     calls, now = by_attribute(written), by_attribute(found)
     for attribute, nodes in calls.items():
         if len(nodes) == len(now.get(attribute, ())):
@@ -141,11 +135,7 @@ def value_of(line: ast.stmt) -> ast.expr | None:
 
 
 def targets(line: ast.stmt) -> str:
-    return (
-        ", ".join(map(ast.dump, line.targets))
-        if isinstance(line, ast.Assign)
-        else type(line).__name__
-    )
+    return ", ".join(map(ast.dump, line.targets)) if isinstance(line, ast.Assign) else type(line).__name__
 
 
 def by_attribute(method: ast.FunctionDef) -> dict[str, list[ast.expr]]:

@@ -47,9 +47,7 @@ def first(rows: Sequence[Row], causes: Mapping[Row, str]) -> Divergence | None:
     # A gradient is handed backwards: the last layer that has a wrong one is where it went wrong.
     weights = [row for row in mine if "/" in row.tensor]
     row = (weights or mine)[-1] if check == "gradient" else mine[0]
-    return Divergence(
-        check, row.layer, row.tensor, row.name, causes.get(row) or row.note or "differs"
-    )
+    return Divergence(check, row.layer, row.tensor, row.name, causes.get(row) or row.note or "differs")
 
 
 def output_layer(graph: Graph, name: str) -> str:
@@ -84,30 +82,23 @@ def explain(watch: Watch, at: Seen, port: PortRuns, session: Session, training: 
         elif not key[0] and name in graph.inputs:
             other = session.places.place(place.path, graph, name)
             given = session.arrays[graph.inputs.index(name)]
-            inputs.append(
-                other.held(given.astype(port.dtype) if given.dtype.kind == "f" else given)
-            )
+            inputs.append(other.held(given.astype(port.dtype) if given.dtype.kind == "f" else given))
     paths = session.places.module_of(place.layer)
     own = dict(port.module.named_modules())
     variables = session.source_variables
     weights = {
-        it.name: expected(it, variables)
-        for it in session.program.entries
-        if layer_of(it) == place.layer
+        it.name: expected(it, variables) for it in session.program.entries if layer_of(it) == place.layer
     }
-    weights = {
-        name: it.astype(np.float64) if it.dtype.kind == "f" else it for name, it in weights.items()
-    }
+    weights = {name: it.astype(np.float64) if it.dtype.kind == "f" else it for name, it in weights.items()}
     suspect = Suspect(
-        place, watch.wrong[at].astype(np.float64), want, inputs, {path: own[path] for path in paths if path in own},
-        weights, _reapply(port, session, place, key, training), training,
+        place, watch.wrong[at].astype(np.float64), want, inputs,
+        {path: own[path] for path in paths if path in own}, weights,
+        _reapply(port, session, place, key, training), training,
     )  # fmt: skip
     unseen = unseen_before(watch, key, session, place)
     found = cause(suspect)
     return (
-        f"{found} (or {', '.join(unseen)} before it, not seen alone in the edited code)"
-        if unseen
-        else found
+        f"{found} (or {', '.join(unseen)} before it, not seen alone in the edited code)" if unseen else found
     )
 
 

@@ -60,9 +60,7 @@ class Watched:
 
 def watched(program: Program) -> dict[str, Watched]:
     """Every class that the port was written with, by name."""
-    written, plain = (
-        forwards(text) for text in (source(program.classes, marks=True), program.code)
-    )
+    written, plain = (forwards(text) for text in (source(program.classes, marks=True), program.code))
     found: dict[str, Watched] = {}
     for it in instances(program):
         if it.item.name not in found:
@@ -81,8 +79,7 @@ def _watched(it: Instance, written: ast.FunctionDef, plain: ast.FunctionDef) -> 
     calls: dict[int, str] = {}
     models = {it.item.attributes[layer, ""]: layer for layer in it.models}
     waiting = {
-        layer: [op for op in it.graph.ops if op.layer == layer and len(op.outputs) > 1]
-        for layer in it.models
+        layer: [op for op in it.graph.ops if op.layer == layer and len(op.outputs) > 1] for layer in it.models
     }
     for number, (node, tensors) in enumerate(expressions(written)):
         if tensors:
@@ -122,11 +119,7 @@ class Instance:
     @property
     def models(self) -> list[str]:
         """The nested models that it holds."""
-        return [
-            layer
-            for layer in self.item.parts
-            if layer in self.graph.bodies and self.tensors is None
-        ]
+        return [layer for layer in self.item.parts if layer in self.graph.bodies and self.tensors is None]
 
     def name(self, tensor: str) -> str | None:
         """What the graph calls a tensor of the class; None for one that this use does not have."""
@@ -155,9 +148,7 @@ def instances(program: Program) -> Iterator[Instance]:
                 if isinstance(inner, Module):
                     yield from one(inner, f"{module}.{number}", owner, at)
         elif part is not None and found.cls == "Model":
-            yield from below(
-                Instance(module, f"{at.path}{owner}/", part, at.graph.bodies[owner]), None
-            )
+            yield from below(Instance(module, f"{at.path}{owner}/", part, at.graph.bodies[owner]), None)
         elif part is not None and found.inside is not None:
             inner_at = Instance(module, at.path, part, at.graph, found.inside.tensors)
             yield from below(inner_at, found.inside)
@@ -167,7 +158,7 @@ def instances(program: Program) -> Iterator[Instance]:
 
 @dataclass(frozen=True)
 class Places:
-    """Resolves what is seen in the port, (path of a module, number of an expression), to tensors of the graph."""
+    """Resolves what is seen, (path of a module, number of an expression), to tensors of the graph."""
 
     program: Program
     orders: Orders

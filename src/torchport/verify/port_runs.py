@@ -50,9 +50,7 @@ class PortRuns:
     paths: dict[int, str] = field(default_factory=dict)
 
     @classmethod
-    def load(
-        cls, instrumented: Instrumented, name: str, places: Places, dtype: str, keras: Any
-    ) -> PortRuns:
+    def load(cls, instrumented: Instrumented, name: str, places: Places, dtype: str, keras: Any) -> PortRuns:
         """Builds it and loads its weights by its own `from_pretrained`."""
         runs = cls(keras, places, dtype, None)
         module_name = f"torchport_verified_{next(_numbers)}"
@@ -129,9 +127,7 @@ class PortRuns:
         try:
             for step in range(max(steps, 1)):
                 with self.watching(None if step else sink):
-                    given = [
-                        it.requires_grad_(it.is_floating_point()) for it in self.tensors(inputs)
-                    ]
+                    given = [it.requires_grad_(it.is_floating_point()) for it in self.tensors(inputs)]
                     targets = self._projections(projections)
                     outputs = outputs_of(self.module(*given))
                     pairs = zip(outputs, targets, strict=True)
@@ -151,23 +147,21 @@ class PortRuns:
         finally:
             for handle in handles:
                 handle.remove()
-            for module, rate_before in kept:
-                module.p = rate_before
+            for module, name, amount in kept:
+                setattr(module, name, amount)
             self.module.eval()
         assert made is not None
         made.state = {name: it.numpy().copy() for name, it in self.module.state_dict().items()}
         self.module.load_state_dict(start)
         return made
 
-    def _without_dropout(
-        self, dropped: dict[str, int]
-    ) -> tuple[list[tuple[Any, float]], list[Any]]:
-        """Every dropout module at rate 0, counted when it runs in training mode; returns their rates."""
+    def _without_dropout(self, dropped: dict[str, int]) -> tuple[list[tuple[Any, str, float]], list[Any]]:
+        """Every random module at amount 0, counted when it runs in training mode; returns what they were."""
         kept, handles = [], []
         for path, module in self.module.named_modules():
-            if is_dropout(module):
-                kept.append((module, module.p))
-                module.p = 0.0
+            if name := amount_name(module):
+                kept.append((module, name, getattr(module, name)))
+                setattr(module, name, 0.0)
 
                 def count(it: Any, args: Any, out: Any, path: str = path) -> None:
                     dropped[path] = dropped.get(path, 0) + bool(it.training)
@@ -179,15 +173,20 @@ class PortRuns:
         pt = torch()
         specs = self.places.program.definition.outputs
         return [
-            pt.from_numpy(
-                np.ascontiguousarray(held(it, spec.order, spec.tensor).astype(self.dtype))
-            )
+            pt.from_numpy(np.ascontiguousarray(held(it, spec.order, spec.tensor).astype(self.dtype)))
             for spec, it in zip(specs, projections, strict=True)
         ]
 
 
-def is_dropout(module: Any) -> bool:
-    return isinstance(module, torch().nn.modules.dropout._DropoutNd)
+def amount_name(module: Any) -> str:
+    """The attribute that says how random a module is in training; empty if it is not.
+
+    GaussianDropout and GaussianNoise are classes that torchport writes into model.py.
+    """
+    if isinstance(module, torch().nn.modules.dropout._DropoutNd):
+        return "p"
+    is_gaussian = type(module).__name__ in ("GaussianDropout", "GaussianNoise")
+    return "std" if is_gaussian and hasattr(module, "std") else ""
 
 
 def outputs_of(result: Any) -> list[Any]:
@@ -208,10 +207,7 @@ def read_state(folder: Path) -> dict[str, np.ndarray]:
     index = folder / "model.safetensors.index.json"
     files = [folder / "model.safetensors"]
     if index.is_file():
-        files = [
-            folder / name
-            for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))
-        ]
+        files = [folder / name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
     found: dict[str, np.ndarray] = {}
     for file in files:
         found.update(load_file(file))

@@ -127,9 +127,7 @@ def sequence(model: Any) -> list[tuple[Any, str]]:
     return [
         (
             owner(node),
-            f"{owner(node).name}@{numbers[id(node)]}"
-            if numbers[id(node)]
-            else str(owner(node).name),
+            f"{owner(node).name}@{numbers[id(node)]}" if numbers[id(node)] else str(owner(node).name),
         )
         for node in nodes
     ]

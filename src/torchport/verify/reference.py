@@ -108,8 +108,7 @@ def retyped(value: Any, dtype: str) -> Any:
         if str(value.get("class_name", "")).endswith(("Policy", "PolicyV1")):
             return dtype
         return {
-            key: new_dtype(it, dtype) if key == "dtype" else retyped(it, dtype)
-            for key, it in value.items()
+            key: new_dtype(it, dtype) if key == "dtype" else retyped(it, dtype) for key, it in value.items()
         }
     if isinstance(value, (list, tuple)):
         return type(value)(retyped(it, dtype) for it in value)
@@ -136,9 +135,7 @@ def copy_weights(source: Any, target: Any, unfused: set[int]) -> None:
             unfused.add(id(theirs))
         for have, want in zip(theirs.weights, ours.weights, strict=True):
             if tuple(have.shape) != tuple(want.shape):
-                raise TorchportError(
-                    f"rebuilt with the shape {have.shape}", where=f"{ours.name}/{want.name}"
-                )
+                raise TorchportError(f"rebuilt with the shape {have.shape}", where=f"{ours.name}/{want.name}")
             have.assign(np.asarray(value_of(want)).astype(str(name_of(have.dtype))))
 
 
@@ -171,18 +168,14 @@ def variables(model: Any, graph: Graph, path: str = "") -> Iterator[tuple[str, A
         if op.kind == "Model":
             yield from variables(layer, graph.bodies[op.layer], f"{path}{op.layer}/")
             continue
-        own = [
-            it for it in layer.weights if "seed_generator" not in str(getattr(it, "path", it.name))
-        ]
+        own = [it for it in layer.weights if "seed_generator" not in str(getattr(it, "path", it.name))]
         for name, variable in named(list(op.weights), own, f"{path}{op.layer}"):
             yield f"{path}{op.layer}/{name}", variable
 
 
 def named(names: list[str], own: list[Any], where: str) -> Iterator[tuple[str, Any]]:
     if len(names) != len(own):
-        raise TorchportError(
-            f"has {len(own)} variables in Keras, the graph has {names}", where=where
-        )
+        raise TorchportError(f"has {len(own)} variables in Keras, the graph has {names}", where=where)
     spelled = [str(it.name).rpartition("/")[2].partition(":")[0] for it in own]
     short = [name.rpartition("/")[2] for name in names]
     if len(set(spelled)) == len(spelled) and sorted(spelled) == sorted(short):

@@ -99,8 +99,7 @@ class Verification:
             rows = [row for row in self.rows if row.check == check]
             if rows:
                 errors = {
-                    key: rounded_up(self.worst(check, key))
-                    for key in ("error64", "error32", "reference32")
+                    key: rounded_up(self.worst(check, key)) for key in ("error64", "error32", "reference32")
                 }
                 checks[check] = {
                     "compared": len(rows), "passed": all(row.passed for row in rows),
@@ -124,7 +123,8 @@ class Verification:
 
     def __str__(self) -> str:
         if self.passed:
-            return f"agrees: {len(self.rows)} comparisons, largest {self.precision} error {self._largest():.1e}"
+            largest = f"largest {self.precision} error {self._largest():.1e}"
+            return f"agrees: {len(self.rows)} comparisons, {largest}"
         if self.first is None:
             return "nothing was compared"
         at = self.first

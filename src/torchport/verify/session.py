@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,70 +10,19 @@ from typing import Any
 import numpy as np
 
 from torchport import pipeline
-from torchport.errors import BadFile, TorchportError
+from torchport.errors import TorchportError
 from torchport.graph import Graph
 from torchport.pipeline import Program
-from torchport.verify import checks, forward, frameworks, inputs, localise, port_runs, training
+from torchport.verify import checks, dropout, forward, frameworks, inputs, localise, port_runs, training
 from torchport.verify.compare import LIMIT, LIMIT32, compare, difference
+from torchport.verify.dropout import random_layers
+from torchport.verify.folder import read_record
 from torchport.verify.instrument import Instrumented, instrument
 from torchport.verify.places import Places
 from torchport.verify.record import Key
 from torchport.verify.reference import Reference, value_of, variables
 from torchport.verify.result import Row, Verification
 from torchport.verify.source_runs import SourceRuns
-
-#: Options of a conversion that port.json repeats.
-OPTIONS = ("class_name", "keep_io", "exact")
-
-
-def folder_of(port: str | Path) -> Path:
-    """The folder of a port. Raises BadFile if it is none."""
-    folder = Path(port)
-    for name in ("model.py", "port.json"):
-        if not (folder / name).is_file():
-            raise BadFile(
-                f"there is no {name}",
-                where=str(folder),
-                advice="give a folder that torchport wrote",
-            )
-    return folder
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    try:
-        record = json.loads((folder / "port.json").read_text())
-        return {
-            **record,
-            "options": {key: record["options"].get(key) for key in OPTIONS},
-            "class": str(record["class"]),
-        }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadFile(
-            f"port.json is damaged ({error})", where=str(folder), advice="convert the model again"
-        ) from error
-
-
-def write_record(folder: Path, result: Verification) -> None:
-    """Into port.json what was verified, and of which files; null where it did not pass."""
-    path = folder / "port.json"
-    record = json.loads(path.read_text())
-    summary = None
-    if result.passed:
-        files = sorted(
-            it for it in folder.iterdir() if it.name == "model.py" or ".safetensors" in it.name
-        )
-        summary = {**result.summary(), "files": {it.name: digest(it) for it in files}}
-    if record.get("verified") == summary:
-        return
-    record["verified"] = summary
-    scratch = path.with_name(".port.json.new")
-    scratch.write_text(json.dumps(record, indent=1) + "\n")
-    os.replace(scratch, path)
-
-
-def digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 @dataclass
@@ -172,9 +118,7 @@ class Session:
         return self.result()
 
     def load(self, code: Instrumented, dtype: str) -> port_runs.PortRuns:
-        return port_runs.PortRuns.load(
-            code, self.class_name, self.places, dtype, self.reference.keras
-        )
+        return port_runs.PortRuns.load(code, self.class_name, self.places, dtype, self.reference.keras)
 
     # The source's side, and what both run on
 
@@ -192,9 +136,7 @@ class Session:
                 arrays = inputs.random(self.graph, self.sized(sizes), self.seed, positive)
                 try:
                     outputs = source.inference(arrays)
-                except (
-                    Exception
-                ) as error:  # TensorFlow has many kinds for a shape that does not fit
+                except Exception as error:  # TensorFlow has many kinds for a shape that does not fit
                     last = error
                     break
                 if all(np.isfinite(it).all() for it in outputs if it.dtype.kind == "f"):
@@ -274,9 +216,7 @@ class Session:
             keys = list(at.tensors)
             at.inexact = set(keys[keys.index(first_inexact[0]) :])
             name = forward.name_of(first_inexact[0])
-            self.notes.append(
-                f"TensorFlow computes {name} in float32: from there on float32's limit applies"
-            )
+            self.notes.append(f"TensorFlow computes {name} in float32: from there on float32's limit applies")
         watch = forward.Watch(at)
         ran = self.compare_forward("inference", watch, port, port32, want, noise)
         self.inexact = bool(first_inexact)
@@ -316,8 +256,8 @@ class Session:
                 self.causes[row] = localise.explain(watch, at, port, self, check == "training")
 
     def output_rows(
-        self, check: str, got: Sequence[np.ndarray], want: Sequence[np.ndarray], got32: Sequence[np.ndarray] = (),
-        noise: Sequence[float] = (),
+        self, check: str, got: Sequence[np.ndarray], want: Sequence[np.ndarray],
+        got32: Sequence[np.ndarray] = (), noise: Sequence[float] = (),
     ) -> None:  # fmt: skip
         limit = self.limit if not self.inexact else 1e-4
         layers = [localise.output_layer(self.graph, name) for name in self.graph.outputs]
@@ -363,33 +303,25 @@ class Session:
             low: dict[Key, np.ndarray] = {}
             theirs32 = source32.training(self.arrays, projections, 0, low.__setitem__, theirs.rate)
             at.noise = forward.noises(low, at.tensors)
-            noise = [
-                difference(a, b) for a, b in zip(theirs32.outputs, theirs.outputs, strict=True)
-            ]
+            noise = [difference(a, b) for a, b in zip(theirs32.outputs, theirs.outputs, strict=True)]
         inexact = self.inexact
         if inexact:
             at.inexact = set(at.tensors)
         watch, below = forward.Watch(at), forward.Watch(at)
         try:
             ours = port.training(self.arrays, projections, self.steps, theirs.rate, watch)
-            ours32 = (
-                port32.training(self.arrays, projections, 0, theirs.rate, below) if port32 else None
-            )
+            ours32 = port32.training(self.arrays, projections, 0, theirs.rate, below) if port32 else None
         except Exception as error:  # the port may be wrong in any way
             self.forward_rows("training", watch, None, port)
             self.rows.append(failed("run", error, localise.after(watch, self.places)))
             return
         self.forward_rows("training", watch, below if port32 else None, port)
-        self.output_rows(
-            "training", ours.outputs, theirs.outputs, ours32.outputs if ours32 else (), noise
-        )
+        self.output_rows("training", ours.outputs, theirs.outputs, ours32.outputs if ours32 else (), noise)
         calls: dict[str, int] = {}
         for chain, name in at.tensors:
             layer = "/".join((*(it.partition("@")[0] for it in chain), name.partition("@")[0]))
             calls[layer] = calls.get(layer, 0) + 1
-        self.rows += checks.dropout_rows(
-            port.module, self.places, self.reference.model, ours.dropped, calls
-        )
+        self.rows += dropout.dropout_rows(port.module, self.places, self.reference.model, ours.dropped, calls)
         entries, specs = self.program.entries, self.program.definition.inputs
         self.rows += training.gradient_rows(
             entries, specs, theirs, ours, theirs32, ours32, self.limit, exact=not inexact
@@ -399,11 +331,11 @@ class Session:
             self.rows += training.step_rows(
                 entries, theirs, ours, theirs32, before, self.steps, limit, self.exact
             )
-        if checks.dropouts(self.graph):
+        if any(random_layers(self.graph)):
             self.notes.append("training mode was compared with dropout off on both sides")
 
     def note_edits(self, code: Instrumented) -> None:
-        """Lines that a person changed need not give the source's tensors; what they compute in the end must."""
+        """Edited lines need not give the source's tensors; what they compute in the end must agree."""
         if code.edited or code.missing:
             names = ", ".join(sorted(code.edited | code.missing))
             self.notes.append(
@@ -411,13 +343,10 @@ class Session:
             )
             wrong = [row for row in self.rows if not row.passed]
             if all(
-                row.check in ("inference", "training") and not row.name.startswith("output ")
-                for row in wrong
+                row.check in ("inference", "training") and not row.name.startswith("output ") for row in wrong
             ):
-                said = "differs inside of edited code; what the model gives, its gradients and its training agree"
-                self.rows = [
-                    row if row.passed else replace(row, passed=True, note=said) for row in self.rows
-                ]
+                said = "differs inside of edited code; outputs, gradients and training agree"
+                self.rows = [row if row.passed else replace(row, passed=True, note=said) for row in self.rows]
 
 
 def failed(check: str, error: Exception, layer: str, before: str = "") -> Row:

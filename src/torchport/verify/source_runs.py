@@ -69,18 +69,11 @@ class SourceRuns:
 
             def tensor(key: Key, value: Any) -> None:
                 found = array(value)
-                if (
-                    precise[0]
-                    and found.dtype == np.float64
-                    and is_float32(found)
-                    and is_varied(found)
-                ):
+                if precise[0] and found.dtype == np.float64 and is_float32(found) and is_varied(found):
                     inexact(key)
                 sink(key, found)
 
-            watch = Recorder(
-                tensor, call if self.dtype == "float64" else lambda layer, where, args: None
-            )
+            watch = Recorder(tensor, call if self.dtype == "float64" else lambda layer, where, args: None)
             with watch.watching(self.reference.keras, self.model):
                 outputs = self.reference.call(self.model, given, training=False)
             return [array(it) for it in outputs]
@@ -89,14 +82,12 @@ class SourceRuns:
         self, inputs: Sequence[np.ndarray], projections: Sequence[np.ndarray], steps: int, sink: Sink,
         rate: float | None = None,
     ) -> Trained:  # fmt: skip
-        """Steps of plain SGD on sum(output * projection). The rate is chosen by the first gradient if not given."""
+        """Steps of plain SGD on sum(output * projection), at a rate that fits the first gradient."""
         tf = tensorflow()
         trainable = {id(it) for it in self.model.trainable_variables}
         names = [name for name, it in self.variables.items() if id(it) in trainable]
         watched = [self.variables[name] for name in names]
-        statistics = normalisations(
-            self.reference.graph, self.model, self.variables, self.reference.unfused
-        )
+        statistics = normalisations(self.reference.graph, self.model, self.variables, self.reference.unfused)
         made: Trained | None = None
         with default_dtype(self.reference.keras, self.dtype):
             given = self.tensors(inputs)
@@ -127,9 +118,7 @@ class SourceRuns:
                 gradients = dict(zip(names, found[: len(names)], strict=True))
                 if made is None:
                     inside = iter(found[len(names) :])
-                    by_input = [
-                        array(next(inside)) if it.dtype.is_floating else None for it in given
-                    ]
+                    by_input = [array(next(inside)) if it.dtype.is_floating else None for it in given]
                     arrays = {name: array(it) for name, it in gradients.items()}
                     made = Trained(
                         [array(it) for it in outputs], arrays, by_input,
@@ -137,9 +126,7 @@ class SourceRuns:
                     )  # fmt: skip
                 if steps:
                     for name, gradient in gradients.items():
-                        self.variables[name].assign_sub(
-                            tf.constant(made.rate, gradient.dtype) * gradient
-                        )
+                        self.variables[name].assign_sub(tf.constant(made.rate, gradient.dtype) * gradient)
         assert made is not None
         made.weights = {name: value_of(it) for name, it in self.variables.items()}
         made.unbiased = dict(statistics.running)
@@ -151,9 +138,7 @@ def chosen_rate(gradients: dict[str, np.ndarray], weights: dict[str, np.ndarray]
 
     Larger steps make training chaotic: the last digits of both sides then part within a few steps.
     """
-    steepest = max(
-        (float(np.max(np.abs(it), initial=0.0)) for it in gradients.values()), default=0.0
-    )
+    steepest = max((float(np.max(np.abs(it), initial=0.0)) for it in gradients.values()), default=0.0)
     largest = max((float(np.max(np.abs(it), initial=0.0)) for it in weights.values()), default=0.0)
     if not np.isfinite(steepest) or not np.isfinite(largest) or steepest == 0:
         return 1e-3
@@ -163,9 +148,7 @@ def chosen_rate(gradients: dict[str, np.ndarray], weights: dict[str, np.ndarray]
 def is_float32(values: np.ndarray) -> bool:
     """Whether no value has more digits than float32 holds."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return bool(
-            np.array_equal(values.astype(np.float32).astype(values.dtype), values, equal_nan=True)
-        )
+        return bool(np.array_equal(values.astype(np.float32).astype(values.dtype), values, equal_nan=True))
 
 
 def is_varied(values: np.ndarray) -> bool:

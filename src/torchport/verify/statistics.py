@@ -37,12 +37,11 @@ class RunningVariance:
         if self.own:
             return "the source keeps the unbiased variance, as torch does"
         shown = sorted({round(it, 6) for it in self.factors})
-        return f"the source keeps the biased variance of a batch, torch n / (n - 1) of it: {', '.join(map(str, shown))}"
+        factors = ", ".join(map(str, shown))
+        return f"the source keeps the biased variance of a batch, torch n / (n - 1) of it: {factors}"
 
-    def reordered(
-        self, before: np.ndarray, steps: int
-    ) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
-        """What it would be if the calls of each step came in another order: a shared layer's statistics depend on it."""
+    def reordered(self, before: np.ndarray, steps: int) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+        """What it would be if a shared layer's calls in each step came in another order."""
         calls = len(self.taken) // max(steps, 1)
         if calls * steps != len(self.taken) or not 1 < calls < 6:
             return
@@ -73,9 +72,7 @@ class Statistics:
             now = value_of(variable)
             if given is None or np.array_equal(now, before):
                 return  # it uses its running statistics, as a frozen layer does
-            entry = self.running.setdefault(
-                name, RunningVariance(before, own=id(layer) in self.unfused)
-            )
+            entry = self.running.setdefault(name, RunningVariance(before, own=id(layer) in self.unfused))
             kept = float(layer.momentum)
             taken = (now - kept * before) / (1 - kept) if kept != 1 else before
             factor = self.factor(layer, given, taken)
@@ -87,7 +84,7 @@ class Statistics:
 
     @staticmethod
     def factor(layer: Any, given: np.ndarray, taken: np.ndarray) -> float:
-        """What torch's variance is to the one that was taken in: n / (n - 1), or 1 if that is unbiased already."""
+        """torch's variance over the one taken in: n / (n - 1), or 1 if that is unbiased already."""
         axis = layer.axis if isinstance(layer.axis, int) else list(layer.axis)[0]
         others = tuple(at for at in range(given.ndim) if at != axis % given.ndim)
         count = int(np.prod([given.shape[at] for at in others]))

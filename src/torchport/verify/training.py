@@ -30,13 +30,17 @@ def gradient_rows(
     entries: Sequence[Entry], specs: Sequence[Spec], source: source_runs.Trained, port: port_runs.Trained,
     source32: source_runs.Trained | None, port32: port_runs.Trained | None, limit: float, exact: bool,
 ) -> Iterator[Row]:  # fmt: skip
-    """The gradient of every weight that trains, then of every input. `exact`: the reference has float64's digits."""
+    """The gradient of every weight that trains, then of every input.
+
+    `exact`: the reference has float64's digits.
+    """
     for entry in entries:
         if not isinstance(entry.load, Load) or entry.source not in source.gradients:
             continue
         turn, name = entry.load.turn, entry.source
         yield compared(
-            entry.name, layer_of(entry), name, turn.apply(source.gradients[name]), port.gradients.get(entry.name),
+            entry.name, layer_of(entry), name, turn.apply(source.gradients[name]),
+            port.gradients.get(entry.name),
             turn.apply(source32.gradients[name]) if source32 else None,
             port32.gradients.get(entry.name) if port32 else None, limit, exact,
         )  # fmt: skip
@@ -101,11 +105,7 @@ def step_rows(
         want = turn.apply(source.weights[name])
         scale = scale_of(want)
         if name in source.gradients:
-            noise = (
-                0.0
-                if source32 is None
-                else difference(source32.gradients[name], source.gradients[name])
-            )
+            noise = 0.0 if source32 is None else difference(source32.gradients[name], source.gradients[name])
             scale = max(
                 float(np.max(np.abs(want), initial=0.0)),
                 source.rate * steps * scale_of(source.gradients[name], noise),
@@ -133,7 +133,8 @@ def another_order(
     """Whether the calls of a shared layer came in another order than in the source."""
     for order, value in running.reordered(before, steps):
         if agrees(got, turn.apply(value)):
-            return f"its layer is called {len(order)} times a step, in the source in the order {list(order)} of the port's"
+            calls = f"its layer is called {len(order)} times a step"
+            return f"{calls}, not in the source's order (of the source's calls: {list(order)})"
     return ""
 
 

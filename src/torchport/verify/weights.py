@@ -1,4 +1,4 @@
-"""How a tensor of the weights file came to differ from what it should be: each guess is tried on the numbers."""
+"""How a tensor of the weights file came to differ: each guess is tried on the numbers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from torchport.emit.weights import Entry
 from torchport.program import Load
 
 
-def explain(
-    got: np.ndarray, want: np.ndarray, entry: Entry, siblings: Mapping[str, np.ndarray]
-) -> str:
+def explain(got: np.ndarray, want: np.ndarray, entry: Entry, siblings: Mapping[str, np.ndarray]) -> str:
     """The likely cause, in words. `siblings`: what the layer's tensors should be, by name."""
     if got.dtype.kind == "f" and not np.isfinite(got).all():
         bad = int(got.size - np.isfinite(got).sum())
@@ -24,11 +22,7 @@ def explain(
     wrong = int(np.sum(got != want))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = got[want != 0] / want[want != 0] if got.dtype.kind == "f" else np.array([])
-    if (
-        ratio.size > 1
-        and np.allclose(ratio, ratio[0], rtol=1e-5)
-        and wrong == int(np.sum(want != 0))
-    ):
+    if ratio.size > 1 and np.allclose(ratio, ratio[0], rtol=1e-5) and wrong == int(np.sum(want != 0)):
         return f"is {ratio.flat[0]:.6g} times the source's"
     largest = float(np.max(np.abs(got.astype(np.float64) - want.astype(np.float64))))
     return f"{wrong} of {got.size} values differ from the source's, by up to {largest:.2g}"

@@ -1,0 +1,106 @@
+"""Layers that draw random numbers in training: each is there, by its amount, and does it in fact.
+
+The two frameworks draw other numbers, so that values are compared with these layers off. Here each is looked
+at alone: how often it runs, what it is set to, and what it does to a tensor of ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torchport.graph import Graph, Op
+from torchport.verify.frameworks import torch
+from torchport.verify.places import Places
+from torchport.verify.port_runs import amount_name
+from torchport.verify.result import Row
+
+#: How many values a layer is tried on, and how many standard deviations it may be off.
+TRIES, SIGMAS = 40_000, 5.0
+ENDINGS = ("Dropout", "Dropout1D", "Dropout2D", "Dropout3D", "GaussianNoise")
+
+
+def random_layers(graph: Graph, path: str = "") -> Iterator[tuple[str, Op]]:
+    """Every layer that is random in training, once, with the path of its graph."""
+    seen: set[str] = set()
+    for op in graph.ops:
+        if op.kind.endswith(ENDINGS) and op.layer not in seen:
+            seen.add(op.layer)
+            yield path, op
+    for layer, body in graph.bodies.items():
+        yield from random_layers(body, f"{path}{layer}/")
+
+
+def dropout_rows(
+    module: Any, places: Places, model: Any, ran: Mapping[str, int], calls: Mapping[str, int]
+) -> Iterator[Row]:
+    """A row for each. `model`: the source as it is, not as it was rebuilt.
+
+    `ran`: how often each module ran in training mode. `calls`: how often each layer of the source did.
+    """
+    modules = dict(module.named_modules())
+    for path, op in random_layers(places.program.graph):
+        layer, source = f"{path}{op.layer}", model
+        for part in path.split("/")[:-1]:
+            source = source.get_layer(part)
+        wanted, what = amount_of(source.get_layer(op.layer), op.kind)
+        names = [name for name in places.module_of(layer) if amount_name(modules.get(name))]
+        if len(names) != 1:
+            note = "the port has no module for this layer" if not names else f"is {names} in the port"
+            yield Row("dropout", "", layer, op.outputs[0], False, note=note)
+            continue
+        it, times = modules[names[0]], (ran.get(names[0], 0), calls.get(layer, 0))
+        has, found = float(getattr(it, amount_name(it))), measured(it, op.kind)
+        said = f"{what} {wanted:g}; {found:.3f} on {TRIES} values"
+        if not math.isclose(has, wanted, rel_tol=1e-12):
+            note = f"{what} {has:g} in the port, {wanted:g} in the source"
+        elif times[0] != times[1]:
+            note = f"runs {times[0]} times in training mode, the source {times[1]}"
+        elif abs(found - wanted) > tolerance(it, op.kind, wanted):
+            note = f"{what} {wanted:g} was asked for, {found:.3f} was measured in training mode"
+        else:
+            note = ""
+        yield Row("dropout", names[0], layer, op.outputs[0], not note, note=note or said)
+
+
+def amount_of(layer: Any, kind: str) -> tuple[float, str]:
+    """What a Keras layer is set to, as torch says it, and what that is."""
+    if kind == "GaussianNoise":
+        return float(layer.stddev), "standard deviation"
+    rate = float(layer.rate)
+    if kind == "GaussianDropout":
+        return math.sqrt(rate / (1 - rate)), "standard deviation"
+    return rate, "rate"
+
+
+def is_gaussian(kind: str) -> bool:
+    return kind.startswith("Gaussian")
+
+
+def draws(module: Any) -> int:
+    """How many independent draws are made of `TRIES` values: values, or whole channels."""
+    return TRIES // 100 if type(module).__name__ in ("Dropout1d", "Dropout2d", "Dropout3d") else TRIES
+
+
+def tolerance(module: Any, kind: str, wanted: float) -> float:
+    """How far the amount that is measured may be off by chance."""
+    if is_gaussian(kind):
+        return SIGMAS * wanted / math.sqrt(2 * draws(module)) + 1e-9
+    return SIGMAS * math.sqrt(wanted * (1 - wanted) / draws(module)) + 1e-9
+
+
+def measured(module: Any, kind: str) -> float:
+    """The share of ones that a module drops in training mode, or how far it spreads them; seeded."""
+    pt = torch()
+    inside = {"Dropout1d": 1, "Dropout2d": 2, "Dropout3d": 3}.get(type(module).__name__, 0)
+    count, was = draws(module), module.training
+    with pt.random.fork_rng(devices=[]):
+        pt.manual_seed(0)
+        out = module.train()(pt.ones((count // 20, 20, *(2,) * inside), dtype=pt.float32))
+        module.train(was)
+    if is_gaussian(kind):
+        return float(out.std())
+    low, high = float(out.min()), float(out.max())
+    # What is dropped is the lower of two values: 0, or what SELU is at minus infinity.
+    return 0.0 if low == high == 1 else float((out == low).float().mean())
