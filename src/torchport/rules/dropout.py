@@ -33,9 +33,13 @@ def dropout(x: Value, *, rate: float, noise_shape: Sequence[int | None] | None =
     return x * drop(mask)
 
 
-@rule("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", wants=image)
-def spatial_dropout(x: Value, *, rate: float, data_format: str | None = None) -> Expr:
-    """nn.Dropout2d: whole channels."""
+@rule(
+    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", wants=image, only={"noise_shape": (None,)}
+)  # fmt: skip
+def spatial_dropout(
+    x: Value, *, rate: float, data_format: str | None = None, noise_shape: Any = None
+) -> Expr:
+    """nn.Dropout2d: whole channels. tf.keras 2 saves a `noise_shape` that the layer does not read."""
     return module(f"nn.Dropout{x.rank - 2}d", rate, loads={})(x)
 
 
