@@ -244,3 +244,41 @@ def test_no_reference(tmp_path: Path) -> None:
     with pytest.raises(TorchportError, match=r"no port\.json"):
         (folder / "port.json").unlink()
         torchport.verify(model, folder)
+
+
+def test_without_a_float64_kernel() -> None:
+    """Pooling in three dimensions exists in float32 only: that is said, and compared so."""
+    L = keras.layers
+    x = keras.Input((6, 7, 8, 2), name="x")
+    y = L.MaxPooling3D(2, name="pool")(L.Conv3D(3, 2, name="conv")(x))
+    model = keras.Model(x, y, name="solid")
+    result = torchport.verify(model, torchport.convert(model))
+    assert result.passed, report(result)
+    assert result.precision == "float32"
+    assert any("MaxPooling3D" in note for note in result.notes)
+    assert result.worst("inference") is None
+    assert result.worst("inference", "error32") < 1e-5
+
+
+def test_a_kernel_that_computes_in_float32() -> None:
+    """What follows it is held to float32's limit; what stands before it, to float64's."""
+    L = keras.layers
+    x = keras.Input((8, 6, 3), name="x")
+    y = L.UpSampling2D(2, interpolation="bilinear", name="up")(L.Conv2D(5, 3, name="before")(x))
+    model = keras.Model(x, L.Conv2D(2, 3, name="after")(y), name="resized")
+    result = torchport.verify(model, torchport.convert(model))
+    assert result.passed, report(result)
+    rows = {row.name: row for row in result.rows if row.check == "inference"}
+    assert rows["before"].limit == LIMIT
+    assert 1e-9 < rows["after"].limit < 1e-4
+    assert any("computes up in float32" in note for note in result.notes)
+
+
+def test_fused_batch_norm_of_keras_2_keeps_the_unbiased_variance() -> None:
+    """torch's own BatchNorm is exact there; rebuilt in float64 the source itself would not be."""
+    model = build("chain", pytest.importorskip("tf_keras"))
+    result = torchport.verify(model, torchport.convert(model))
+    rows = {row.name: row for row in result.rows if row.check == "steps"}
+    assert rows["fused.running_var"].passed
+    assert "unbiased" in rows["fused.running_var"].note
+    assert "n / (n - 1)" in rows["flat_bn.running_var"].note

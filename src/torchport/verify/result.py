@@ -131,7 +131,8 @@ class Verification:
         return f"differs at {at.layer or at.name} ({at.check}, {at.tensor or at.name}): {at.cause}"
 
     def _largest(self) -> float:
-        return max((row.error64 for row in self.rows if row.error64 is not None), default=0.0)
+        field = "error32" if self.precision == "float32" else "error64"
+        return max((self.worst(check, field) or 0.0 for check in CHECKS), default=0.0)
 
 
 def rounded_up(error: float | None) -> float | None:

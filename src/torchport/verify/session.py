@@ -85,9 +85,16 @@ class Session:
             for name, array in zip(self.graph.inputs, self.arrays, strict=False)
         )  # fmt: skip
         return Verification(
-            tuple(self.rows), localise.first(self.rows, self.causes), tuple(self.notes),
+            tuple(map(self.in_its_column, self.rows)), localise.first(self.rows, self.causes),
+            tuple(self.notes),
             frameworks.versions(self.reference.keras), described, self.precision, self.seed, self.steps,
         )  # fmt: skip
+
+    def in_its_column(self, row: Row) -> Row:
+        """A row whose errors stand where their precision belongs."""
+        if self.precision == "float64" or row.check in ("reference", "state") or row.error64 is None:
+            return row
+        return replace(row, error64=None, error32=row.error64, limit=None, limit32=row.limit)
 
     def run(self) -> Verification:
         """All checks; stops early only where the port does not run."""
@@ -218,8 +225,18 @@ class Session:
             name = forward.name_of(first_inexact[0])
             self.notes.append(f"TensorFlow computes {name} in float32: from there on float32's limit applies")
         watch = forward.Watch(at)
-        ran = self.compare_forward("inference", watch, port, port32, want, noise)
         self.inexact = bool(first_inexact)
+        ran = self.compare_forward("inference", watch, port, port32, want, noise)
+        compared = {key for key, _ in watch.seen}
+        alone = [
+            forward.name_of(key) for key in at.tensors if key not in compared and ".linear" not in key[1]
+        ]
+        if ran and alone:
+            more = f" and {len(alone) - 5} more" if len(alone) > 5 else ""
+            names = ", ".join(alone[:5])
+            self.notes.append(
+                f"no expression of the port gives these alone, only what follows: {names}{more}"
+            )
         if watch.unknown:
             names = ", ".join(sorted(map(forward.name_of, watch.unknown))[:5])
             self.notes.append(f"not compared, as no Keras layer gives them alone: {names}")
@@ -363,4 +380,4 @@ def failed(check: str, error: Exception, layer: str, before: str = "") -> Row:
 def first_line(error: Exception | None) -> str:
     """The start of an error's text."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__
+    return " ".join(lines[:3])[:200] if lines else type(error).__name__
