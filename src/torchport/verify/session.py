@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -379,5 +380,6 @@ def failed(check: str, error: Exception, layer: str, before: str = "") -> Row:
 
 def first_line(error: Exception | None) -> str:
     """The start of an error's text."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = re.sub(r"\x1b\[\d*m", "", str(error))  # Keras colours its messages
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return " ".join(lines[:3])[:200] if lines else type(error).__name__
