@@ -72,8 +72,9 @@ class Network:
         return node
 
     def op(self, path: str, op: Op) -> Node:
-        """The op's node; calls of one layer that has weights share it, as they share a module."""
-        return ("op", path, op.layer if op.weights else op.name)
+        """The op's node; calls of one layer that holds values share it, as they share these."""
+        shared = op.weights or rule_for(op.kind).constants
+        return ("op", path, op.layer if shared else op.name)
 
     def reader(
         self, path: str, op: Op, at: int, wants: Mapping[tuple[str, str], Wants]

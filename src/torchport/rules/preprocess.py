@@ -34,7 +34,7 @@ def as_float(x: Value) -> Expr:
     return x if x.tensor.dtype.startswith(("float", "bfloat")) else call(".float", x)
 
 
-@rule("Rescaling")
+@rule("Rescaling", constants=True)
 def rescaling(x: Value, *, scale: Any, offset: Any = 0.0) -> Expr:
     """x / 127.5 - 1. A list has an entry for each channel."""
     scale, offset = numbers(scale), numbers(offset)
@@ -72,7 +72,7 @@ def normalization_weights(x: Tensor, *, axis: Any, mean: Any) -> Mapping[str, Sh
     return {"mean": shape, "variance": shape, "count": ()}
 
 
-@rule("Normalization", weights=normalization_weights)
+@rule("Normalization", weights=normalization_weights, constants=True)
 def normalization(
     x: Value, *, axis: Any = -1, mean: Any = None, variance: Any = None, invert: bool = False
 ) -> Expr:
@@ -88,7 +88,7 @@ def normalization(
         mean, variance = numbers(mean), numbers(variance)
         along = axes[len(axes) - depth(mean) :]
         center, spread = constant(x, "mean", mean, along), constant(x, "variance", variance, along)
-    deviation = call(".clamp", call("torch.sqrt", spread), min=1e-7)
+    deviation = call(".clamp", call(".sqrt", spread), min=1e-7)
     if invert:
         return as_float(x) * deviation + center
     return (as_float(x) - center) / deviation

@@ -123,6 +123,7 @@ class Rule:
     family: str
     options: frozenset[str] = field(default=frozenset())
     only: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    constants: bool = False
 
     def accept(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options that the rule names. Raises Unsupported for one, or a value, that it does not."""
@@ -160,6 +161,7 @@ def rule(
     activation: bool = False,
     ignores: str = "",
     only: Mapping[str, tuple[Any, ...]] | None = None,
+    constants: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a function in the table under one or more kinds.
 
@@ -167,7 +169,8 @@ def rule(
     they name; `shape=None` keeps the first input's. `parts` says what a flattened axis is made of.
     `activation=True`: the option `activation` is applied to the output, and split off before the
     rule is called. `ignores`: further options that change nothing here.
-    `only`: the values of an option that are ported, where others are not.
+    `only`: the values of an option that are ported, where others are not. `constants`: the class
+    keeps values from the options, in the order that all calls of the layer share.
     """
 
     def enter(write: Callable[..., Any]) -> Callable[..., Any]:
@@ -176,6 +179,7 @@ def rule(
         entry = Rule(
             kinds, write, wants, shape, weights, parts, activation, frozenset(ignores.split()),
             write.__module__.rpartition(".")[2], frozenset(given - RESERVED), only or {},
+            constants,
         )  # fmt: skip
         for kind in kinds:
             if kind in TABLE:
