@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 Shape = tuple[int | None, ...]
 
 
+def is_keras_2(dialect: str) -> bool:
+    """Whether models of this Keras version follow Keras 2 where the two differ."""
+    return bool(dialect) and not dialect.startswith("3")
+
+
 @dataclass(frozen=True)
 class Ref:
     """An argument that is a tensor of the graph, by its name."""

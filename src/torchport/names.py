@@ -29,6 +29,8 @@ NOUNS = {
     "AveragePooling1D": "pool", "AveragePooling2D": "pool", "AveragePooling3D": "pool",
     "Dropout": "dropout", "SpatialDropout1D": "dropout", "SpatialDropout2D": "dropout",
     "SpatialDropout3D": "dropout",
+    "PReLU": "prelu", "UpSampling1D": "up", "UpSampling2D": "up", "UpSampling3D": "up",
+    "Normalization": "normalize",
     "Concatenate": "merged", "Add": "total",
 }  # fmt: skip
 

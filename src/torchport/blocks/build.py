@@ -241,14 +241,12 @@ class _Class:
         if it.inside is not None:
             value: Any = self._nested(at, column, owner, reads)
             return Step(owner, owner, value.module.cls, outputs, value)
-        count = len(it.values)
+        built = {made.module.cls for made in walk(it.step.value) if isinstance(made, Apply)} | {"state"}
         values = []
         for place, (callee, name) in enumerate(holes(it.step)):
             numbers = tuple(ABSENT if other is None else other.values[place] for other in column)
-            values.append(
-                self.parameters.expression(numbers, self._role(at, callee, name, numbers))
-            )
-        assert len(values) == count
+            value = self.parameters.expression(numbers, self._role(at, callee, name, numbers))
+            values.append(value if callee in built else self._kept(value))
         step = filled(it.step, values)
 
         rest = iter(reads)
@@ -259,6 +257,16 @@ class _Class:
             return replace(expr, owner=owner) if isinstance(expr, (Apply, State)) else expr
 
         return Step(f"{at}", owner, it.step.kind, outputs, rewrite(step.value, settle))
+
+    def _kept(self, value: Any) -> Any:
+        """A number that `forward` needs: where it is a parameter, the attribute that keeps it."""
+        if not isinstance(value, Code):
+            return value
+        known = [name for name, text in self.flags if text == value]
+        name = known[0] if known else unique(identifier(value.text), [it for it, _ in self.flags])
+        if not known:
+            self.flags.append((name, value))
+        return Code(f"self.{name}")
 
     def _nested(
         self, at: int, column: Sequence[Node | None], owner: str, reads: Sequence[str]

@@ -61,6 +61,8 @@ def block_name(leaves: Sequence[Node]) -> str:
         "",
     )
     sizes = [_kernel(leaf) for leaf in leaves if leaf.step.kind in ("Conv2D", "Conv1D", "Conv3D")]
+    if sum(leaf.merges for leaf in leaves) > 4 and merge == "Concatenate":
+        return "Cell"
     if any("Attention" in kind for kind in kinds):
         return "TransformerBlock" if any("Linear" in it for it in classes) else "AttentionBlock"
     if any(it.startswith("nn.ConvTranspose") for it in classes) or any(

@@ -1,14 +1,16 @@
 """The order in which a person writes the steps: one branch after the other, the longest first.
 
 Keras lists layers by depth, which interleaves branches. Here every step stands as late as it can: it is
-written when the first that reads it is, and of several branches the deepest is written first.
+written when the first that reads it is, and of several branches the deepest is written first. Only the calls
+of a layer that is called more than once keep the order in which Keras runs them, by their distance from the
+end: each updates its running statistics.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from torchport.program import Definition, Step
+from torchport.program import Apply, Definition, Step, walk
 
 
 def in_reading_order(definition: Definition) -> Definition:
@@ -18,11 +20,14 @@ def in_reading_order(definition: Definition) -> Definition:
     for step in definition.steps:
         below = [depth[producer[name].name] for name in step.inputs if name in producer]
         depth[step.name] = 1 + max(below, default=0)
+    previous = _previous_calls(definition)
     place = {step.name: at for at, step in enumerate(definition.steps)}
     done: dict[str, Step] = {}
 
     def sources(step: Step) -> list[Step]:
         found = {producer[name].name: producer[name] for name in step.inputs if name in producer}
+        if step.name in previous:
+            found[previous[step.name].name] = previous[step.name]
         return sorted(found.values(), key=lambda it: (-depth[it.name], place[it.name]))
 
     def visit(goal: Step) -> None:
@@ -44,3 +49,27 @@ def in_reading_order(definition: Definition) -> Definition:
             visit(step)
     parts = {layer: in_reading_order(part) for layer, part in definition.parts.items()}
     return replace(definition, steps=tuple(done.values()), parts=parts)
+
+
+def _previous_calls(definition: Definition) -> dict[str, Step]:
+    """For each further call of a layer that holds modules, the call that Keras runs before it.
+
+    Source: keras/src/ops/function.py, map_graph: nodes run by depth, the farthest from the outputs first.
+    """
+    height: dict[str, int] = {}
+    readers: dict[str, list[str]] = {}
+    for step in definition.steps:
+        for name in step.inputs:
+            readers.setdefault(name, []).append(step.name)
+    for step in reversed(definition.steps):
+        above = [height[reader] for name in step.outputs for reader in readers.get(name, ())]
+        height[step.name] = 1 + max(above, default=0)
+    calls: dict[str, list[Step]] = {}
+    for step in definition.steps:
+        if any(isinstance(node, Apply) for node in walk(step.value)):
+            calls.setdefault(step.layer, []).append(step)
+    found = {}
+    for steps in calls.values():
+        ordered = sorted(steps, key=lambda it: -height[it.name])
+        found.update({later.name: earlier for earlier, later in zip(ordered, ordered[1:], strict=False)})
+    return found

@@ -12,7 +12,8 @@ from torchport.graph import Graph
 from torchport.port import Port
 from torchport.program import Definition, Fill, Spec
 from torchport.report.terminal import counted, grid, size, styled
-from torchport.rules.table import STATISTICS, rule_for
+from torchport.rules.norm import axis_of, keeps_biased
+from torchport.rules.table import STATISTICS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,8 +73,8 @@ def biased_batch_norms(graph: Graph) -> Iterator[str]:
     """Layers whose running variance Keras keeps biased and torch does not."""
     for op in graph.ops:
         if op.kind == "BatchNormalization" and op.trainable:
-            defaults = rule_for(op.kind).defaults
-            if op.config.get("running_variance", defaults.get("running_variance")) == "biased":
+            rank = len(graph.tensors[op.outputs[0]].shape)
+            if keeps_biased(graph.dialect, axis_of(op.config.get("axis", -1), rank), rank):
                 yield f"{graph.name}/{op.layer}"
     for body in graph.bodies.values():
         yield from biased_batch_norms(body)

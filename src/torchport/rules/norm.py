@@ -9,7 +9,7 @@ from typing import Any
 
 from torchport.axes import Order, to_order
 from torchport.errors import Unsupported
-from torchport.graph import Shape, Tensor
+from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Expr, Fill, Load, call, module
 from torchport.rules.table import CHANNELS_FIRST, FOLLOWS, SOURCE, Value, Wants, rule
 
@@ -67,6 +67,14 @@ def batch_norm_weights(x: Tensor, *, axis: Any, scale: bool, center: bool) -> Ma
     return {**affine, "moving_mean": shape, "moving_variance": shape}
 
 
+def keeps_biased(dialect: str, axis: int, rank: int) -> bool:
+    """Whether the running variance is the biased one of each batch: not where tf.keras 2 is fused.
+
+    Source: tf_keras/src/layers/normalization/batch_normalization.py, build.
+    """
+    return not (is_keras_2(dialect) and rank in (4, 5) and axis in (1, rank - 1))
+
+
 @rule(
     "BatchNormalization", wants=batch_norm_wants, shape=norm_shape, weights=batch_norm_weights,
     only={"renorm": (False,), "virtual_batch_size": (None,)},
@@ -74,14 +82,13 @@ def batch_norm_weights(x: Tensor, *, axis: Any, scale: bool, center: bool) -> Ma
 def batch_norm(
     x: Value, *, axis: Any = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True,
     scale: bool = True, renorm: bool = False, renorm_clipping: Any = None,
-    renorm_momentum: float = 0.99, trainable: bool = True, running_variance: str = "biased",
-    virtual_batch_size: Any = None, exact: bool = False,
+    renorm_momentum: float = 0.99, trainable: bool = True, virtual_batch_size: Any = None,
+    exact: bool = False, dialect: str = "",
 ) -> Expr:  # fmt: skip
     """nn.BatchNorm2d. Keras's momentum is what is kept, torch's what is taken.
 
-    Keras 3 keeps a biased running variance, torch an unbiased one: `exact` writes one that does as
-    Keras (a file of tf.keras 2 says per layer which of the two it kept). A layer that is not
-    trainable always uses its running statistics.
+    Where Keras keeps a biased running variance, `exact` writes one that does so too: torch's is
+    unbiased. A layer that is not trainable always uses its running statistics.
     """
     axis = axis_of(axis, x.rank)
     if x.rank > 5:
@@ -89,7 +96,7 @@ def batch_norm(
     cls = f"BatchNorm{max(x.rank - 2, 1)}d"
     if not trainable:
         cls = f"Frozen{cls}"
-    elif exact and running_variance == "biased":
+    elif exact and keeps_biased(dialect, axis, x.rank):
         cls = f"Biased{cls}"
     else:
         cls = f"nn.{cls}"
