@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TypeVar
@@ -142,24 +142,57 @@ class Turn:
     along it). Each piece is turned channels first before the pattern applies: what a person does to the
     rows of a Dense kernel that follows Flatten. `sizes` are those of axes that the pattern merges: without
     them there is no way back.
+
+    `blocks` lists source axes that are equal blocks laid end to end, such as the gates of a recurrent layer:
+    (axis, how many there are, those that are taken, in PyTorch's order). It comes first. Where not all are
+    taken, the tensor holds a part of the weight.
     """
 
     pattern: str
     regroup: tuple[tuple[int, tuple[tuple[int, ...], ...]], ...] = ()
     sizes: tuple[tuple[str, int], ...] = ()
+    blocks: tuple[tuple[int, int, tuple[int, ...]], ...] = ()
 
     def apply(self, array: np.ndarray) -> np.ndarray:
         """The array as PyTorch holds it."""
+        for axis, count, order in self.blocks:
+            array = _blocks(array, axis, count, order)
         for axis, parts in self.regroup:
             array = _regroup(array, axis, parts, back=False)
         return turn(array, self.pattern)
 
     def undo(self, array: np.ndarray) -> np.ndarray:
-        """The array as the source held it: the inverse of `apply`."""
+        """The array as the source held it, or its part: the inverse of `apply`."""
         array = turn(array, invert(self.pattern), **dict(self.sizes))
         for axis, parts in self.regroup:
             array = _regroup(array, axis, parts, back=True)
+        for axis, _, order in reversed(self.blocks):
+            array = _blocks(array, axis, len(order), sorted(range(len(order)), key=order.__getitem__))
         return array
+
+    def part(self, array: np.ndarray) -> np.ndarray:
+        """What the tensor holds of the source's array, as the source has it: `undo(apply(array))`."""
+        for axis, count, order in self.blocks:
+            array = _blocks(array, axis, count, sorted(order))
+        return array
+
+    def pieces(self, array: np.ndarray, size: int = 1 << 19) -> Iterator[np.ndarray]:
+        """What `apply` gives, in contiguous pieces of its first axis, one after the other.
+
+        Each piece of about `size` bytes is gathered before it is turned: both then stay in the processor's
+        cache, which is several times faster than turning a large array at once.
+        """
+        import numpy as np
+
+        left, right = (parse(side) for side in self.pattern.split("->"))
+        if self.regroup or self.blocks or len(left) < 2 or left == right or sorted(left) != sorted(right):
+            yield np.ascontiguousarray(self.apply(array))
+            return
+        axis = left.index(right[0])
+        step = max(1, size * array.shape[axis] // max(1, array.nbytes))
+        for start in range(0, array.shape[axis], step):
+            piece = array[(slice(None),) * axis + (slice(start, start + step),)]
+            yield np.ascontiguousarray(turn(np.ascontiguousarray(piece), self.pattern))
 
     def shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         """The shape after `apply`, without touching data.
@@ -168,7 +201,10 @@ class Turn:
         (11, 7, 3, 5)
         """
         left, right = (parse(side) for side in self.pattern.split("->"))
-        sizes = dict(zip(left, shape, strict=True))
+        found = list(shape)
+        for axis, count, order in self.blocks:
+            found[axis] = found[axis] // count * len(order)
+        sizes = dict(zip(left, found, strict=True))
         sizes["1"] = 1
         return tuple(math.prod(sizes[name] for name in axis.strip("()").split()) for axis in right)
 
@@ -176,6 +212,12 @@ class Turn:
     def text(self) -> str:
         """The whole turn as one einops pattern where one can say it, for people."""
         left, right = (list(parse(side)) for side in self.pattern.split("->"))
+        if self.blocks:
+            taken = "; ".join(
+                f"blocks {', '.join(map(str, order))} of {count} along axis {axis}"
+                for axis, count, order in self.blocks
+            )
+            return f"{self.pattern} (after taking {taken})"
         for axis, parts in self.regroup:
             if len(parts) > 1:
                 return f"{self.pattern} (after turning axis {axis} in pieces {list(parts)})"
@@ -185,6 +227,14 @@ class Turn:
             right[right.index(left[axis])] = groups[1]
             left[axis] = groups[0]
         return f"{' '.join(left)} -> {' '.join(right)}"
+
+
+def _blocks(array: np.ndarray, axis: int, count: int, order: Sequence[int]) -> np.ndarray:
+    """Those of `count` equal blocks of an axis that `order` names, in that order."""
+    import numpy as np
+
+    pieces = np.split(array, count, axis)
+    return np.concatenate([pieces[at] for at in order], axis)
 
 
 def _regroup(

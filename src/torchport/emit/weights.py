@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +41,10 @@ class Entry:
 
     @property
     def dtype(self) -> str:
-        return self.load.dtype if isinstance(self.load, Fill) else _weight(self.load).dtype
+        if isinstance(self.load, Fill):
+            return self.load.dtype
+        # numpy has no bfloat16: it is read as the float32 that it is the first half of.
+        return _weight(self.load).dtype.replace("bfloat16", "float32")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -62,6 +65,16 @@ class Entry:
         if isinstance(self.load, Fill):
             return np.full(self.shape, self.load.value, self.dtype)
         return np.asarray(self.load.turn.apply(_weight(self.load).load()), order="C")
+
+    def pieces(self) -> Iterator[np.ndarray]:
+        """The same, in contiguous pieces one after the other."""
+        if isinstance(self.load, Fill):
+            yield self.array()
+            return
+        array = _weight(self.load).load()
+        if str(array.dtype) != self.dtype or self.load.turn.shape(array.shape) != self.shape:
+            raise TorchportError(f"is not the {self.dtype} of its header", where=self.source)
+        yield from self.load.turn.pieces(array)
 
 
 def _weight(load: Load) -> Any:
@@ -138,12 +151,8 @@ def _write_file(path: Path, entries: list[Entry], progress: Callable[[int], None
         file.write(len(text).to_bytes(8, "little"))
         file.write(text)
         for entry in entries:
-            array = entry.array()
-            if array.shape != entry.shape or str(array.dtype) != entry.dtype:
-                raise TorchportError(
-                    f"is {array.dtype}{list(array.shape)}, its header says {entry.dtype}{list(entry.shape)}",
-                    where=entry.source,
-                )
-            file.write(memoryview(array.reshape(-1)).cast("B"))
+            written = sum(file.write(memoryview(piece.reshape(-1)).cast("B")) for piece in entry.pieces())
+            if written != entry.nbytes:
+                raise TorchportError(f"has {written} bytes, its header says {entry.nbytes}", where=entry.source)
             if progress:
                 progress(entry.nbytes)
