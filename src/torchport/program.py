@@ -87,6 +87,26 @@ class Index(Expr):
 
 
 @dataclass(frozen=True)
+class Item(Expr):
+    """What stands at `path` in the nested tuple that `value` gives: `h` of `_, (h, _) = self.lstm(x)`.
+
+    `pattern` is that whole tuple, names as its leaves: Item(lstm, ("x", ("h", "c")), "h").
+    """
+
+    value: Any
+    pattern: tuple[Any, ...]
+    name: str
+
+
+@dataclass(frozen=True)
+class Unpack(Expr):
+    """A value that is unpacked into the outputs of its step; `pattern` nests their numbers, None is left out."""
+
+    value: Any
+    pattern: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
 class Load:
     """A tensor of the state_dict: the rule's name of the source weight, how it is turned, and the weight."""
 
@@ -99,6 +119,11 @@ class Load:
         """`regroup` and `sizes` as in `Turn`."""
         turn = Turn(pattern, tuple(entry for entry in regroup if entry[1]), tuple(sizes.items()))
         return cls(weight, turn)
+
+    @classmethod
+    def blocks(cls, weight: str, pattern: str, *blocks: tuple[int, int, tuple[int, ...]]) -> Load:
+        """`blocks` as in `Turn`."""
+        return cls(weight, Turn(pattern, blocks=blocks))
 
 
 @dataclass(frozen=True)
@@ -217,7 +242,7 @@ def children(expr: Any) -> Iterator[Any]:
         yield from expr.kwargs.values()
     elif isinstance(expr, Infix):
         yield from (expr.left, expr.right)
-    elif isinstance(expr, Mark):
+    elif isinstance(expr, (Mark, Item, Unpack)):
         yield expr.value
     elif isinstance(expr, IfElse):
         yield from (expr.value, expr.other)
@@ -247,8 +272,8 @@ def rewrite(expr: Any, change: Callable[[Any], Any]) -> Any:
         expr = Infix(expr.symbol, rewrite(expr.left, change), rewrite(expr.right, change))
     elif isinstance(expr, IfElse):
         expr = IfElse(expr.test, rewrite(expr.value, change), rewrite(expr.other, change))
-    elif isinstance(expr, Mark):
-        expr = Mark(rewrite(expr.value, change), expr.tensor)
+    elif isinstance(expr, (Mark, Item, Unpack)):
+        expr = replace(expr, value=rewrite(expr.value, change))
     elif isinstance(expr, Index):
         expr = Index(rewrite(expr.value, change), tuple(rewrite(at, change) for at in expr.index))
     elif isinstance(expr, (tuple, list)):
@@ -348,6 +373,6 @@ class Definition:
 
 
 __all__ = [
-    "Apply", "Call", "Code", "Definition", "Expr", "Fill", "IfElse", "Index", "Infix", "Inside", "Load", "Mark", "Module", "Parameter", "REQUIRED", "Permute", "Spec",
-    "State", "Step", "Var", "call", "children", "is_heavy", "module", "rewrite", "walk",
+    "Apply", "Call", "Code", "Definition", "Expr", "Fill", "IfElse", "Index", "Infix", "Inside", "Item", "Load", "Mark", "Module", "Parameter", "REQUIRED", "Permute", "Spec",
+    "State", "Step", "Unpack", "Var", "call", "children", "is_heavy", "module", "rewrite", "walk",
 ]  # fmt: skip

@@ -328,12 +328,15 @@ def problems(case: Case, reference: Reference, port: Ported) -> list[str]:
         variable = of[entry.source]
         used.add(entry.source)
         array = entry.array()
-        if array.shape != entry.shape or not np.array_equal(entry.load.turn.undo(array), variable.numpy()):
+        if array.shape != entry.shape or not np.array_equal(
+            entry.load.turn.undo(array), entry.load.turn.part(variable.numpy())
+        ):
             found.append(f"{entry.name} does not turn back into {entry.source}")
         if id(variable) in weight_grads:
             grad = parameters[entry.name].grad
             ours = np.zeros(entry.shape) if grad is None else grad.numpy()
-            same(f"gradient of {entry.name}", entry.load.turn.undo(ours), weight_grads[id(variable)])
+            theirs = entry.load.turn.part(weight_grads[id(variable)])
+            same(f"gradient of {entry.name}", entry.load.turn.undo(ours), theirs)
         elif entry.name in parameters and parameters[entry.name].requires_grad:
             found.append(f"{entry.name} trains, {entry.source} does not")
     for name in of.keys() - used:

@@ -17,8 +17,10 @@ from torchport.program import (
     Expr,
     Index,
     Infix,
+    Item,
     Load,
     Mark,
+    Module,
     State,
     Step,
     Var,
@@ -179,8 +181,11 @@ def numbers(value: Any, change: Change, callee: str = "", name: str = "") -> Any
     def inside(it: Any, called: str = name) -> Any:
         return numbers(it, change, callee, called)
 
-    if isinstance(value, Mark):
-        return Mark(inside(value.value), value.tensor)
+    if isinstance(value, (Mark, Item)):
+        return replace(value, value=inside(value.value))
+    if isinstance(value, Module):
+        args, kwargs = _arguments(value.cls, value.args, value.kwargs, change)
+        return replace(value, args=args, kwargs=kwargs)
     if isinstance(value, Apply):
         if value.module.cls == "Model":
             return value
@@ -227,6 +232,10 @@ def _structure(value: Any) -> Hashable:
         return "tensor"
     if isinstance(value, Mark):
         return _structure(value.value)
+    if isinstance(value, Item):
+        return ("item", value.name, _structure(value.value))
+    if isinstance(value, Module):
+        return ("module", value.cls, _structure(value.args), _structure(value.kwargs))
     if isinstance(value, Code):
         return value.text
     if isinstance(value, State):

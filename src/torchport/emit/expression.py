@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from torchport.program import Apply, Call, Code, IfElse, Index, Infix, Mark, Module, State, Var
+from torchport.program import Apply, Call, Code, IfElse, Index, Infix, Mark, Module, State, Unpack, Var
 
 #: How tightly an operator binds.
 BINDS = {"<": 0, "<=": 0, ">": 0, ">=": 0, "==": 0, "|": 1, "&": 2, "+": 3, "-": 3, "*": 4, "/": 4, "//": 4,
@@ -37,6 +37,8 @@ class Writer:
         if isinstance(value, Mark):
             text, binds = self._bound(value.value)
             return (f"_mark({value.tensor!r}, {text})", ATOM) if self.marks else (text, binds)
+        if isinstance(value, Unpack):
+            return self._bound(value.value)
         if isinstance(value, Var):
             return self.variable(value.tensor), ATOM
         if isinstance(value, Code):

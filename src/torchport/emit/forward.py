@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torchport.emit.expression import Writer
@@ -24,8 +24,10 @@ from torchport.program import (
     IfElse,
     Index,
     Infix,
+    Item,
     Mark,
     Step,
+    Unpack,
     Var,
     children,
     is_heavy,
@@ -35,6 +37,10 @@ from torchport.program import (
 
 #: How deep calls may stand inside one another, and how long a line's expression may be.
 DEPTH, LENGTH, SHORT = 4, 84, 80
+
+
+#: Between a tensor's name and the item of a tuple that it is made of.
+ITEM = ".item:"
 
 
 @dataclass(frozen=True)
@@ -73,16 +79,83 @@ def size(expr: Any) -> int:
         return len(expr.function) + 2 + sum(len(key) + 1 for key in expr.kwargs) + commas
     if isinstance(expr, (Infix, IfElse, Index, tuple, list)):
         return 2 + commas
-    return commas if isinstance(expr, Mark) else len(str(expr))
+    return commas if isinstance(expr, (Mark, Item)) else len(str(expr))
+
+
+def unpacked(steps: Sequence[Step], result: Any) -> list[Step]:
+    """The steps with one for each tuple that a module gives: `x, (h, c) = self.lstm(x)`, and one for each output.
+
+    Of the outputs of a step that picks items out of tuples, those that nobody reads are left out.
+    """
+    read = {name for step in steps for name in step.inputs}
+    read |= {node.tensor for node in walk(result) if isinstance(node, Var)}
+    found: list[Step] = []
+    for step in steps:
+        if not any(isinstance(node, Item) for node in walk(step.value)):
+            found.append(step)
+            continue
+        values = step.value if isinstance(step.value, tuple) else (step.value,)
+        kept = [it for it in zip(step.outputs, values, strict=True) if it[0] in read]
+        calls: dict[int, tuple[Item, dict[str, str]]] = {}
+        for output, value in kept:
+            for node in walk(value):
+                if isinstance(node, Item):
+                    _, names = _call(calls, node)
+                    own = value is node and len([it for _, it in kept if it == node]) == 1
+                    names[node.name] = output if own else names.get(node.name, f"{output}{ITEM}{node.name}")
+        for item, names in calls.values():
+            order = [name for name in _leaves(item.pattern) if name in names]
+            pattern = _numbered(item.pattern, order)
+            outputs = tuple(names[name] for name in order)
+            value = Unpack(item.value, pattern)
+            found.append(Step(f"{step.name}.{order[0]}", step.layer, step.kind, outputs, value))
+        for output, value in kept:
+
+            def named(node: Any) -> Any:
+                return Var(_call(calls, node)[1][node.name]) if isinstance(node, Item) else node
+
+            value = rewrite(value, named)
+            if value != Var(output):
+                found.append(Step(f"{step.name}.{output}", step.layer, step.kind, (output,), value))
+    return found
+
+
+def _call(calls: dict[int, tuple[Item, dict[str, str]]], item: Item) -> tuple[Item, dict[str, str]]:
+    """The entry of the call that an item is taken from: the first such item, and names of tensors by item."""
+    for known, names in calls.values():
+        if known.value == item.value:
+            return known, names
+    return calls.setdefault(len(calls), (item, {}))
+
+
+def _leaves(pattern: Any) -> list[str]:
+    return [pattern] if isinstance(pattern, str) else [it for part in pattern for it in _leaves(part)]
+
+
+def _numbered(pattern: Any, order: Sequence[str]) -> Any:
+    """The pattern with the number of each name that is kept; None for one, or a tuple, of which none is."""
+    if isinstance(pattern, str):
+        return order.index(pattern) if pattern in order else None
+    parts = tuple(_numbered(part, order) for part in pattern)
+    return None if all(part is None for part in parts) else parts
 
 
 def statements(definition: Definition, result: Any) -> list[Statement]:
     """The statements of `forward`; the last returns `result`."""
+    unmarked: set[str] = set()
     uses: Counter[str] = Counter(name for step in definition.steps for name in step.inputs)
     uses.update(node.tensor for node in walk(result) if isinstance(node, Var))
     followers = _followers(definition.steps, uses)
     values: dict[str, Expr] = {}
     lines: list[Statement] = []
+
+    def first_read(expr: Any) -> Any:
+        """A tensor that was unpacked from a tuple is marked where it is first read."""
+        if isinstance(expr, Var) and expr.tensor in unmarked:
+            unmarked.remove(expr.tensor)
+            return Mark(expr, expr.tensor)
+        return expr
+
     for step in definition.steps:
         room = _Room(step, followers)
 
@@ -92,10 +165,12 @@ def statements(definition: Definition, result: Any) -> list[Statement]:
                 if room.takes(value):
                     return value
                 lines.append(Statement((expr.tensor,), value))
-            return expr
+            return first_read(expr)
 
         value = rewrite(step.value, settle)
-        if len(step.outputs) == 1:
+        if isinstance(value, Unpack):
+            unmarked.update(name for name in step.outputs if ITEM not in name)
+        elif len(step.outputs) == 1:
             value = value if isinstance(value, Var) else Mark(value, step.outputs[0])
             if uses[step.outputs[0]] == 1:
                 values[step.outputs[0]] = value
@@ -103,7 +178,7 @@ def statements(definition: Definition, result: Any) -> list[Statement]:
         lines.append(Statement(step.outputs, value))
 
     def settle_result(expr: Any) -> Any:
-        return values.pop(expr.tensor, expr) if isinstance(expr, Var) else expr
+        return values.pop(expr.tensor, first_read(expr)) if isinstance(expr, Var) else expr
 
     lines.append(Statement((), rewrite(result, settle_result)))
     return lines
@@ -189,7 +264,11 @@ class Variables:
         return variable not in self.holders or self.last.get(self.holders[variable], -1) <= at
 
     def _name(self, tensor: str, at: int, count: int) -> str:
-        if count == 1 and self.read_at[tensor] == [at + 1]:
+        step = self.steps[tensor]
+        item = tensor.rpartition(ITEM)[2] if isinstance(step.value, Unpack) and ITEM in tensor else "x"
+        if item != "x":
+            return unique(item, {it for it in self.holders if not self._free(it, at)})
+        if (count == 1 or isinstance(step.value, Unpack)) and self.read_at[tensor] == [at + 1]:
             for variable in ("x", "out", "y", "z"):
                 if self._free(variable, at):
                     return variable
@@ -222,6 +301,19 @@ class Variables:
         return NOUNS.get(step.kind, identifier(snake(step.kind.rpartition(":")[2])))
 
 
+def _targets(line: Statement, writer: Writer) -> str:
+    """The left side of a statement: `x, (h, _)`."""
+
+    def text(pattern: Any) -> str:
+        if isinstance(pattern, tuple):
+            return f"({', '.join(map(text, pattern))})"
+        return "_" if pattern is None else writer.variable(line.outputs[pattern])
+
+    if isinstance(line.value, Unpack):
+        return ", ".join(map(text, line.value.pattern))
+    return ", ".join(map(writer.variable, line.outputs))
+
+
 def body(
     definition: Definition,
     result: Any,
@@ -230,6 +322,7 @@ def body(
     marks: bool = False,
 ) -> list[str]:
     """The lines of `forward`, unindented; `inputs` names the parameters."""
+    definition = replace(definition, steps=tuple(unpacked(definition.steps, result)))
     lines = statements(definition, result)
     writer = Writer(Variables(definition, lines, inputs).__getitem__, attribute, marks)
     text = []
@@ -242,7 +335,7 @@ def body(
             )
             text.append(f"return {inside}")
         else:
-            names = ", ".join(map(writer.variable, line.outputs))
+            names = _targets(line, writer)
             if names != writer.text(line.value):
                 text.append(f"{names} = {writer.text(line.value)}")
     return text
