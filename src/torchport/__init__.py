@@ -7,11 +7,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from torch import nn
 
     from torchport.port import Port
@@ -21,20 +20,39 @@ __all__ = ["__version__", "convert", "load", "verify"]
 
 
 def convert(
-    model: Any, *, class_name: str | None = None, keep_io: bool = False, exact: bool = False
+    model: Any,
+    *,
+    class_name: str | None = None,
+    keep_io: bool = False,
+    exact: bool = False,
+    flat: bool = False,
+    rules: str | Path | None = None,
+    config: str | Path | None = None,
 ) -> Port:
     """Port a model: a `.keras` or `.h5` file, or a live `keras.Model`.
 
     class_name: the name of the generated class; from the model's name by default.
     keep_io: inputs and outputs keep the source's order of axes.
     exact: BatchNorm keeps running variances as the source did, to the last bit.
+    flat: one module a layer; repeated structure is not made classes.
+    rules: a Python file with rules for layers of your own; it is run.
+    config: for a file with weights only, the model's architecture: `model.json`, or `module.py:build`, a
+        function that returns the Keras model, which is run.
 
     Raises Refused with everything that cannot be ported exactly, BadFile for a damaged or hostile file.
     """
     from torchport.pipeline import port
     from torchport.port import Port
 
-    options = {"class_name": class_name, "keep_io": keep_io, "exact": exact}
+    if rules is not None:
+        from torchport.rules import user
+
+        user.load(rules)
+    if config is not None:
+        from torchport.read import WithConfig
+
+        model = WithConfig(Path(model), str(config))
+    options = {"class_name": class_name, "keep_io": keep_io, "exact": exact, "flat": flat}
     return Port(port(model, **options), model, options)  # type: ignore[arg-type]
 
 

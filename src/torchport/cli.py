@@ -7,6 +7,7 @@ everything else goes to standard error.
 
 from __future__ import annotations
 
+import gc
 import io
 import json as json_module
 import os
@@ -32,10 +33,10 @@ LONG = 50_000_000
 ABOUT = """
 Port a TensorFlow/Keras model to the PyTorch source a person would have written.
 
-CONVERT reads a .keras or .h5 file and writes a folder: model.py (which needs torch and nothing of
-torchport), model.safetensors and port.json. VERIFY runs TensorFlow and PyTorch side by side and
-compares outputs, gradients and training. What cannot be ported exactly is refused, all of it at
-once, before anything is written.
+CONVERT reads a .keras or .h5 file, or TensorFlow.js's model.json, and writes a folder: model.py
+(which needs torch and nothing of torchport), model.safetensors and port.json. VERIFY runs TensorFlow
+and PyTorch side by side and compares outputs, gradients and training. What cannot be ported exactly
+is refused, all of it at once, before anything is written.
 
 Examples:
 
@@ -65,7 +66,8 @@ app = typer.Typer(
 Source = Annotated[
     Path,
     typer.Argument(
-        metavar="SOURCE", help="The Keras model: a .keras or .h5 file.", show_default=False
+        metavar="SOURCE", show_default=False,
+        help="The Keras model: a .keras or .h5 file, or the model.json of TensorFlow.js.",
     ),
 ]
 Json = Annotated[
@@ -80,6 +82,27 @@ Inputs = Annotated[
         help="An input to compare on, in Keras's axes; once for each input. Random by default.",
     ),
 ]
+Rules = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.py", show_default=False, help="Rules for layers of your own. The file is run.",
+    ),
+]  # fmt: skip
+Config = Annotated[
+    str | None,
+    typer.Option(
+        metavar="model.json|FILE.py:FUNCTION", show_default=False,
+        help="The architecture, where SOURCE holds weights only: JSON, or a function that returns the Keras "
+        "model. The file is run.",
+    ),
+]  # fmt: skip
+Custom = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.py", show_default=False,
+        help="The classes of Keras layers of your own, for verifying. The file is run.",
+    ),
+]  # fmt: skip
 All = Annotated[bool, typer.Option("-v", "--verbose", help="Show every comparison.")]
 
 
@@ -131,11 +154,17 @@ def convert(
             "--exact", help="BatchNorm updates its running variance as Keras does, to the last bit."
         ),
     ] = False,
+    flat: Annotated[
+        bool, typer.Option("--flat", help="One module a layer: repeated structure is not made classes.")
+    ] = False,
     check: Annotated[bool, typer.Option("--verify", help="Verify the port at once.")] = False,
     force: Annotated[
         bool,
         typer.Option("--force", help="Replace a port that is in DIR; other files there stay."),
     ] = False,
+    rules: Rules = None,
+    config: Config = None,
+    custom: Custom = None,
     json: Json = False,
 ) -> None:
     """Write a Keras model as PyTorch source and weights.
@@ -149,16 +178,22 @@ def convert(
       torchport convert unet.keras -o unet
       torchport convert unet.h5 -o unet --class-name UNet --verify
       torchport convert encoder.keras -o encoder --keep-io --json
+      torchport convert mine.keras -o mine --rules my_rules.py
+      torchport convert old.weights.h5 -o old --config model.json
     """
     result: Verification | None = None
     with errors(source, json):
         import torchport
         from torchport.report import conversion
 
-        with working(f"reading {source.name}"):
-            port = torchport.convert(source, class_name=class_name, keep_io=keep_io, exact=exact)
-        save(port, folder, force)
-        facts = conversion.facts(port, folder)
+        with uncollected():
+            with working(f"reading {source.name}"):
+                port = torchport.convert(
+                    source, class_name=class_name, keep_io=keep_io, exact=exact, flat=flat, rules=rules,
+                    config=config,
+                )  # fmt: skip
+            save(port, folder, force)
+            facts = conversion.facts(port, folder)
         if not json:
             from torchport.report.terminal import console
 
@@ -166,7 +201,7 @@ def convert(
             if not check:
                 conversion.show_next(str(source), folder, console())
         if check:
-            result = compare(source, folder)
+            result = compare(source, folder, rules=rules, config=config, custom=custom)
             if not json:
                 show(result, every=False)
         if json:
@@ -184,6 +219,9 @@ def verify(
     ],
     inputs: Inputs = None,
     seed: Annotated[int, typer.Option(help="Seed of the random inputs.")] = 0,
+    rules: Rules = None,
+    config: Config = None,
+    custom: Custom = None,
     every: All = False,
     json: Json = False,
 ) -> None:
@@ -205,7 +243,7 @@ def verify(
     """
     result: Verification | None = None
     with errors(source, json):
-        result = compare(source, folder, inputs or [], seed)
+        result = compare(source, folder, inputs or [], seed, rules=rules, config=config, custom=custom)
         if json:
             print_json(result.as_dict())
         else:
@@ -234,7 +272,9 @@ def rules(
         rules.show(console())
 
 
-def compare(source: Path, folder: Path, inputs: Sequence[Path] = (), seed: int = 0) -> Verification:
+def compare(
+    source: Path, folder: Path, inputs: Sequence[Path] = (), seed: int = 0, **given: Any
+) -> Verification:
     """The verification of a port."""
     arrays = [array(it) for it in inputs] or None
     with working("starting TensorFlow") as tell:
@@ -242,7 +282,7 @@ def compare(source: Path, folder: Path, inputs: Sequence[Path] = (), seed: int =
             from torchport.verify import frameworks, verify
 
             frameworks.tensorflow()
-        return verify(source, folder, inputs=arrays, seed=seed, progress=tell)
+        return verify(source, folder, inputs=arrays, seed=seed, progress=tell, **given)
 
 
 def show(result: Verification, every: bool) -> None:
@@ -325,6 +365,19 @@ def working(on: str) -> Iterator[Callable[[str], None]]:
     with os.fdopen(os.dup(2), "w") as file:  # its own, so that `hushed` does not silence it
         with Console(file=file).status(styled(on, "dim")) as status:
             yield lambda text: status.update(styled(text, "dim"))
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """No search for reference cycles: a conversion makes many small objects, keeps most of them, and ends.
+
+    The search takes a fifth of its time otherwise.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from torchport.layout import choose_orders, refused, write
 from torchport.normalise import normalise
 from torchport.program import Definition, Permute
 from torchport.read import read
+from torchport.rules import user
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def port(
 ) -> Program:
     """A model, or the path of one, as a PyTorch program."""
     graph = read(model).check()
+    user.plugins(graph)
     graph = normalise(graph)
     refusals: list[Refusal] = []
     graph = infer(graph, refusals)

@@ -29,6 +29,7 @@ from torchport.program import (
     Var,
     walk,
 )
+from torchport.rules import HELPERS
 
 WIDTH = 100
 
@@ -160,6 +161,8 @@ def _header(item: Class, text: str) -> str:
         "",
     ]
     standard = [f"import {name}" for name in ("json", "math") if re.search(rf"\b{name}\.", text)]
+    if re.search(r"\bCallable\b", text):
+        standard.append("from collections.abc import Callable")
     standard.append("from pathlib import Path")
     if re.search(r"\bSelf\b", text):
         standard.append("from typing import Self")
@@ -293,7 +296,8 @@ def _library() -> dict[str, tuple[str, str]]:
 
 def snippets(texts: list[str]) -> list[str]:
     """The helpers that the texts use, and those that these use, each before its first user."""
-    library, needed = _library(), list[str]()
+    own = {name: ("", text) for name, text in HELPERS.items()}
+    library, needed = {**own, **_library()}, list[str]()
 
     def need(text: str) -> None:
         for name in re.findall(r"(?<![.\w])([A-Za-z_]\w*)\b", text):

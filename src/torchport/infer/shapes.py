@@ -10,6 +10,7 @@ from torchport.axes import NAMES
 from torchport.errors import BadFile, Refusal, Unsupported
 from torchport.graph import Graph, Op, Shape, Tensor, map_refs
 from torchport.rules import apply, rule_for
+from torchport.rules.user import check
 
 
 def infer_shapes(
@@ -31,6 +32,7 @@ def infer_shapes(
     for op in graph.ops:
         known = all(name in tensors for name in op.inputs)
         try:
+            check(op)
             op, outputs = _outputs(op, tensors, bodies) if known else (_checked(op, bodies), ())
         except Unsupported as error:
             refusals.append(Refusal(f"{graph.name}/{op.name}", op.kind, error.why, error.advice))
@@ -74,13 +76,15 @@ def _outputs(
     if len(outputs) < len(shapes):
         outputs = (*outputs, *(f"{outputs[0]}:{at}" for at in range(len(outputs), len(shapes))))
     data_format = op.config.get("data_format")
+    dtype = apply(entry.dtype, args, options) if callable(entry.dtype) else entry.dtype
+    dtype = dtype or (inputs[0].dtype if inputs else "float32")
     made = []
     for name, shape in zip(outputs, shapes, strict=True):
         same = (
             inputs and inputs[0].axes and len(inputs[0].shape) == len(shape) and data_format is None
         )
         axes = inputs[0].axes if same else axis_names(shape, data_format)
-        made.append(Tensor(name, shape, axes, inputs[0].dtype if inputs else "float32"))
+        made.append(Tensor(name, shape, axes, dtype))
     return replace(op, outputs=outputs), made
 
 

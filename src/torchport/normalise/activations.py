@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from torchport.graph import Graph, Op, Ref
-from torchport.rules import TABLE
+from torchport.rules import find
 
 
 def split_activations(graph: Graph) -> Graph:
@@ -26,7 +26,7 @@ def _split(op: Op) -> Iterator[Op]:
         rest = {key: value for key, value in op.config.items() if key != "activation"}
         yield replace(op, kind=kind, config={**rest, **options})
         return
-    entry = TABLE.get(op.kind)
+    entry = find(op.kind)
     if entry is None or not entry.splits_activation or "activation" not in op.config:
         yield op
         return

@@ -1,28 +1,83 @@
-"""Keras archives, HDF5 files and live models as Graphs. Nothing of them is executed."""
+"""Keras archives, HDF5 files, TensorFlow.js folders, live models as Graphs. Nothing of them is executed."""
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from torchport.errors import BadFile, TorchportError
 from torchport.graph import Graph
 
-__all__ = ["read"]
+__all__ = ["WithConfig", "read"]
 
 #: An HDF5 file starts with this, or has it at 512, 1024, 2048… bytes.
 HDF5 = b"\x89HDF\r\n\x1a\n"
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 
+@dataclass(frozen=True)
+class WithConfig:
+    """A file of weights, and its model's architecture: a JSON file, or `module.py:build`.
+
+    `build` is called without arguments and returns a Keras model, of which only the configuration is used:
+    the one case in which code is run, and it is the user's own.
+    """
+
+    weights: Path
+    config: str
+
+    @property
+    def function(self) -> tuple[Path, str] | None:
+        """The Python file and the name of its function; None for JSON."""
+        path, colon, name = self.config.rpartition(":")
+        return (Path(path), name) if colon and path.endswith(".py") else None
+
+    @cached_property
+    def model(self) -> Any:
+        """What the function returns; None for JSON."""
+        return None if self.function is None else called(*self.function)
+
+
+def called(path: Path, name: str) -> Any:
+    """The model that a function of a Python file returns. Raises TorchportError."""
+    where = f"{path}:{name}"
+    module_name = f"torchport_config_{abs(hash(str(path.resolve())))}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    try:
+        if spec is None or spec.loader is None or not path.is_file():
+            raise ImportError("there is no such file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module
+        spec.loader.exec_module(module)
+        model = getattr(module, name)()
+    except Exception as error:  # the file is the user's: it may raise anything
+        sys.modules.pop(module_name, None)
+        what = f"cannot be run ({type(error).__name__}: {error})"
+        advice = "--config takes model.json, or FILE.py:FUNCTION where FUNCTION() returns the Keras model"
+        raise TorchportError(what, where=where, advice=advice) from error
+    from torchport.read import live
+
+    if not live.is_model(model):
+        raise TorchportError(f"returned {type(model).__name__}, not a Keras model", where=where)
+    return model
+
+
 def read(source: Any) -> Graph:
-    """The graph of a model: a path to a `.keras` or `.h5` file, or a live `keras.Model`.
+    """The graph of a model: a path to a file, weights `WithConfig`, or a live `keras.Model`.
 
     What a file is shows in its first bytes, not in its name. Raises BadFile for one that is damaged
     or hostile, and Refused for a model whose computation is Python code.
     """
     from torchport.read import live
 
+    if isinstance(source, WithConfig):
+        from torchport.read import separate
+
+        return separate.read(source.weights, source.config, source.model).check()
     if not isinstance(source, (str, Path)):
         if live.is_model(source):
             return live.read(source).check()
@@ -31,6 +86,8 @@ def read(source: Any) -> Graph:
             advice="give the path of a .keras or .h5 file, or a built keras.Model",
         )
     path = Path(source)
+    if (path / "model.json").is_file():
+        path = path / "model.json"
     start = first_bytes(path)
     if start.startswith(ZIP):
         from torchport.read import archive
@@ -40,8 +97,12 @@ def read(source: Any) -> Graph:
         from torchport.read import hdf5
 
         return hdf5.read(path).check()
+    if start.lstrip().startswith(b"{"):
+        from torchport.read import tfjs
+
+        return tfjs.read(path).check()
     raise BadFile(
-        "is neither a Keras archive (a zip file) nor an HDF5 file",
+        "is neither a Keras archive (a zip file), nor an HDF5 file, nor TensorFlow.js's model.json",
         where=str(path),
         advice="save the model as .keras or .h5; if it is one, the file is damaged",
     )

@@ -9,6 +9,7 @@ from torchport.graph import Graph
 from torchport.read import config, dialect
 from torchport.read.document import mapping, parse, sequence, text
 from torchport.read.groups import Container, Store
+from torchport.read.keras1 import is_keras_1
 from torchport.read.members import DAMAGED, HOSTILE, Archive
 from torchport.read.variables import Variables
 
@@ -29,7 +30,8 @@ def read(path: Path) -> Graph:
         where,
     )
     version = text(metadata.get("keras_version"), "keras_version", f"{where}, metadata.json")
-    dialect.check_version(version, where)
+    if is_keras_1(dialect.check_version(version, where)):
+        raise BadFile(f"written by Keras {version}, which wrote no archives", where=where, advice=HOSTILE)
     files = [open_member(zipped, name) for name in weight_members(zipped)]
     store = Store(where, version, merged(files, where), group_names(files), len(files) > 1)
     graph = config.graph(entry, version, Container(store, ""), where)

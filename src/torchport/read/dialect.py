@@ -96,12 +96,12 @@ def is_keras_2(version: str) -> bool:
 
 
 def check_version(version: str, where: str) -> str:
-    """The version itself, if it wrote a dialect that is read. Keras 1 is not."""
-    if version.split(".")[0] in ("0", "1"):
+    """The version itself, if it wrote a dialect that is read: Keras 1 and later."""
+    if version.split(".")[0] == "0":
         raise TorchportError(
-            f"written by Keras {version}, whose configurations are not read yet",
+            f"written by Keras {version}, whose configurations are not read",
             where=where,
-            advice="load it with Keras 2 (which still reads it) and save it again as .h5",
+            advice="load it with Keras 1 and save it again as .h5",
         )
     return version
 
@@ -206,7 +206,7 @@ def input_config(entry: Mapping[str, Any], where: str) -> tuple[Any, str]:
         declared = (
             [None, *config["input_shape"]] if isinstance(config["input_shape"], list) else None
         )
-    dtype = dtype_name(config.get("dtype"))
+    dtype = dtype_name(config.get("input_dtype", config.get("dtype")))
     if dtype is not None and not isinstance(dtype, str):
         raise BadFile(f"the dtype {dtype!r} is not a name", where=where)
     dtype = dtype or "float32"

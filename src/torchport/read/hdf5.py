@@ -1,4 +1,4 @@
-"""Whole models in one HDF5 file: tf.keras, Keras 2, and the legacy format of Keras 3."""
+"""Whole models, and weights, in one HDF5 file: Keras 1 and 2, tf.keras, and the legacy format of Keras 3."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from torchport.errors import BadFile
+from torchport.errors import BadFile, TorchportError
 from torchport.graph import Graph, Weight
-from torchport.read import config, dialect
+from torchport.read import config, dialect, keras1
 from torchport.read.document import parse
-from torchport.read.layers import Layer
+from torchport.read.layers import Claims, Layer
 from torchport.read.variables import DAMAGED, Variables
 
 WEIGHTS = "model_weights"
@@ -29,33 +29,71 @@ def read(path: Path) -> Graph:
         raise BadFile(
             "holds no model, only weights: the attribute model_config is missing",
             where=where,
-            advice="save the whole model with model.save(...), not only its weights",
+            advice="give the architecture too, --config model.json, or save the whole model",
         )
     if WEIGHTS not in file.groups:
         raise BadFile(f"has no group {WEIGHTS}", where=where, advice=DAMAGED)
-    version = file.text("", "keras_version") or file.text(WEIGHTS, "keras_version") or "1"
-    dialect.check_version(version, where)
-    layer_names = file.texts(WEIGHTS, "layer_names")
-    if layer_names is None:
-        raise BadFile(f"{WEIGHTS} does not list its layers", where=where, advice=DAMAGED)
-    claims = LayerGroups(file, frozenset(layer_names))
-    graph = config.graph(parse(model_config, where), version, claims, where)
+    claims = LayerGroups.of(file, WEIGHTS)
+    dialect.check_version(claims.version, where)
+    entry = parse(model_config, where)
+    if keras1.is_keras_1(claims.version):
+        entry = keras1.model(entry, claims.order, where)
+    graph = config.graph(entry, claims.version, claims, where)
     claims.check_all_claimed()
     return graph
 
 
 @dataclass(frozen=True)
 class LayerGroups:
-    """The variables of a legacy file: a group for each layer, by its name."""
+    """The variables of a legacy file: a group for each layer, by its name.
+
+    `root` is the group that holds them, `version` and `backend` are who wrote them. `groups` are those of
+    layers that the architecture calls otherwise.
+    """
 
     file: Variables
-    names: frozenset[str]
+    root: str
+    order: tuple[str, ...]
+    version: str
+    backend: str
+    groups: Mapping[str, str] = field(default_factory=dict)
     claimed: set[str] = field(default_factory=set)
 
+    @classmethod
+    def of(cls, file: Variables, root: str) -> LayerGroups:
+        names = file.texts(root, "layer_names")
+        if names is None:
+            raise BadFile(f"{root or 'it'} does not list its layers", where=file.where, advice=DAMAGED)
+        version, backend = (
+            file.text("", name) or file.text(root, name) for name in ("keras_version", "backend")
+        )
+        return cls(file, root, tuple(names), version or "1", backend or "")
+
+    @property
+    def is_old(self) -> bool:
+        return keras1.is_keras_1(self.version)
+
+    def group(self, name: str) -> str:
+        return f"{self.root}/{name}" if self.root else name
+
     def stored(self, layer: Layer) -> Mapping[str, Weight]:
-        group = f"{WEIGHTS}/{layer.name}"
-        if layer.name not in self.names or group not in self.file.groups:
-            if layer.is_operation:
+        found = self.own(layer)
+        if layer.is_model:
+            if self.backend == "theano" and found and not self.is_old:
+                advice = "load it with Keras 2 and save the weights again with the backend TensorFlow"
+                raise TorchportError("a model in a model, saved with Theano", where=layer.name, advice=advice)
+            return {} if self.is_old else found
+        turned = keras1.weights(
+            layer.kind, layer.config, list(found.values()), self.is_old, self.backend
+        )
+        return dict(zip(map(str, range(len(turned))), turned, strict=True))
+
+    def own(self, layer: Layer) -> dict[str, Weight]:
+        """The variables in a layer's group, as they are."""
+        name = self.groups.get(layer.name, layer.name)
+        group = self.group(name)
+        if name not in self.order or group not in self.file.groups:
+            if layer.is_operation or self.groups:
                 return {}
             raise BadFile(
                 f"has no variables of the layer {layer.name!r}",
@@ -69,23 +107,27 @@ class LayerGroups:
                 raise BadFile(
                     f"the weight {path} is missing", where=self.file.where, advice=DAMAGED
                 )
-            if path in self.claimed:
+            if path in self.claimed and not (layer.is_model and self.is_old):
                 raise BadFile(
                     f"the weight {path} is listed twice", where=self.file.where, advice=DAMAGED
                 )
             self.claimed.add(path)
-            found[str(number)] = self.file.weight(
-                path, f"{layer.name}/{name if layer.is_model else number}"
-            )
+            found[str(number)] = self.file.weight(path, f"{layer.name}/{name}")
         return found
 
-    def inside(self, layer: Layer) -> Within:
+    def inside(self, layer: Layer) -> Claims:
+        if self.is_old:
+            stored = list(self.own(layer).values())
+            return keras1.Slices.of(layer, stored, self.backend, self.file.where)
         return Within()
 
     def check_all_claimed(self) -> None:
         """Raises BadFile if variables are left over that belong to no layer."""
+        inside = self.group("")
         left = [
-            p for p in self.file.datasets if p.startswith(f"{WEIGHTS}/") and p not in self.claimed
+            p
+            for p in self.file.datasets
+            if p.startswith(inside) and p not in self.claimed and not self.is_apart(p)
         ]
         if left:
             raise BadFile(
@@ -94,6 +136,10 @@ class LayerGroups:
                 advice="configuration and weights are of different models, or the model has "
                 "weights of its own beside its layers",
             )
+
+    def is_apart(self, path: str) -> bool:
+        """Whether a variable is the optimizer's, which may stand beside those of the layers."""
+        return not self.root and path.startswith("optimizer_weights/")
 
 
 @dataclass(frozen=True)

@@ -24,15 +24,20 @@ def is_model(source: Any) -> bool:
 def read(model: Any) -> Graph:
     """The graph of a live model. Variables are keyed "0", "1"… in the order of `layer.weights`."""
     where = f"the model {model.name!r}"
+    saved, version = entry(model)
+    return config.graph(bounded(saved, where), version, Layers.of(model), where)
+
+
+def entry(model: Any) -> tuple[dict[str, Any], str]:
+    """A model's configuration as a file would have it, and the Keras version."""
     if not dialect.is_layer_module(type(model).__module__):
         raise config.subclassed(str(model.name), type(model).__name__)
     try:
         saved = model.get_config()
     except NotImplementedError:
         raise config.subclassed(str(model.name), type(model).__name__) from None
-    entry = {"class_name": class_name(model), "config": as_saved(saved)}
-    version = version_of(model, where)
-    return config.graph(bounded(entry, where), version, Layers.of(model), where)
+    made = {"class_name": class_name(model), "config": as_saved(saved)}
+    return made, version_of(model, f"the model {model.name!r}")
 
 
 def class_name(model: Any) -> str:
@@ -84,7 +89,7 @@ class Layers:
         if layer.is_operation or layer.is_model:
             return {}
         return {
-            str(number): reference(variable, f"{self.path}{layer.name}/{number}")
+            str(number): reference(variable, f"{self.path}{layer.name}/{variable.name}")
             for number, variable in enumerate(variables(self.layer(layer)))
         }
 

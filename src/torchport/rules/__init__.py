@@ -1,5 +1,8 @@
 """The table of rules, a file for each family."""
 
+from torchport.errors import Unsupported
+from torchport.graph import Shape, Tensor
+from torchport.program import Expr, Fill, Load, State, call, module
 from torchport.rules import (
     activation,
     conv,
@@ -7,15 +10,38 @@ from torchport.rules import (
     linear,
     merge,
     norm,
+    operation,
     pool,
     preprocess,
+    recurrent,
     reshape,
     space,
 )
-from torchport.rules.table import TABLE, Rule, Value, Want, Wants, apply, rule_for
+from torchport.rules.table import (
+    CHANNELS_FIRST,
+    FOLLOWS,
+    MEMORY,
+    SOURCE,
+    TABLE,
+    Rule,
+    Value,
+    Want,
+    Wants,
+    apply,
+    find,
+    rule,
+    rule_for,
+)
+from torchport.rules.user import HELPERS, helper
 
-__all__ = ["TABLE", "Rule", "Value", "Want", "Wants", "apply", "rule_for"]
+#: What rules of the user's own are written with (docs/custom-layers.md), and the table.
+__all__ = [
+    "CHANNELS_FIRST", "FOLLOWS", "MEMORY", "SOURCE", "Expr", "Fill", "Load", "Shape", "State", "Tensor",
+    "Unsupported", "Value", "Want", "Wants", "call", "helper", "module", "rule",
+    "HELPERS", "TABLE", "Rule", "apply", "find", "rule_for",
+]  # fmt: skip
 
 FAMILIES = (
     conv, pool, space, norm, linear, activation, dropout, reshape, merge, preprocess,
+    operation, recurrent,
 )  # fmt: skip

@@ -124,6 +124,7 @@ class Rule:
     options: frozenset[str] = field(default=frozenset())
     only: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     constants: bool = False
+    dtype: str | Callable[..., str] = ""
 
     def accept(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options that the rule names. Raises Unsupported for one, or a value, that it does not."""
@@ -162,6 +163,7 @@ def rule(
     ignores: str = "",
     only: Mapping[str, tuple[Any, ...]] | None = None,
     constants: bool = False,
+    dtype: str | Callable[..., str] = "",
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a function in the table under one or more kinds.
 
@@ -170,20 +172,23 @@ def rule(
     `activation=True`: the option `activation` is applied to the output, and split off before the
     rule is called. `ignores`: further options that change nothing here.
     `only`: the values of an option that are ported, where others are not. `constants`: the class
-    keeps values from the options, in the order that all calls of the layer share.
+    keeps values from the options, in the order that all calls of the layer share. `dtype`: that of
+    the output, or a function as `shape`, where it is not the first input's.
     """
 
     def enter(write: Callable[..., Any]) -> Callable[..., Any]:
-        functions = [it for it in (write, wants, shape, weights, parts) if callable(it)]
+        functions = [it for it in (write, wants, shape, weights, parts, dtype) if callable(it)]
         given = {name for function in functions for name in named(function)}
         entry = Rule(
             kinds, write, wants, shape, weights, parts, activation, frozenset(ignores.split()),
             write.__module__.rpartition(".")[2], frozenset(given - RESERVED), only or {},
-            constants,
+            constants, dtype,
         )  # fmt: skip
         for kind in kinds:
             if kind in TABLE:
-                raise TorchportError(f"there already is a rule for {kind}")
+                known = TABLE[kind].write.__module__
+                advice = "give yours another name; a rule of torchport's own cannot be replaced"
+                raise TorchportError(f"there already is a rule for {kind}, in {known}", advice=advice)
             TABLE[kind] = entry
         return write
 
@@ -205,8 +210,23 @@ def apply(function: Callable[..., Any], args: Sequence[Any], options: Mapping[st
     return function(*args, **{name: options[name] for name in named(function) if name in options})
 
 
+def short_name(kind: str) -> str:
+    """The class of a custom kind: `Scale` of `shop>Scale` and of `shop.layers.Scale`."""
+    return kind.rpartition(">")[2].rpartition(".")[2]
+
+
+def find(kind: str) -> Rule | None:
+    """The rule of a kind; for a class from elsewhere, a rule of the user's for a class of that name."""
+    if kind in TABLE:
+        return TABLE[kind]
+    found = TABLE.get(short_name(kind))
+    is_ours = found is not None and found.write.__module__.startswith("torchport.")
+    return None if is_ours else found
+
+
 def rule_for(kind: str) -> Rule:
     """The rule of a kind. Raises Unsupported where there is none."""
-    if kind not in TABLE:
+    found = find(kind)
+    if found is None:
         raise Unsupported("this layer is not ported", "`torchport rules` lists those that are")
-    return TABLE[kind]
+    return found

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from torchport.read import WithConfig
+from torchport.rules import user
 from torchport.verify.result import CHECKS, MEASURE, Divergence, Row, Verification
 
 __all__ = ["CHECKS", "MEASURE", "Divergence", "Row", "Verification", "verify"]
@@ -21,29 +23,38 @@ __all__ = ["CHECKS", "MEASURE", "Divergence", "Row", "Verification", "verify"]
 
 def verify(
     source: Any, port: Any, *, inputs: Any = None, seed: int = 0, steps: int = 3,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[str], None] | None = None, custom: Any = None,
+    rules: str | Path | None = None, config: str | Path | None = None,
 ) -> Verification:  # fmt: skip
     """Compare a model with its port: the very files in the port's folder, as they are now.
 
     source: a `.keras` or `.h5` file, or a live model. port: a folder that torchport wrote, or a
     Port. inputs: arrays in the source's axes, in order or by name; random ones by `seed` otherwise.
-    steps: how many steps of SGD are taken. progress: told what is being done.
+    steps: how many steps of SGD are taken. progress: told what is being done. custom: classes of
+    layers of the user's own by name, or the Python file that has them, which is run. rules, config:
+    as `torchport.convert` was given.
 
     If all agrees, and a folder was given, its port.json says so under "verified"; else that is
     cleared. Raises TorchportError where there is nothing to compare: no TensorFlow, no reference, a
     wrong input.
     """
+    from torchport.verify.custom import custom_classes
     from torchport.verify.folder import folder_of, write_record
     from torchport.verify.session import Session
 
     tell = progress or (lambda text: None)
+    classes = custom_classes(custom)
+    if rules is not None:
+        user.load(rules)
+    if config is not None:
+        source = WithConfig(Path(source), str(config))
     if isinstance(port, (str, Path)):
-        result = Session.start(source, folder_of(port), None, inputs, seed, steps, tell).run()
+        result = Session.start(source, folder_of(port), None, inputs, seed, steps, tell, classes).run()
         write_record(folder_of(port), result)
         return result
     with tempfile.TemporaryDirectory(prefix="torchport-") as scratch:
         folder = port.save(Path(scratch) / "port")
-        return Session.start(source, folder, port.program, inputs, seed, steps, tell).run()
+        return Session.start(source, folder, port.program, inputs, seed, steps, tell, classes).run()
 
 
 class _Room(types.ModuleType):

@@ -11,6 +11,7 @@ import numpy as np
 
 from torchport.errors import TorchportError
 from torchport.graph import Graph
+from torchport.read import WithConfig
 from torchport.read.live import is_model
 from torchport.verify.frameworks import default_dtype, keras_of, tensorflow
 
@@ -30,16 +31,18 @@ class Reference:
     #: the unbiased variance (tf_keras/src/layers/normalization/batch_normalization.py), and exists
     #: in float32 only.
     unfused: set[int] = field(default_factory=set)
+    #: Classes of layers that are the user's own, by name.
+    custom: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, source: Any, graph: Graph) -> Reference:
+    def load(cls, source: Any, graph: Graph, custom: Mapping[str, Any]) -> Reference:
         """Loads with the Keras that wrote the source, nothing of the file executed."""
         keras = keras_of(graph.dialect)
-        if not isinstance(source, (str, Path)):
-            return cls(keras, source, graph)
+        if not isinstance(source, (str, Path, WithConfig)):
+            return cls(keras, source, graph, custom=custom)
         try:
-            options = {"compile": False, "safe_mode": True}
-            return cls(keras, keras.models.load_model(str(source), **options), graph)
+            with keras.utils.custom_object_scope(custom):
+                return cls(keras, loaded(keras, source), graph, custom=custom)
         except Exception as error:  # whatever Keras raises: there is no list of it
             first = str(error).strip().split("\n")[0][:300]
             raise TorchportError(
@@ -59,7 +62,7 @@ class Reference:
 
     def rebuilt(self, dtype: str) -> Any:
         """The same model with the same weights, computing in `dtype`, dropout off in training mode."""
-        with default_dtype(self.keras, dtype):
+        with default_dtype(self.keras, dtype), self.keras.utils.custom_object_scope(self.custom):
             config = retyped(self.model.get_config(), dtype)
             made = type(self.model).from_config(config)
             if not made.built and self.model.inputs is not None:
@@ -83,6 +86,15 @@ class Reference:
         else:
             packed = tensorflow().nest.pack_sequence_as(struct_of(model), list(inputs))
         return flat(model(packed, training=training))
+
+
+def loaded(keras: Any, source: str | Path | WithConfig) -> Any:
+    """The model of a file; of weights and an architecture, joined by Keras."""
+    if not isinstance(source, WithConfig):
+        return keras.models.load_model(str(source), compile=False, safe_mode=True)
+    model = source.model or keras.models.model_from_json(Path(source.config).read_text(encoding="utf-8"))
+    model.load_weights(str(source.weights))
+    return model
 
 
 def struct_of(model: Any) -> Any:

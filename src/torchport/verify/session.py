@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ class Session:
     @classmethod
     def start(
         cls, source: Any, folder: Path, program: Program | None, given: Any, seed: int, steps: int,
-        tell: Callable[[str], None],
+        tell: Callable[[str], None], custom: Mapping[str, Any],
     ) -> Session:  # fmt: skip
         record = read_record(folder)
         options = {key: value for key, value in record["options"].items() if value is not None}
@@ -60,7 +60,7 @@ class Session:
         program = program or pipeline.port(source, **options)
         tell("loading it with TensorFlow")
         frameworks.torch()
-        reference = Reference.load(source, program.graph)
+        reference = Reference.load(source, program.graph, custom)
         places = Places.of(program, bool(options.get("keep_io")))
         return cls(
             folder,

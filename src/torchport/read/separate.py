@@ -1,0 +1,102 @@
+"""Weights in one file, the architecture in another: `model.json`, or a model that a function returned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torchport.errors import BadFile, TorchportError
+from torchport.graph import Graph
+from torchport.read import config, dialect, keras1, live
+from torchport.read.archive import CONFIG_LIMIT, group_names, merged
+from torchport.read.document import bounded, mapping, parse, text
+from torchport.read.groups import Container, Store
+from torchport.read.hdf5 import LayerGroups
+from torchport.read.variables import Variables
+
+
+def read(path: Path, architecture: str, model: Any) -> Graph:
+    """The graph of an architecture with the weights of a file.
+
+    `architecture` is the path of a JSON file; or names where `model`, a live one, came from: of that only
+    the configuration is used.
+    """
+    where = str(path)
+    file = weights_file(path)
+    if model is None:
+        entry, version = saved(Path(architecture))
+    else:
+        entry, version = live.entry(model)
+        entry = bounded(entry, architecture)
+    if file.attribute("", "layer_names") is None and file.attribute("", "layer_names0") is None:
+        names = group_names([file])
+        if model is not None:  # a layer that was not given a name has another in every session
+            names = dict.fromkeys(names)
+        store = Store(where, version, merged([file], where), names)
+        graph = config.graph(entry, version, Container(store, ""), architecture)
+        store.check_all_claimed()
+        return graph
+    claims = LayerGroups.of(file, "")
+    if model is not None:
+        claims = replace(claims, groups=by_turn(model, claims))
+    if keras1.is_keras_1(version):
+        entry = keras1.model(entry, claims.order, architecture)
+    graph = config.graph(entry, version, claims, architecture)
+    claims.check_all_claimed()
+    return graph
+
+
+def weights_file(path: Path) -> Variables:
+    """The open file. Raises TorchportError for one that holds a whole model."""
+    where, advice = str(path), "convert it without --config"
+    try:
+        with path.open("rb") as start:
+            first = start.read(8)
+        size = path.stat().st_size
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        raise BadFile(f"cannot be opened ({reason})", where=where, advice="check the path") from None
+    if first.startswith(b"PK"):
+        raise TorchportError("is a Keras archive, which holds its architecture", where=where, advice=advice)
+    file = Variables.open(path, size, where)
+    if file.text("", "model_config") is not None:
+        raise TorchportError("holds its architecture", where=where, advice=advice)
+    return file
+
+
+def saved(path: Path) -> tuple[dict[str, Any], str]:
+    """The architecture in a JSON file, and the Keras version that wrote it."""
+    where = str(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(CONFIG_LIMIT + 1)
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        raise BadFile(f"cannot be opened ({reason})", where=where, advice="check the path") from None
+    if len(data) > CONFIG_LIMIT:
+        raise BadFile(f"has more than {CONFIG_LIMIT} bytes", where=where, advice="no architecture is so long")
+    entry = mapping(bounded(parse(data, where), where), "the architecture", where)
+    if "class_name" not in entry:
+        advice = "give what model.to_json() wrote, or FILE.py:FUNCTION"
+        raise BadFile("is not a Keras architecture", where=where, advice=advice)
+    version = entry.get("keras_version")
+    if version is None:  # Keras 3 leaves it out, and so did the first of all
+        version = "3" if "module" in entry else "1"
+    return entry, dialect.check_version(text(version, "keras_version", where), where)
+
+
+def by_turn(model: Any, claims: LayerGroups) -> Mapping[str, str]:
+    """The group of each layer by its turn among those with weights, as Keras does; {} if all names fit."""
+    ours = [layer.name for layer in model.layers if layer.weights]
+    theirs = [name for name in claims.order if claims.file.texts(claims.group(name), "weight_names")]
+    if set(ours) == set(theirs):
+        return {}
+    if len(ours) != len(theirs):
+        raise BadFile(
+            f"has weights of {len(theirs)} layers, the model has {len(ours)}",
+            where=claims.file.where,
+            advice="the weights are of another model",
+        )
+    return {**{layer.name: "" for layer in model.layers}, **dict(zip(ours, theirs, strict=True))}

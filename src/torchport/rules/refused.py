@@ -1,0 +1,45 @@
+"""Layers that are not ported: why, and what to do instead."""
+
+from __future__ import annotations
+
+#: Kind -> (why it has no exact equivalent here, the alternative).
+REFUSED: dict[str, tuple[str, str]] = {
+    "Lambda": (
+        "it is Python code, which is not in the file in a form that could be read safely",
+        "write it as a layer class of your own and give --rules, or rebuild it of keras.ops",
+    ),
+}
+
+#: What keras.layers 3.15 exports, and classes of older versions that are Keras's own too.
+KERAS = frozenset(
+    (
+        "Activation ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D "
+        "AdaptiveAveragePooling3D AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D Add "
+        "AdditiveAttention AlphaDropout Attention AugMix AutoContrast Average AveragePooling1D "
+        "AveragePooling2D AveragePooling3D AvgPool1D AvgPool2D AvgPool3D BatchNormalization Bidirectional "
+        "CategoryEncoding CenterCrop Concatenate ContrastLimitedAdaptiveHistogramEqualization Conv1D "
+        "Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D "
+        "Convolution1D Convolution1DTranspose Convolution2D Convolution2DTranspose Convolution3D "
+        "Convolution3DTranspose Cropping1D Cropping2D Cropping3D CutMix Dense DepthwiseConv1D DepthwiseConv2D "
+        "Discretization Dot Dropout ELU EinsumDense Embedding Equalization Flatten FlaxLayer GRU GRUCell "
+        "GaussianDropout GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D "
+        "GlobalAvgPool1D GlobalAvgPool2D GlobalAvgPool3D GlobalMaxPool1D GlobalMaxPool2D GlobalMaxPool3D "
+        "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention "
+        "HashedCrossing Hashing Identity InputLayer InputSpec IntegerLookup JaxLayer LSTM LSTMCell Lambda "
+        "Layer LayerNormalization LeakyReLU Masking MaxNumBoundingBoxes MaxPool1D MaxPool2D MaxPool3D "
+        "MaxPooling1D MaxPooling2D MaxPooling3D Maximum MelSpectrogram Minimum MixUp MultiHeadAttention "
+        "Multiply Normalization PReLU Permute Pipeline RMSNormalization RNN RandAugment RandomBrightness "
+        "RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop RandomElasticTransform "
+        "RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective "
+        "RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation "
+        "RandomZoom ReLU RepeatVector Rescaling Reshape Resizing ReversibleEmbedding STFTSpectrogram "
+        "SeparableConv1D SeparableConv2D SeparableConvolution1D SeparableConvolution2D SimpleRNN "
+        "SimpleRNNCell Softmax Solarization SpatialDropout1D SpatialDropout2D SpatialDropout3D "
+        "SpectralNormalization StackedRNNCells StringLookup Subtract TFSMLayer TextVectorization "
+        "TimeDistributed TorchModuleWrapper UnitNormalization UpSampling1D UpSampling2D UpSampling3D Wrapper "
+        "ZeroPadding1D ZeroPadding2D ZeroPadding3D "
+        "CuDNNGRU CuDNNLSTM LocallyConnected1D LocallyConnected2D Model ThresholdedReLU "
+        "TFOpLambda SlicingOpLambda TensorFlowOpLayer ClassMethod InstanceMethod "
+        "SyncBatchNormalization DenseFeatures"
+    ).split()
+)
