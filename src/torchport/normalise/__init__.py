@@ -3,8 +3,9 @@
 from torchport.graph import Graph
 from torchport.normalise.activations import split_activations
 from torchport.normalise.keepdims import keep_dims
+from torchport.normalise.operations import name_operations
 
-REWRITES = (split_activations, keep_dims)
+REWRITES = (name_operations, split_activations, keep_dims)
 
 
 def normalise(graph: Graph) -> Graph:
