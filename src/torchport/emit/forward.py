@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from torchport.emit.expression import Writer
@@ -95,37 +96,47 @@ def unpacked(steps: Sequence[Step], result: Any) -> list[Step]:
             found.append(step)
             continue
         values = step.value if isinstance(step.value, tuple) else (step.value,)
-        kept = [it for it in zip(step.outputs, values, strict=True) if it[0] in read]
-        calls: dict[int, tuple[Item, dict[str, str]]] = {}
-        for output, value in kept:
-            for node in walk(value):
-                if isinstance(node, Item):
-                    _, names = _call(calls, node)
-                    own = value is node and len([it for _, it in kept if it == node]) == 1
-                    names[node.name] = output if own else names.get(node.name, f"{output}{ITEM}{node.name}")
-        for item, names in calls.values():
-            order = [name for name in _leaves(item.pattern) if name in names]
-            pattern = _numbered(item.pattern, order)
+        kept = {it: value for it, value in zip(step.outputs, values, strict=True) if it in read}
+        number = 0
+        while items := _innermost(kept.values()):
+            call = [item for item in items if item.value == items[0].value]
+            names = {
+                item.name: _alone(item, kept) or f"{step.outputs[0]}{ITEM}{number}.{item.name}" for item in call
+            }
+            order = [name for name in _leaves(call[0].pattern) if name in names]
+            value = Unpack(call[0].value, _numbered(call[0].pattern, order))
             outputs = tuple(names[name] for name in order)
-            value = Unpack(item.value, pattern)
-            found.append(Step(f"{step.name}.{order[0]}", step.layer, step.kind, outputs, value))
-        for output, value in kept:
-
-            def named(node: Any) -> Any:
-                return Var(_call(calls, node)[1][node.name]) if isinstance(node, Item) else node
-
-            value = rewrite(value, named)
-            if value != Var(output):
-                found.append(Step(f"{step.name}.{output}", step.layer, step.kind, (output,), value))
+            found.append(Step(f"{outputs[0]} unpacked", step.layer, step.kind, outputs, value))
+            known = [(item, Var(names[item.name])) for item in call]
+            for output, value in kept.items():
+                kept[output] = rewrite(value, partial(_replaced, known))
+            number += 1
+        found += [
+            Step(output, step.layer, step.kind, (output,), value)
+            for output, value in kept.items()
+            if value != Var(output)
+        ]
     return found
 
 
-def _call(calls: dict[int, tuple[Item, dict[str, str]]], item: Item) -> tuple[Item, dict[str, str]]:
-    """The entry of the call that an item is taken from: the first such item, and names of tensors by item."""
-    for known, names in calls.values():
-        if known.value == item.value:
-            return known, names
-    return calls.setdefault(len(calls), (item, {}))
+def _innermost(values: Iterable[Any]) -> list[Item]:
+    """Items of tuples that are made of no other items, each once, in order."""
+    found: list[Item] = []
+    for node in walk(tuple(values)):
+        inner = isinstance(node, Item) and not any(isinstance(it, Item) for it in walk(node.value))
+        if inner and node not in found:
+            found.append(node)
+    return found
+
+
+def _alone(item: Item, kept: Mapping[str, Any]) -> str:
+    """The output that an item is, if it is one of them and no other."""
+    outputs = [output for output, value in kept.items() if value == item]
+    return outputs[0] if len(outputs) == 1 else ""
+
+
+def _replaced(known: Sequence[tuple[Item, Var]], node: Any) -> Any:
+    return next((var for item, var in known if item == node), node)
 
 
 def _leaves(pattern: Any) -> list[str]:
@@ -265,7 +276,7 @@ class Variables:
 
     def _name(self, tensor: str, at: int, count: int) -> str:
         step = self.steps[tensor]
-        item = tensor.rpartition(ITEM)[2] if isinstance(step.value, Unpack) and ITEM in tensor else "x"
+        item = tensor.partition(ITEM)[2].partition(".")[2] or "x"
         if item != "x":
             return unique(item, {it for it in self.holders if not self._free(it, at)})
         if (count == 1 or isinstance(step.value, Unpack)) and self.read_at[tensor] == [at + 1]:

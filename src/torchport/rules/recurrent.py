@@ -186,7 +186,6 @@ def run(
     count = size_of(x, x.rank - 1)
     outputs: Any = call(".flip", x, 1) if backwards else x
     if mask is not None:
-        mask = call(".bool", mask) if mask.tensor.dtype != "bool" else mask
         mask = call(".flip", mask, 1) if backwards else mask
     left = list(states)
     ends: list[Any] = []
@@ -204,6 +203,13 @@ def run(
         last = outputs[:, -1] if mask is not None else end[0]
         ends += end
     return Run(outputs, last, tuple(ends))
+
+
+def as_mask(mask: Any) -> Any:
+    """A mask of true and false."""
+    while isinstance(mask, (list, tuple)):
+        mask = mask[0]
+    return call(".bool", mask) if isinstance(mask, Value) and mask.tensor.dtype != "bool" else mask
 
 
 def check(options: Mapping[str, Any]) -> None:
@@ -321,6 +327,7 @@ def layer_call(
         raise Unsupported("return_state=True of stacked cells", "use a layer for each cell")
     if states and len(states) != sum(len(cell.states) for cell in cells):
         raise Unsupported(f"{len(states)} initial states of {len(cells)} cells")
+    mask = None if mask is None else as_mask(mask)
     made = run(cells, x, states=states, mask=mask, masked=masked, backwards=go_backwards)
     output = made.outputs if return_sequences else made.last
     if zero_output_for_mask and mask is not None:

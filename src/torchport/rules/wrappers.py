@@ -1,0 +1,172 @@
+"""Bidirectional: a recurrent layer from both ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torchport.errors import Unsupported
+from torchport.graph import Shape, Tensor
+from torchport.program import Item, call
+from torchport.rules.norm import size_of
+from torchport.rules.recurrent import (
+    Cell,
+    as_mask,
+    cells_of,
+    initial,
+    layer_shape,
+    layer_weights,
+    run,
+    serialized,
+    zeroed,
+)
+from torchport.rules.table import SOURCE, Value, rule, rule_for
+
+RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU")
+
+
+@dataclass(frozen=True)
+class Direction:
+    """One of the two layers: its cells and what it returns."""
+
+    cells: tuple[Cell, ...]
+    backwards: bool
+    return_sequences: bool
+    return_state: bool
+
+    def like(self) -> tuple[Cell, ...]:
+        """Its cells whatever their weights are called."""
+        return tuple(replace(cell, prefix="") for cell in self.cells)
+
+
+def directions(layer: Any, backward_layer: Any) -> tuple[Direction, Direction]:
+    """The forward and the backward layer; Keras makes the second of the first where none is given."""
+    forward = direction(layer, "layer", "forward_layer/")
+    if backward_layer is None:
+        cells = direction(layer, "layer", "backward_layer/").cells
+        backward = replace(forward, cells=cells, backwards=True)
+    else:
+        backward = direction(backward_layer, "backward_layer", "backward_layer/")
+    if forward.backwards or not backward.backwards:
+        raise Unsupported("a forward layer with go_backwards=True", "swap the two layers")
+    return forward, backward
+
+
+def direction(entry: Any, what: str, prefix: str) -> Direction:
+    kind, config = serialized(entry, what)
+    if kind not in RECURRENT:
+        raise Unsupported(f"{what}={kind} is not ported", f"{', '.join(RECURRENT)} are")
+    options = rule_for(kind).accept(config)
+    kept = {key: options[key] for key in ("return_sequences", "return_state")}
+    return Direction(cells_of(kind, options, prefix), options["go_backwards"], **kept)
+
+
+def bidirectional_shape(
+    x: Tensor, *states: Any, layer: Any, backward_layer: Any, merge_mode: str | None
+) -> Any:
+    forward, backward = directions(layer, backward_layer)
+    shapes = [
+        layer_shape(x, it.cells, it.return_sequences, True) for it in (forward, backward)
+    ]
+    outputs: list[Shape] = [shape[0] for shape in shapes]
+    if merge_mode == "concat":
+        last = (outputs[0][-1] or 0) + (outputs[1][-1] or 0)
+        outputs = [(*outputs[0][:-1], last)]
+    elif merge_mode is not None:
+        outputs = outputs[:1]
+    ends = [it for shape in shapes for it in shape[1:]] if forward.return_state else []
+    return [*outputs, *ends]
+
+
+def bidirectional_weights(
+    x: Tensor, *states: Any, layer: Any, backward_layer: Any
+) -> Mapping[str, Shape]:
+    forward, backward = directions(layer, backward_layer)
+    return {**layer_weights(x, forward.cells), **layer_weights(x, backward.cells)}
+
+
+@rule("Bidirectional", wants=SOURCE, shape=bidirectional_shape, weights=bidirectional_weights)
+def bidirectional(
+    x: Value, *states: Any, layer: Any, backward_layer: Any = None, merge_mode: str | None = "concat",
+    initial_state: Any = None, mask: Any = None, masked: bool = False,
+) -> Any:  # fmt: skip
+    """nn.LSTM(bidirectional=True) where both directions are alike; else a module for each."""
+    forward, backward = directions(layer, backward_layer)
+    start = initial(states, initial_state)
+    mask = None if mask is None else as_mask(mask)
+    if is_one_module(forward, backward, start, mask):
+        outputs, ends, is_merged = together(x, forward, backward, start, mask, masked)
+    else:
+        outputs, ends = apart(x, forward, backward, start, mask, masked)
+        is_merged = False
+    if mask is not None and forward.return_sequences:
+        outputs = [zeroed(it, mask, True, False) for it in outputs]
+    if is_merged and merge_mode == "concat":
+        result = tuple(outputs)
+    else:
+        if is_merged:
+            units = forward.cells[-1].units
+            outputs = [outputs[0][..., :units], outputs[0][..., units:]]
+        result = merged(outputs, merge_mode)
+    found = (*result, *ends) if forward.return_state else result
+    return found if len(found) > 1 else found[0]
+
+
+def merged(outputs: Sequence[Any], merge_mode: str | None) -> tuple[Any, ...]:
+    """What becomes of the outputs of both directions."""
+    y, z = outputs
+    if merge_mode is None:
+        return (y, z)
+    if merge_mode == "concat":
+        return (call("torch.cat", [y, z], dim=-1),)
+    if merge_mode == "mul":
+        return (y * z,)
+    if merge_mode in ("sum", "ave"):
+        return ((y + z) if merge_mode == "sum" else (y + z) / 2,)
+    raise Unsupported(f"merge_mode={merge_mode!r}")
+
+
+def is_one_module(forward: Direction, backward: Direction, start: Sequence[Any], mask: Any) -> bool:
+    """Whether one module of PyTorch does both directions."""
+    cell = forward.cells[0]
+    if len(forward.cells) > 1 or forward.like() != backward.like() or not cell.is_plain or cell.dropout:
+        return False
+    # The last output of a sequence that is masked as a whole is zero, its state is not.
+    return not (mask is not None and start and not forward.return_sequences)
+
+
+def together(
+    x: Value, forward: Direction, backward: Direction, start: Sequence[Any], mask: Any, masked: bool
+) -> tuple[list[Any], list[Any], bool]:
+    """One module: its outputs, last states, and whether the outputs are laid end to end already."""
+    cell = forward.cells[0]
+    made = cell.module(size_of(x, x.rank - 1), masked or mask is not None, "", backward.cells[0])
+    count = len(cell.states)
+    pairs = [call("torch.stack", [start[at], start[at + count]]) for at in range(count)] if start else []
+    state = [pairs[0] if count == 1 else tuple(pairs)] if start else []
+    result = made(x, *state, **({} if mask is None else {"mask": mask}))
+    pattern = ("x", cell.states if count > 1 else cell.states[0])
+    ends = [Item(result, pattern, name)[at] for at in range(2) for name in cell.states]
+    if forward.return_sequences:
+        return [Item(result, pattern, "x")], ends, True
+    return [ends[0], ends[count]], ends, False
+
+
+def apart(
+    x: Value, forward: Direction, backward: Direction, start: Sequence[Any], mask: Any, masked: bool
+) -> tuple[list[Any], list[Any]]:
+    """A module for each direction; what goes backwards is turned round."""
+    half = len(start) // 2
+    outputs: list[Any] = []
+    ends: list[Any] = []
+    for it, states, role in ((forward, start[:half], "forward"), (backward, start[half:], "backward")):
+        made = run(
+            it.cells, x, states=states, mask=mask, masked=masked, backwards=it.backwards, role=role
+        )
+        ends += made.states
+        if not it.return_sequences:
+            outputs.append(made.last)
+        else:
+            outputs.append(call(".flip", made.outputs, 1) if it.backwards else made.outputs)
+    return outputs, ends
