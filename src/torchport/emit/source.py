@@ -71,6 +71,8 @@ class _Naming:
         inputs: dict[str, str] = {}
         for spec in definition.inputs:
             automatic = is_automatic(spec.name, "InputLayer") or is_automatic(spec.name, "Input")
+            if len(definition.inputs) == 1:  # what a Sequential model without an InputLayer calls it
+                automatic |= any(spec.name == f"{step.layer}_input" for step in definition.steps)
             inputs[spec.name] = unique("x" if automatic else identifier(spec.name), inputs.values())
         parts = {
             layer: self.named(part, part.name if part.shapes else layer)
