@@ -29,37 +29,82 @@ class Item:
     weights: Sequence[np.ndarray] = ()
 
 
-CNN = ([None, 12, 8, 3], [
-    Item("conv", "Conv2D", {"filters": 5, "kernel_size": [3, 2], "strides": [1, 1], "padding": "same",
-         "data_format": "channels_last", "activation": "relu", "use_bias": True},
-         arrays((3, 2, 3, 5), (5,), seed=1)),
-    Item("norm", "BatchNormalization", {"axis": 3, "momentum": 0.9, "epsilon": 0.001},
-         arrays((5,), (5,), (5,), (5,), seed=2)),
-    Item("leaky", "LeakyReLU", {"alpha": 0.25}),
-    Item("pool", "MaxPooling2D", {"pool_size": [2, 2], "strides": [2, 2], "padding": "valid",
-         "data_format": "channels_last"}),
-    Item("drop", "Dropout", {"rate": 0.25}),
-    Item("flat", "Flatten", {}),
-    Item("dense", "Dense", {"units": 4, "activation": "softmax", "use_bias": True},
-         arrays((120, 4), (4,), seed=3)),
-])  # fmt: skip
-LSTM = ([None, 7, 3], [
-    Item("lstm", "LSTM", {"units": 5, "activation": "tanh", "recurrent_activation": "sigmoid",
-         "return_sequences": True}, arrays((3, 20), (5, 20), (20,), seed=4)),
-    Item("gru", "GRU", {"units": 4, "activation": "tanh", "recurrent_activation": "sigmoid"},
-         arrays((5, 12), (4, 12), (12,), seed=5)),
-    Item("dense", "Dense", {"units": 2, "activation": "linear", "use_bias": True},
-         arrays((4, 2), (2,), seed=6)),
-])  # fmt: skip
+CNN = (
+    [None, 12, 8, 3],
+    [
+        Item(
+            "conv",
+            "Conv2D",
+            {
+                "filters": 5,
+                "kernel_size": [3, 2],
+                "strides": [1, 1],
+                "padding": "same",
+                "data_format": "channels_last",
+                "activation": "relu",
+                "use_bias": True,
+            },
+            arrays((3, 2, 3, 5), (5,), seed=1),
+        ),
+        Item(
+            "norm",
+            "BatchNormalization",
+            {"axis": 3, "momentum": 0.9, "epsilon": 0.001},
+            arrays((5,), (5,), (5,), (5,), seed=2),
+        ),
+        Item("leaky", "LeakyReLU", {"alpha": 0.25}),
+        Item(
+            "pool",
+            "MaxPooling2D",
+            {"pool_size": [2, 2], "strides": [2, 2], "padding": "valid", "data_format": "channels_last"},
+        ),
+        Item("drop", "Dropout", {"rate": 0.25}),
+        Item("flat", "Flatten", {}),
+        Item(
+            "dense",
+            "Dense",
+            {"units": 4, "activation": "softmax", "use_bias": True},
+            arrays((120, 4), (4,), seed=3),
+        ),
+    ],
+)
+LSTM = (
+    [None, 7, 3],
+    [
+        Item(
+            "lstm",
+            "LSTM",
+            {"units": 5, "activation": "tanh", "recurrent_activation": "sigmoid", "return_sequences": True},
+            arrays((3, 20), (5, 20), (20,), seed=4),
+        ),
+        Item(
+            "gru",
+            "GRU",
+            {"units": 4, "activation": "tanh", "recurrent_activation": "sigmoid"},
+            arrays((5, 12), (4, 12), (12,), seed=5),
+        ),
+        Item(
+            "dense",
+            "Dense",
+            {"units": 2, "activation": "linear", "use_bias": True},
+            arrays((4, 2), (2,), seed=6),
+        ),
+    ],
+)
 NETWORKS = {"cnn": CNN, "rnn": LSTM}
 Network = tuple[list[int | None], list[Item]]
 
 #: Keras 2's options by their names in Keras 1.
 OLD = {
-    "padding": "border_mode", "strides": "subsample", "use_bias": "bias", "filters": "nb_filter",
-    "rate": "p", "units": "output_dim", "recurrent_activation": "inner_activation",
+    "padding": "border_mode",
+    "strides": "subsample",
+    "use_bias": "bias",
+    "filters": "nb_filter",
+    "rate": "p",
+    "units": "output_dim",
+    "recurrent_activation": "inner_activation",
     "data_format": "dim_ordering",
-}  # fmt: skip
+}
 
 
 def keras_1_options(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,11 +120,20 @@ def keras_1_options(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
         new |= {"mode": 0, "gamma_regularizer": None}
     if kind in ("LSTM", "GRU"):
         new |= {
-            "init": "glorot_uniform", "inner_init": "orthogonal", "forget_bias_init": "one",
-            "dropout_W": 0.0, "dropout_U": 0.0, "U_regularizer": None, "consume_less": "cpu",
-            "return_sequences": options.get("return_sequences", False), "go_backwards": False,
-            "stateful": False, "unroll": False, "input_dim": 3, "input_length": None,
-        }  # fmt: skip
+            "init": "glorot_uniform",
+            "inner_init": "orthogonal",
+            "forget_bias_init": "one",
+            "dropout_W": 0.0,
+            "dropout_U": 0.0,
+            "U_regularizer": None,
+            "consume_less": "cpu",
+            "return_sequences": options.get("return_sequences", False),
+            "go_backwards": False,
+            "stateful": False,
+            "unroll": False,
+            "input_dim": 3,
+            "input_length": None,
+        }
     return new
 
 
@@ -101,15 +155,15 @@ def keras_2_weights(item: Item) -> list[tuple[str, np.ndarray]]:
     names = {4: ("gamma", "beta", "moving_mean", "moving_variance"), 2: ("kernel", "bias")}.get(
         len(item.weights), ("kernel", "recurrent_kernel", "bias")
     )
-    return [
-        (f"{item.name}/{name}:0", it) for name, it in zip(names, item.weights, strict=False)
-    ]
+    return [(f"{item.name}/{name}:0", it) for name, it in zip(names, item.weights, strict=False)]
 
 
 def fill(
-    group: h5py.Group, items: Sequence[Item], weights: Callable[[Item], list[tuple[str, np.ndarray]]],
+    group: h5py.Group,
+    items: Sequence[Item],
+    weights: Callable[[Item], list[tuple[str, np.ndarray]]],
     names: Sequence[str] = (),
-) -> None:  # fmt: skip
+) -> None:
     """The groups of a legacy file."""
     group.attrs["layer_names"] = np.array([it.encode() for it in (names or [i.name for i in items])])
     for item in items:
@@ -153,10 +207,12 @@ def keras_1(path: Path, network: Network) -> Path:
 def entries(network: Network, **more: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The layers as Keras 2 writes them; `more`: what a version adds to a class."""
     return [
-        {"class_name": it.kind, "config": {"name": it.name, "trainable": True, **it.options,
-                                           **more.get(it.kind, {})}}
+        {
+            "class_name": it.kind,
+            "config": {"name": it.name, "trainable": True, **it.options, **more.get(it.kind, {})},
+        }
         for it in network[1]
-    ]  # fmt: skip
+    ]
 
 
 def keras_2_0(path: Path, network: Network) -> Path:
@@ -170,8 +226,10 @@ def keras_2_0(path: Path, network: Network) -> Path:
 def keras_2_2(path: Path, network: Network) -> Path:
     """tf.keras 1.13: the axis of a batch norm is a list, GRUs say `reset_after`."""
     layers = entries(
-        network, BatchNormalization={"axis": [3], "renorm": False}, GRU={"reset_after": False, "time_major": False}
-    )  # fmt: skip
+        network,
+        BatchNormalization={"axis": [3], "renorm": False},
+        GRU={"reset_after": False, "time_major": False},
+    )
     layers[2]["config"]["dtype"] = "float32"
     layers[0]["config"] |= {"batch_input_shape": network[0], "dtype": "float32"}
     config = {"class_name": "Sequential", "config": {"name": "sequential", "layers": layers}}
@@ -184,16 +242,27 @@ def functional(network: Network) -> dict[str, Any]:
         network, Conv2D={"groups": 1}, BatchNormalization={"axis": [3]}, GRU={"reset_after": False}
     )
     start = {
-        "class_name": "InputLayer", "name": "x", "inbound_nodes": [],
-        "config": {"name": "x", "batch_input_shape": network[0], "dtype": "float32", "sparse": False,
-                   "ragged": False},
-    }  # fmt: skip
+        "class_name": "InputLayer",
+        "name": "x",
+        "inbound_nodes": [],
+        "config": {
+            "name": "x",
+            "batch_input_shape": network[0],
+            "dtype": "float32",
+            "sparse": False,
+            "ragged": False,
+        },
+    }
     before = "x"
     for it in layers:
         it |= {"name": it["config"]["name"], "inbound_nodes": [[[before, 0, 0, {}]]]}
         before = it["name"]
-    config = {"name": "sequential", "layers": [start, *layers], "input_layers": [["x", 0, 0]],
-              "output_layers": [[before, 0, 0]]}  # fmt: skip
+    config = {
+        "name": "sequential",
+        "layers": [start, *layers],
+        "input_layers": [["x", 0, 0]],
+        "output_layers": [[before, 0, 0]],
+    }
     return {"class_name": "Functional", "config": config}
 
 
@@ -227,14 +296,23 @@ def tfjs(
     folder.mkdir(parents=True, exist_ok=True)
     listed, data = [], b""
     for name, array in (pair for it in network[1] for pair in keras_2_weights(it)):
-        entry: dict[str, Any] = {"name": name.removesuffix(":0"), "shape": list(array.shape), "dtype": "float32"}
+        entry: dict[str, Any] = {
+            "name": name.removesuffix(":0"),
+            "shape": list(array.shape),
+            "dtype": "float32",
+        }
         if quantised == "float16":
             entry["quantization"] = {"dtype": "float16", "original_dtype": "float32"}
             data += array.astype("<f2").tobytes()
         elif quantised:
             low, levels = float(array.min()), np.iinfo(quantised).max
             scale = (float(array.max()) - low) / levels
-            entry["quantization"] = {"dtype": quantised, "min": low, "scale": scale, "original_dtype": "float32"}
+            entry["quantization"] = {
+                "dtype": quantised,
+                "min": low,
+                "scale": scale,
+                "original_dtype": "float32",
+            }
             data += np.round((array - low) / scale).astype(f"<u{np.dtype(quantised).itemsize}").tobytes()
         else:
             data += array.astype("<f4").tobytes()
@@ -244,11 +322,16 @@ def tfjs(
     for path, piece in zip(paths, pieces, strict=True):
         (folder / path).write_bytes(piece)
     tree = {
-        "format": "layers-model", "generatedBy": "keras v2.4.0", "convertedBy": "TensorFlow.js Converter v3",
-        "modelTopology": {"keras_version": "2.4.0", "backend": "tensorflow",
-                          "model_config": config or functional(network)},
+        "format": "layers-model",
+        "generatedBy": "keras v2.4.0",
+        "convertedBy": "TensorFlow.js Converter v3",
+        "modelTopology": {
+            "keras_version": "2.4.0",
+            "backend": "tensorflow",
+            "model_config": config or functional(network),
+        },
         "weightsManifest": [{"paths": paths, "weights": listed}],
-    }  # fmt: skip
+    }
     (folder / "model.json").write_text(json.dumps(tree))
     return folder / "model.json"
 

@@ -80,7 +80,10 @@ def test_the_commands_take_the_files(example: Path, tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("from torchport.rules import rule\nrule('Conv2D')(lambda x: x)", "already is a rule for Conv2D"),
-        ("from torchport.rules import rule\nfor _ in 'ab':\n    rule('Mine')(lambda x: x)", "already is a rule"),
+        (
+            "from torchport.rules import rule\nfor _ in 'ab':\n    rule('Mine')(lambda x: x)",
+            "already is a rule",
+        ),
         ("1 / 0", "ZeroDivisionError"),
         ("def", "SyntaxError"),
         ("from torchport.rules import helper\nhelper('x = 1')", "a function or a class"),

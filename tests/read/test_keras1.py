@@ -26,7 +26,9 @@ def old(kind: str, name: str, **config: Any) -> dict[str, Any]:
     return {"class_name": kind, "config": {"name": name, "trainable": True, **config}}
 
 
-def write(path: Path, config: Any, items: list[Item], backend: str = "", names: list[str] | None = None) -> Path:
+def write(
+    path: Path, config: Any, items: list[Item], backend: str = "", names: list[str] | None = None
+) -> Path:
     def put(group: h5py.Group) -> None:
         fill(group, items, keras_1_weights, names or [])
         if backend:
@@ -43,9 +45,19 @@ def test_kernels_of_theano(order: str, backend: str, tmp_path: Path) -> None:
     held = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1)) if order == "th" else kernel
     shape = [None, 3, 7, 6] if order == "th" else [None, 7, 6, 3]
     conv = old(
-        "Convolution2D", "c", nb_filter=5, nb_row=3, nb_col=2, subsample=[1, 1], border_mode="valid",
-        dim_ordering=order, bias=True, activation="linear", batch_input_shape=shape, input_dtype="float32",
-    )  # fmt: skip
+        "Convolution2D",
+        "c",
+        nb_filter=5,
+        nb_row=3,
+        nb_col=2,
+        subsample=[1, 1],
+        border_mode="valid",
+        dim_ordering=order,
+        bias=True,
+        activation="linear",
+        batch_input_shape=shape,
+        input_dtype="float32",
+    )
     item = Item("c", "Convolution2D", {}, [held, bias])
     port = torchport.convert(write(tmp_path / "m.h5", sequential(conv), [item], backend))
     x = np.random.default_rng(0).normal(size=(2, 7, 6, 3)).astype("float32")
@@ -62,9 +74,17 @@ def test_conv1d_has_an_axis_too_many(legacy_axes: bool, tmp_path: Path) -> None:
     kernel, bias = arrays((3, 4, 5), (5,))
     held = kernel.transpose(2, 1, 0)[..., None] if legacy_axes else kernel[:, None]
     conv = old(
-        "Convolution1D", "c", nb_filter=5, filter_length=3, subsample_length=1, border_mode="same",
-        input_dim=4, input_length=None, batch_input_shape=[None, 9, 4], bias=True,
-    )  # fmt: skip
+        "Convolution1D",
+        "c",
+        nb_filter=5,
+        filter_length=3,
+        subsample_length=1,
+        border_mode="same",
+        input_dim=4,
+        input_length=None,
+        batch_input_shape=[None, 9, 4],
+        bias=True,
+    )
     path = write(tmp_path / "m.h5", sequential(conv), [Item("c", "Convolution1D", {}, [held, bias])])
     (op,) = read(path).ops
     assert np.array_equal(op.stored["0"].load(), kernel) and op.stored["0"].shape == kernel.shape
@@ -79,38 +99,75 @@ def test_merge_of_branches(tmp_path: Path) -> None:
     ]
     head = old("Merge", "both", mode="concat", concat_axis=-1, mode_type="raw", layers=branches)
     config = sequential(head, old("Dense", "top", output_dim=2, activation="linear"))
-    items = [Item("left", "Dense", {}, one), Item("right", "Dense", {}, two), Item("both", "Merge", {}),
-             Item("top", "Dense", {}, last)]  # fmt: skip
+    items = [
+        Item("left", "Dense", {}, one),
+        Item("right", "Dense", {}, two),
+        Item("both", "Merge", {}),
+        Item("top", "Dense", {}, last),
+    ]
     port = torchport.convert(write(tmp_path / "m.h5", config, items))
     a, b = arrays((2, 3), (2, 5), seed=3)
     joined = np.concatenate([np.maximum(a @ one[0] + one[1], 0), np.maximum(b @ two[0] + two[1], 0)], -1)
     assert np.allclose(port.run(a, b), joined @ last[0] + last[1], atol=1e-5)
 
 
-@pytest.mark.parametrize(("mode", "kind"), [("sum", "Add"), ("mul", "Multiply"), ("ave", "Average"), ("max", "Maximum"),
-                                            ("concat", "Concatenate"), ("dot", "Dot")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [
+        ("sum", "Add"),
+        ("mul", "Multiply"),
+        ("ave", "Average"),
+        ("max", "Maximum"),
+        ("concat", "Concatenate"),
+        ("dot", "Dot"),
+    ],
+)
 def test_merge_in_a_graph(mode: str, kind: str, tmp_path: Path) -> None:
-    start = {"class_name": "InputLayer", "name": "x", "inbound_nodes": [],
-             "config": {"name": "x", "batch_input_shape": [None, 3], "input_dtype": "int32", "sparse": False}}  # fmt: skip
-    merge = {**old("Merge", "m", mode=mode, concat_axis=-1, dot_axes=-1), "name": "m",
-             "inbound_nodes": [[["x", 0, 0], ["x", 0, 0]]]}  # fmt: skip
-    config = {"class_name": "Model", "config": {"name": "graph", "layers": [start, merge],
-              "input_layers": [["x", 0, 0]], "output_layers": [["m", 0, 0]]}}  # fmt: skip
+    start = {
+        "class_name": "InputLayer",
+        "name": "x",
+        "inbound_nodes": [],
+        "config": {"name": "x", "batch_input_shape": [None, 3], "input_dtype": "int32", "sparse": False},
+    }
+    merge = {
+        **old("Merge", "m", mode=mode, concat_axis=-1, dot_axes=-1),
+        "name": "m",
+        "inbound_nodes": [[["x", 0, 0], ["x", 0, 0]]],
+    }
+    config = {
+        "class_name": "Model",
+        "config": {
+            "name": "graph",
+            "layers": [start, merge],
+            "input_layers": [["x", 0, 0]],
+            "output_layers": [["m", 0, 0]],
+        },
+    }
     graph = read(write(tmp_path / "m.h5", config, [Item("x", "", {}), Item("m", "", {})]))
     assert [op.kind for op in graph.ops] == [kind] and graph.tensors["x"].dtype == "int32"
 
 
 @pytest.mark.parametrize("mode", ["cos", "lambda", None, 3])
 def test_other_merges_are_refused(mode: Any, tmp_path: Path) -> None:
-    config = sequential(old("Merge", "m", mode=mode, layers=[sequential(old("Dense", "d", output_dim=2,
-                                                                            batch_input_shape=[None, 3]))]))  # fmt: skip
+    config = sequential(
+        old(
+            "Merge",
+            "m",
+            mode=mode,
+            layers=[sequential(old("Dense", "d", output_dim=2, batch_input_shape=[None, 3]))],
+        )
+    )
     with pytest.raises(Refused, match="mode="):
         read(write(tmp_path / "m.h5", config, [Item("d", "Dense", {}, arrays((3, 2), (2,)))]))
 
 
 def test_a_model_in_a_model(tmp_path: Path) -> None:
     """Nameless, its variables one list: all that train, then the statistics."""
-    dense, norm, last = arrays((3, 4), (4,)), arrays((4,), (4,), (4,), (4,), seed=1), arrays((4, 2), (2,), seed=2)
+    dense, norm, last = (
+        arrays((3, 4), (4,)),
+        arrays((4,), (4,), (4,), (4,), seed=1),
+        arrays((4, 2), (2,), seed=2),
+    )
     inner = sequential(
         old("Dense", "a", output_dim=4, batch_input_shape=[None, 3]),
         old("BatchNormalization", "b", mode=0, axis=-1, epsilon=1e-3, momentum=0.9),

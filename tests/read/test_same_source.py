@@ -10,11 +10,12 @@ import keras
 import numpy as np
 import pytest
 import tf_keras
-from . import dialects
-from .dialects import NETWORKS, Network
 
 import torchport
 from torchport.port import Port
+
+from . import dialects
+from .dialects import NETWORKS, Network
 
 
 def saved(package: Any, ending: str) -> Callable[[Path, Network], Path]:

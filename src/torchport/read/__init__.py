@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,18 @@ class WithConfig:
     @cached_property
     def model(self) -> Any:
         """What the function returns; None for JSON."""
-        return None if self.function is None else called(*self.function)
+        if self.function is None:
+            return None
+        path, name = self.function
+        return called(path, name, path.stat().st_mtime_ns if path.is_file() else 0)
 
 
-def called(path: Path, name: str) -> Any:
-    """The model that a function of a Python file returns. Raises TorchportError."""
+@cache
+def called(path: Path, name: str, changed: int) -> Any:
+    """The model that a function of a Python file returns. Raises TorchportError.
+
+    Called once for each state of the file: a second model would give its layers other names.
+    """
     where = f"{path}:{name}"
     module_name = f"torchport_config_{abs(hash(str(path.resolve())))}"
     spec = importlib.util.spec_from_file_location(module_name, path)
@@ -113,13 +120,9 @@ def first_bytes(path: Path) -> bytes:
     try:
         if path.is_dir():
             advice = "load the model where it was written and save it as one .keras file"
-            raise BadFile(
-                "is a folder; only .keras and .h5 files are read", where=str(path), advice=advice
-            )
+            raise BadFile("is a folder; only .keras and .h5 files are read", where=str(path), advice=advice)
         with path.open("rb") as file:
             return file.read(8)
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or problem
-        raise BadFile(
-            f"cannot be opened ({reason})", where=str(path), advice="check the path"
-        ) from None
+        raise BadFile(f"cannot be opened ({reason})", where=str(path), advice="check the path") from None

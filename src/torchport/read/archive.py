@@ -48,22 +48,14 @@ def weight_members(zipped: Archive) -> list[str]:
         index = mapping(parse(zipped.read(SHARDS, CONFIG_LIMIT), at), SHARDS, at)
         shards: dict[str, None] = {}
         for group, names in mapping(index.get("weight_map"), "weight_map", at).items():
-            for name in (
-                sequence(names, "a list of shards", at) if isinstance(names, list) else [names]
-            ):
+            for name in sequence(names, "a list of shards", at) if isinstance(names, list) else [names]:
                 shards[text(name, f"the shard of {group}", at)] = None
         for name in shards:
             if name not in zipped.members:
                 raise BadFile(f"the shard {name!r} is missing", where=zipped.where, advice=DAMAGED)
         return list(shards)
-    other = (
-        "its weights are in NumPy's format"
-        if "model.weights.npz" in zipped.members
-        else "has no weights"
-    )
-    raise BadFile(
-        other, where=zipped.where, advice="save the model again with model.save('model.keras')"
-    )
+    other = "its weights are in NumPy's format" if "model.weights.npz" in zipped.members else "has no weights"
+    raise BadFile(other, where=zipped.where, advice="save the model again with model.save('model.keras')")
 
 
 def open_member(zipped: Archive, name: str) -> Variables:

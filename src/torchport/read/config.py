@@ -57,9 +57,7 @@ def subclassed(name: str, kind: str) -> Refused:
     return Refused((Refusal(name, kind, why, advice),))
 
 
-def functional(
-    config: Mapping[str, Any], version: str, claims: Claims, where: str, depth: int
-) -> Graph:
+def functional(config: Mapping[str, Any], version: str, claims: Claims, where: str, depth: int) -> Graph:
     """A model of the functional API: layers, and the calls that join them."""
     name = text(config.get("name", "model"), "the model's name", where)
     found = layers(config, version, where)
@@ -69,9 +67,7 @@ def functional(
     for layer in found:
         if not layer.is_input:
             claim(layer, bodies, stored, version, claims, where, depth)
-    inputs, outputs = (
-        references(config.get(key), key, where) for key in ("input_layers", "output_layers")
-    )
+    inputs, outputs = (references(config.get(key), key, where) for key in ("input_layers", "output_layers"))
     if dialect.is_keras_2(version):
         found, outputs = from_zero(found, outputs)
     else:
@@ -105,9 +101,7 @@ def functional(
     for at in flatten(outputs):
         check_source(at, found, keys, names.keys(), f"{where}, output_layers")
         if at not in names:
-            raise BadFile(
-                f"the output {at.layer!r} is an InputLayer that is not an input", where=where
-            )
+            raise BadFile(f"the output {at.layer!r} is an InputLayer that is not an input", where=where)
     ops = [
         op(
             layer,
@@ -200,9 +194,7 @@ def claim(
 def frozen(body: Graph) -> Graph:
     """The same model with none of its layers trained."""
     ops = tuple(replace(op, config={**op.config, "trainable": False}) for op in body.ops)
-    return body.replace(
-        ops=ops, bodies={name: frozen(inner) for name, inner in body.bodies.items()}
-    )
+    return body.replace(ops=ops, bodies={name: frozen(inner) for name, inner in body.bodies.items()})
 
 
 def keras_3_output(at: Source, layer: Layer | None) -> Source:
@@ -260,9 +252,7 @@ def input_tensor(layer: Layer, where: str) -> Tensor:
     ):
         if layer.config.get(flag):
             advice = "convert the model with a dense, required input in its place"
-            raise Refused(
-                (Refusal(layer.name, "InputLayer", f"{why} has no twin in PyTorch", advice),)
-            )
+            raise Refused((Refusal(layer.name, "InputLayer", f"{why} has no twin in PyTorch", advice),))
     declared, dtype = dialect.input_config(layer.entry, at)
     if declared is None:
         raise wrong("batch_shape", "a shape", declared, at)

@@ -61,9 +61,7 @@ IDLE_OF: dict[str, frozenset[str]] = {
     "BatchNormalization": frozenset({"fused", "virtual_batch_size", "adjustment"}),
     "Embedding": frozenset({"input_length"}),
     "MultiHeadAttention": frozenset({"query_shape", "key_shape", "value_shape"}),
-    **dict.fromkeys(
-        ("LSTM", "GRU", "LSTMCell", "GRUCell", "SimpleRNN"), frozenset({"implementation"})
-    ),
+    **dict.fromkeys(("LSTM", "GRU", "LSTMCell", "GRUCell", "SimpleRNN"), frozenset({"implementation"})),
     **dict.fromkeys(
         # A separable layer inherited these from Conv and read depthwise_… and pointwise_… instead.
         ("SeparableConv1D", "SeparableConv2D"),
@@ -203,9 +201,7 @@ def input_config(entry: Mapping[str, Any], where: str) -> tuple[Any, str]:
     config = mapping(entry.get("config"), "config", where)
     declared = config.get("batch_shape", config.get("batch_input_shape"))
     if declared is None and config.get("input_shape") is not None:  # tf.keras 1
-        declared = (
-            [None, *config["input_shape"]] if isinstance(config["input_shape"], list) else None
-        )
+        declared = [None, *config["input_shape"]] if isinstance(config["input_shape"], list) else None
     dtype = dtype_name(config.get("input_dtype", config.get("dtype")))
     if dtype is not None and not isinstance(dtype, str):
         raise BadFile(f"the dtype {dtype!r} is not a name", where=where)

@@ -135,9 +135,7 @@ class Container:
             turn = self.turns.get(name, -1) + 1
             self.turns[name] = turn
             prefix = f"{self.model}/" if self.model else ""
-            container = next(
-                (c for c in CONTAINERS if f"{prefix}{c}" in self.store.groups), CONTAINERS[0]
-            )
+            container = next((c for c in CONTAINERS if f"{prefix}{c}" in self.store.groups), CONTAINERS[0])
             self.places[layer.name] = (
                 f"{prefix}{container}/{name}_{turn}" if turn else f"{prefix}{container}/{name}"
             )

@@ -83,9 +83,7 @@ class LayerGroups:
                 advice = "load it with Keras 2 and save the weights again with the backend TensorFlow"
                 raise TorchportError("a model in a model, saved with Theano", where=layer.name, advice=advice)
             return {} if self.is_old else found
-        turned = keras1.weights(
-            layer.kind, layer.config, list(found.values()), self.is_old, self.backend
-        )
+        turned = keras1.weights(layer.kind, layer.config, list(found.values()), self.is_old, self.backend)
         return dict(zip(map(str, range(len(turned))), turned, strict=True))
 
     def own(self, layer: Layer) -> dict[str, Weight]:
@@ -104,13 +102,9 @@ class LayerGroups:
         for number, name in enumerate(self.file.texts(group, "weight_names") or ()):
             path = f"{group}/{name}"
             if path not in self.file.datasets:
-                raise BadFile(
-                    f"the weight {path} is missing", where=self.file.where, advice=DAMAGED
-                )
+                raise BadFile(f"the weight {path} is missing", where=self.file.where, advice=DAMAGED)
             if path in self.claimed and not (layer.is_model and self.is_old):
-                raise BadFile(
-                    f"the weight {path} is listed twice", where=self.file.where, advice=DAMAGED
-                )
+                raise BadFile(f"the weight {path} is listed twice", where=self.file.where, advice=DAMAGED)
             self.claimed.add(path)
             found[str(number)] = self.file.weight(path, f"{layer.name}/{name}")
         return found

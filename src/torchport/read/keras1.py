@@ -202,9 +202,7 @@ class Branches:
                     inside = [branch]
                 elif isinstance(inside, Mapping):
                     inside = inside.get("layers")
-                items = [
-                    mapping(it, "a layer", self.where) for it in sequence(inside, "layers", self.where)
-                ]
+                items = [mapping(it, "a layer", self.where) for it in sequence(inside, "layers", self.where)]
                 ends.append(self.chain(items, depth + 1))
             last = self.add(first, ends)
         else:

@@ -70,9 +70,7 @@ def layers(config: Mapping[str, Any], version: str, where: str) -> list[Layer]:
         if entry.get("class_name") == "Sequential" and isinstance(inner, list):  # Keras 2.0
             inner = {"layers": inner}
         inner = mapping(inner, f"the config of layer number {number}", where)
-        name = text(
-            entry.get("name", inner.get("name")), f"the name of layer number {number}", where
-        )
+        name = text(entry.get("name", inner.get("name")), f"the name of layer number {number}", where)
         if name in found:
             raise BadFile(
                 f"two layers are called {name!r}",

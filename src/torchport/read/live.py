@@ -98,9 +98,7 @@ class Layers:
 
     def layer(self, layer: Layer) -> Any:
         if layer.name not in self.layers:
-            raise BadFile(
-                f"the model's config names a layer {layer.name!r} that the model does not have"
-            )
+            raise BadFile(f"the model's config names a layer {layer.name!r} that the model does not have")
         return self.layers[layer.name]
 
 

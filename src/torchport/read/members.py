@@ -58,26 +58,20 @@ class Archive:
         if name in self.members:
             raise BadFile(f"has two members called {name!r}", where=self.where, advice=HOSTILE)
         if ".." in parts or parts[0] == "" or ":" in parts[0] or "\0" in info.orig_filename:
-            raise BadFile(
-                f"the member {name!r} leads out of the archive", where=self.where, advice=HOSTILE
-            )
+            raise BadFile(f"the member {name!r} leads out of the archive", where=self.where, advice=HOSTILE)
         if stat.S_ISLNK(info.external_attr >> 16):
-            raise BadFile(
-                f"the member {name!r} is a symbolic link", where=self.where, advice=HOSTILE
-            )
+            raise BadFile(f"the member {name!r} is a symbolic link", where=self.where, advice=HOSTILE)
         if info.flag_bits & 0x1:
             raise BadFile(f"the member {name!r} is encrypted", where=self.where, advice=HOSTILE)
         if info.file_size > HARMLESS and info.file_size > EXPANSION * info.compress_size:
             raise BadFile(
-                f"the member {name!r} would unpack from {info.compress_size} bytes to "
-                f"{info.file_size}",
+                f"the member {name!r} would unpack from {info.compress_size} bytes to {info.file_size}",
                 where=self.where,
                 advice=HOSTILE,
             )
         if info.compress_size > self.size:
             raise BadFile(
-                f"the member {name!r} should have {info.compress_size} bytes, "
-                f"the file has {self.size}",
+                f"the member {name!r} should have {info.compress_size} bytes, the file has {self.size}",
                 where=self.where,
                 advice=DAMAGED,
             )
@@ -119,9 +113,7 @@ class Archive:
                 advice=DAMAGED,
             ) from None
         if written > limit:
-            raise BadFile(
-                f"the member {name} has more than {limit} bytes", where=self.where, advice=HOSTILE
-            )
+            raise BadFile(f"the member {name} has more than {limit} bytes", where=self.where, advice=HOSTILE)
 
     def open(self, name: str) -> tuple[IO[bytes], int]:
         """A member as a seekable file, and its size.
@@ -143,15 +135,11 @@ class Archive:
             file.seek(info.header_offset)
             header = file.read(30)
         if len(header) < 30 or not header.startswith(b"PK\x03\x04"):
-            raise BadFile(
-                f"the member {info.filename} is missing", where=self.where, advice=DAMAGED
-            )
+            raise BadFile(f"the member {info.filename} is missing", where=self.where, advice=DAMAGED)
         name_length, extra_length = struct.unpack("<HH", header[26:30])
         start = info.header_offset + 30 + name_length + extra_length
         if info.compress_size != info.file_size or start + info.file_size > self.size:
-            raise BadFile(
-                f"the member {info.filename} is cut off", where=self.where, advice=DAMAGED
-            )
+            raise BadFile(f"the member {info.filename} is cut off", where=self.where, advice=DAMAGED)
         return start, info.file_size
 
 

@@ -18,8 +18,7 @@ OUTPUTS = 10_000
 
 #: Keras 2 joined `initial_state` to the first argument of these, as Keras 3 does not.
 RECURRENT = frozenset(
-    "RNN SimpleRNN LSTM GRU CuDNNLSTM CuDNNGRU ConvLSTM1D ConvLSTM2D ConvLSTM3D "
-    "Bidirectional".split()
+    "RNN SimpleRNN LSTM GRU CuDNNLSTM CuDNNGRU ConvLSTM1D ConvLSTM2D ConvLSTM3D Bidirectional".split()
 )
 #: These keep a list of one tensor a list; others get the tensor itself.
 KEEP_LISTS = frozenset({"TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod"})
@@ -109,9 +108,7 @@ def value(saved: Any, where: str, depth: int = 0) -> Any:
         return Ref(reference(config.get("keras_history"), "keras_history", where).key)
     if name == "__slice__":
         config = mapping(saved.get("config"), "a slice's config", where)
-        return slice(
-            *(value(config.get(end), where, depth + 1) for end in ("start", "stop", "step"))
-        )
+        return slice(*(value(config.get(end), where, depth + 1) for end in ("start", "stop", "step")))
     if name == "__ellipsis__":
         return ...
     return {key: value(item, where, depth + 1) for key, item in saved.items()}

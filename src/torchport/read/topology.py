@@ -76,9 +76,7 @@ def output_counts(
 ) -> dict[str, int]:
     """How many outputs each layer has: a nested model all its own, others those that are read."""
     counts = {layer.name: 1 for layer in layers}
-    read = [at for layer in layers for call in layer.calls for at in call.sources] + list(
-        flatten(outputs)
-    )
+    read = [at for layer in layers for call in layer.calls for at in call.sources] + list(flatten(outputs))
     for at in read:
         if at.layer in counts:
             counts[at.layer] = max(counts[at.layer], at.index + 1)
@@ -151,9 +149,7 @@ def check_source(
         # An InputLayer beside the model's inputs: the calls that wait for it are named later.
         if at.node == 0 and at.index == 0:
             return
-        raise BadFile(
-            f"reads call {at.node}, output {at.index} of the input {at.layer!r}", where=where
-        )
+        raise BadFile(f"reads call {at.node}, output {at.index} of the input {at.layer!r}", where=where)
     raise BadFile(
         f"reads call number {at.node} of {at.layer!r}, which is called {len(layer.calls)} times",
         where=where,

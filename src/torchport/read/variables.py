@@ -39,9 +39,7 @@ def guarded(where: str) -> Iterator[None]:
         AttributeError,
         MemoryError,
     ) as problem:
-        raise BadFile(
-            f"cannot be read as HDF5 ({problem})", where=where, advice=DAMAGED
-        ) from problem
+        raise BadFile(f"cannot be read as HDF5 ({problem})", where=where, advice=DAMAGED) from problem
 
 
 @dataclass(frozen=True)
@@ -157,9 +155,7 @@ def walk(file: h5py.File, size: int, where: str) -> tuple[dict[str, h5py.Dataset
             item = group[name]
             address = h5py.h5o.get_info(item.id).addr
             if address in seen:
-                raise BadFile(
-                    f"{at} is a second link to the same object", where=where, advice=DAMAGED
-                )
+                raise BadFile(f"{at} is a second link to the same object", where=where, advice=DAMAGED)
             seen.add(address)
             if isinstance(item, h5py.Group):
                 groups.add(at)
@@ -168,9 +164,7 @@ def walk(file: h5py.File, size: int, where: str) -> tuple[dict[str, h5py.Dataset
                 stored += check_dataset(item, at, size, where)
                 datasets[at] = item
     if stored > size:
-        raise BadFile(
-            f"its datasets claim {stored} bytes, the file has {size}", where=where, advice=DAMAGED
-        )
+        raise BadFile(f"its datasets claim {stored} bytes, the file has {size}", where=where, advice=DAMAGED)
     return datasets, frozenset(groups)
 
 
