@@ -16,6 +16,7 @@ from torchport.rules import (
     recurrent,
     reshape,
     space,
+    wrappers,
 )
 from torchport.rules.table import (
     CHANNELS_FIRST,
@@ -43,5 +44,5 @@ __all__ = [
 
 FAMILIES = (
     conv, pool, space, norm, linear, activation, dropout, reshape, merge, preprocess,
-    operation, recurrent,
+    operation, recurrent, wrappers,
 )  # fmt: skip
