@@ -46,7 +46,7 @@ class Case:
     `then`: layers that follow it. `sizes`: what the model declares, where it leaves sizes open,
     "? ? ? 3". `within`: the relative error allowed, and `why` it is not 1e-10. `compiled`:
     TensorFlow has the kernel only when XLA compiles it; `dtype` is another where it has none for
-    float64. `of`: the package that has the layer.
+    float64. `of`: the package that has the layer. `below`: what it reads are integers below this.
     """
 
     kind: str
@@ -59,6 +59,7 @@ class Case:
     compiled: bool = False
     dtype: str = "float64"
     of: str = "keras"
+    below: int = 0
 
     def __str__(self) -> str:
         layers = ((self.kind, self.options), *self.then)
@@ -98,10 +99,16 @@ class Reference:
         declared = [shape[1:] for shape in case.shapes]
         if case.sizes:
             declared = [tuple(None if it == "?" else int(it) for it in case.sizes.split()[1:])]
-        inputs = [package.Input(shape, dtype=case.dtype) for shape in declared]
+        dtype = "int32" if case.below else case.dtype
+        inputs = [package.Input(shape, dtype=dtype) for shape in declared]
         wanted = ((case.kind, case.options), *case.then)
         made = [make(kind, {"dtype": case.dtype, **it}, package) for kind, it in wanted]
-        self.x = [self.rng.normal(size=shape).astype(case.dtype) for shape in case.shapes]
+        self.x = [
+            self.rng.integers(case.below, size=shape).astype(dtype)
+            if case.below
+            else self.rng.normal(size=shape).astype(dtype)
+            for shape in case.shapes
+        ]
         result = made[0](inputs if len(inputs) > 1 else inputs[0])
         for layer in made[1:]:
             result = layer(result)
@@ -167,11 +174,11 @@ class Reference:
 
         def run(*x: Any) -> Any:
             with tf.GradientTape() as tape:
-                tape.watch(x)
+                tape.watch([it for it in x if it.dtype.is_floating])
                 output = self.call(*x, training=self.trains)
                 loss = tf.reduce_sum(output * cotangent)
             zero = tf.UnconnectedGradients.ZERO
-            wanted = [list(x), [as_tensor(it) for it in trainable]]
+            wanted = [[it for it in x if it.dtype.is_floating], [as_tensor(it) for it in trainable]]
             return output, tape.gradient(loss, wanted, unconnected_gradients=zero)
 
         if self.case.compiled:
@@ -179,7 +186,8 @@ class Reference:
         before = self.model.get_weights()
         output, (inputs, weights) = run(*map(tf.constant, self.x))
         self.model.set_weights(before)
-        by_id = {id(it): grad.numpy() for it, grad in zip(trainable, weights, strict=True)}
+        dense = [tf.convert_to_tensor(grad).numpy() for grad in weights]
+        by_id = {id(it): grad for it, grad in zip(trainable, dense, strict=True)}
         return output.numpy(), [it.numpy() for it in inputs], by_id
 
 
@@ -241,7 +249,7 @@ class Ported:
 
     def turned(self, x: Sequence[np.ndarray]) -> list[torch.Tensor]:
         return [
-            torch.tensor(array, dtype=torch.float64)
+            torch.tensor(array, dtype=torch.float64 if array.dtype.kind == "f" else torch.int64)
             .permute(dims(Order.SOURCE, spec.order, array.ndim))
             .contiguous()
             for spec, array in zip(self.definition.inputs, x, strict=True)
@@ -254,6 +262,7 @@ class Ported:
             .permute(dims(spec.order, Order.SOURCE, it.dim()))
             .numpy()
             for spec, it in zip(self.definition.inputs, x, strict=True)
+            if it.is_floating_point()
         ]
 
     def back(self, y: torch.Tensor) -> torch.Tensor:
@@ -307,7 +316,7 @@ def problems(case: Case, reference: Reference, port: Ported) -> list[str]:
             found.append(f"{what}: {apart:.1e}{shapes}")
 
     module = port.module()
-    x = [it.requires_grad_() for it in port.turned(reference.x)]
+    x = [it.requires_grad_(it.is_floating_point()) for it in port.turned(reference.x)]
     same("forward", port.back(module(*x)).detach().numpy(), reference.output)
     output, x_grads, weight_grads = reference.gradients
     module.train(reference.trains)

@@ -10,7 +10,7 @@ from typing import Any
 from torchport.program import Apply, Call, Code, IfElse, Index, Infix, Mark, Module, State, Unpack, Var
 
 #: How tightly an operator binds.
-BINDS = {"<": 0, "<=": 0, ">": 0, ">=": 0, "==": 0, "|": 1, "&": 2, "+": 3, "-": 3, "*": 4, "/": 4, "//": 4,
+BINDS = {"<": 0, "<=": 0, ">": 0, ">=": 0, "==": 0, "!=": 0, "!=": 0, "|": 1, "&": 2, "+": 3, "-": 3, "*": 4, "/": 4, "//": 4,
          "%": 4, "@": 4, "**": 6}  # fmt: skip
 ATOM = 9
 
@@ -58,7 +58,7 @@ class Writer:
             return f"{value.function}({self.arguments(value.args, value.kwargs)})", ATOM
         if isinstance(value, Infix):
             mine = BINDS[value.symbol]
-            left = self._operand(value.left, mine + (value.symbol == "**"))
+            left = self._operand(value.left, mine + (value.symbol == "**" or not mine))
             right = self._operand(value.right, mine + (value.symbol != "**"))
             return f"{left} {value.symbol} {right}", mine
         if isinstance(value, IfElse):
@@ -77,16 +77,12 @@ class Writer:
 
     def _index(self, at: Any) -> str:
         if isinstance(at, slice):
-            start, stop, step = (
-                "" if it is None else self.text(it) for it in (at.start, at.stop, at.step)
-            )
+            start, stop, step = ("" if it is None else self.text(it) for it in (at.start, at.stop, at.step))
             return f"{start}:{stop}" + (f":{step}" if step else "")
         return "..." if at is Ellipsis else self.text(at)
 
     def arguments(self, args: tuple[Any, ...], kwargs: Any) -> str:
-        return ", ".join(
-            [*map(self.text, args), *(f"{key}={self.text(it)}" for key, it in kwargs.items())]
-        )
+        return ", ".join([*map(self.text, args), *(f"{key}={self.text(it)}" for key, it in kwargs.items())])
 
     def constructor(self, made: Module) -> str:
         """A module as it is built; without its condition nn.Identity stands for it."""
@@ -117,9 +113,7 @@ def repeated(texts: list[str]) -> list[str]:
     found: list[str] = []
     at = 0
     while at < len(texts):
-        count = next(
-            (n for n in range(1, len(texts) - at) if texts[at + n] != texts[at]), len(texts) - at
-        )
+        count = next((n for n in range(1, len(texts) - at) if texts[at + n] != texts[at]), len(texts) - at)
         if count > 1:
             found.append(f"*({texts[at]} for _ in range({count}))")
         else:

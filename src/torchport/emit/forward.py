@@ -279,7 +279,8 @@ class Variables:
         item = tensor.partition(ITEM)[2].partition(".")[2] or "x"
         if item != "x":
             return unique(item, {it for it in self.holders if not self._free(it, at)})
-        if (count == 1 or isinstance(step.value, Unpack)) and self.read_at[tensor] == [at + 1]:
+        passing = (count == 1 or isinstance(step.value, Unpack)) and not step.kind.startswith("mask:")
+        if passing and self.read_at[tensor] == [at + 1]:
             for variable in ("x", "out", "y", "z"):
                 if self._free(variable, at):
                     return variable

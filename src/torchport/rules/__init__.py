@@ -7,6 +7,7 @@ from torchport.rules import (
     activation,
     conv,
     dropout,
+    embedding,
     linear,
     merge,
     norm,
@@ -44,5 +45,5 @@ __all__ = [
 
 FAMILIES = (
     conv, pool, space, norm, linear, activation, dropout, reshape, merge, preprocess,
-    operation, recurrent, wrappers,
+    operation, recurrent, wrappers, embedding,
 )  # fmt: skip

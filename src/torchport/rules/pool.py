@@ -113,8 +113,15 @@ def over_space(x: Value, method: str, keepdims: bool, data_format: str | None) -
 
 
 @rule("GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D", shape=global_shape)
-def global_average_pool(x: Value, *, keepdims: bool = False, data_format: str | None = None) -> Expr:
-    """The mean over space."""
+def global_average_pool(
+    x: Value, *, keepdims: bool = False, data_format: str | None = None, mask: Value | None = None
+) -> Expr:
+    """The mean over space; over those steps that a mask keeps."""
+    if mask is not None:
+        kept = call(".unsqueeze", mask, x.dim(1 if data_format == "channels_first" else 2))
+        dim = x.dim(2 if data_format == "channels_first" else 1)
+        sums = (call(".sum", it, dim=dim, keepdim=keepdims or None) for it in (x * kept, kept))
+        return next(sums) / next(sums)
     return over_space(x, ".mean", keepdims, data_format)
 
 

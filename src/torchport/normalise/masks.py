@@ -1,0 +1,290 @@
+"""The masks that Keras carries from layer to layer unseen become tensors, given to those who use them.
+
+before:  x = Embedding(words), mask_zero=True;  y = LSTM(x)
+after:   x = Embedding(words);  mask = mask:unlike(words), value=0;  y = LSTM(x, mask=mask)
+
+A Functional model of Keras 3 records the operations that make a mask, though not for every layer that gets
+it; those that say what is known anyway are replaced. Source: keras/src/layers/layer.py, `Layer.__call__`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torchport.errors import Refusal, Refused
+from torchport.graph import Graph, Op, Ref, refs
+
+#: What a mask is, to compare: ("unlike", tensor, value), ("or", masks)…; None: all steps count.
+Mask = tuple[Any, ...] | None
+
+RECURRENT = frozenset(
+    "LSTM GRU SimpleRNN RNN CuDNNLSTM CuDNNGRU ConvLSTM1D ConvLSTM2D ConvLSTM3D Bidirectional".split()
+)
+#: Layers that take the mask of their first argument.
+READS = RECURRENT | {"GlobalAveragePooling1D", "Softmax", "TimeDistributed"}
+#: Layers that take a list of masks.
+READS_LIST = frozenset({"Attention", "AdditiveAttention"})
+#: Layers that take a mask for each of their arguments.
+READS_EACH = frozenset({"MultiHeadAttention", "GroupQueryAttention"})
+#: Layers behind which the mask of the first argument goes on (`supports_masking`).
+PASSES = frozenset(
+    "Activation ELU LeakyReLU PReLU ReLU Softmax ThresholdedReLU Dense Identity BatchNormalization "
+    "SyncBatchNormalization GroupNormalization LayerNormalization UnitNormalization Normalization Rescaling "
+    "ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise SpatialDropout1D "
+    "SpatialDropout2D SpatialDropout3D MultiHeadAttention GroupQueryAttention TimeDistributed".split()
+)
+MERGES = frozenset("Add Subtract Multiply Average Maximum Minimum".split())
+#: Operations that Keras 3 records to make masks.
+RECORDED = frozenset(
+    f"keras.ops.{name}"
+    for name in "NotEqual Any LogicalOr ExpandDims ZerosLike OnesLike Concatenate".split()
+)
+
+
+def write_masks(graph: Graph) -> Graph:
+    """The graph with an op for every mask that a layer uses."""
+    return _Masks(graph, {}).written()
+
+
+@dataclass
+class _Masks:
+    """One graph on its way: the mask of each tensor, the ops so far, and the masks that are written."""
+
+    graph: Graph
+    masks: dict[str, Mask]
+    ops: list[Op] = field(default_factory=list)
+    made: dict[Any, str] = field(default_factory=dict)
+
+    def written(self) -> Graph:
+        self.defined = {name: op for op in self.graph.ops for name in op.outputs}
+        bodies = dict(self.graph.bodies)
+        for op in self.graph.ops:
+            self.ops.append(self._read(op, bodies))
+            for name, mask in zip(op.outputs, self._given(op, self.ops[-1]), strict=False):
+                self.masks[name] = mask
+        graph = self.graph.replace(ops=tuple(_flagged(self.ops)), bodies=bodies)
+        return _without_unread(graph)
+
+    # What an op reads
+
+    def _read(self, op: Op, bodies: dict[str, Graph]) -> Op:
+        """The op with its masks as keyword arguments."""
+        if op.kind == "Model":
+            inputs = {
+                inner: ("outside", op.name)
+                for outer, inner in zip(op.inputs, bodies[op.layer].inputs, strict=False)
+                if self.masks.get(outer) is not None
+            }
+            inner = _Masks(bodies[op.layer], dict(inputs))
+            written = inner.written()
+            if written is not None and op.layer not in {it.layer for it in self.ops}:
+                bodies[op.layer] = written
+            self.inside = [inner.masks.get(name) for name in written.outputs]
+            return op
+        keras_2 = not self.graph.dialect.startswith("3")
+        kwargs = dict(op.kwargs)
+        if op.kind == "Masking":
+            return replace(op, kwargs={"mask": self._ref(self._masking(op), op)})
+        reads_one = op.kind in READS or (
+            op.kind == "BatchNormalization" and not keras_2 and op.trainable
+        )
+        if reads_one and (mask := self._previous(op)) is not None:
+            kwargs["mask"] = self._ref(mask, op)
+        elif op.kind == "Multiply" and not keras_2 and any(self._list(op.args[0])):
+            kwargs["mask"] = [self._ref(it, op) for it in self._list(op.args[0])]
+        elif op.kind in READS_LIST:
+            masks = self._list(kwargs.get("mask") or op.args[0], given="mask" in kwargs)
+            if any(masks):
+                kwargs["mask"] = [self._ref(it, op) for it in masks]
+        elif op.kind in READS_EACH:
+            named = dict(zip(("query", "value", "key"), op.args, strict=False)) | kwargs
+            for name in ("query", "value", "key"):
+                mask = self._of(named.get(name))
+                if mask is not None and f"{name}_mask" not in kwargs:
+                    kwargs[f"{name}_mask"] = self._ref(mask, op)
+        if op.kind == "TimeDistributed" and not _takes_mask(op):
+            kwargs.pop("mask", None)
+        return replace(op, kwargs=kwargs)
+
+    def _previous(self, op: Op) -> Mask:
+        """The mask that was given, or that the first argument has."""
+        given = op.kwargs.get("mask")
+        while isinstance(given, (list, tuple)) and given:
+            given = given[0]
+        if isinstance(given, Ref):
+            return self._known(given.tensor)
+        return self._of(op.args[0]) if op.args else None
+
+    def _of(self, argument: Any) -> Mask:
+        """The mask of a tensor; of a list, that of its first."""
+        while isinstance(argument, (list, tuple)) and argument:
+            argument = argument[0]
+        return self.masks.get(argument.tensor) if isinstance(argument, Ref) else None
+
+    def _list(self, argument: Any, given: bool = False) -> list[Mask]:
+        """The masks of a list of tensors, or those of a list of masks."""
+        items = argument if isinstance(argument, (list, tuple)) else [argument]
+        if given:
+            return [self._known(it.tensor) if isinstance(it, Ref) else None for it in items]
+        return [self._of(it) for it in items]
+
+    # What an op gives
+
+    def _given(self, before: Op, op: Op) -> Sequence[Mask]:
+        """The masks of the op's outputs. Source: `compute_mask` of each layer."""
+        kind, config = op.kind, op.config
+        if kind == "Model":
+            return [None if mask is None else ("inside", op.name) for mask in self.inside]
+        if kind in ("Embedding", "ReversibleEmbedding"):
+            is_lookup = config.get("mask_zero") and not op.kwargs.get("reverse")
+            return [("unlike", next(refs(op.args)), 0)] if is_lookup else [None]
+        if kind == "Masking":
+            return [self._masking(op)]
+        if kind in RECURRENT:
+            inner = config.get("layer", {}).get("config", {}) if kind == "Bidirectional" else config
+            mask = self._previous(before) if inner.get("return_sequences") else None
+            both = kind == "Bidirectional" and config.get("merge_mode", "concat") is None
+            return [mask, mask] if both else [mask]
+        if kind in MERGES or kind == "Concatenate":
+            return [self._merged(op)]
+        if kind in READS_LIST:
+            return self._list(before.kwargs.get("mask") or op.args[0], given="mask" in before.kwargs)[:1]
+        return [self._previous(before)] if kind in PASSES else [None]
+
+    @staticmethod
+    def _masking(op: Op) -> Mask:
+        return ("any_unlike", next(refs(op.args)), op.config.get("mask_value", 0.0))
+
+    def _merged(self, op: Op) -> Mask:
+        """Keras 3 keeps a step that any tensor has, Keras 2 one that all have."""
+        tensors = list(refs(op.args))
+        masks = [self.masks.get(name) for name in tensors]
+        keras_2 = not self.graph.dialect.startswith("3")
+        there = [mask for mask in masks if mask is not None]
+        if not there:
+            return None
+        axis = op.config.get("axis", -1)
+        if op.kind == "Concatenate" and axis == 1:
+            pairs = zip(tensors, masks, strict=True)
+            return ("cat", axis, tuple(mask or ("all", name) for name, mask in pairs))
+        if op.kind == "Concatenate" and axis not in (-1, 2):
+            return ("unknown", f"the mask of a concatenation along axis {axis}")
+        if keras_2:
+            return _joined("and", there)
+        return _joined("or", there) if len(there) == len(masks) else None
+
+    # Masks that are recorded
+
+    def _known(self, name: str) -> Mask:
+        """What a mask that was given is, as far as it is made as Keras makes masks."""
+        op = self.defined.get(name)
+        if op is None or op.kind not in RECORDED:
+            return ("given", name)
+        first = [it.tensor for it in op.args[:2] if isinstance(it, Ref)]
+        if op.kind == "keras.ops.NotEqual" and len(op.args) == 2 and len(first) == 1:
+            return ("unlike", first[0], op.args[1])
+        if op.kind == "keras.ops.LogicalOr" and len(first) == 2:
+            return _joined("or", [self._known(it) for it in first])
+        if op.kind == "keras.ops.Any" and first and _is_last(op):
+            inner = self._known(first[0])
+            if inner and inner[0] == "unlike":
+                return ("any_unlike", *inner[1:])
+            if (joint := self.defined.get(first[0])) and joint.kind == "keras.ops.Concatenate":
+                return self._joint(joint) or ("given", name)
+        return ("given", name)
+
+    def _joint(self, op: Op) -> Mask:
+        """The mask that Keras 3 makes for Concatenate."""
+        masks: list[Mask] = []
+        for part in op.args[0]:
+            made = self.defined.get(part.tensor) if isinstance(part, Ref) else None
+            if made is None:
+                return None
+            if made.kind == "keras.ops.OnesLike":
+                masks.append(("all", next(refs(made.args))))
+            elif made.kind == "keras.ops.LogicalOr":
+                wide = self.defined.get(next(refs(made.args)))
+                if wide is None or wide.kind != "keras.ops.ExpandDims":
+                    return None
+                masks.append(self._known(next(refs(wide.args))))
+            else:
+                return None
+        axis = op.config.get("axis", op.kwargs.get("axis", -1))
+        if axis == 1:
+            return ("cat", axis, tuple(masks))
+        everything = any(mask and mask[0] == "all" for mask in masks)
+        return None if everything else _joined("or", masks)
+
+    # Ops for masks
+
+    def _ref(self, mask: Mask, op: Op) -> Ref | None:
+        """The tensor of a mask, written now if it is not there yet."""
+        if mask is None:
+            return None
+        kind, *rest = mask
+        if kind == "given":
+            return Ref(rest[0])
+        if kind in ("inside", "outside", "unknown"):
+            why = f"it gets {rest[0]}" if kind == "unknown" else f"its mask crosses the nested model {rest[0]!r}"
+            advice = "call the layers of the nested model directly, or pass the mask as an input"
+            raise Refused((Refusal(f"{self.graph.name}/{op.name}", op.kind, why, advice),))
+        if mask not in self.made:
+            options: dict[str, Any] = {}
+            if kind in ("unlike", "any_unlike"):
+                args: tuple[Any, ...] = (Ref(rest[0]),)
+                options = {"value": rest[1]}
+            elif kind == "all":
+                args = (Ref(rest[0]),)
+            elif kind == "cat":
+                args, options = ([self._ref(it, op) for it in rest[1]],), {"axis": rest[0]}
+            else:
+                args = ([self._ref(it, op) for it in rest[0]],)
+            taken = {*self.graph.inputs, *self.defined, *self.made.values()}
+            numbers = ("mask", *(f"mask_{at}" for at in range(2, len(taken) + 3)))
+            name = next(it for it in numbers if it not in taken)
+            self.made[mask] = name
+            self.ops.append(Op(name, f"mask:{kind}", args, (name,), options, layer=name))
+        return Ref(self.made[mask])
+
+
+def _joined(symbol: str, masks: Iterable[Mask]) -> Mask:
+    """Several masks as one, each once."""
+    found: list[Mask] = []
+    for mask in masks:
+        for it in mask[1] if mask and mask[0] == symbol else (mask,):
+            if it not in found:
+                found.append(it)
+    return found[0] if len(found) == 1 else (symbol, tuple(found))
+
+
+def _is_last(op: Op) -> bool:
+    options = {**op.config, **op.kwargs}
+    return options.get("axis", -1) == -1 and not options.get("keepdims")
+
+
+def _takes_mask(op: Op) -> bool:
+    """Whether the layer inside TimeDistributed takes a mask."""
+    inner = op.config.get("layer", {})
+    return isinstance(inner, Mapping) and str(inner.get("class_name")) in READS | {"BatchNormalization"}
+
+
+def _flagged(ops: Sequence[Op]) -> Iterable[Op]:
+    """The ops; all calls of a recurrent layer know if any of them has a mask: it is one module."""
+    masked = {op.layer for op in ops if op.kind in RECURRENT and "mask" in op.kwargs}
+    for op in ops:
+        if op.kind in RECURRENT and op.layer in masked:
+            op = replace(op, config={**op.config, "masked": True})
+        yield op
+
+
+def _without_unread(graph: Graph) -> Graph:
+    """The graph without recorded mask operations that nobody reads any more."""
+    ops = list(graph.ops)
+    while True:
+        read = {*graph.outputs, *refs(graph.structure), *(name for op in ops for name in op.inputs)}
+        kept = [op for op in ops if op.kind not in RECORDED or any(it in read for it in op.outputs)]
+        if len(kept) == len(ops):
+            return graph.replace(ops=tuple(kept))
+        ops = kept

@@ -1,0 +1,96 @@
+"""Embedding, and masks: which steps of a sequence count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torchport.graph import Shape, Tensor
+from torchport.program import Code, Expr, Infix, Load, call, module
+from torchport.rules.table import FOLLOWS, SOURCE, Value, Wants, rule
+
+INTEGERS = ("int", "uint")
+
+
+def embedding_shape(x: Tensor, *, output_dim: int) -> Shape:
+    return (*x.shape, output_dim)
+
+
+def embedding_weights(x: Tensor, *, input_dim: int, output_dim: int) -> Mapping[str, Shape]:
+    return {"embeddings": (input_dim, output_dim)}
+
+
+@rule(
+    "Embedding", wants=SOURCE, shape=embedding_shape, weights=embedding_weights, dtype="float32",
+    ignores="mask_zero quantization_config",
+)  # fmt: skip
+def embedding(x: Value, *, input_dim: int, output_dim: int) -> Expr:
+    """nn.Embedding. `mask_zero` is not `padding_idx`: the row of zero is used and trained."""
+    table = module("nn.Embedding", input_dim, output_dim, loads={"weight": Load.of("embeddings", "v d -> v d")})
+    return table(x if x.tensor.dtype.startswith(INTEGERS) else call(".int", x))
+
+
+@rule("Masking", ignores="mask_value")
+def masking(x: Value, *, mask: Value) -> Expr:
+    """x, zero at steps that are masked."""
+    return x * call(".unsqueeze", mask, x.dim(x.rank - 1))
+
+
+def step_wants(x: Tensor) -> Wants:
+    """Where there are several axes of steps, they stay in order."""
+    return FOLLOWS if len(x.shape) <= 3 else SOURCE
+
+
+def step_shape(x: Tensor) -> Shape:
+    return x.shape[:-1]
+
+
+@rule("mask:unlike", dtype="bool")
+def unlike(x: Value, *, value: float) -> Expr:
+    """x != value."""
+    return Infix("!=", x, value)
+
+
+@rule("mask:any_unlike", wants=step_wants, shape=step_shape, dtype="bool")
+def any_unlike(x: Value, *, value: float) -> Expr:
+    """Steps of which any feature is unlike a value."""
+    return call(".any", Infix("!=", x, value), dim=x.dim(x.rank - 1))
+
+
+@rule("mask:or", dtype="bool")
+def either(xs: Sequence[Value]) -> Any:
+    """a | b."""
+    return joined("|", xs)
+
+
+@rule("mask:and", dtype="bool")
+def both(xs: Sequence[Value]) -> Any:
+    """a & b."""
+    return joined("&", xs)
+
+
+def joined(symbol: str, xs: Sequence[Value]) -> Any:
+    result: Any = xs[0]
+    for x in xs[1:]:
+        result = Infix(symbol, result, x)
+    return result
+
+
+@rule("mask:all", wants=step_wants, shape=step_shape, dtype="bool")
+def every(x: Value) -> Expr:
+    """All steps count."""
+    sizes = (call(".size", x, x.dim(at)) for at in range(x.rank - 1))
+    return call(".new_ones", x, *sizes, dtype=Code("torch.bool"))
+
+
+def joint_shape(xs: Sequence[Tensor], *, axis: int) -> Shape:
+    sizes = [x.shape[axis] for x in xs]
+    shape = list(xs[0].shape)
+    shape[axis] = None if None in sizes else sum(size or 0 for size in sizes)
+    return tuple(shape)
+
+
+@rule("mask:cat", shape=joint_shape, dtype="bool")
+def joint(xs: Sequence[Value], *, axis: int) -> Expr:
+    """Masks of sequences that are laid end to end."""
+    return call("torch.cat", list(xs), dim=xs[0].dim(axis))
