@@ -20,6 +20,7 @@ from torchport.program import (
     REQUIRED,
     Apply,
     Definition,
+    Expr,
     Fill,
     Inside,
     Load,
@@ -83,9 +84,7 @@ class _Naming:
         return made
 
 
-def state(
-    item: Class, prefix: str = "", inside: Inside | None = None
-) -> Iterator[tuple[str, Load | Fill]]:
+def state(item: Class, prefix: str = "", inside: Inside | None = None) -> Iterator[tuple[str, Load | Fill]]:
     """Every entry of the state_dict and where it comes from, in the order of use.
 
     `inside`: the use of a block whose entries they are.
@@ -98,9 +97,7 @@ def state(
             yield from _entries(found, f"{prefix}{item.attributes[owner, role]}", item, owner)
 
 
-def _entries(
-    found: Module | State, path: str, item: Class, owner: str
-) -> Iterator[tuple[str, Load | Fill]]:
+def _entries(found: Module | State, path: str, item: Class, owner: str) -> Iterator[tuple[str, Load | Fill]]:
     if isinstance(found, State):
         yield path, found.load
     elif found.cls == "nn.Sequential":
@@ -210,8 +207,7 @@ def _class(item: Class, marks: bool, pretrained: str, sharded: bool) -> str:
 def _constructor_parameters(definition: Definition) -> str:
     writer = Writer(str, lambda owner, role: owner)
     given = [
-        f"{it.name}: {it.annotation}"
-        + ("" if it.default is REQUIRED else f" = {writer.text(it.default)}")
+        f"{it.name}: {it.annotation}" + ("" if it.default is REQUIRED else f" = {writer.text(it.default)}")
         for it in definition.parameters
     ]
     return ", ".join(["self", *given])
@@ -239,7 +235,7 @@ def _constructor(item: Class) -> list[str]:
     for key, node in owned(item.definition):
         name = f"self.{item.attributes[key]}"
         if isinstance(node, State):
-            lines.append(_state_line(item.attributes[key], node, key[0] in item.definition.frozen))
+            lines.append(_state_line(item.attributes[key], node, key[0] in item.definition.frozen, writer))
             continue
         made = node.module
         if made.cls == "Model":
@@ -253,13 +249,11 @@ def _constructor(item: Class) -> list[str]:
     return lines + frozen
 
 
-def _state_line(name: str, node: State, frozen: bool) -> str:
-    shape = ", ".join(map(str, node.shape)) if node.shape else "()"
+def _state_line(name: str, node: State, frozen: bool, writer: Writer) -> str:
+    zeros = f"torch.zeros({', '.join(map(writer.text, node.shape)) if node.shape else '()'})"
     if not node.trainable:
-        return f'self.register_buffer("{name}", torch.zeros({shape}))'
-    return f"self.{name} = nn.Parameter(torch.zeros({shape})" + (
-        ", requires_grad=False)" if frozen else ")"
-    )
+        return f'self.register_buffer("{name}", {zeros})'
+    return f"self.{name} = nn.Parameter({zeros}{', requires_grad=False' if frozen else ''})"
 
 
 def _from_pretrained(name: str, sharded: bool) -> list[str]:
@@ -303,11 +297,7 @@ def snippets(texts: list[str]) -> list[str]:
 
     def need(text: str) -> None:
         for name in re.findall(r"(?<![.\w])([A-Za-z_]\w*)\b", text):
-            if (
-                name in library
-                and name not in needed
-                and not re.search(rf"(def|class) {name}\b", text)
-            ):
+            if name in library and name not in needed and not re.search(rf"(def|class) {name}\b", text):
                 need(library[name][1])
                 needed.append(name)
 
@@ -323,10 +313,6 @@ def formatted(text: str) -> str:
         import ruff
 
         command[0] = ruff.find_ruff_bin()
-        return subprocess.run(
-            command, input=text, capture_output=True, encoding="utf-8", check=True
-        ).stdout
+        return subprocess.run(command, input=text, capture_output=True, encoding="utf-8", check=True).stdout
     except subprocess.CalledProcessError as error:
-        raise TorchportError(
-            f"the generated source does not parse: {error.stderr}\n{text}"
-        ) from error
+        raise TorchportError(f"the generated source does not parse: {error.stderr}\n{text}") from error
