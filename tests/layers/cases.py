@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.layers.cases_operations import OPERATIONS
 from tests.layers.harness import Case
 
 FIRST = {"data_format": "channels_first"}
@@ -501,6 +502,7 @@ CASES = [
     *REGULARISE,
     *PREPROCESS,
     *ACTIVATION,
+    *OPERATIONS,
 ]
 
 #: `threshold` has arguments without defaults, so that no config can name it.

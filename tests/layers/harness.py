@@ -60,6 +60,8 @@ class Case:
     dtype: str = "float64"
     of: str = "keras"
     below: int = 0
+    #: Instead of a layer: what is called, of inputs x, y, z, with `ops` or `tf`.
+    call: str = ""
 
     def __str__(self) -> str:
         layers = ((self.kind, self.options), *self.then)
@@ -68,6 +70,8 @@ class Case:
             for kind, options in layers
         ]
         shapes = self.sizes or "+".join(self.shapes_text)
+        if self.call:
+            return f"{self.call}[{shapes.replace(' ', ',')}]".replace(" ", "")
         return f"{'-'.join(calls)}[{shapes.replace(' ', ',')}]".replace(" ", "")
 
     @property
@@ -101,7 +105,7 @@ class Reference:
             declared = [tuple(None if it == "?" else int(it) for it in case.sizes.split()[1:])]
         dtype = "int32" if case.below else case.dtype
         inputs = [package.Input(shape, dtype=dtype) for shape in declared]
-        wanted = ((case.kind, case.options), *case.then)
+        wanted = (() if case.call else ((case.kind, case.options),)) + tuple(case.then)
         made = [make(kind, {"dtype": case.dtype, **it}, package) for kind, it in wanted]
         self.x = [
             self.rng.integers(case.below, size=shape).astype(dtype)
@@ -109,8 +113,11 @@ class Reference:
             else self.rng.normal(size=shape).astype(dtype)
             for shape in case.shapes
         ]
-        result = made[0](inputs if len(inputs) > 1 else inputs[0])
-        for layer in made[1:]:
+        result = inputs if len(inputs) > 1 else inputs[0]
+        if case.call:
+            names = {"ops": keras.ops, "tf": tf, "np": np, "keras": package, "layers": package.layers}
+            result = eval(case.call, {**names, **dict(zip("xyz", inputs, strict=False))})
+        for layer in made:
             result = layer(result)
         self.model = package.Model(inputs, result)
         for variable in (it for layer in self.model.layers for it in variables(layer)):

@@ -6,14 +6,18 @@ from torchport.program import Expr, Fill, Load, State, call, module
 from torchport.rules import (
     activation,
     conv,
+    conv_lstm,
     dropout,
     embedding,
     linear,
     merge,
     norm,
     operation,
+    operation_axes,
+    operation_nn,
     pool,
     preprocess,
+    preprocessing,
     recurrent,
     reshape,
     space,
@@ -45,5 +49,5 @@ __all__ = [
 
 FAMILIES = (
     conv, pool, space, norm, linear, activation, dropout, reshape, merge, preprocess,
-    operation, recurrent, wrappers, embedding,
+    operation, operation_axes, operation_nn, recurrent, wrappers, embedding, conv_lstm, preprocessing,
 )  # fmt: skip
