@@ -31,6 +31,8 @@ NOUNS = {
     "SpatialDropout3D": "dropout",
     "PReLU": "prelu", "UpSampling1D": "up", "UpSampling2D": "up", "UpSampling3D": "up",
     "Normalization": "normalize",
+    "SimpleRNN": "rnn", "CuDNNLSTM": "lstm", "CuDNNGRU": "gru", "ConvLSTM1D": "lstm", "ConvLSTM2D": "lstm",
+    "ConvLSTM3D": "lstm",
     "Concatenate": "merged", "Add": "total",
 }  # fmt: skip
 
@@ -47,7 +49,7 @@ def snake(name: str) -> str:
 
 def is_automatic(layer: str, kind: str) -> bool:
     """Whether Keras made the name up: the class in snake case, perhaps numbered."""
-    return re.fullmatch(rf"{re.escape(snake(kind))}(_\d+)?", layer) is not None
+    return re.fullmatch(rf"({re.escape(snake(kind))}|time_distributed)(_\d+)?", layer) is not None
 
 
 def identifier(name: str) -> str:
@@ -80,9 +82,9 @@ SPELLINGS = {
 
 
 def _spelled(word: str) -> str:
-    stem, version, rest = re.fullmatch(r"(.*?)(v\d+)?([\d]*[a-z]?\d*)", word.lower()).groups()  # type: ignore[union-attr]
+    stem, version, rest = re.fullmatch(r"(.*?)(v\d+)?(\d+[a-z]?\d*)?", word.lower()).groups()  # type: ignore[union-attr]
     if stem in SPELLINGS and word == word.lower():
-        return f"{SPELLINGS[stem]}{(version or '').upper()}{rest.upper()}"
+        return f"{SPELLINGS[stem]}{(version or '').upper()}{(rest or '').upper()}"
     return word[0].upper() + word[1:]
 
 
@@ -114,10 +116,13 @@ def unique(name: str, taken: Collection[str]) -> str:
     return f"{stem}{at}"
 
 
-def attribute_names(layers: list[tuple[str, str, str]]) -> dict[tuple[str, str], str]:
+def attribute_names(
+    layers: list[tuple[str, str, str]], model: str = ""
+) -> dict[tuple[str, str], str]:
     """An attribute for each (layer, role), given (layer, role, kind) in the order of use.
 
-    Names that Keras made up become short nouns, numbered in this order.
+    Names that Keras made up become short nouns, numbered in this order; others lose the model's name where
+    they begin with it.
     """
     nouns = [
         NOUNS.get(kind, snake(kind)) if is_automatic(layer, kind) else ""
@@ -132,7 +137,7 @@ def attribute_names(layers: list[tuple[str, str, str]]) -> dict[tuple[str, str],
     for (layer, role, _), noun in zip(layers, nouns, strict=True):
         if (layer, role) in names:
             continue
-        base = layer
+        base = layer.removeprefix(f"{model}_") if model else layer
         if noun:
             base = noun if len(owners[noun]) == 1 else f"{noun}{owners[noun][layer]}"
         name = unique(identifier(f"{base}_{role}" if role else base), taken)

@@ -42,6 +42,9 @@ class Expr:
     def __rtruediv__(self, other: Any) -> Infix:
         return Infix("/", other, self)
 
+    #: Python would take `[0]`, `[1]`, … for an endless sequence.
+    __iter__ = None
+
     def __getitem__(self, index: Any) -> Index:
         return Index(self, index if isinstance(index, tuple) else (index,))
 
@@ -162,12 +165,13 @@ class Module:
 @dataclass(frozen=True)
 class Inside:
     """One use of a block: its modules by the (owner, role) they have in the block's class, None where it lacks
-    one; and the tensors of the source's graph by the names they have there.
+    one; and the tensors of the source's graph by the names they have there. `model`: the nested model whose
+    graph that is, if the block stands in its place.
     """
 
     modules: Mapping[tuple[str, str], Module | State | None]
     tensors: Mapping[str, str]
-    parts: Mapping[str, Definition]
+    model: str = ""
 
 
 @dataclass(frozen=True)

@@ -237,19 +237,22 @@ def wires(
 
 
 def use(
-    block: Block, inside: Sequence[Node | None], inputs: Sequence[str], outputs: Sequence[str]
+    block: Block, inside: Sequence[Node | None], inputs: Sequence[str], outputs: Sequence[str], call: Node | None = None
 ) -> Node:
-    """A node that stands for a use of the block; it is entered in the block's uses."""
-    first = next(it for it in inside if it is not None)
-    last = next(it for it in reversed(inside) if it is not None)
-    name = f"{first.step.name}...{last.step.name}"
+    """A node that stands for a use of the block; it is entered in the block's uses.
+
+    `call`: the call of a nested model in whose place it stands.
+    """
+    there = [it for it in inside if it is not None]
+    name = f"{there[0].step.name}...{there[-1].step.name}" if call is None else call.step.layer
     value = Apply(Module("Block"), tuple(Var(it) for it in inputs), owner=name)
+    known = {key: spec for it in (there if call is None else [call]) for key, spec in it.specs.items()}
     made = Node(
         key=block.key, values=(), reads=tuple(inputs), writes=tuple(outputs),
         step=Step(name, name, "Block", tuple(outputs), value), inside=tuple(inside),
-        heavy=any(it is not None and it.heavy for it in inside),
-        weighted=any(it is not None and it.weighted for it in inside), modules=1,
-        modular=len(inputs) == 1,
+        heavy=any(it.heavy for it in there), weighted=any(it.weighted for it in there), modules=1,
+        modular=len(inputs) == 1, specs={key: known[key] for key in (*inputs, *outputs)},
+        model="" if call is None else call.step.layer,
     )  # fmt: skip
     block.uses.append(made)
     return made

@@ -11,7 +11,7 @@ from typing import Any
 from torchport.blocks.block import Block, Wire, leaves
 from torchport.blocks.naming import block_name, local, named_layers, prefix, use_name
 from torchport.blocks.nodes import ABSENT, MODULES, Node, filled, holes, is_activation
-from torchport.blocks.parameters import POSITIONAL, Parameters
+from torchport.blocks.parameters import POSITIONAL, Parameters, agree
 from torchport.blocks.parameters import Parameter as Found
 from torchport.blocks.shapes import docstring
 from torchport.names import identifier, is_automatic, snake, unique
@@ -49,8 +49,8 @@ class Made:
 class Builder:
     """Turns blocks into definitions, the inner ones first."""
 
-    def __init__(self, specs: Mapping[str, Spec], frozen: frozenset[str], taken: set[str]) -> None:
-        self.specs, self.frozen, self.taken = specs, frozen, taken
+    def __init__(self, taken: set[str]) -> None:
+        self.taken = taken
         self.made: dict[int, Made] = {}
 
     def block(self, block: Block, blocks: Mapping[Any, Block]) -> Made:
@@ -99,7 +99,7 @@ class Builder:
         chains: dict[str, list[Module | None]] = {}
         for at, (slot, it) in enumerate(zip(block.slots, use.inside or (), strict=True)):
             owner = made.owners[at]
-            if it is not None:
+            if it is not None and it.step.kind != "pad":
                 tensors.update({_tensor(at, index): name for index, name in enumerate(it.writes)})
             if owner.startswith("part:"):
                 chains.setdefault(owner.removeprefix("part:"), []).append(
@@ -119,7 +119,7 @@ class Builder:
             there = [it for it in chain if it is not None]
             whole = there[0] if len(chain) == 1 and there else Module("nn.Sequential", tuple(there))
             modules[owner, ""] = whole if there else None
-        return Inside(modules, tensors, made.definition.parts)
+        return Inside(modules, tensors, use.model)
 
     def _single(self, it: Node, blocks: Mapping[Any, Block]) -> Module:
         """A node of a chain as a module."""
@@ -167,7 +167,7 @@ class _Class:
         ]
         self.nodes = [_present(it.inside, at) for at, it in enumerate(chosen)]
         self.common = [prefix(named_layers(leaves(it))) for it in chosen]
-        entering = [builder.specs[it.reads[0]] for it in block.uses]
+        entering = [it.specs[it.reads[0]] for it in block.uses]
         sizes = tuple(
             it.shape[it.torch_axes.split().index("c")] if "c" in it.torch_axes else None
             for it in entering
@@ -197,14 +197,14 @@ class _Class:
             parts=self.parts,
             frozen=frozenset(
                 owner for owner, it in zip(self.owners, self.nodes, strict=True)
-                if it.inside is None and it.step.layer in self.builder.frozen
+                if it.frozen
             ),
             parameters=tuple(
                 Parameter(it.name, it.annotation, REQUIRED if it.default is ABSENT else it.default)
                 for it in found
             ),
             flags=tuple((name, text.text) for name, text in self.flags),
-            shapes=docstring(self.block, found, self.builder.specs),
+            shapes=docstring(self.block, found),
         )  # fmt: skip
         uses = {id(it): at for at, it in enumerate(self.block.uses)}
         return Made(definition, found, uses, tuple(self.owners))
@@ -227,8 +227,7 @@ class _Class:
         return inputs[wire[1]] if wire[0] == "in" else _tensor(int(wire[0]), wire[1])
 
     def _spec(self, name: str, tensor: str) -> Spec:
-        spec = self.builder.specs[tensor]
-        return Spec(name, spec.tensor, spec.order)
+        return replace(self.block.uses[0].specs[tensor], name=name)
 
     def _step(self, at: int, inputs: Sequence[str]) -> Step:
         """The step in a slot, its numbers as parameters and its tensors by the class's names."""
@@ -306,11 +305,14 @@ class _Class:
     def _role(self, at: int, callee: str, name: str, numbers: tuple[Any, ...]) -> str:
         """What a person calls a number that differs: by what it is of which call."""
         heavy = [number for number, it in enumerate(self.nodes) if it.heavy]
+        if name == "channels" and agree(numbers, self.parameters.sizes):
+            return "in_channels"
         if name in ("out_channels", "out_features", "in_channels", "in_features") and heavy:
             stem = name.split("_")[1]
             if at == heavy[0] and name.startswith("in"):
                 return name
-            return f"out_{stem}" if numbers == self._last_size(heavy[-1]) else f"hidden_{stem}"
+            last = self._last_size(heavy[-1])
+            return f"out_{stem}" if last and agree(numbers, last) else f"hidden_{stem}"
         return name or "size"
 
     def _nested_role(self, at: int, owner: str, name: str, numbers: tuple[Any, ...]) -> str:

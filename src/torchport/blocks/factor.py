@@ -101,19 +101,55 @@ class Factoring:
             pass
         return self
 
+    @staticmethod
+    def alike(one: Sequence[Node], other: Sequence[Node]) -> bool:
+        """Whether two nested models are one but for optional parts."""
+        runs = [_rows(nodes, Readers(nodes, nodes[-1].writes), False) for nodes in (one, other)]
+        merged = merge(*runs)
+        return merged is not None and _is_mostly(merged)
+
+    def adopt(self, at: Sequence[int], models: Sequence[Sequence[Node]], results: Sequence[str]) -> bool:
+        """Make one block of nested models that are one but for optional parts, called at these nodes.
+
+        `results`: what each returns. Gives False, and does nothing, where that saves no lines.
+        """
+        body = self.bodies[0]
+        single = all(sum(it.heavy for it in nodes) == 1 for nodes in models)
+        runs = [
+            _rows(nodes, Readers(nodes, (result,)), single)
+            for nodes, result in zip(models, results, strict=True)
+        ]
+        order = sorted(range(len(models)), key=lambda it: -len(models[it]))
+        block = Block(next(self.numbers), [Slot(row.key, row.reads) for row in runs[order[0]].rows],
+                      runs[order[0]].outputs or ())  # fmt: skip
+        uses: dict[int, Node] = {}
+        for number in order:
+            merged = merge(block.run() if block.uses else runs[order[0]], runs[number])
+            if merged is None or not _is_mostly(merged) or len(merged.inputs) != 1:
+                return False
+            block.become(merged, [row.key for row in runs[number].rows])
+            inside = [None if it is None else models[number][it] for _, it in merged.slots]
+            call = body.nodes[at[number]]
+            uses[at[number]] = use(block, inside, call.reads, call.writes, call)
+        count = parameters([block.column(it) for it in range(len(block.slots))])
+        apart = sum(map(_alone, models))
+        together = class_cost(count) + lines(block.nodes()) + PART * len(block.parts) + len(models) * use_cost(count)
+        if together >= apart:
+            return False
+        for place, node in uses.items():
+            body.nodes[place] = node
+        self.blocks.append(block)
+        self.bodies.append(Body([], (), block))
+        for it in self.bodies:
+            it.refresh()
+        return True
+
     def _nodes(self, place: Place) -> list[Node]:
         return self.bodies[place.body].nodes[place.start : place.end]
 
     def _run(self, place: Place, single: bool | None = None) -> Run:
         """A place, to be aligned with others."""
-        nodes = self._nodes(place)
-        (rows, outputs), _, _ = wires(nodes, self.bodies[place.body].readers, single)
-        found = [
-            Row(key, reads, it.weighted, it.modular)
-            for (key, reads), it in zip(rows, nodes, strict=True)
-        ]
-        return Run(found, outputs)
-
+        return _rows(self._nodes(place), self.bodies[place.body].readers, single)
     # 1. Regions
 
     def _regions(self) -> bool:
@@ -355,6 +391,27 @@ class Factoring:
         self.blocks.remove(block)
         self.bodies = [it for it in self.bodies if it.block is not block]
         body.refresh()
+
+
+def _rows(nodes: Sequence[Node], readers: Readers, single: bool | None) -> Run:
+    """Nodes, to be aligned with others."""
+    (rows, outputs), _, _ = wires(nodes, readers, single)
+    found = [Row(key, reads, it.weighted, it.modular) for (key, reads), it in zip(rows, nodes, strict=True)]
+    return Run(found, outputs)
+
+
+def is_chain(nodes: Sequence[Node]) -> bool:
+    """Whether the nodes can stand in nn.Sequential, one after the other."""
+    return all(it.modular for it in nodes) and all(
+        it.reads == before.writes for before, it in zip(nodes, nodes[1:], strict=False)
+    )
+
+
+def _alone(nodes: Sequence[Node]) -> float:
+    """Lines of a nested model by itself: as nn.Sequential if it is a chain, else as a class."""
+    if is_chain(nodes):
+        return 1.7 + (len(nodes) + 1 if len(nodes) > 1 else 0)
+    return class_cost(0) + lines(nodes) + use_cost(0)
 
 
 def _columns(block: Block, merged: Merged, nodes: Sequence[Node]) -> list[list[Node | None]]:

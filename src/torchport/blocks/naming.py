@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from torchport.blocks.nodes import Node, is_activation
 from torchport.names import identifier, is_automatic
-from torchport.program import Apply, walk
+from torchport.program import Apply, State, walk
 
 
 def prefix(layers: Sequence[str]) -> str:
@@ -29,7 +29,7 @@ def named_layers(leaves: Sequence[Node]) -> list[str]:
     """The names that the source gave to the layers with modules among some nodes; made-up names are no names."""
     found = []
     for leaf in leaves:
-        owners = [it.owner for it in walk(leaf.step.value) if isinstance(it, Apply)]
+        owners = [it.owner for it in walk(leaf.step.value) if isinstance(it, (Apply, State))]
         if owners and not is_automatic(owners[0], leaf.step.kind):
             found.append(owners[0])
     return found
@@ -54,6 +54,7 @@ def block_name(leaves: Sequence[Node]) -> str:
     kinds = [leaf.step.kind for leaf in leaves]
     convs = [it for it in classes if re.match(r"nn\.Conv\dd", it)]
     depthwise = kinds.count("DepthwiseConv2D") + kinds.count("DepthwiseConv1D")
+    depthwise += sum(_is_depthwise(leaf) for leaf in leaves if leaf.step.kind == "Conv2D")
     separable = sum(kind.startswith("SeparableConv") for kind in kinds)
     norms = [it for it in classes if "Norm" in it]
     merge = next(
@@ -110,6 +111,11 @@ def block_name(leaves: Sequence[Node]) -> str:
     if any("Linear" in it for it in classes):
         return "FeedForward" if len([it for it in classes if "Linear" in it]) > 1 else "LinearBlock"
     return "Block"
+
+
+def _is_depthwise(leaf: Node) -> bool:
+    calls = [it.module for it in walk(leaf.step.value) if isinstance(it, Apply)]
+    return any(it.kwargs.get("groups", 1) == it.args[0] for it in calls if it.args)
 
 
 def _kernel(leaf: Node) -> int:

@@ -7,13 +7,14 @@ the numbers (channels, strides, rates) that stand in it, in a fixed order, defau
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torchport.program import (
     Apply,
     Call,
     Code,
+    Definition,
     Expr,
     Index,
     Infix,
@@ -21,6 +22,7 @@ from torchport.program import (
     Load,
     Mark,
     Module,
+    Spec,
     State,
     Step,
     Var,
@@ -86,6 +88,12 @@ class Node:
     modules: int = 0
     #: Whether it can stand in nn.Sequential: a module of one tensor, or an activation that is one.
     modular: bool = False
+    #: The tensors that it reads and writes, by name.
+    specs: Mapping[str, Spec] = field(default_factory=dict)
+    #: The nested model whose tensors those inside are.
+    model: str = ""
+    #: Whether its weights do not train.
+    frozen: bool = False
     #: For convolutions: whether the kernel is one pixel. A person takes such a one for another thing.
     pointwise: tuple[bool, ...] = ()
 
@@ -103,15 +111,16 @@ MODULES = {
 }  # fmt: skip
 
 
-def node(step: Step) -> Node:
-    """The node of a step."""
+def node(step: Step, definition: Definition) -> Node:
+    """The node of a step of a definition."""
     values: list[Any] = []
 
     def empty(callee: str, name: str, value: Any) -> Any:
         values.append(value)
         return HOLE
 
-    key = _structure(numbers(step.value, empty))
+    frozen = step.layer in definition.frozen
+    key = (_structure(numbers(step.value, empty)), frozen)
     owned = [it for it in walk(step.value) if isinstance(it, (Apply, State))]
     return Node(
         key=key,
@@ -123,6 +132,8 @@ def node(step: Step) -> Node:
         weighted=any(isinstance(it, State) or it.module.loads for it in owned),
         light=_is_light(step.value),
         modules=len(owned),
+        specs={name: definition.specs[name] for name in (*step.inputs, *step.outputs)},
+        frozen=frozen,
         modular=_is_modular(step.value),
         pointwise=tuple(
             it.module.args[2] == 1 for it in owned if isinstance(it, Apply) and _is_conv(it)
@@ -197,7 +208,7 @@ def numbers(value: Any, change: Change, callee: str = "", name: str = "") -> Any
             kwargs={key: inside(it, key) for key, it in value.kwargs.items()},
         )
     if isinstance(value, State):
-        return replace(value, shape=change("state", "shape", value.shape))
+        return replace(value, shape=tuple(change("state", "channels", size) for size in value.shape))
     if isinstance(value, Call):
         args, kwargs = _arguments(value.function, value.args, value.kwargs, change)
         return replace(value, args=args, kwargs=kwargs)

@@ -77,7 +77,7 @@ class Parameters:
         if all(_same(it, known[0]) for it in known):
             return known[0]
         for called, values in self.found:
-            if _agree(column, values):
+            if agree(column, values):
                 _merge(values, column)
                 return Code(called)
         derived = self._derived(column, name)
@@ -85,7 +85,7 @@ class Parameters:
             return Code(derived)
         called = self._unique(name)
         values = list(column)
-        if name.startswith("in_") and self.sizes and _agree(column, self.sizes):
+        if name.startswith("in_") and self.sizes and agree(column, self.sizes):
             _merge(values, self.sizes)
         self.found.append((called, values))
         return Code(called)
@@ -190,7 +190,7 @@ def _same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-def _agree(column: Sequence[Any], values: Sequence[Any]) -> bool:
+def agree(column: Sequence[Any], values: Sequence[Any]) -> bool:
     """Whether two columns are the same number wherever both are there, and somewhere both are."""
     pairs = [
         (one, other) for one, other in zip(column, values, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torchport.blocks.block import Block
@@ -10,15 +10,15 @@ from torchport.blocks.parameters import Parameter
 from torchport.program import Spec
 
 
-def docstring(block: Block, parameters: Sequence[Parameter], specs: Mapping[str, Spec]) -> str:
+def docstring(block: Block, parameters: Sequence[Parameter]) -> str:
     """`(n, in_channels, h, w) -> (n, out_channels, h / stride, w / stride)`."""
     seen: dict[str, list[Any]] = {}
     takes = [
-        _shape([specs[it.reads[at]] for it in block.uses], parameters, seen)
+        _shape([it.specs[it.reads[at]] for it in block.uses], parameters, seen)
         for at in range(len(block.uses[0].reads))
     ]
     gives = [
-        _shape([specs[it.writes[at]] for it in block.uses], parameters, seen)
+        _shape([it.specs[it.writes[at]] for it in block.uses], parameters, seen)
         for at in range(len(block.uses[0].writes))
     ]
     return f"{', '.join(takes)} -> {', '.join(gives)}"

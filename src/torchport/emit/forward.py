@@ -182,7 +182,7 @@ def statements(definition: Definition, result: Any) -> list[Statement]:
         if isinstance(value, Unpack):
             unmarked.update(name for name in step.outputs if ITEM not in name)
         elif len(step.outputs) == 1:
-            value = value if isinstance(value, Var) else Mark(value, step.outputs[0])
+            value = value if isinstance(value, Var) or step.kind == "pad" else Mark(value, step.outputs[0])
             if uses[step.outputs[0]] == 1:
                 values[step.outputs[0]] = value
                 continue
@@ -263,6 +263,7 @@ class Variables:
             for name in step.inputs:
                 self.readers[name].append(step.kind)
         self.holders = {variable: tensor for tensor, variable in inputs.items()}
+        self.numbered = self._numbered(lines)
         for at, line in enumerate(lines):
             for name in line.outputs:
                 self.names[name] = self._name(name, at, len(line.outputs))
@@ -284,9 +285,22 @@ class Variables:
             for variable in ("x", "out", "y", "z"):
                 if self._free(variable, at):
                     return variable
-        return unique(
-            self._descriptive(tensor), {it for it in self.holders if not self._free(it, at)} | {"x"}
-        )
+        name = self.numbered.get(tensor) or self._descriptive(tensor)
+        return unique(name, {it for it in self.holders if not self._free(it, at)} | {"x"})
+
+    def _numbered(self, lines: Sequence[Statement]) -> dict[str, str]:
+        """Names with a number for tensors that are called alike and live at one time: `skip1`, `skip2`."""
+        alike: dict[str, list[tuple[int, str]]] = defaultdict(list)
+        for at, line in enumerate(lines):
+            for name in line.outputs:
+                if len(line.outputs) == 1 and name in self.steps and self.read_at[name] != [at + 1]:
+                    alike[self._descriptive(name)].append((at, name))
+        found = {}
+        for base, places in alike.items():
+            both = zip(places, places[1:], strict=False)
+            if any(self.last.get(name, -1) > at for (_, name), (at, _) in both) and not base[-1].isdigit():
+                found.update({name: f"{base}{number}" for number, (_, name) in enumerate(places, 1)})
+        return found
 
     def _descriptive(self, tensor: str) -> str:
         """What a person calls a value that is used again later."""

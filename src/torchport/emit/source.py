@@ -79,7 +79,7 @@ class _Naming:
             layer: self.named(part, part.name if part.shapes else layer)
             for layer, part in definition.parts.items()
         }
-        made = Class(name, definition, attribute_names(owned), inputs, parts)
+        made = Class(name, definition, attribute_names(owned, definition.name), inputs, parts)
         self.known[id(definition)] = made
         return made
 

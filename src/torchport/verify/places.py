@@ -143,6 +143,8 @@ def instances(program: Program) -> Iterator[Instance]:
 
     def one(found: Module, module: str, owner: str, at: Instance) -> Iterator[Instance]:
         part = at.item.parts.get(owner)
+        if found.inside is not None:
+            part = next(it for it in at.item.parts.values() if it.definition.name == found.cls)
         if found.cls == "nn.Sequential":
             for number, inner in enumerate(found.args):
                 if isinstance(inner, Module):
@@ -150,7 +152,10 @@ def instances(program: Program) -> Iterator[Instance]:
         elif part is not None and found.cls == "Model":
             yield from below(Instance(module, f"{at.path}{owner}/", part, at.graph.bodies[owner]), None)
         elif part is not None and found.inside is not None:
-            inner_at = Instance(module, at.path, part, at.graph, found.inside.tensors)
+            model = found.inside.model
+            path = f"{at.path}{model}/" if model else at.path
+            graph = at.graph.bodies[model] if model else at.graph
+            inner_at = Instance(module, path, part, graph, found.inside.tensors)
             yield from below(inner_at, found.inside)
 
     yield from below(Instance("", "", program.classes, program.graph), None)

@@ -1,0 +1,121 @@
+"""Networks whose programs are compared with golden files: small to read, unlike in structure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import layers
+
+
+def classic_unet(levels: int = 4, width: int = 64) -> keras.Model:
+    """The U-Net of Ronneberger et al. as Keras tutorials write it, layers unnamed."""
+    image = keras.Input((256, 256, 3))
+    skips, x = [], image
+    for level in range(levels):
+        x = double_conv(x, width * 2**level)
+        skips.append(x)
+        x = layers.MaxPooling2D()(x)
+    x = double_conv(x, width * 2**levels)
+    for level in reversed(range(levels)):
+        x = layers.Conv2DTranspose(width * 2**level, 2, strides=2, padding="same")(x)
+        x = layers.Concatenate()([skips[level], x])
+        x = double_conv(x, width * 2**level)
+    return keras.Model(image, layers.Conv2D(1, 1, activation="sigmoid")(x), name="unet")
+
+
+def double_conv(x: Any, filters: int) -> Any:
+    for _ in range(2):
+        x = layers.Conv2D(filters, 3, padding="same")(x)
+        x = layers.BatchNormalization()(x)
+        x = layers.Activation("relu")(x)
+    return x
+
+
+def pix2pix() -> keras.Model:
+    """The generator of the pix2pix tutorial: nested Sequential models, some without batch norm."""
+
+    def down(filters: int, norm: bool = True) -> keras.Model:
+        stack = [layers.Conv2D(filters, 4, strides=2, padding="same", use_bias=False)]
+        stack += [layers.BatchNormalization()] if norm else []
+        return keras.Sequential([*stack, layers.LeakyReLU()])
+
+    def up(filters: int, dropout: bool = False) -> keras.Model:
+        stack = [
+            layers.Conv2DTranspose(filters, 4, strides=2, padding="same", use_bias=False),
+            layers.BatchNormalization(),
+        ]
+        stack += [layers.Dropout(0.5)] if dropout else []
+        return keras.Sequential([*stack, layers.ReLU()])
+
+    x = image = keras.Input((64, 64, 3))
+    skips = []
+    for block in (down(16, norm=False), down(32), down(64), down(64)):
+        x = block(x)
+        skips.append(x)
+    for block, skip in zip((up(64, dropout=True), up(32), up(16)), skips[-2::-1], strict=True):
+        x = layers.Concatenate()([block(x), skip])
+    last = layers.Conv2DTranspose(3, 4, strides=2, padding="same", activation="tanh")
+    return keras.Model(image, last(x), name="generator")
+
+
+def dcgan_generator() -> keras.Model:
+    """Noise to image: Dense, Reshape, transposed convolutions; the Dense kernel's columns turn."""
+    return keras.Sequential(
+        [
+            keras.Input((100,)),
+            layers.Dense(7 * 7 * 64, use_bias=False),
+            layers.BatchNormalization(),
+            layers.LeakyReLU(),
+            layers.Reshape((7, 7, 64)),
+            layers.Conv2DTranspose(32, 5, padding="same", use_bias=False),
+            layers.BatchNormalization(),
+            layers.LeakyReLU(),
+            layers.Conv2DTranspose(16, 5, strides=2, padding="same", use_bias=False),
+            layers.BatchNormalization(),
+            layers.LeakyReLU(),
+            layers.Conv2DTranspose(1, 5, strides=2, padding="same", activation="tanh"),
+        ],
+        name="generator",
+    )
+
+
+def residual_tower() -> keras.Model:
+    """Pre-activation residual blocks of three widths, projections where the width changes."""
+    image = keras.Input((32, 32, 3))
+    x = layers.Conv2D(16, 3, padding="same")(image)
+    for width, stride in ((16, 1), (32, 2), (64, 2)):
+        for repeat in range(3):
+            first = repeat == 0 and width != 16
+            shortcut = layers.Conv2D(width, 1, strides=stride)(x) if first else x
+            y = layers.BatchNormalization()(x)
+            y = layers.Activation("relu")(y)
+            y = layers.Conv2D(width, 3, strides=stride if first else 1, padding="same")(y)
+            y = layers.BatchNormalization()(y)
+            y = layers.Activation("relu")(y)
+            y = layers.Conv2D(width, 3, padding="same")(y)
+            x = layers.Add()([shortcut, y])
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, layers.Dense(10, activation="softmax")(x), name="residual_tower")
+
+
+def application(name: str) -> Callable[[], keras.Model]:
+    """One of Keras's own networks, weights as initialised."""
+    return lambda: getattr(keras.applications, name)(weights=None)
+
+
+#: Network, and the lines that its program may have.
+NETWORKS: dict[str, tuple[Callable[[], keras.Model], int]] = {
+    "unet": (classic_unet, 75),
+    "pix2pix": (pix2pix, 75),
+    "dcgan": (dcgan_generator, 45),
+    "residual_tower": (residual_tower, 75),
+    "ResNet50": (application("ResNet50"), 110),
+    "MobileNetV2": (application("MobileNetV2"), 110),
+    "EfficientNetB0": (application("EfficientNetB0"), 150),
+    "ConvNeXtTiny": (application("ConvNeXtTiny"), 110),
+    "DenseNet121": (application("DenseNet121"), 100),
+    "InceptionV3": (application("InceptionV3"), 240),
+    "Xception": (application("Xception"), 110),
+}

@@ -1,0 +1,24 @@
+"""Options of all tests."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--accept", action="store_true", help="rewrite the golden files with what is generated now"
+    )
+
+
+@pytest.fixture
+def accept(request: pytest.FixtureRequest) -> bool:
+    """Whether golden files are rewritten. CI never accepts."""
+    wanted = bool(request.config.getoption("--accept"))
+    assert not (wanted and os.environ.get("CI")), "CI compares, it does not accept"
+    return wanted
