@@ -29,7 +29,7 @@ NOUNS = {
     "AveragePooling1D": "pool", "AveragePooling2D": "pool", "AveragePooling3D": "pool",
     "Dropout": "dropout", "SpatialDropout1D": "dropout", "SpatialDropout2D": "dropout",
     "SpatialDropout3D": "dropout",
-    "PReLU": "prelu", "UpSampling1D": "up", "UpSampling2D": "up", "UpSampling3D": "up",
+    "Model": "block", "PReLU": "prelu", "UpSampling1D": "up", "UpSampling2D": "up", "UpSampling3D": "up",
     "Normalization": "normalize",
     "SimpleRNN": "rnn", "CuDNNLSTM": "lstm", "CuDNNGRU": "gru", "ConvLSTM1D": "lstm", "ConvLSTM2D": "lstm",
     "ConvLSTM3D": "lstm",
@@ -49,6 +49,8 @@ def snake(name: str) -> str:
 
 def is_automatic(layer: str, kind: str) -> bool:
     """Whether Keras made the name up: the class in snake case, perhaps numbered."""
+    if kind == "Model":
+        return re.fullmatch(r"(sequential|functional|model)(_\d+)?", layer) is not None
     return re.fullmatch(rf"({re.escape(snake(kind))}|time_distributed)(_\d+)?", layer) is not None
 
 

@@ -83,8 +83,27 @@ class Case:
         return [tuple(map(int, text.split())) for text in self.shapes_text]
 
 
+@dataclass(frozen=True)
+class Inner:
+    """A layer inside a layer's options."""
+
+    kind: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"{self.kind}({','.join(f'{key}={value}' for key, value in self.options.items())})"
+
+
+def made(value: Any, dtype: str, package: Any) -> Any:
+    """A value of an option, layers inside it made."""
+    if isinstance(value, Inner):
+        return make(value.kind, {"dtype": dtype, **value.options}, package)
+    return [made(it, dtype, package) for it in value] if isinstance(value, list) else value
+
+
 def make(kind: str, options: Mapping[str, Any], package: Any) -> Any:
     """A layer of that kind; the kind `activation:f` is the layer Activation with that function."""
+    options = {key: made(value, str(options.get("dtype")), package) for key, value in options.items()}
     if kind.startswith("activation:"):
         name = kind.removeprefix("activation:").removeprefix("keras2>")
         return package.layers.Activation(name, **options)
@@ -106,7 +125,7 @@ class Reference:
         dtype = "int32" if case.below else case.dtype
         inputs = [package.Input(shape, dtype=dtype) for shape in declared]
         wanted = (() if case.call else ((case.kind, case.options),)) + tuple(case.then)
-        made = [make(kind, {"dtype": case.dtype, **it}, package) for kind, it in wanted]
+        layers = [make(kind, {"dtype": case.dtype, **it}, package) for kind, it in wanted]
         self.x = [
             self.rng.integers(case.below, size=shape).astype(dtype)
             if case.below
@@ -117,7 +136,7 @@ class Reference:
         if case.call:
             names = {"ops": keras.ops, "tf": tf, "np": np, "keras": package, "layers": package.layers}
             result = eval(case.call, {**names, **dict(zip("xyz", inputs, strict=False))})
-        for layer in made:
+        for layer in layers:
             result = layer(result)
         self.model = package.Model(inputs, result)
         for variable in (it for layer in self.model.layers for it in variables(layer)):

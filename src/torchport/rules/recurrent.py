@@ -23,12 +23,14 @@ STATES = {"LSTM": ("h", "c"), "GRU": ("h",), "SimpleRNN": ("h",)}
 MODULES = {
     "tanh": "nn.Tanh", "sigmoid": "nn.Sigmoid", "relu": "nn.ReLU", "linear": "nn.Identity", "elu": "nn.ELU",
     "selu": "nn.SELU", "celu": "nn.CELU", "gelu": "nn.GELU", "silu": "nn.SiLU", "swish": "nn.SiLU",
-    "softplus": "nn.Softplus", "softsign": "nn.Softsign", "hard_sigmoid": "nn.Hardsigmoid",
+    "softplus": "nn.Softplus", "softsign": "nn.Softsign",
     "hard_tanh": "nn.Hardtanh", "relu6": "nn.ReLU6", "mish": "nn.Mish", "log_sigmoid": "nn.LogSigmoid",
-    "hard_silu": "nn.Hardswish", "hard_swish": "nn.Hardswish", "tanh_shrink": "nn.Tanhshrink",
+    "tanh_shrink": "nn.Tanhshrink",
 }  # fmt: skip
 #: Those that are functions.
-FUNCTIONS = {"exponential": "torch.exp", "keras2>hard_sigmoid": "clipped_sigmoid"}
+FUNCTIONS = {
+    "exponential": "torch.exp", "hard_sigmoid": "hard_gate", "keras2>hard_sigmoid": "clipped_gate",
+}  # fmt: skip
 
 
 def activation_name(spec: Any) -> str:

@@ -170,3 +170,44 @@ def apart(
         else:
             outputs.append(call(".flip", made.outputs, 1) if it.backwards else made.outputs)
     return outputs, ends
+
+
+def time_distributed_shape(x: Tensor, *, layer: Any, mask: Any) -> Shape:
+    """None: what is left of the wrapper after `normalise/folded.py` is refused."""
+    kind, _ = serialized(layer, "layer")
+    if mask is not None:
+        raise Unsupported(f"a mask for {kind} at every step")
+    if kind == "BatchNormalization":
+        raise Unsupported(
+            "BatchNormalization at every step: Keras takes the statistics of each step for themselves",
+            "use the layer without TimeDistributed, or freeze it (trainable=False)",
+        )
+    raise Unsupported(f"layer={kind} is not ported", "wrap each of its layers in TimeDistributed instead")
+
+
+@rule("TimeDistributed", wants=SOURCE, shape=time_distributed_shape)
+def time_distributed(x: Value, *, layer: Any, mask: Any = None) -> Any:
+    """The layer itself, on all steps at once."""
+    return x
+
+
+def fold_shape(x: Tensor) -> Shape:
+    return (None, *x.shape[2:])
+
+
+@rule("time:fold", wants=SOURCE, shape=fold_shape)
+def fold(x: Value) -> Any:
+    """Steps as a part of the batch: x.flatten(0, 1)."""
+    return call(".flatten", x, 0, 1)
+
+
+def unfold_shape(y: Tensor, x: Tensor) -> Shape:
+    return (*x.shape[:2], *y.shape[1:])
+
+
+@rule("time:unfold", wants=SOURCE, shape=unfold_shape)
+def unfold(y: Value, x: Value) -> Any:
+    """The inverse of fold."""
+    steps = x.shape[1]
+    sizes = (-1, steps) if steps is not None else (call(".size", x, 0), -1)
+    return call(".unflatten", y, 0, sizes)

@@ -1,0 +1,58 @@
+"""TimeDistributed becomes the layer itself, on all steps at once.
+
+before:  y = TimeDistributed(x), layer=Conv2D
+after:   x.steps = time:fold(x);  y.steps = Conv2D(x.steps);  y = time:unfold(y.steps, x)
+
+A layer that looks at the last axis alone needs no folding. Keras 3 calls the layer step by step, which is the
+same for all layers but those that keep statistics of what they see.
+Source: keras/src/layers/rnn/time_distributed.py, `call`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from torchport.graph import Graph, Op, Ref
+
+#: Layers that act on each value, or on the last axis, alike wherever they stand.
+LAST = frozenset("Dense Activation ReLU LeakyReLU ELU Identity Rescaling ThresholdedReLU".split())
+#: Wrapped layers that stay in their wrapper, which says why they are refused.
+STAYS = frozenset("Functional Sequential Model TimeDistributed".split())
+
+
+def fold_steps(graph: Graph) -> Graph:
+    """The graph without TimeDistributed, where what it wraps can be told."""
+    bodies = {layer: fold_steps(body) for layer, body in graph.bodies.items()}
+    return graph.replace(ops=tuple(it for op in graph.ops for it in _folded(op, graph)), bodies=bodies)
+
+
+def _folded(op: Op, graph: Graph) -> Iterator[Op]:
+    entry = op.config.get("layer")
+    if op.kind != "TimeDistributed" or not isinstance(entry, Mapping) or len(op.args) != 1:
+        yield op
+        return
+    kind, config = str(entry.get("class_name")), entry.get("config")
+    statistics = kind in ("BatchNormalization", "SyncBatchNormalization") and graph.dialect.startswith("3")
+    custom = ">" in str(entry.get("registered_name") or "")
+    if not isinstance(config, Mapping) or kind in STAYS or custom or op.kwargs.get("mask") is not None:
+        yield op
+        return
+    if statistics and op.trainable and config.get("trainable", True):
+        yield op
+        return
+    given = {key: value for key, value in config.items() if key != "name"}
+    if not op.trainable:
+        given["trainable"] = False
+    stored = {key.removeprefix("layer/"): weight for key, weight in op.stored.items()}
+    inner = replace(op, kind=kind, config=given, stored=stored, kwargs={})
+    if kind in LAST or (kind == "Dropout" and config.get("noise_shape") is None):
+        yield inner
+        return
+    (output,), steps = op.outputs, f"{op.name}.steps"
+    yield Op(f"{op.name}.fold", "time:fold", op.args, (steps,), layer=f"{op.layer}.fold")
+    yield replace(inner, args=(Ref(steps),), outputs=(f"{output}.each",))
+    yield Op(
+        f"{op.name}.unfold", "time:unfold", (Ref(f"{output}.each"), *op.args), (output,),
+        layer=f"{op.layer}.unfold",
+    )  # fmt: skip

@@ -1,0 +1,92 @@
+"""ConvLSTM: an LSTM whose products are convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torchport.errors import Unsupported
+from torchport.graph import Shape, Tensor
+from torchport.program import Item, Load, call, module
+from torchport.rules.conv import SPACE, conv_length
+from torchport.rules.image import each, one
+from torchport.rules.norm import size_of
+from torchport.rules.recurrent import activation_name, check, gate_activation, initial
+from torchport.rules.table import CHANNELS_FIRST, SOURCE, Value, Wants, rule
+
+
+def wanted(x: Tensor, *states: Any, data_format: str | None) -> Wants:
+    return SOURCE if data_format == "channels_first" else CHANNELS_FIRST
+
+
+def conv_lstm_shape(
+    x: Tensor, *states: Any, filters: int, kernel_size: Any, strides: Any, padding: str, dilation_rate: Any,
+    data_format: str | None, return_sequences: bool, return_state: bool,
+) -> Any:  # fmt: skip
+    first = data_format == "channels_first"
+    rank = len(x.shape) - 3
+    space = x.shape[3:] if first else x.shape[2:-1]
+    window = (each(it, rank) for it in (kernel_size, strides, dilation_rate))
+    sizes = [conv_length(n, k, s, d, padding) for n, k, s, d in zip(space, *window, strict=True)]
+    step: Shape = (filters, *sizes) if first else (*sizes, filters)
+    output = (*x.shape[:2], *step) if return_sequences else (x.shape[0], *step)
+    state = (x.shape[0], *step)
+    return [output, state, state] if return_state else output
+
+
+def conv_lstm_weights(
+    x: Tensor, *states: Any, filters: int, kernel_size: Any, use_bias: bool, data_format: str | None
+) -> Mapping[str, Shape]:
+    count = size_of(x, 2 if data_format == "channels_first" else len(x.shape) - 1)
+    kernel = tuple(each(kernel_size, len(x.shape) - 3))
+    found: dict[str, Shape] = {
+        "cell/kernel": (*kernel, count, 4 * filters),
+        "cell/recurrent_kernel": (*kernel, filters, 4 * filters),
+    }
+    return {**found, "cell/bias": (4 * filters,)} if use_bias else found
+
+
+@rule(
+    "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", wants=wanted, shape=conv_lstm_shape,
+    weights=conv_lstm_weights, ignores="unit_forget_bias unroll zero_output_for_mask implementation",
+    only={"dropout": (0, None), "recurrent_dropout": (0, None)},
+)  # fmt: skip
+def conv_lstm(
+    x: Value, *states: Any, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",
+    dilation_rate: Any = 1, activation: Any = "tanh", recurrent_activation: Any = "sigmoid",
+    use_bias: bool = True, dropout: float = 0, recurrent_dropout: float = 0, data_format: str | None = None,
+    return_sequences: bool = False, return_state: bool = False, go_backwards: bool = False,
+    stateful: bool = False, initial_state: Any = None,
+) -> Any:  # fmt: skip
+    """A module of a few lines, with a convolution each for inputs and states."""
+    check({"stateful": stateful})
+    rank = x.rank - 3
+    first = data_format == "channels_first"
+    kernel, stride = tuple(each(kernel_size, rank)), each(strides, rank)
+    if padding == "same" and set(stride) != {1}:
+        raise Unsupported("padding='same' with strides", "pad with a layer before it")
+    space = SPACE[rank]
+    turned = f"{space} i o -> o i {space}"
+    loads = {
+        "conv_x.weight": Load.of("cell/kernel", turned),
+        "conv_h.weight": Load.of("cell/recurrent_kernel", turned),
+    }
+    if use_bias:
+        loads["conv_x.bias"] = Load.of("cell/bias", "o -> o")
+    names = activation_name(activation), activation_name(recurrent_activation)
+    made = module(
+        "ConvLSTM", size_of(x, 2 if first else x.rank - 1), filters, kernel, stride=one(stride, 1),
+        padding="same" if padding == "same" else None, dilation=one(each(dilation_rate, rank), 1),
+        bias=None if use_bias else False,
+        activation=None if names[0] == "tanh" else gate_activation(names[0]),
+        recurrent_activation=None if names[1] == "sigmoid" else gate_activation(names[1]), loads=loads,
+    )  # fmt: skip
+    steps: Any = call(".transpose", x, 1, 2) if first else x
+    steps = call(".flip", steps, 2) if go_backwards else steps
+    start = initial(states, initial_state)
+    result = made(steps, *([tuple(start)] if start else []))
+    pattern = ("x", ("h", "c"))
+    output: Any = Item(result, pattern, "x" if return_sequences else "h")
+    if return_sequences and first:
+        output = call(".transpose", output, 1, 2)
+    return (output, *(Item(result, pattern, it) for it in "hc")) if return_state else output

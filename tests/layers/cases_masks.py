@@ -1,0 +1,58 @@
+"""Masks: how Keras makes them, carries them and uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.layers.harness import Case, Inner
+
+WORDS = {"input_dim": 5, "output_dim": 3}
+SEQUENCES = {"units": 4, "return_sequences": True}
+Layer = tuple[str, Mapping[str, Any]]
+
+LSTM: Layer = ("LSTM", {"units": 4})
+LSTMS: Layer = ("LSTM", SEQUENCES)
+BOTH: Layer = ("Bidirectional", {"layer": Inner("LSTM", SEQUENCES)})
+LAST: Layer = ("Bidirectional", {"layer": Inner("GRU", {"units": 4})})
+STEPWISE: Layer = ("Bidirectional", {"layer": Inner("LSTM", {**SEQUENCES, "activation": "relu"})})
+
+#: What follows an Embedding with mask_zero.
+CHAINS: list[tuple[Layer, ...]] = [
+    (LSTM,),
+    (("GRU", {"units": 4, "go_backwards": True}),),
+    (("GRU", {"units": 4, "reset_after": False}),),
+    (("SimpleRNN", {**SEQUENCES, "zero_output_for_mask": True}),),
+    (LSTMS, ("GRU", {**SEQUENCES, "go_backwards": True}), ("SimpleRNN", {"units": 3})),
+    (BOTH, ("Dense", {"units": 2, "activation": "softmax"})),
+    (LAST,),
+    (STEPWISE,),
+    (("Bidirectional", {"layer": Inner("LSTM", {"units": 4}), "merge_mode": "sum"}),),
+    (BOTH, ("Dropout", {"rate": 0.5}), ("LayerNormalization", {}), LAST),
+    (("TimeDistributed", {"layer": Inner("Dense", {"units": 2})}), LSTM),
+    (("Conv1D", {"filters": 3, "kernel_size": 1}), LSTM),
+    (("RNN", {"cell": Inner("StackedRNNCells", {"cells": [Inner("LSTMCell", {"units": 4})] * 2})}),),
+]
+
+CASES = [
+    Case("Embedding", WORDS, "3 7", below=5),
+    Case("Embedding", WORDS, "3 2 7", below=5),
+    Case("Embedding", {**WORDS, "mask_zero": True}, "3 7", below=5),
+    *(
+        Case("Embedding", {**WORDS, "mask_zero": True}, "4 7", then=chain, below=below, of=of)
+        for of in ("keras", "tf_keras")
+        for chain in CHAINS
+        for below in (3, 1)
+        if not (of == "tf_keras" and (below == 1 or chain[0][0] == "Conv1D" or "zero_output_for_mask" in str(chain)))
+    ),
+    *(
+        Case(
+            "Embedding", {**WORDS, "mask_zero": True}, "4 7",
+            then=(("Dense", {"units": 2}), ("GlobalAveragePooling1D", options)), below=3, of=of,
+        )  # fmt: skip
+        for of in ("keras", "tf_keras")
+        for options in ({}, {"keepdims": True})
+    ),
+    Case("Masking", {}, "3 7 2"),
+    Case("Masking", {"mask_value": 0.5}, "3 7 2", then=(LSTM,)),
+]  # fmt: skip
