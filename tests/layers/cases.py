@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tests.layers import cases_masks, cases_recurrent
+from tests.layers.cases_attention import ATTENTION
 from tests.layers.cases_operations import OPERATIONS
+from tests.layers.cases_preprocessing import PREPROCESSING
 from tests.layers.harness import Case
 
 FIRST = {"data_format": "channels_first"}
@@ -502,8 +504,10 @@ CASES = [
     *MERGE,
     *REGULARISE,
     *PREPROCESS,
+    *PREPROCESSING,
     *ACTIVATION,
     *OPERATIONS,
+    *ATTENTION,
     *cases_recurrent.CASES,
     *cases_masks.CASES,
 ]

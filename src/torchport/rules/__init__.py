@@ -5,6 +5,8 @@ from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Fill, Load, State, call, module
 from torchport.rules import (
     activation,
+    attention,
+    augment,
     conv,
     conv_lstm,
     dropout,
@@ -49,5 +51,5 @@ __all__ = [
 
 FAMILIES = (
     conv, pool, space, norm, linear, activation, dropout, reshape, merge, preprocess,
-    operation, operation_axes, operation_nn, recurrent, wrappers, embedding, conv_lstm, preprocessing,
+    operation, operation_axes, operation_nn, attention, recurrent, wrappers, embedding, conv_lstm, preprocessing, augment,
 )  # fmt: skip

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,15 +65,27 @@ class PortRuns:
             sys.modules.pop(module_name, None)
         runs.module = runs.module.to(getattr(torch(), dtype))
         runs.paths = {id(it): path for path, it in runs.module.named_modules()}
+        for path, it in runs.module.named_modules():
+            if path in places.links:
+                it.register_forward_hook(partial(runs._linked, path))
         return runs
 
     def _seen(self, owner: Any, numbers: tuple[int, ...], value: Any) -> Any:
         if self.sink and hasattr(value, "detach"):
             found = value.detach().cpu().numpy().copy()
+            path = self.paths.get(id(owner), "?")
             for number in numbers:
-                for place in self.places.at(self.paths.get(id(owner), "?"), number):
-                    self.sink[0]((tuple(self.labels), place.tensor.name), place, found)
+                for place in self.places.at(path, number):
+                    labels = (*self.labels, *self.places.labels(path))
+                    self.sink[0]((labels, place.tensor.name), place, found)
         return value
+
+    def _linked(self, path: str, module: Any, args: Any, value: Any) -> None:
+        """What a module in nn.Sequential gives."""
+        if self.sink and hasattr(value, "detach"):
+            place = self.places.linked(path)
+            key = ((*self.labels, *self.places.labels(path)), place.tensor.name)
+            self.sink[0](key, place, value.detach().cpu().numpy().copy())
 
     def _call(self, label: str, module: Any, *args: Any, **kwargs: Any) -> Any:
         self.labels.append(label)
@@ -159,6 +172,8 @@ class PortRuns:
         """Every random module at amount 0, counted when it runs in training mode; returns what they were."""
         kept, handles = [], []
         for path, module in self.module.named_modules():
+            if type(module).__name__ in AUGMENT:
+                module.training = False
             if name := amount_name(module):
                 kept.append((module, name, getattr(module, name)))
                 setattr(module, name, 0.0)
@@ -176,6 +191,13 @@ class PortRuns:
             pt.from_numpy(np.ascontiguousarray(held(it, spec.order, spec.tensor).astype(self.dtype)))
             for spec, it in zip(specs, projections, strict=True)
         ]
+
+
+#: Classes that torchport writes into model.py, which draw random images in training.
+AUGMENT = frozenset(
+    "RandomFlip RandomBrightness RandomContrast RandomInvert RandomGrayscale Solarization "
+    "RandomAffine".split()
+)
 
 
 def amount_name(module: Any) -> str:

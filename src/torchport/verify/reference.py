@@ -18,6 +18,11 @@ from torchport.verify.frameworks import default_dtype, keras_of, tensorflow
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 #: Attributes of layers that draw random numbers in training, and the value at which they do not.
 RANDOM = {"rate": 0.0, "dropout": 0.0, "recurrent_dropout": 0.0, "stddev": 0.0}
+#: Layers that draw random images in training; here they do not.
+AUGMENT = frozenset(
+    "RandomFlip RandomBrightness RandomContrast RandomInvert RandomGrayscale Solarization "
+    "RandomRotation RandomZoom RandomTranslation".split()
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ class Reference:
                 for name, value in RANDOM.items():
                     if isinstance(getattr(layer, name, None), float) and getattr(layer, name):
                         setattr(layer, name, value)
+                if type(layer).__name__ in AUGMENT:
+                    layer.call = in_inference(layer.call)
                 if dtype == "float64" and isinstance(getattr(layer, "momentum", None), float):
                     # tf_keras makes a float32 tensor of a Python float, and casts that.
                     layer.momentum = np.float64(layer.momentum)
@@ -95,6 +102,15 @@ def loaded(keras: Any, source: str | Path | WithConfig) -> Any:
     model = source.model or keras.models.model_from_json(Path(source.config).read_text(encoding="utf-8"))
     model.load_weights(str(source.weights))
     return model
+
+
+def in_inference(call: Any) -> Any:
+    """A layer's `call` as if never in training."""
+
+    def without_training(data: Any, training: bool = False) -> Any:
+        return call(data, training=False)
+
+    return without_training
 
 
 def struct_of(model: Any) -> Any:

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def one_hot_vectors(x: Tensor, depth: int) -> Tensor:
+    """(...) -> (..., depth); a number that is no index has zeros."""
+    return (x[..., None] == torch.arange(depth, device=x.device)).to(torch.get_default_dtype())
+
+
+def lookup(x: Tensor, vocabulary: Tensor, start: int, mask: int | None = None) -> Tensor:
+    """The place of each number in a vocabulary, behind one for those that are not in it; `mask` is 0."""
+    same = x[..., None] == vocabulary
+    place = torch.where(same.any(-1), same.int().argmax(-1) + start + 1, start)
+    return place if mask is None else torch.where(x == mask, 0, place)

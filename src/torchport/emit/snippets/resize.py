@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def keys_cubic(x: Tensor) -> Tensor:
+    """The cubic kernel with a = -0.5; torch's own has a = -0.75."""
+    x = x.abs()
+    near = (1.5 * x - 2.5) * x * x + 1
+    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return torch.where(x < 1, near, torch.where(x < 2, far, 0.0))
+
+
+def lanczos(x: Tensor, radius: int) -> Tensor:
+    """The windowed sinc of a radius."""
+    return torch.where(x.abs() < radius, torch.sinc(x) * torch.sinc(x / radius), 0.0)
+
+
+def triangle(x: Tensor) -> Tensor:
+    return (1 - x.abs()).clamp(min=0)
+
+
+def resize_weights(x: Tensor, n: int, size: int, method: str, antialias: bool) -> Tensor:
+    """(size, n): how much each of n pixels counts in each of `size`, as TensorFlow counts it."""
+    place = (torch.arange(size, dtype=x.dtype, device=x.device) + 0.5) * (n / size) - 0.5
+    apart = torch.arange(n, dtype=x.dtype, device=x.device) - place[:, None]
+    if method == "bicubic" and not antialias:
+        # TensorFlow looks its weights up in a table of 1024 entries.
+        whole = place.floor()
+        part = ((place - whole) * 1024).round() / 1024
+        apart = torch.arange(n, dtype=x.dtype, device=x.device) - (whole + part)[:, None]
+    if antialias:
+        apart = apart / max(n / size, 1.0)
+    if method == "bilinear":
+        weights = triangle(apart)
+    elif method == "bicubic":
+        weights = keys_cubic(apart)
+    else:
+        weights = lanczos(apart, int(method[-1]))
+    return weights / weights.sum(1, keepdim=True)
+
+
+def resize(x: Tensor, size: tuple[int, int], method: str, antialias: bool = False) -> Tensor:
+    """Resize images (n, c, h, w) as tf.image.resize does."""
+    rows = resize_weights(x, x.shape[2], size[0], method, antialias)
+    columns = resize_weights(x, x.shape[3], size[1], method, antialias)
+    return rows @ x @ columns.T

@@ -1,0 +1,100 @@
+"""Cases of preprocessing and augmentation inside a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.layers.harness import Case
+
+FLOAT32 = "TensorFlow resizes in float32"
+FIRST = {"data_format": "channels_first"}
+EMBED = (("Embedding", {"input_dim": 9, "output_dim": 3}),)
+
+
+def resizing(shape: str = "2 7 11 3", within: float = 1e-6, **options: Any) -> Case:
+    kernel = options.get("antialias") or "lanczos" in options.get("interpolation", "")
+    dtype = "float32" if kernel else "float64"  # ScaleAndTranslateGrad takes no other
+    options = {"height": 5, "width": 13, **options}
+    return Case("Resizing", options, shape, within=within, why=FLOAT32, dtype=dtype)
+
+
+CATEGORIES = [
+    Case("CategoryEncoding", {"num_tokens": 7}, "3 5", below=7),
+    Case("CategoryEncoding", {"num_tokens": 7, "output_mode": "count"}, "3 5", below=7),
+    Case("CategoryEncoding", {"num_tokens": 7, "output_mode": "one_hot"}, "3 1", below=7),
+    Case("CategoryEncoding", {"num_tokens": 7, "output_mode": "one_hot"}, "3 5", below=7),
+    Case("CategoryEncoding", {"num_tokens": 7, "output_mode": "one_hot"}, "3 5 2", below=7),
+    Case("CategoryEncoding", {"num_tokens": 5, "output_mode": "one_hot"}, "3 5", below=7),
+    Case("Discretization", {"bin_boundaries": [-1.0, 0.1, 0.7]}, "3 5", then=EMBED),
+    Case("Discretization", {"bin_boundaries": [-1.0, 0.1, 0.7], "output_mode": "one_hot"}, "3 5"),
+    Case("Discretization", {"bin_boundaries": [-1.0, 0.1, 0.7], "output_mode": "multi_hot"}, "3 5"),
+    Case("Discretization", {"bin_boundaries": [-1.0, 0.1, 0.7], "output_mode": "count"}, "3 5"),
+    Case("Discretization", {"bin_boundaries": [1.0, 2.0, 4.5]}, "3 5", below=7, then=EMBED),
+    Case("IntegerLookup", {"vocabulary": [4, 2, 6]}, "3 5", below=7, then=EMBED),
+    Case("IntegerLookup", {"vocabulary": [4, 2, 6], "mask_token": 0}, "3 5", below=7, then=EMBED),
+]  # fmt: skip
+
+RESIZE = [
+    resizing(),
+    resizing(interpolation="nearest"),
+    resizing(interpolation="bicubic", within=1e-5),
+    resizing(interpolation="lanczos3", within=1e-5),
+    resizing(interpolation="lanczos5", within=1e-5),
+    resizing(antialias=True, within=1e-5),
+    resizing(interpolation="bicubic", antialias=True, within=1e-5),
+    resizing(interpolation="lanczos3", antialias=True, within=1e-5),
+    resizing(interpolation="nearest", height=3, width=17),
+    resizing(crop_to_aspect_ratio=True),
+    resizing(crop_to_aspect_ratio=True, height=6, width=3),
+    resizing(pad_to_aspect_ratio=True, fill_value=0.5),
+    resizing(pad_to_aspect_ratio=True, height=6, width=3),
+    resizing("2 3 7 11", **FIRST),
+    Case("Resizing", {"height": 5, "width": 4}, "2 7 11 3", sizes="? ? ? 3", within=1e-6, why=FLOAT32),
+    Case("CenterCrop", {"height": 3, "width": 4}, "2 7 11 3"),
+    Case("CenterCrop", {"height": 4, "width": 11}, "2 7 11 3"),
+    Case("CenterCrop", {"height": 7, "width": 11}, "2 7 11 3"),
+    Case("CenterCrop", {"height": 9, "width": 4}, "2 7 11 3", within=1e-6, why=FLOAT32),
+    Case("CenterCrop", {"height": 3, "width": 4, **FIRST}, "2 3 7 11"),
+]  # fmt: skip
+
+UNIT = {"value_range": [0.0, 1.0]}
+#: In inference they do nothing.
+AUGMENT = [
+    Case("RandomFlip"),
+    Case("RandomFlip", {"mode": "horizontal"}),
+    Case("RandomFlip", {"mode": "vertical", **FIRST}),
+    Case("RandomFlip", of="tf_keras"),
+    Case("RandomBrightness", {"factor": 0.2, **UNIT}),
+    Case("RandomContrast", {"factor": 0.2, **UNIT}),
+    Case("RandomInvert", {"factor": 0.2, **UNIT}),
+    Case("RandomGrayscale", {"factor": 0.3}),
+    Case("Solarization", {"threshold_factor": 0.3, **UNIT}),
+    Case("AutoContrast"),
+    Case("AutoContrast", UNIT),
+    Case("RandomRotation", {"factor": 0.2}),
+    Case("RandomZoom", {"height_factor": 0.2}),
+    Case("RandomTranslation", {"height_factor": 0.2, "width_factor": 0.3}),
+    Case("RandomTranslation", {"height_factor": 0.2, "width_factor": 0.3}, of="tf_keras"),
+]  # fmt: skip
+
+#: A range that is one number is not random: in training mode the same to the last digits.
+FIXED = [
+    Case("RandomBrightness", {"factor": [0.2, 0.2], "value_range": [-1.0, 1.5]}),
+    Case("RandomContrast", {"factor": [0.0, 0.0], "value_range": [-1.0, 1.5]}),
+    Case("RandomInvert", {"factor": [1.0, 1.0], "value_range": [0.0, 0.7]}),
+    Case("RandomGrayscale", {"factor": 1.0}),
+    Case("Solarization", {"addition_factor": 0.0, "threshold_factor": 0.0, "value_range": [-1.0, 2.0]}),
+    *(
+        Case(kind, {**options, "fill_mode": fill, "fill_value": 0.3, "interpolation": how}, "2 7 11 3")
+        for fill in ("reflect", "constant", "wrap", "nearest")
+        for how in ("bilinear", "nearest")
+        for kind, options in (
+            ("RandomRotation", {"factor": [0.13, 0.13]}),
+            ("RandomZoom", {"height_factor": [0.31, 0.31]}),
+            ("RandomZoom", {"height_factor": [-0.31, -0.31], "width_factor": [0.23, 0.23]}),
+            ("RandomTranslation", {"height_factor": [0.31, 0.31], "width_factor": [-0.87, -0.87]}),
+        )
+    ),
+]  # fmt: skip
+
+PREPROCESSING = [*CATEGORIES, *RESIZE, *AUGMENT]

@@ -1,0 +1,93 @@
+"""Augmentation in training mode: exact where nothing is left to chance, else the same distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+from tests.layers.cases_preprocessing import FIXED
+from tests.layers.harness import Case, Reference, error, pins, ports
+
+
+WIDE = {"value_range": [-2.0, 2.0]}
+
+
+@pytest.fixture(autouse=True)
+def _pins() -> Iterator[None]:
+    with pins():
+        yield
+
+
+@pytest.mark.parametrize("case", FIXED, ids=str)
+def test_without_chance_as_tensorflow(case: Case) -> None:
+    reference = Reference(case)
+    theirs = reference.call(*map(tf.constant, reference.x), training=True).numpy()
+    for port in ports(reference.model, ("free", "keep_io")):
+        ours = port.back(port.module().train()(*port.turned(reference.x))).numpy()
+        assert error(ours, theirs) < 1e-4, port.code  # TensorFlow computes places in float32
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case("RandomFlip", {}, "60 3 5 3"),
+        Case("RandomFlip", {"mode": "vertical"}, "60 3 5 3"),
+        Case("RandomFlip", {}, "60 3 5 3", of="tf_keras"),
+        Case("RandomBrightness", {"factor": [-0.1, 0.4], **WIDE}, "60 3 5 3"),
+        Case("RandomContrast", {"factor": 0.9, **WIDE}, "60 3 5 3"),
+        Case("RandomInvert", {"factor": 0.4, "value_range": [0.0, 1.0]}, "60 3 5 3"),
+        Case("RandomGrayscale", {"factor": 0.4}, "60 3 5 3"),
+        Case("Solarization", {"addition_factor": 0.3, "threshold_factor": 0.9, **WIDE}, "60 3 5 3"),
+        Case("RandomRotation", {"factor": 0.3}, "60 3 5 3"),
+        Case("RandomZoom", {"height_factor": 0.5, "width_factor": [-0.5, 0.0]}, "60 3 5 3"),
+        Case("RandomTranslation", {"height_factor": 0.5, "width_factor": [0.0, 0.9]}, "60 3 5 3"),
+    ],
+    ids=str,
+)
+def test_the_distribution_is_tensorflows(case: Case) -> None:
+    """One image many times: every pixel has the same mean and spread, and varies with the same others."""
+    reference = Reference(case)
+    image = reference.x[0][:1]
+    reference.x = [np.repeat(image, len(reference.x[0]), axis=0)]
+    x = tf.constant(reference.x[0])
+    theirs = np.concatenate([reference.call(x, training=True).numpy() for _ in range(30)])
+    (port, *_) = ports(reference.model, ("free",))
+    torch.manual_seed(0)
+    module = port.module().train()
+    given = port.turned(reference.x)
+    ours = np.concatenate([port.back(module(*given)).numpy() for _ in range(30)])
+    spread = np.maximum(theirs.std(0), 0.05)
+    assert np.max(np.abs(ours.mean(0) - theirs.mean(0)) / spread) < 0.15  # three standard errors
+    assert np.max(np.abs(ours.std(0) - theirs.std(0)) / spread) < 0.15
+    flat = [it.reshape(len(it), -1) for it in (ours, theirs)]
+    both = [np.cov(it.T) for it in flat]
+    assert np.max(np.abs(both[0] - both[1])) < 0.25 * max(np.abs(both[1]).max(), 0.05)
+
+
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+def test_verify_compares_the_rest(package: str) -> None:
+    """Augmentation is off on both sides while the others train."""
+    import importlib
+
+    import torchport
+
+    keras = importlib.import_module(package)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.RandomFlip("horizontal"),
+            layers.RandomRotation(0.1),
+            layers.RandomZoom(0.2),
+            layers.RandomBrightness(0.2, value_range=(0.0, 1.0)),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(3),
+        ]
+    )
+    port = torchport.convert(model)
+    assert port.code.count("class RandomAffine") == 1 and not port.permutes
+    assert torchport.verify(model, port).passed
