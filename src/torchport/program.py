@@ -147,7 +147,8 @@ class Module:
 
     `loads` maps every name of its state_dict to a source weight or a constant. `role` tells several modules
     of one layer apart. `when` is a condition without which nn.Identity stands in its place. `inside` is what
-    this use of a block is made of.
+    this use of a block is made of. `gives`, for a module in nn.Sequential: the nested model whose graph its
+    output is in, if it is another than that of what holds it, and the output's name there.
     """
 
     cls: str
@@ -157,6 +158,7 @@ class Module:
     role: str = ""
     when: str = ""
     inside: Inside | None = None
+    gives: tuple[str, str] = ("", "")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Apply:
         return Apply(self, args, kwargs)
@@ -176,12 +178,16 @@ class Inside:
 
 @dataclass(frozen=True)
 class Apply(Expr):
-    """A submodule called: `self.conv1(x)`. `owner` is the layer that keeps it."""
+    """A submodule called: `self.conv1(x)`. `owner` is the layer that keeps it.
+
+    `called=False`: the submodule itself, handed to a function.
+    """
 
     module: Module
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     owner: str = ""
+    called: bool = True
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ The objective is the number of lines of model.py, as `lines.py` estimates it: a 
 body once and a line at every use; what it replaces costs its lines every time. See `factor.py` for the search.
 """
 
-from torchport.blocks.program import factor
 from torchport.blocks.order import in_reading_order
+from torchport.blocks.program import factor
 
 __all__ = ["factor", "in_reading_order"]

@@ -31,6 +31,7 @@ from torchport.program import (
     State,
     Step,
     Var,
+    is_heavy,
     rewrite,
     walk,
 )
@@ -97,7 +98,7 @@ class Builder:
         modules: dict[tuple[str, str], Module | State | None] = {}
         tensors: dict[str, str] = {}
         chains: dict[str, list[Module | None]] = {}
-        for at, (slot, it) in enumerate(zip(block.slots, use.inside or (), strict=True)):
+        for at, (_slot, it) in enumerate(zip(block.slots, use.inside or (), strict=True)):
             owner = made.owners[at]
             if it is not None and it.step.kind != "pad":
                 tensors.update({_tensor(at, index): name for index, name in enumerate(it.writes)})
@@ -123,16 +124,17 @@ class Builder:
 
     def _single(self, it: Node, blocks: Mapping[Any, Block]) -> Module:
         """A node of a chain as a module."""
-        return self.module(it, blocks) if it.inside is not None else as_module(it.step.value)
+        return self.module(it, blocks) if it.inside is not None else as_module(it.step)
 
 
-def as_module(value: Any) -> Module:
-    """An expression that is one module, or an activation, as a module without its input."""
-    value = value.value if isinstance(value, Mark) else value
+def as_module(step: Step, model: str = "") -> Module:
+    """A step that is one module, or an activation, as a module without its input."""
+    value = step.value.value if isinstance(step.value, Mark) else step.value
+    gives = (model, step.outputs[0])
     if isinstance(value, Apply):
-        return replace(value.module, role="")
+        return replace(value.module, role="", gives=gives)
     assert isinstance(value, Call)
-    return Module(MODULES[value.function], value.args[1:], value.kwargs)
+    return Module(MODULES[value.function], value.args[1:], value.kwargs, gives=gives)
 
 
 def _tensor(slot: int, index: int) -> str:
@@ -365,7 +367,7 @@ class _Class:
                 )
                 inputs = chain[0].value.args if isinstance(chain[0].value, Apply) else ()
                 value = Apply(
-                    Module("nn.Sequential", tuple(as_module(it.value) for it in chain)),
+                    Module("nn.Sequential", tuple(as_module(it) for it in chain)),
                     inputs,
                     owner=layer,
                 )
@@ -423,7 +425,7 @@ class _Class:
         inside = {it.layer for it in chain}
         taken = [it.removeprefix("part:") for it in self.owners if it not in inside]
         layer = unique(self._part_name(chain, passes, there), taken)
-        modules = [as_module(it.value) for it in chain]
+        modules = [as_module(it) for it in chain]
         made = modules[0] if len(modules) == 1 else Module("nn.Sequential", tuple(modules))
         test = self.parameters.flag(there, layer)
         value = Apply(replace(made, when=test.text, role=""), (Var(passes),), owner=layer)
@@ -436,9 +438,12 @@ class _Class:
             if any(self._name(wire, ["x"] * 9) == chain[-1].outputs[0] for wire in it.reads)
         ]  # fmt: skip
         merges = any(len(set(it.reads)) > 1 for it in added)
-        if passes == "x":
-            return "shortcut" if merges else "expand"
-        return "optional"
+        if passes == "x" and merges:
+            return "shortcut"
+        first = chain[0].value
+        if isinstance(first, Apply) and not is_heavy(first):
+            return "norm" if "Norm" in first.module.cls else "dropout"
+        return "expand" if passes == "x" else "optional"
 
     def _conditional(
         self, number: int, chain: Sequence[Step], passes: str, there: Sequence[bool]

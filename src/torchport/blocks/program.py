@@ -12,9 +12,8 @@ from torchport.blocks.build import Builder, as_module
 from torchport.blocks.factor import Body, Factoring, is_chain
 from torchport.blocks.naming import use_name
 from torchport.blocks.nodes import Node, node
-from torchport.names import class_name, snake, unique
+from torchport.names import class_name, identifier, is_automatic, snake, unique
 from torchport.program import Apply, Call, Definition, Module, Spec, Step, Var
-
 
 #: A nested model of so many modules in a row is written as nn.Sequential.
 CHAIN = 6
@@ -97,7 +96,7 @@ def _open_models(definition: Definition, found: Factoring) -> dict[str, Definiti
         for at, layer in zip(family, layers, strict=True):
             if is_chain(models[at]) and len(models[at]) <= CHAIN:
                 call = body.nodes[at].step
-                modules = tuple(as_module(it.step.value) for it in models[at])
+                modules = tuple(as_module(it.step, layer) for it in models[at])
                 value = Apply(Module("nn.Sequential", modules), (Var(call.inputs[0]),), owner=layer)
                 body.nodes[at] = node(replace(call, value=value), definition)
                 del rest[layer]
@@ -162,6 +161,9 @@ def _stage_name(it: Node) -> str:
 
 def _owner(stage: Sequence[Node], cls: str, taken: Sequence[str], at: int) -> tuple[str, str]:
     """The attribute's name and kind: what the source calls the stage or the block, else the class's name."""
+    model = stage[0].model
+    if model and len(stage) == 1 and not is_automatic(model, "Model"):
+        return unique(identifier(model), taken), cls
     inside = [leaf for it in stage for leaf in leaves(it)]
     name = (_stage_name(stage[0]) or use_name(inside)) if len(stage) > 1 else use_name(inside)
     if name:

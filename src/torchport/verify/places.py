@@ -115,6 +115,8 @@ class Instance:
     item: Class
     graph: Graph
     tensors: Mapping[str, str] | None = None
+    #: Calls of nested models in whose place blocks stand: the port does not make them.
+    labels: tuple[str, ...] = ()
 
     @property
     def models(self) -> list[str]:
@@ -126,10 +128,25 @@ class Instance:
         return tensor if self.tensors is None else self.tensors.get(tensor)
 
 
+@dataclass(frozen=True)
+class Link:
+    """A module in nn.Sequential: its path, whose part it is, and the tensor of the graph that it gives."""
+
+    module: str
+    at: Instance
+    model: str
+    tensor: str
+
+
 def instances(program: Program) -> Iterator[Instance]:
     """Every class in every place where it stands, the model first."""
+    return (it for it in standing(program) if isinstance(it, Instance))
 
-    def below(at: Instance, inside: Inside | None) -> Iterator[Instance]:
+
+def standing(program: Program) -> Iterator[Instance | Link]:
+    """Every class in every place where it stands, the model first, and every module in nn.Sequential."""
+
+    def below(at: Instance, inside: Inside | None) -> Iterator[Instance | Link]:
         yield at
         for (owner, role), node in owned(at.item.definition):
             found = node.module if isinstance(node, Apply) else None
@@ -141,13 +158,15 @@ def instances(program: Program) -> Iterator[Instance]:
                 module = f"{at.module}.{name}" if at.module else name
                 yield from one(found, module, owner, at)
 
-    def one(found: Module, module: str, owner: str, at: Instance) -> Iterator[Instance]:
+    def one(found: Module, module: str, owner: str, at: Instance) -> Iterator[Instance | Link]:
         part = at.item.parts.get(owner)
         if found.inside is not None:
             part = next(it for it in at.item.parts.values() if it.definition.name == found.cls)
         if found.cls == "nn.Sequential":
             for number, inner in enumerate(found.args):
                 if isinstance(inner, Module):
+                    if inner.gives[1]:
+                        yield Link(f"{module}.{number}", at, *inner.gives)
                     yield from one(inner, f"{module}.{number}", owner, at)
         elif part is not None and found.cls == "Model":
             yield from below(Instance(module, f"{at.path}{owner}/", part, at.graph.bodies[owner]), None)
@@ -155,7 +174,8 @@ def instances(program: Program) -> Iterator[Instance]:
             model = found.inside.model
             path = f"{at.path}{model}/" if model else at.path
             graph = at.graph.bodies[model] if model else at.graph
-            inner_at = Instance(module, path, part, graph, found.inside.tensors)
+            labels = (*at.labels, model) if model else at.labels
+            inner_at = Instance(module, path, part, graph, found.inside.tensors, labels)
             yield from below(inner_at, found.inside)
 
     yield from below(Instance("", "", program.classes, program.graph), None)
@@ -169,11 +189,28 @@ class Places:
     orders: Orders
     classes: Mapping[str, Watched]
     by_module: Mapping[str, Instance]
+    links: Mapping[str, Link]
 
     @classmethod
     def of(cls, program: Program, keep_io: bool) -> Places:
-        by_module = {it.module: it for it in instances(program)}
-        return cls(program, choose_orders(program.graph, keep_io), watched(program), by_module)
+        found = list(standing(program))
+        by_module = {it.module: it for it in found if isinstance(it, Instance)}
+        links = {it.module: it for it in found if isinstance(it, Link)}
+        return cls(program, choose_orders(program.graph, keep_io), watched(program), by_module, links)
+
+    def labels(self, module: str) -> tuple[str, ...]:
+        """Calls of nested models around a module that the port does not make."""
+        if module in self.by_module:
+            return self.by_module[module].labels
+        it = self.links[module]
+        return (*it.at.labels, it.model) if it.model else it.at.labels
+
+    def linked(self, module: str) -> Place:
+        """The tensor that a module in nn.Sequential gives."""
+        it = self.links[module]
+        if it.model:
+            return self.place(f"{it.at.path}{it.model}/", it.at.graph.bodies[it.model], it.tensor)
+        return self.place(it.at.path, it.at.graph, it.tensor)
 
     def at(self, module: str, number: int) -> tuple[Place, ...]:
         """The tensors that an expression gives."""
@@ -204,6 +241,8 @@ class Places:
             for number in self.classes[it.item.name].marks:
                 for place in self.at(module, number):
                     yield module, number, place
+        for module in self.links:
+            yield module, -1, self.linked(module)
 
     def graph(self, path: str) -> Graph:
         return next(it.graph for it in self.by_module.values() if it.path == path)
@@ -224,6 +263,8 @@ class Places:
                         path = f"{module}.{attribute}" if module else attribute
                         if path not in self.by_module:
                             found.setdefault(place.layer, []).append(path)
+        for module in self.links:
+            found.setdefault(self.linked(module).layer, []).append(module)
         return {layer: list(dict.fromkeys(paths)) for layer, paths in found.items()}
 
     def module_of(self, layer: str) -> list[str]:

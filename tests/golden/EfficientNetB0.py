@@ -1,0 +1,149 @@
+"""Efficientnetb0, ported from Keras by torchport 0.1.0."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+WEIGHTS = Path(__file__).with_name("model.safetensors")
+
+
+class MBConv(nn.Module):
+    """(n, in_channels, h, w) -> (n, out_channels, h', w')."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        out_channels: int,
+        padding: int,
+        kernel_size: int = 5,
+        stride: int = 1,
+    ) -> None:
+        super().__init__()
+        self.dwconv = nn.Conv2d(
+            in_channels,
+            in_channels,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            groups=in_channels,
+            bias=False,
+        )
+        self.bn = nn.BatchNorm2d(in_channels, eps=1e-3, momentum=0.01)
+        self.se_reduce = nn.Conv2d(in_channels, hidden_channels, 1)
+        self.se_expand = nn.Conv2d(hidden_channels, in_channels, 1)
+        self.project_conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+        self.project_bn = nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01)
+
+    def forward(self, x: Tensor) -> Tensor:
+        silu = F.silu(self.bn(self.dwconv(x)))
+        x = F.silu(self.se_reduce(silu.mean(dim=(2, 3), keepdim=True)))
+        x = silu * torch.sigmoid(self.se_expand(x))
+        return self.project_bn(self.project_conv(x))
+
+
+class MBConv2(nn.Module):
+    """(n, in_channels, h, w) -> (n, out_channels, h / stride, w / stride)."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 5,
+        padding: int = 2,
+        stride: int = 1,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.pad = stride != 1
+        self.residual = stride == 1 and in_channels == out_channels
+        self.expand_conv = nn.Conv2d(in_channels, 6 * in_channels, 1, bias=False)
+        self.expand_bn = nn.BatchNorm2d(6 * in_channels, eps=1e-3, momentum=0.01)
+        self.mb_conv = MBConv(
+            6 * in_channels,
+            in_channels // 4,
+            out_channels,
+            padding=padding,
+            kernel_size=kernel_size,
+            stride=stride,
+        )
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.silu(self.expand_bn(self.expand_conv(x)))
+        out = self.mb_conv(F.pad(out, (1, 2, 1, 2)) if self.pad else out)
+        return out * self.drop(out.new_ones(out.size(0), 1, 1, 1)) + x if self.residual else out
+
+
+class MBConv3(nn.Module):
+    """(n, in_channels, h, w) -> (n, out_channels, h / 2, w / 2)."""
+
+    def __init__(self, in_channels: int, out_channels: int, dropout: float = 0.025) -> None:
+        super().__init__()
+        self.block2a_expand_conv = nn.Conv2d(in_channels, 6 * in_channels, 1, bias=False)
+        self.block2a_expand_bn = nn.BatchNorm2d(6 * in_channels, eps=1e-3, momentum=0.01)
+        self.block2a = MBConv(
+            6 * in_channels, in_channels // 4, out_channels, padding=0, kernel_size=3, stride=2
+        )
+        self.block2b = MBConv2(out_channels, out_channels, 3, padding=1, dropout=dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pad(F.silu(self.block2a_expand_bn(self.block2a_expand_conv(x))), (0, 1, 0, 1))
+        return self.block2b(self.block2a(x))
+
+
+class Efficientnetb0(nn.Module):
+    """(n, 3, 224, 224) -> (n, 1000)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("normalize_mean", torch.zeros(3, 1, 1))
+        self.register_buffer("normalize_variance", torch.zeros(3, 1, 1))
+        self.stem_conv = nn.Conv2d(3, 32, 3, stride=2, bias=False)
+        self.stem_bn = nn.BatchNorm2d(32, eps=1e-3, momentum=0.01)
+        self.block1a = MBConv(32, 8, 16, padding=1, kernel_size=3)
+        self.mb_conv31 = MBConv3(16, 24)
+        self.block3 = nn.Sequential(
+            MBConv2(24, 40, padding=0, stride=2), MBConv2(40, 40, dropout=0.05)
+        )
+        self.mb_conv32 = MBConv3(40, 80, dropout=0.075)
+        self.block4c = MBConv2(80, 80, 3, padding=1, dropout=0.0875)
+        self.block5 = nn.Sequential(
+            MBConv2(80, 112), MBConv2(112, 112, dropout=0.1125), MBConv2(112, 112, dropout=0.125)
+        )
+        self.block6 = nn.Sequential(
+            MBConv2(112, 192, padding=0, stride=2),
+            MBConv2(192, 192, dropout=0.15),
+            MBConv2(192, 192, dropout=0.1625),
+            MBConv2(192, 192, dropout=0.175),
+        )
+        self.block7a = MBConv2(192, 320, 3, padding=1)
+        self.top_conv = nn.Conv2d(320, 1280, 1, bias=False)
+        self.top_bn = nn.BatchNorm2d(1280, eps=1e-3, momentum=0.01)
+        self.top_dropout = nn.Dropout(0.2)
+        self.predictions = nn.Linear(1280, 1000)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x / 255
+        x = (x - self.normalize_mean) / self.normalize_variance.sqrt().clamp(min=1e-7)
+        x = F.pad(x, (0, 1, 0, 1))
+        x = F.silu(self.stem_bn(self.stem_conv(x)))
+        x = self.mb_conv31(self.block1a(x))
+        x = self.mb_conv32(self.block3(x))
+        x = self.block4c(x)
+        x = self.block5(x)
+        x = self.block7a(self.block6(x))
+        x = F.silu(self.top_bn(self.top_conv(x))).mean(dim=(2, 3))
+        return F.softmax(self.predictions(self.top_dropout(x)), dim=1)
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path = WEIGHTS) -> Efficientnetb0:
+        """Load the ported weights; in evaluation mode."""
+        model = cls()
+        model.load_state_dict(load_file(path))
+        return model.eval()

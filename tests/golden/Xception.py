@@ -1,0 +1,108 @@
+"""Xception, ported from Keras by torchport 0.1.0."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+WEIGHTS = Path(__file__).with_name("model.safetensors")
+
+
+class SeparableConvNorm(nn.Module):
+    """(n, in_channels, h, w) -> (n, out_channels, h, w)."""
+
+    def __init__(self, in_channels: int, hidden_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.sepconv1_depthwise = nn.Conv2d(
+            in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False
+        )
+        self.sepconv1_pointwise = nn.Conv2d(in_channels, hidden_channels, 1, bias=False)
+        self.sepconv1_bn = nn.BatchNorm2d(hidden_channels, eps=1e-3, momentum=0.01)
+        self.sepconv2_depthwise = nn.Conv2d(
+            hidden_channels, hidden_channels, 3, padding=1, groups=hidden_channels, bias=False
+        )
+        self.sepconv2_pointwise = nn.Conv2d(hidden_channels, out_channels, 1, bias=False)
+        self.sepconv2_bn = nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.sepconv1_pointwise(self.sepconv1_depthwise(x))
+        x = F.relu(self.sepconv1_bn(x))
+        x = self.sepconv2_pointwise(self.sepconv2_depthwise(x))
+        return self.sepconv2_bn(x)
+
+
+class SeparableResidual(nn.Module):
+    """(n, in_channels, h, w) -> (n, out_channels, h / 2, w / 2)."""
+
+    def __init__(
+        self, in_channels: int, hidden_channels: int, out_channels: int, activate: bool = True
+    ) -> None:
+        super().__init__()
+        self.activate = activate
+        self.separable_conv_norm = SeparableConvNorm(in_channels, hidden_channels, out_channels)
+        self.conv = nn.Conv2d(in_channels, out_channels, 1, stride=2, bias=False)
+        self.bn = nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01)
+
+    def forward(self, x: Tensor) -> Tensor:
+        sepconv1 = F.relu(x) if self.activate else x
+        x = self.bn(self.conv(x))
+        return F.max_pool2d(self.separable_conv_norm(sepconv1), 3, stride=2, padding=1) + x
+
+
+class SeparableResidual2(nn.Module):
+    """(n, 728, h, w) -> (n, 728, h, w)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sepconv1_depthwise = nn.Conv2d(728, 728, 3, padding=1, groups=728, bias=False)
+        self.sepconv1_pointwise = nn.Conv2d(728, 728, 1, bias=False)
+        self.sepconv1_bn = nn.BatchNorm2d(728, eps=1e-3, momentum=0.01)
+        self.separable_conv_norm = SeparableConvNorm(728, 728, 728)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.relu(x)
+        out = self.sepconv1_pointwise(self.sepconv1_depthwise(out))
+        out = F.relu(self.sepconv1_bn(out))
+        return self.separable_conv_norm(out) + x
+
+
+class Xception(nn.Module):
+    """(n, 3, 299, 299) -> (n, 1000)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block1_conv1 = nn.Conv2d(3, 32, 3, stride=2, bias=False)
+        self.block1_conv1_bn = nn.BatchNorm2d(32, eps=1e-3, momentum=0.01)
+        self.block1_conv2 = nn.Conv2d(32, 64, 3, bias=False)
+        self.block1_conv2_bn = nn.BatchNorm2d(64, eps=1e-3, momentum=0.01)
+        self.separable_residual1 = SeparableResidual(64, 128, 128, activate=False)
+        self.block3 = SeparableConvNorm(128, 256, 256)
+        self.conv = nn.Conv2d(128, 256, 1, stride=2, bias=False)
+        self.bn = nn.BatchNorm2d(256, eps=1e-3, momentum=0.01)
+        self.separable_residual2 = SeparableResidual(256, 728, 728)
+        self.blocks = nn.Sequential(*(SeparableResidual2() for _ in range(8)))
+        self.separable_residual3 = SeparableResidual(728, 728, 1024)
+        self.block14 = SeparableConvNorm(1024, 1536, 2048)
+        self.predictions = nn.Linear(2048, 1000)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.block1_conv1_bn(self.block1_conv1(x)))
+        x = F.relu(self.block1_conv2_bn(self.block1_conv2(x)))
+        separable_residual = self.separable_residual1(x)
+        block3_sepconv1 = F.relu(separable_residual)
+        x = self.bn(self.conv(separable_residual))
+        x = F.max_pool2d(self.block3(block3_sepconv1), 3, stride=2, ceil_mode=True) + x
+        x = self.separable_residual2(x)
+        x = self.separable_residual3(self.blocks(x))
+        x = F.relu(self.block14(x)).mean(dim=(2, 3))
+        return F.softmax(self.predictions(x), dim=1)
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path = WEIGHTS) -> Xception:
+        """Load the ported weights; in evaluation mode."""
+        model = cls()
+        model.load_state_dict(load_file(path))
+        return model.eval()
