@@ -97,4 +97,30 @@ FIXED = [
     ),
 ]  # fmt: skip
 
-PREPROCESSING = [*CATEGORIES, *RESIZE, *AUGMENT]
+
+def stft(shape: str = "2 40 1", **options: Any) -> Case:
+    options = {"frame_length": 11, "frame_step": 5, "fft_length": 16, **options}
+    return Case("STFTSpectrogram", options, shape, compiled="data_format" in options)
+
+
+MEL = {"fft_length": 16, "sequence_stride": 5, "num_mel_bins": 3, "sampling_rate": 800}
+#: The weights of frequencies are float32, and so is what is multiplied with them.
+ROUNDED: dict[str, Any] = {
+    "within": 1e-4,
+    "why": "TensorFlow weighs frequencies in float32",
+    "dtype": "float32",
+}
+AUDIO = [
+    *(stft(mode=mode) for mode in ("log", "magnitude", "psd", "real", "imag", "angle", "stft")),
+    stft("2 40 3"),
+    stft("2 40 3", mode="stft", expand_dims=True),
+    stft(expand_dims=True, padding="same"),
+    stft("2 1 40", mode="psd", **FIRST),
+    stft("2 3 40", expand_dims=True, **FIRST),
+    Case("MelSpectrogram", MEL, "2 60", **ROUNDED),
+    Case("MelSpectrogram", {**MEL, "power_to_db": False, "mag_exp": 1.5}, "2 60", **ROUNDED),
+    Case("MelSpectrogram", {**MEL, "window": "hamming", "sequence_length": 11, "top_db": 20.0,
+         "ref_power": 2.0, "max_freq": 300.0}, "2 60", **ROUNDED),
+]  # fmt: skip
+
+PREPROCESSING = [*CATEGORIES, *RESIZE, *AUGMENT, *AUDIO]

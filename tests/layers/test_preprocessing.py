@@ -11,7 +11,6 @@ import torch
 from tests.layers.cases_preprocessing import FIXED
 from tests.layers.harness import Case, Reference, error, pins, ports
 
-
 WIDE = {"value_range": [-2.0, 2.0]}
 
 

@@ -28,7 +28,7 @@ def refused(model: Any) -> str:
         (LAYERS.LayerNormalization(axis=[-1, 1]), (5, 3), "axis=[-1, 1]"),
         (LAYERS.AlphaDropout(0.1, noise_shape=(None, 1)), (5,), "noise_shape="),
         (LAYERS.Masking(), (5, 3), "this layer is not ported"),
-        (LAYERS.Lambda(lambda x: x), (5,), "this layer is not ported"),
+        (LAYERS.Lambda(lambda x: x), (5,), "it is Python code"),
     ],
     ids=lambda value: getattr(value, "name", None),
 )

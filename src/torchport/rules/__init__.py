@@ -6,10 +6,12 @@ from torchport.program import Expr, Fill, Load, State, call, module
 from torchport.rules import (
     activation,
     attention,
+    audio,
     augment,
     conv,
     conv_lstm,
     dropout,
+    einsum,
     embedding,
     linear,
     merge,
@@ -51,5 +53,6 @@ __all__ = [
 
 FAMILIES = (
     conv, pool, space, norm, linear, activation, dropout, reshape, merge, preprocess,
-    operation, operation_axes, operation_nn, attention, recurrent, wrappers, embedding, conv_lstm, preprocessing, augment,
+    operation, operation_axes, operation_nn, attention, einsum, recurrent, wrappers,
+    embedding, conv_lstm, preprocessing, augment, audio,
 )  # fmt: skip

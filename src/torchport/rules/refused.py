@@ -2,12 +2,61 @@
 
 from __future__ import annotations
 
+#: In which way a batch of images is drawn is a matter of the data, not of the model.
+LOADER = "take it out of the model and augment in the data loader, with torchvision.transforms.v2"
+TEXT = "PyTorch has no tensors of text"
+ENCODE = "encode the text before the model: keep this layer in the data pipeline"
+HASH = "TensorFlow's fingerprint (FarmHash, SipHash) of the printed number has no twin in PyTorch"
+LABELS = "it mixes images with their labels, which no module of one input can"
+OTHER = "it runs another framework's code, which is not in the file"
+
 #: Kind -> (why it has no exact equivalent here, the alternative).
 REFUSED: dict[str, tuple[str, str]] = {
     "Lambda": (
         "it is Python code, which is not in the file in a form that could be read safely",
         "write it as a layer class of your own and give --rules, or rebuild it of keras.ops",
     ),
+    "Layer": ("the base class of layers computes nothing", "use keras.layers.Identity"),
+    "InputSpec": ("what a layer expects, no layer", "leave it out"),
+    "FlaxLayer": (OTHER, "write a rule for it, or rebuild it of Keras's layers"),
+    "JaxLayer": (OTHER, "write a rule for it, or rebuild it of Keras's layers"),
+    "TFSMLayer": (OTHER, "convert the model that the SavedModel was made of"),
+    "TorchModuleWrapper": ("it is a PyTorch module already", "use that module itself"),
+    "StringLookup": (TEXT, ENCODE),
+    "TextVectorization": (TEXT, ENCODE),
+    "Hashing": (HASH, "hash before the model, or replace it by IntegerLookup"),
+    "HashedCrossing": (HASH, "hash before the model, or replace it by IntegerLookup"),
+    "CutMix": (LABELS, LOADER),
+    "MixUp": (LABELS, LOADER),
+    "MaxNumBoundingBoxes": ("it pads boxes, which are a dictionary beside the images", LOADER),
+    "AugMix": ("it draws a chain of other augmentations for each image", LOADER),
+    "RandAugment": ("it draws a chain of other augmentations for each image", LOADER),
+    "ContrastLimitedAdaptiveHistogramEqualization": ("its histograms of tiles are not ported", LOADER),
+    "Equalization": ("its histograms are not ported", LOADER),
+    "RandomCrop": (
+        "outside of training Keras leaves the image at its size, against the shapes of its model",
+        "use CenterCrop in the model and crop at random in the data loader",
+    ),
+    **{
+        kind: ("the way in which it draws is not ported", LOADER)
+        for kind in (
+            "RandomColorDegeneration", "RandomColorJitter", "RandomElasticTransform", "RandomErasing",
+            "RandomGaussianBlur", "RandomHue", "RandomPerspective", "RandomPosterization",
+            "RandomSaturation", "RandomSharpness", "RandomShear",
+        )
+    },
+    "Pipeline": ("a chain of preprocessing layers in one", "put its layers into the model one by one"),
+}  # fmt: skip
+
+#: Kinds that have no rule since another stage takes them apart: where.
+ELSEWHERE = {
+    "Activation": "a rule for each function",
+    "InputLayer": "an argument of forward",
+    "GRUCell": "a cell of RNN",
+    "LSTMCell": "a cell of RNN",
+    "SimpleRNNCell": "a cell of RNN",
+    "StackedRNNCells": "cells of RNN",
+    "Wrapper": "the layer that it wraps",
 }
 
 #: What keras.layers 3.15 exports, and classes of older versions that are Keras's own too.
