@@ -43,7 +43,7 @@ CASES = [
         for of in ("keras", "tf_keras")
         for chain in CHAINS
         for below in (3, 1)
-        if not (of == "tf_keras" and (below == 1 or chain[0][0] == "Conv1D" or "zero_output_for_mask" in str(chain)))
+        if of == "keras" or (below != 1 and chain[0][0] != "Conv1D" and "zero_output" not in str(chain))
     ),
     *(
         Case(

@@ -35,7 +35,7 @@ def steps(kind: str, options: dict, x: str, **more) -> Case:  # type: ignore[typ
 SEQUENCES = {"units": 5, "return_sequences": True}
 STACK = Inner(
     "StackedRNNCells",
-    {"cells": [Inner("LSTMCell", {"units": 5}), Inner("GRUCell", {"units": 3}), Inner("LSTMCell", {"units": 2})]},
+    {"cells": [Inner(f"{it}Cell", {"units": units}) for it, units in (("LSTM", 5), ("GRU", 3), ("LSTM", 2))]},
 )
 
 CASES = [
@@ -74,12 +74,19 @@ CASES = [
     steps("Flatten", {}, "2 7 4 3", then=(("LSTM", {"units": 5}),)),
     steps("LSTM", {"units": 5}, "2 4 7 3"),
     Case("ConvLSTM1D", {"filters": 5, "kernel_size": 3, "strides": 2}, "2 3 7 2"),
-    Case("ConvLSTM1D", {"filters": 5, "kernel_size": 3, "return_sequences": True, **FIRST}, "2 3 2 7", compiled=True),
+    Case(
+        "ConvLSTM1D",
+        {"filters": 5, "kernel_size": 3, "return_sequences": True, **FIRST},
+        "2 3 2 7",
+        compiled=True,
+    ),
     Case("ConvLSTM2D", {"filters": 4, "kernel_size": 3}, "2 3 5 7 2"),
     Case(
         "ConvLSTM2D",
-        {"filters": 4, "kernel_size": (3, 1), "padding": "same", "return_sequences": True, "activation": "relu",
-         "recurrent_activation": "hard_sigmoid"},
+        {
+            "filters": 4, "kernel_size": (3, 1), "padding": "same", "return_sequences": True,
+            "activation": "relu", "recurrent_activation": "hard_sigmoid",
+        },
         "2 3 5 7 2",
     ),
     Case(
@@ -101,6 +108,6 @@ CASES = [
     Case("SimpleRNN", {"units": 5}, "2 7 3", of="tf_keras"),
     Case("RNN", {"cell": Inner("LSTMCell", {"units": 5})}, "2 7 3", of="tf_keras"),
     Case("Bidirectional", {"layer": Inner("LSTM", SEQUENCES)}, "2 7 3", of="tf_keras"),
-    Case("TimeDistributed", {"layer": Inner("Conv1D", {"filters": 5, "kernel_size": 3})}, "2 4 7 3", of="tf_keras"),
+    steps("Conv1D", {"filters": 5, "kernel_size": 3}, "2 4 7 3", of="tf_keras"),
     Case("ConvLSTM2D", {"filters": 4, "kernel_size": 3}, "2 3 5 7 2", of="tf_keras"),
 ]  # fmt: skip

@@ -47,7 +47,8 @@ class Writer:
             return f"self.{self.attribute(value.owner, value.role)}", ATOM
         if isinstance(value, Apply):
             callee = f"self.{self.attribute(value.owner, value.module.role)}"
-            return f"{callee}({self.arguments(value.args, value.kwargs)})", ATOM
+            inside = f"({self.arguments(value.args, value.kwargs)})" if value.called else ""
+            return f"{callee}{inside}", ATOM
         if isinstance(value, Call):
             if value.function.startswith("."):
                 receiver = self._operand(value.args[0], ATOM)

@@ -84,9 +84,9 @@ def size(expr: Any) -> int:
 
 
 def unpacked(steps: Sequence[Step], result: Any) -> list[Step]:
-    """The steps with one for each tuple that a module gives: `x, (h, c) = self.lstm(x)`, and one for each output.
+    """The steps, with one for each tuple that a module gives, `x, (h, c) = self.lstm(x)`, and each output.
 
-    Of the outputs of a step that picks items out of tuples, those that nobody reads are left out.
+    Of the outputs of a step that picks items out of tuples, those that are not read are left out.
     """
     read = {name for step in steps for name in step.inputs}
     read |= {node.tensor for node in walk(result) if isinstance(node, Var)}
@@ -95,18 +95,18 @@ def unpacked(steps: Sequence[Step], result: Any) -> list[Step]:
         if not any(isinstance(node, Item) for node in walk(step.value)):
             found.append(step)
             continue
-        values = step.value if isinstance(step.value, tuple) else (step.value,)
-        kept = {it: value for it, value in zip(step.outputs, values, strict=True) if it in read}
+        whole: Any = step.value
+        values = whole if isinstance(whole, tuple) else (whole,)
+        kept: dict[str, Any] = {it: value for it, value in zip(step.outputs, values, strict=True) if it in read}
         number = 0
         while items := _innermost(kept.values()):
             call = [item for item in items if item.value == items[0].value]
-            names = {
-                item.name: _alone(item, kept) or f"{step.outputs[0]}{ITEM}{number}.{item.name}" for item in call
-            }
+            stem = f"{step.outputs[0]}{ITEM}{number}"
+            names = {item.name: _alone(item, kept) or f"{stem}.{item.name}" for item in call}
             order = [name for name in _leaves(call[0].pattern) if name in names]
-            value = Unpack(call[0].value, _numbered(call[0].pattern, order))
+            tuple_ = Unpack(call[0].value, _numbered(call[0].pattern, order))
             outputs = tuple(names[name] for name in order)
-            found.append(Step(f"{outputs[0]} unpacked", step.layer, step.kind, outputs, value))
+            found.append(Step(f"{outputs[0]} unpacked", step.layer, step.kind, outputs, tuple_))
             known = [(item, Var(names[item.name])) for item in call]
             for output, value in kept.items():
                 kept[output] = rewrite(value, partial(_replaced, known))

@@ -64,7 +64,7 @@ class _Masks:
             self.ops.append(self._read(op, bodies))
             for name, mask in zip(op.outputs, self._given(op, self.ops[-1]), strict=False):
                 self.masks[name] = mask
-        graph = self.graph.replace(ops=tuple(_flagged(self.ops)), bodies=bodies)
+        graph = self.graph.replace(ops=tuple(self.ops), bodies=bodies)
         return _without_unread(graph)
 
     # What an op reads
@@ -227,7 +227,8 @@ class _Masks:
         if kind == "given":
             return Ref(rest[0])
         if kind in ("inside", "outside", "unknown"):
-            why = f"it gets {rest[0]}" if kind == "unknown" else f"its mask crosses the nested model {rest[0]!r}"
+            crosses = f"its mask crosses the border of the nested model {rest[0]!r}"
+            why = f"it gets {rest[0]}" if kind == "unknown" else crosses
             advice = "call the layers of the nested model directly, or pass the mask as an input"
             raise Refused((Refusal(f"{self.graph.name}/{op.name}", op.kind, why, advice),))
         if mask not in self.made:
@@ -268,15 +269,6 @@ def _takes_mask(op: Op) -> bool:
     """Whether the layer inside TimeDistributed takes a mask."""
     inner = op.config.get("layer", {})
     return isinstance(inner, Mapping) and str(inner.get("class_name")) in READS | {"BatchNormalization"}
-
-
-def _flagged(ops: Sequence[Op]) -> Iterable[Op]:
-    """The ops; all calls of a recurrent layer know if any of them has a mask: it is one module."""
-    masked = {op.layer for op in ops if op.kind in RECURRENT and "mask" in op.kwargs}
-    for op in ops:
-        if op.kind in RECURRENT and op.layer in masked:
-            op = replace(op, config={**op.config, "masked": True})
-        yield op
 
 
 def _without_unread(graph: Graph) -> Graph:

@@ -26,7 +26,8 @@ def embedding_weights(x: Tensor, *, input_dim: int, output_dim: int) -> Mapping[
 )  # fmt: skip
 def embedding(x: Value, *, input_dim: int, output_dim: int) -> Expr:
     """nn.Embedding. `mask_zero` is not `padding_idx`: the row of zero is used and trained."""
-    table = module("nn.Embedding", input_dim, output_dim, loads={"weight": Load.of("embeddings", "v d -> v d")})
+    loads = {"weight": Load.of("embeddings", "v d -> v d")}
+    table = module("nn.Embedding", input_dim, output_dim, loads=loads)
     return table(x if x.tensor.dtype.startswith(INTEGERS) else call(".int", x))
 
 

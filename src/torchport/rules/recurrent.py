@@ -8,7 +8,7 @@ from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
-from torchport.program import Code, Fill, Item, Load, Module, call, module
+from torchport.program import Apply, Code, Expr, Fill, Item, Load, Module, call, module
 from torchport.rules.norm import size_of
 from torchport.rules.table import SOURCE, Value, rule, rule_for
 
@@ -31,6 +31,11 @@ MODULES = {
 FUNCTIONS = {
     "exponential": "torch.exp", "hard_sigmoid": "hard_gate", "keras2>hard_sigmoid": "clipped_gate",
 }  # fmt: skip
+
+
+def itself(made: Module) -> Apply:
+    """The submodule, not called."""
+    return Apply(made, (), called=False)
 
 
 def activation_name(spec: Any) -> str:
@@ -129,7 +134,7 @@ class Cell:
                 loads[key + suffix] = Fill(0, (size,))
         return loads
 
-    def module(self, count: int, masked: bool, role: str, both: Cell | None = None) -> Module:
+    def module(self, count: int, role: str, both: Cell | None = None) -> Module:
         """The submodule; `both`: the cell of the other direction, if one module has both."""
         bias = None if self.use_bias else False
         if self.is_plain:
@@ -139,7 +144,7 @@ class Cell:
             if both is not None:
                 loads |= both.loads("_l0_reverse")
             return module(
-                f"Masked{name}" if masked else f"nn.{name}", count, self.units,
+                f"nn.{name}", count, self.units,
                 nonlinearity="relu" if relu else None, bias=bias, batch_first=True,
                 bidirectional=True if both else None, role=role, loads=loads,
             )  # fmt: skip
@@ -162,6 +167,14 @@ class Cell:
             role=role, loads=loads,
         )  # fmt: skip
 
+    def called(self, made: Module, x: Any, state: Sequence[Any], mask: Any) -> Expr:
+        """The module applied; those of torch know no masks."""
+        if mask is None:
+            return made(x, *state)
+        if self.is_plain:
+            return call("run_masked", itself(made), x, mask, *state)
+        return made(x, *state, mask=mask)
+
     def dropped(self, x: Any, role: str) -> Any:
         """The input with Keras's dropout: one mask for all steps."""
         if not self.dropout or (self.recurrent_dropout and self.kind != "SimpleRNN"):
@@ -181,7 +194,7 @@ class Run:
 
 
 def run(
-    cells: Sequence[Cell], x: Value, *, states: Sequence[Any] = (), mask: Any = None, masked: bool = False,
+    cells: Sequence[Cell], x: Value, *, states: Sequence[Any] = (), mask: Any = None,
     backwards: bool = False, role: str = "",
 ) -> Run:  # fmt: skip
     """Cells on top of one another, from the first step to the last, or from the last to the first."""
@@ -195,10 +208,8 @@ def run(
     for at, cell in enumerate(cells):
         name = f"{role}_{at}".lstrip("_") if len(cells) > 1 else role
         start = [call(".unsqueeze", left.pop(0), 0) for _ in cell.states] if left else []
-        made = cell.module(count, masked or mask is not None, name)
-        given: dict[str, Any] = {} if mask is None else {"mask": mask}
         state = [] if not start else [start[0] if len(start) == 1 else tuple(start)]
-        result = made(cell.dropped(outputs, name), *state, **given)
+        result = cell.called(cell.module(count, name), cell.dropped(outputs, name), state, mask)
         pattern = ("x", cell.states if len(cell.states) > 1 else cell.states[0])
         end = [Item(result, pattern, it)[-1] for it in cell.states]
         outputs, count = Item(result, pattern, "x"), cell.units
@@ -323,14 +334,14 @@ def layer_weights(x: Tensor, cells: Sequence[Cell]) -> Mapping[str, Shape]:
 
 def layer_call(
     x: Value, cells: Sequence[Cell], states: Sequence[Any], *, return_sequences: bool, return_state: bool,
-    go_backwards: bool, mask: Any, masked: bool, zero_output_for_mask: bool = False,
+    go_backwards: bool, mask: Any, zero_output_for_mask: bool = False,
 ) -> Any:  # fmt: skip
     if return_state and len(cells) > 1:
         raise Unsupported("return_state=True of stacked cells", "use a layer for each cell")
     if states and len(states) != sum(len(cell.states) for cell in cells):
         raise Unsupported(f"{len(states)} initial states of {len(cells)} cells")
     mask = None if mask is None else as_mask(mask)
-    made = run(cells, x, states=states, mask=mask, masked=masked, backwards=go_backwards)
+    made = run(cells, x, states=states, mask=mask, backwards=go_backwards)
     output = made.outputs if return_sequences else made.last
     if zero_output_for_mask and mask is not None:
         output = zeroed(output, mask, return_sequences, go_backwards)
@@ -365,7 +376,7 @@ def enter(kind: str, doc: str, **found: Any) -> None:
         use_bias: bool = True, reset_after: bool = True, dropout: float = 0.0,
         recurrent_dropout: float = 0.0, return_sequences: bool = False, return_state: bool = False,
         go_backwards: bool = False, stateful: bool = False, zero_output_for_mask: bool = False,
-        initial_state: Any = None, mask: Any = None, masked: bool = False,
+        initial_state: Any = None, mask: Any = None,
     ) -> Any:  # fmt: skip
         made = cells(
             units=units, activation=activation, recurrent_activation=recurrent_activation,
@@ -374,7 +385,7 @@ def enter(kind: str, doc: str, **found: Any) -> None:
         )  # fmt: skip
         return layer_call(
             x, made, initial(states, initial_state), return_sequences=return_sequences,
-            return_state=return_state, go_backwards=go_backwards, mask=mask, masked=masked,
+            return_state=return_state, go_backwards=go_backwards, mask=mask,
             zero_output_for_mask=zero_output_for_mask,
         )  # fmt: skip
 
@@ -401,12 +412,12 @@ def rnn_weights(x: Tensor, *states: Any, cell: Any) -> Mapping[str, Shape]:
 def rnn(
     x: Value, *states: Any, cell: Any, return_sequences: bool = False, return_state: bool = False,
     go_backwards: bool = False, stateful: bool = False, zero_output_for_mask: bool = False,
-    initial_state: Any = None, mask: Any = None, masked: bool = False,
+    initial_state: Any = None, mask: Any = None,
 ) -> Any:  # fmt: skip
     """The modules of its cells, one on top of another."""
     made = cells_of("RNN", {"cell": cell, "stateful": stateful})
     return layer_call(
         x, made, initial(states, initial_state), return_sequences=return_sequences,
-        return_state=return_state, go_backwards=go_backwards, mask=mask, masked=masked,
+        return_state=return_state, go_backwards=go_backwards, mask=mask,
         zero_output_for_mask=zero_output_for_mask,
     )  # fmt: skip

@@ -15,6 +15,7 @@ from torchport.rules.recurrent import (
     as_mask,
     cells_of,
     initial,
+    itself,
     layer_shape,
     layer_weights,
     run,
@@ -89,19 +90,17 @@ def bidirectional_weights(
 @rule("Bidirectional", wants=SOURCE, shape=bidirectional_shape, weights=bidirectional_weights)
 def bidirectional(
     x: Value, *states: Any, layer: Any, backward_layer: Any = None, merge_mode: str | None = "concat",
-    initial_state: Any = None, mask: Any = None, masked: bool = False,
+    initial_state: Any = None, mask: Any = None,
 ) -> Any:  # fmt: skip
     """nn.LSTM(bidirectional=True) where both directions are alike; else a module for each."""
     forward, backward = directions(layer, backward_layer)
     start = initial(states, initial_state)
     mask = None if mask is None else as_mask(mask)
     if is_one_module(forward, backward, start, mask):
-        outputs, ends, is_merged = together(x, forward, backward, start, mask, masked)
+        outputs, ends, is_merged = together(x, forward, backward, start, mask)
     else:
-        outputs, ends = apart(x, forward, backward, start, mask, masked)
+        outputs, ends = apart(x, forward, backward, start, mask)
         is_merged = False
-    if mask is not None and forward.return_sequences:
-        outputs = [zeroed(it, mask, True, False) for it in outputs]
     if is_merged and merge_mode == "concat":
         result = tuple(outputs)
     else:
@@ -137,24 +136,27 @@ def is_one_module(forward: Direction, backward: Direction, start: Sequence[Any],
 
 
 def together(
-    x: Value, forward: Direction, backward: Direction, start: Sequence[Any], mask: Any, masked: bool
+    x: Value, forward: Direction, backward: Direction, start: Sequence[Any], mask: Any
 ) -> tuple[list[Any], list[Any], bool]:
     """One module: its outputs, last states, and whether the outputs are laid end to end already."""
     cell = forward.cells[0]
-    made = cell.module(size_of(x, x.rank - 1), masked or mask is not None, "", backward.cells[0])
+    made = cell.module(size_of(x, x.rank - 1), "", backward.cells[0])
+    if mask is not None and forward.return_sequences and not forward.return_state and not start:
+        return [call("run_kept", itself(made), x, mask)], [], True
     count = len(cell.states)
     pairs = [call("torch.stack", [start[at], start[at + count]]) for at in range(count)] if start else []
     state = [pairs[0] if count == 1 else tuple(pairs)] if start else []
-    result = made(x, *state, **({} if mask is None else {"mask": mask}))
+    result = cell.called(made, x, state, mask)
     pattern = ("x", cell.states if count > 1 else cell.states[0])
     ends = [Item(result, pattern, name)[at] for at in range(2) for name in cell.states]
     if forward.return_sequences:
-        return [Item(result, pattern, "x")], ends, True
+        output: Any = Item(result, pattern, "x")
+        return [output if mask is None else zeroed(output, mask, True, False)], ends, True
     return [ends[0], ends[count]], ends, False
 
 
 def apart(
-    x: Value, forward: Direction, backward: Direction, start: Sequence[Any], mask: Any, masked: bool
+    x: Value, forward: Direction, backward: Direction, start: Sequence[Any], mask: Any
 ) -> tuple[list[Any], list[Any]]:
     """A module for each direction; what goes backwards is turned round."""
     half = len(start) // 2
@@ -162,13 +164,15 @@ def apart(
     ends: list[Any] = []
     for it, states, role in ((forward, start[:half], "forward"), (backward, start[half:], "backward")):
         made = run(
-            it.cells, x, states=states, mask=mask, masked=masked, backwards=it.backwards, role=role
+            it.cells, x, states=states, mask=mask, backwards=it.backwards, role=role
         )
         ends += made.states
         if not it.return_sequences:
             outputs.append(made.last)
         else:
             outputs.append(call(".flip", made.outputs, 1) if it.backwards else made.outputs)
+    if mask is not None and forward.return_sequences:
+        outputs = [zeroed(it, mask, True, False) for it in outputs]
     return outputs, ends
 
 

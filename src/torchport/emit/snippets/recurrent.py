@@ -7,49 +7,33 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class MaskedLSTM(nn.LSTM):
-    """An LSTM that skips the steps where `mask` (n, t) is False: state and output stay as they were."""
-
-    def forward(self, x: Tensor, state: tuple | None = None, mask: Tensor | None = None) -> tuple:
-        return run_masked(super().forward, x, state, mask)
-
-
-class MaskedGRU(nn.GRU):
-    """A GRU that skips the steps where `mask` (n, t) is False: state and output stay as they were."""
-
-    def forward(self, x: Tensor, state: Tensor | None = None, mask: Tensor | None = None) -> tuple:
-        return run_masked(super().forward, x, state, mask)
-
-
-class MaskedRNN(nn.RNN):
-    """An RNN that skips the steps where `mask` (n, t) is False: state and output stay as they were."""
-
-    def forward(self, x: Tensor, state: Tensor | None = None, mask: Tensor | None = None) -> tuple:
-        return run_masked(super().forward, x, state, mask)
+def run_kept(rnn: nn.RNNBase, x: Tensor, mask: Tensor) -> Tensor:
+    """Run `rnn` over those steps of `x` that `mask` (n, t) keeps; zeros elsewhere."""
+    order = (~mask).int().argsort(dim=1, stable=True).unsqueeze(2)
+    lengths = mask.sum(dim=1).clamp(min=1).cpu()
+    x = nn.utils.rnn.pack_padded_sequence(x.take_along_dim(order, 1), lengths, True, False)
+    x, _ = nn.utils.rnn.pad_packed_sequence(rnn(x)[0], True, total_length=mask.size(1))
+    return x.take_along_dim(order.argsort(dim=1), 1) * mask.unsqueeze(2)
 
 
 def run_masked(
-    rnn: Callable, x: Tensor, state: tuple | Tensor | None, mask: Tensor | None
+    rnn: nn.RNNBase, x: Tensor, mask: Tensor, state: tuple | Tensor | None = None
 ) -> tuple:
-    """Run `rnn` over the steps of `x` that `mask` keeps, packed; skipped steps repeat the last output."""
-    if mask is None:
-        return rnn(x, state)
-    kept = torch.argsort((~mask).int(), dim=1, stable=True)
-    front = x.gather(1, kept.unsqueeze(2).expand_as(x))
+    """Run `rnn` over those steps of `x` that `mask` (n, t) keeps; others repeat the last output and state."""
+    order = (~mask).int().argsort(dim=1, stable=True).unsqueeze(2)
     lengths = mask.sum(dim=1)
     packed = nn.utils.rnn.pack_padded_sequence(
-        front, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
+        x.take_along_dim(order, 1), lengths.clamp(min=1).cpu(), True, False
     )
     packed, end = rnn(packed, state)
-    outputs, _ = nn.utils.rnn.pad_packed_sequence(packed, True, total_length=x.size(1))
-    outputs = F.pad(outputs, (0, 0, 1, 0))  # zeros, until the first step that is kept
-    last = mask.cumsum(dim=1).unsqueeze(2)
-    outputs = outputs.gather(1, last.expand(-1, -1, outputs.size(2)))
+    x, _ = nn.utils.rnn.pad_packed_sequence(packed, True, total_length=mask.size(1))
+    x = F.pad(x, (0, 0, 1, 0))  # zeros, until the first step that is kept
+    x = x.take_along_dim(mask.cumsum(dim=1).unsqueeze(2), 1)
     some = (lengths > 0).unsqueeze(1)
     if isinstance(end, tuple):
         start = (torch.zeros_like(end[0]), torch.zeros_like(end[1])) if state is None else state
-        return outputs, (torch.where(some, end[0], start[0]), torch.where(some, end[1], start[1]))
-    return outputs, torch.where(some, end, torch.zeros_like(end) if state is None else state)
+        return x, (torch.where(some, end[0], start[0]), torch.where(some, end[1], start[1]))
+    return x, torch.where(some, end, torch.zeros_like(end) if state is None else state)
 
 
 class StepwiseRNN(nn.Module):
