@@ -81,8 +81,7 @@ class MobileNetV2_1_00_224(nn.Module):
         self.predictions = nn.Linear(1280, 1000)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.pad(x, (0, 1, 0, 1))
-        x = F.relu6(self.bn_conv1(self.conv1(x)))
+        x = F.relu6(self.bn_conv1(self.conv1(F.pad(x, (0, 1, 0, 1)))))
         x = self.expanded_conv(x)
         x = self.block(x)
         x = F.relu6(self.conv_1_bn(self.conv_1(x))).mean(dim=(2, 3))

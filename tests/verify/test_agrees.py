@@ -240,7 +240,7 @@ def test_no_reference(tmp_path: Path) -> None:
     with pytest.raises(TorchportError):
         torchport.verify(tmp_path / "model.keras", folder)
     with pytest.raises(TorchportError, match="no reference: keras"):
-        Reference.load(tmp_path / "model.keras", good.program.graph)
+        Reference.load(tmp_path / "model.keras", good.program.graph, {})
     with pytest.raises(TorchportError, match=r"no port\.json"):
         (folder / "port.json").unlink()
         torchport.verify(model, folder)

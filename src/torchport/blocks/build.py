@@ -137,6 +137,22 @@ def as_module(step: Step, model: str = "") -> Module:
     return Module(MODULES[value.function], value.args[1:], value.kwargs, gives=gives)
 
 
+def pads_joined(steps: Sequence[Step]) -> list[Step]:
+    """The steps with every padding inside the one call that it is for, where that call always has it."""
+    pads = {
+        step.outputs[0]: step for step in steps if step.kind == "pad" and isinstance(step.value, Call)
+    }
+    reads = Counter(name for step in steps for name in step.inputs)
+    joined: list[Step] = []
+    for step in steps:
+        if step.kind == "pad" and step.outputs[0] in pads and reads[step.outputs[0]] == 1:
+            continue
+        inside = {name: pads[name].value for name in step.inputs if name in pads and reads[name] == 1}
+        value = rewrite(step.value, lambda it, inside=inside: inside.get(it.tensor, it) if isinstance(it, Var) else it)
+        joined.append(replace(step, value=value))
+    return joined
+
+
 def _tensor(slot: int, index: int) -> str:
     return f"s{slot}" if index == 0 else f"s{slot}:{index}"
 
@@ -195,7 +211,7 @@ class _Class:
                 self._spec(self._name(wire, inputs), it)
                 for wire, it in zip(self.block.outputs, self.block.uses[0].writes, strict=True)
             ),
-            steps=tuple(steps),
+            steps=tuple(pads_joined(steps)),
             parts=self.parts,
             frozen=frozenset(
                 owner for owner, it in zip(self.owners, self.nodes, strict=True)

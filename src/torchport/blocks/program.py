@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from torchport.blocks.block import Block, leaves
-from torchport.blocks.build import Builder, as_module
+from torchport.blocks.build import Builder, as_module, pads_joined
 from torchport.blocks.factor import Body, Factoring, is_chain
 from torchport.blocks.naming import use_name
 from torchport.blocks.nodes import Node, node
@@ -46,7 +46,7 @@ def _factored(definition: Definition, taken: set[str]) -> Definition:
     for block in found.blocks:
         builder.block(block, blocks)
     steps, made = _steps(found.bodies[0], blocks, builder)
-    return replace(definition, steps=tuple(steps), parts={**parts, **made})
+    return replace(definition, steps=tuple(pads_joined(steps)), parts={**parts, **made})
 
 
 def _pads_apart(definition: Definition) -> Definition:
