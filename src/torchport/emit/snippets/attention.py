@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class MultiHeadAttention(nn.Module):
+    """Attention of several heads: query (n, t, c), value (n, s, c) -> (n, t, c)."""
+
+    def __init__(self, features: int, num_heads: int, head_dim: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.num_heads, self.dropout = num_heads, nn.Dropout(dropout)
+        self.q, self.k, self.v = (nn.Linear(features, num_heads * head_dim) for _ in range(3))
+        self.out = nn.Linear(num_heads * head_dim, features)
+
+    def forward(self, query: Tensor, value: Tensor, is_causal: bool = False) -> Tensor:
+        projected = (self.q(query), self.k(value), self.v(value))
+        q, k, v = (x.unflatten(2, (self.num_heads, -1)).transpose(1, 2) for x in projected)
+        p = self.dropout.p if self.training else 0.0
+        x = F.scaled_dot_product_attention(q, k, v, dropout_p=p, is_causal=is_causal)
+        return self.out(x.transpose(1, 2).flatten(2))
+
+
+class ProjectedAttention(nn.Module):
+    """Attention of several heads, each of query, key and value of its own size."""
+
+    def __init__(
+        self,
+        query_features: int,
+        num_heads: int,
+        head_dim: int,
+        *,
+        value_features: int | None = None,
+        key_features: int | None = None,
+        value_dim: int | None = None,
+        out_features: int | None = None,
+        num_kv_heads: int | None = None,
+        bias: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        value_features, value_dim = value_features or query_features, value_dim or head_dim
+        self.heads = (num_heads, num_kv_heads or num_heads)
+        self.q = nn.Linear(query_features, num_heads * head_dim, bias)
+        self.k = nn.Linear(key_features or value_features, self.heads[1] * head_dim, bias)
+        self.v = nn.Linear(value_features, self.heads[1] * value_dim, bias)
+        self.out = nn.Linear(num_heads * value_dim, out_features or query_features, bias)
+        self.dropout = nn.Dropout(dropout)
+
+    def split(self, query: Tensor, value: Tensor, key: Tensor | None) -> tuple[Tensor, ...]:
+        """Queries, keys and values of each head: (n, heads, t, dim)."""
+        projected = (self.q(query), self.k(value if key is None else key), self.v(value))
+        counts = (self.heads[0], self.heads[1], self.heads[1])
+        pairs = zip(projected, counts, strict=True)
+        q, k, v = (x.unflatten(2, (n, -1)).transpose(1, 2) for x, n in pairs)
+        groups = self.heads[0] // self.heads[1]
+        return q, k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
+
+    def forward(
+        self, query: Tensor, value: Tensor, key: Tensor | None = None, is_causal: bool = False
+    ) -> Tensor:
+        q, k, v = self.split(query, value, key)
+        p = self.dropout.p if self.training else 0.0
+        x = F.scaled_dot_product_attention(q, k, v, dropout_p=p, is_causal=is_causal)
+        return self.out(x.transpose(1, 2).flatten(2))
+
+
+class MaskedAttention(ProjectedAttention):
+    """Attention where a mask is True; a query that may attend to nothing attends to all alike, as in Keras.
+
+    Returns the weights as well: (n, heads, t, s).
+    """
+
+    def forward(
+        self, query: Tensor, value: Tensor, key: Tensor | None = None, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        q, k, v = self.split(query, value, key)
+        scores = q @ k.transpose(2, 3) / math.sqrt(q.size(3))
+        if mask is not None:
+            mask = mask[:, None] if mask.dim() == 3 else mask
+            scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+        weights = F.softmax(scores, dim=-1)
+        x = self.dropout(weights) @ v
+        return self.out(x.transpose(1, 2).flatten(2)), weights
+
+
+def causal_mask(query: Tensor, key: Tensor) -> Tensor:
+    """Which keys are not later than each query: (t, s)."""
+    size = (query.size(1), key.size(1))
+    return torch.ones(size, dtype=torch.bool, device=query.device).tril()
+
+
+def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
+    """Softmax over the last axis where the mask is True."""
+    return F.softmax(torch.where(mask, scores, scores - 1e9), dim=-1)
+
+
+def weighted(weights: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    """The weighted sum of a value, and the weights."""
+    return weights @ value, weights

@@ -1,0 +1,170 @@
+"""EinsumDense; RMSNormalization, UnitNormalization; adaptive pooling."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torchport.axes import Order
+from torchport.errors import Unsupported
+from torchport.graph import Shape, Tensor
+from torchport.program import Expr, Load, State, call, module
+from torchport.rules.broadcast import parameter
+from torchport.rules.image import one
+from torchport.rules.norm import default, size_of
+from torchport.rules.operation_axes import axes_of
+from torchport.rules.table import FOLLOWS, SOURCE, Value, Wants, image, rule
+
+
+def terms(equation: str, rank: int) -> tuple[str, str, str]:
+    """Letters of the input, the kernel and the output; an ellipsis at the start becomes letters."""
+    found = re.fullmatch(r"(\.\.\.)?([a-zA-Z]+),([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)", equation.replace(" ", ""))
+    if found is None or bool(found[1]) != bool(found[4]):
+        raise Unsupported(f"equation={equation!r}: letters, or an ellipsis at the start, are ported")
+    letters = [it for it in "nmlkjihgfABCDEFGH" if it not in equation]
+    free = "".join(letters[: rank - len(found[2])]) if found[1] else ""
+    left, kernel, right = free + found[2], found[3], free + found[5]
+    if len(left) != rank or any(len(set(it)) != len(it) for it in (left, kernel, right)):
+        raise Unsupported(f"equation={equation!r} of a tensor with {rank} axes")
+    return left, kernel, right
+
+
+def sizes(x: Tensor | Value, equation: str, output_shape: Any) -> dict[str, int | None]:
+    """The size of each axis by its letter."""
+    left, _, right = terms(equation, len(x.shape))
+    given = [output_shape] if isinstance(output_shape, int) else list(output_shape)
+    found = dict(zip(right[::-1], given[::-1], strict=False))
+    return {**found, **dict(zip(left, x.shape, strict=True))}
+
+
+def einsum_shape(x: Tensor, *, equation: str, output_shape: Any) -> Shape:
+    known = sizes(x, equation, output_shape)
+    return tuple(known.get(it) for it in terms(equation, len(x.shape))[2])
+
+
+def bias_of(x: Tensor | Value, equation: str, output_shape: Any, bias_axes: str) -> tuple[int, ...]:
+    """The bias's shape, from its first axis on. Source: einsum_dense.py, _analyze_split_string."""
+    known, right = sizes(x, equation, output_shape), terms(equation, len(x.shape))[2]
+    first = min(map(right.index, bias_axes))
+    return tuple(known[it] or 0 if it in bias_axes else 1 for it in right[first:])
+
+
+def einsum_weights(
+    x: Tensor, *, equation: str, output_shape: Any, bias_axes: str | None
+) -> Mapping[str, Shape]:
+    known, kernel = sizes(x, equation, output_shape), terms(equation, len(x.shape))[1]
+    if any(known.get(it) is None for it in kernel):
+        raise Unsupported("a size of its kernel is not known")
+    bias = {"bias": bias_of(x, equation, output_shape, bias_axes)} if bias_axes else {}
+    return {"kernel": tuple(known[it] for it in kernel), **bias}
+
+
+@rule(
+    "EinsumDense", wants=SOURCE, shape=einsum_shape, weights=einsum_weights, activation=True,
+    ignores="quantization_config gptq_unpacked_column_size",
+)  # fmt: skip
+def einsum_dense(x: Value, *, equation: str, output_shape: Any, bias_axes: str | None = None) -> Expr:
+    """nn.Linear where it is one, its new axes split off; else torch.einsum with a parameter."""
+    left, kernel, right = terms(equation, x.rank)
+    known = sizes(x, equation, output_shape)
+    summed = [it for it in left if it not in right]
+    kept, new = left[: len(left) - len(summed)], [it for it in right if it not in left]
+    plain = (
+        left == kept + "".join(summed) and right == kept + "".join(new) and summed and new
+        and sorted(kernel) == sorted([*summed, *new]) and (not bias_axes or sorted(bias_axes) == sorted(new))
+    )  # fmt: skip
+    if plain:
+        counts = {it: known[it] or 0 for it in (*summed, *new)}
+        inside, outside = (math.prod(counts[it] for it in letters) for letters in (summed, new))
+        pattern = f"{' '.join(kernel)} -> {group(new)} {group(summed)}"
+        loads = {"weight": Load.of("kernel", pattern, **merged(counts, new, summed))}
+        if bias_axes:
+            loads["bias"] = Load.of("bias", f"{' '.join(new)} -> {group(new)}", **merged(counts, new))
+        linear = module("nn.Linear", inside, outside, bias=None if bias_axes else False, loads=loads)
+        read: Any = call("torch.flatten", x, x.rank - len(summed)) if len(summed) > 1 else x
+        made = linear(read)
+        return call(".unflatten", made, -1, tuple(counts[it] for it in new)) if len(new) > 1 else made
+    shape = tuple(known[it] or 0 for it in kernel)
+    names = " ".join(kernel)
+    weight = State("kernel", Load.of("kernel", f"{names} -> {names}"), shape)
+    result: Expr = call("torch.einsum", f"{left},{kernel}->{right}", x, weight)
+    if not bias_axes:
+        return result
+    full = bias_of(x, equation, output_shape, bias_axes)
+    axes = " ".join("1" if size == 1 else f"b{at}" for at, size in enumerate(full))
+    return result + State("bias", Load.of("bias", f"{axes} -> {axes}"), full)
+
+
+def group(letters: Sequence[str]) -> str:
+    return letters[0] if len(letters) == 1 else f"({' '.join(letters)})"
+
+
+def merged(counts: Mapping[str, int], *groups: Sequence[str]) -> dict[str, int]:
+    """Sizes of the axes that a pattern merges, without which there is no way back."""
+    return {it: counts[it] for letters in groups if len(letters) > 1 for it in letters}
+
+
+def rms_wants(x: Tensor, *, axis: Any) -> Wants:
+    return SOURCE if axes_of(axis, len(x.shape)) != [len(x.shape) - 1] else FOLLOWS
+
+
+def rms_weights(x: Tensor, *, axis: Any) -> Mapping[str, Shape]:
+    axes = axes_of(axis, len(x.shape))
+    if axes[-1] != len(x.shape) - 1:
+        raise Unsupported(f"axis={axis!r}: Keras itself runs it over the last axes only")
+    return {"scale": tuple(size_of(x, at) for at in axes_of(axis, len(x.shape)))}
+
+
+@rule("RMSNormalization", wants=rms_wants, weights=rms_weights)
+def rms_norm(x: Value, *, axis: Any = -1, epsilon: float = 1e-6) -> Expr:
+    """nn.RMSNorm over the last axes; else x / root mean square times a parameter."""
+    axes = axes_of(axis, x.rank)
+    last = list(range(x.rank - len(axes), x.rank))
+    shape = tuple(size_of(x, at) for at in axes)
+    if axes == last and (x.order is Order.SOURCE or x.rank < 3) and not x.regroup:
+        names = " ".join(x.tensor.axes[at] for at in axes)
+        loads = {"weight": Load.of("scale", f"{names} -> {names}")}
+        return module("nn.RMSNorm", shape[0] if len(shape) == 1 else shape, eps=epsilon, loads=loads)(x)
+    dims = sorted(x.dim(at) for at in axes)
+    dim: Any = dims[0] if len(dims) == 1 else tuple(dims)
+    mean = call(".mean", call(".square", x), dim=dim, keepdim=True)
+    return x * call("torch.rsqrt", mean + epsilon) * parameter(x, "scale", axes, shape)
+
+
+@rule("UnitNormalization")
+def unit_norm(x: Value, *, axis: Any = -1) -> Expr:
+    """F.normalize, whose epsilon is Keras's here; over several axes, what it stands for."""
+    axes = axes_of(axis, x.rank)
+    if len(axes) == 1:
+        return call("F.normalize", x, dim=default(x.dim(axes[0]), 1))
+    dims = tuple(sorted(x.dim(at) for at in axes))
+    square = call(".sum", call(".square", x), dim=dims, keepdim=True)
+    return x * call(".clamp", call("torch.rsqrt", square), max=1e12)
+
+
+def pooled_shape(x: Tensor, *, output_size: Any, data_format: str | None) -> Shape:
+    rank = len(x.shape) - 2
+    size = [output_size] * rank if isinstance(output_size, int) else list(output_size)
+    if data_format == "channels_first":
+        return (*x.shape[:2], *size)
+    return (x.shape[0], *size, x.shape[-1])
+
+
+@rule("AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", wants=image,
+      shape=pooled_shape)  # fmt: skip
+def adaptive_average_pool(x: Value, *, output_size: Any, data_format: str | None = None) -> Expr:
+    """F.adaptive_avg_pool2d."""
+    return adaptive(x, "avg", output_size)
+
+
+@rule("AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", wants=image, shape=pooled_shape)
+def adaptive_max_pool(x: Value, *, output_size: Any, data_format: str | None = None) -> Expr:
+    """F.adaptive_max_pool2d."""
+    return adaptive(x, "max", output_size)
+
+
+def adaptive(x: Value, kind: str, output_size: Any) -> Expr:
+    size = output_size if isinstance(output_size, int) else one(tuple(output_size))
+    return call(f"F.adaptive_{kind}_pool{x.rank - 2}d", x, size)
