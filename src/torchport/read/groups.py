@@ -131,7 +131,7 @@ class Container:
     def group(self, layer: Layer) -> str:
         """The group of a layer, `layers/conv2d_3` (Keras: `_save_container_state`)."""
         if layer.name not in self.places:
-            name = snake_case(layer.class_name, self.store.version)
+            name = snake_case(CLASSES.get(layer.class_name, layer.class_name), self.store.version)
             turn = self.turns.get(name, -1) + 1
             self.turns[name] = turn
             prefix = f"{self.model}/" if self.model else ""
@@ -179,6 +179,10 @@ def shared_id(layer: Layer) -> int | None:
     """The number that Keras gives an object which is part of several models."""
     value = layer.entry.get("shared_object_id")
     return value if isinstance(value, int) else None
+
+
+#: Classes whose name in Python, which groups are called after, is not the one they are saved under.
+CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
 
 
 def snake_case(name: str, version: str) -> str:
