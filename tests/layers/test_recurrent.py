@@ -37,7 +37,8 @@ def agrees(model: Any, inputs: list[np.ndarray]) -> str:
         if "seed" not in weight.path:
             weight.assign(rng.normal(size=weight.shape))
     with tf.GradientTape() as tape:
-        theirs = flat(model([tf.constant(it) for it in inputs] if len(inputs) > 1 else tf.constant(inputs[0])))
+        given = [tf.constant(it) for it in inputs]
+        theirs = flat(model(given if len(given) > 1 else given[0]))
         cotangents = [rng.normal(size=it.shape) for it in theirs]
         loss = sum(tf.reduce_sum(it * other) for it, other in zip(theirs, cotangents, strict=True))
     trained = [it.value for it in model.trainable_variables]
@@ -51,13 +52,15 @@ def agrees(model: Any, inputs: list[np.ndarray]) -> str:
             array = ours.permute(dims(spec.order, Order.SOURCE, ours.dim())).detach().numpy()
             assert error(array, other.numpy()) < 1e-10, port.code
         pairs = zip(outputs, cotangents, port.definition.outputs, strict=True)
-        sum(
+        total = sum(
             (it.permute(dims(spec.order, Order.SOURCE, it.dim())) * torch.from_numpy(other)).sum()
             for it, other, spec in pairs
-        ).backward()
+        )
+        if total.requires_grad:
+            total.backward()
         found = [it.grad for it in module.parameters() if it.requires_grad]
-        total = sum(0.0 if it is None else float(it.abs().sum()) for it in found)
-        assert abs(total - sum(by_sum)) < 1e-9 * max(1.0, sum(by_sum)), port.code
+        size = sum(0.0 if it is None else float(it.abs().sum()) for it in found)
+        assert abs(size - sum(by_sum)) < 1e-9 * max(1.0, sum(by_sum)), port.code
         code = code or port.code[port.code.rindex("    def forward") :].split("    @classmethod")[0]
     return code
 
@@ -74,18 +77,20 @@ ZEROS = ((0, 0), (0, 3), (1, 4), (1, 3), *((2, step) for step in range(5)))
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("masked", ["", "unseen", "given"])
 @pytest.mark.parametrize("sequences", [False, True])
-def test_states_go_in_and_out(kind: str, masked: bool, sequences: bool) -> None:
+def test_states_go_in_and_out(kind: str, masked: str, sequences: bool) -> None:
+    """Keras 3 does not look for a mask where there are states: only one that is given counts."""
     x = keras.Input((5, 3), **F64)
     count = 2 if kind == "LSTM" else 1
     states = [keras.Input((4,), **F64) for _ in range(count)]
     layer = getattr(L, kind)(4, return_state=True, return_sequences=sequences, **F64)
     y = L.Masking(**F64)(x) if masked else x
-    outputs = layer(y, initial_state=states)
+    mask = keras.ops.any(keras.ops.not_equal(x, 0.0), axis=-1) if masked == "given" else None
+    outputs = layer(y, initial_state=states, mask=mask)
     given = [sequence(3, 5, 3, zeros=ZEROS), *(sequence(3, 4) + at for at in range(count))]
     code = agrees(keras.Model([x, *states], outputs), given)
-    assert ("run_masked" in code) is masked
+    assert ("run_masked" in code) is (masked == "given")
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -104,7 +109,8 @@ def test_both_directions_give_their_states(masked: bool, sequences: bool, mode: 
 def test_both_directions_take_states() -> None:
     x, states = keras.Input((5, 3), **F64), [keras.Input((4,), **F64) for _ in range(4)]
     y = L.Bidirectional(L.LSTM(4, return_sequences=True, **F64), **F64)(x, initial_state=states)
-    code = agrees(keras.Model([x, *states], y), [sequence(2, 5, 3), *(sequence(2, 4) + it for it in range(4))])
+    given = [sequence(2, 5, 3), *(sequence(2, 4) + at for at in range(4))]
+    code = agrees(keras.Model([x, *states], y), given)
     assert "torch.stack" in code
 
 
@@ -140,7 +146,7 @@ def merged(layer: Any) -> Callable[[Any, Any], Any]:
         lambda x, y: L.LSTM(4, **F64)(L.Concatenate(**F64)([y, L.Dense(3, **F64)(y)])),
         lambda x, y: L.LSTM(4, **F64)(L.Concatenate(**F64)([x, y])),
         lambda x, y: L.LSTM(4, **F64)(L.Concatenate(axis=1, **F64)([x, y])),
-        lambda x, y: L.GlobalAveragePooling1D(**F64)(L.Dropout(0.5, **F64)(L.Concatenate(axis=1, **F64)([y, x]))),
+        lambda x, y: L.GlobalAveragePooling1D(**F64)(L.Concatenate(axis=1, **F64)([y, x])),
         lambda x, y: L.LSTM(4, **F64)(L.Reshape((5, 3), **F64)(y)),
         merged(L.Add(**F64)),
         merged(L.Maximum(**F64)),
@@ -154,8 +160,6 @@ def test_masks_go_where_keras_takes_them(build: Any) -> None:
     x, y = masked_input()
     array = sequence(3, 5, 3, zeros=ZEROS)
     array[0, 1] = array[1, 4] = 0.5
-    if isinstance(y, Refused):
-        return
     agrees(keras.Model(x, build(x, y)), [array])
 
 
@@ -166,7 +170,8 @@ def test_one_mask_serves_all() -> None:
     y = L.LSTM(3, return_sequences=True, **F64)(x)
     y = L.Concatenate(**F64)([x, L.Add(**F64)([x, y])])
     y = L.Bidirectional(L.LSTM(2, **F64), **F64)(y)
-    code = agrees(keras.Model(words, y), [np.array([[1, 0, 3, 0, 0], [0, 0, 0, 0, 0], [0, 2, 0, 4, 6]], "int32")])
+    given = np.array([[1, 0, 3, 0, 0], [0, 0, 0, 0, 0], [0, 2, 0, 4, 6]], "int32")
+    code = agrees(keras.Model(words, y), [given])
     assert code.count("!= 0") == 1 and "|" not in code
 
 
@@ -213,6 +218,8 @@ def test_dropout_has_tensorflows_distribution(kind: str, options: dict[str, floa
     assert np.abs(ours.mean(0) - theirs.mean(0)).max() < 0.06
     assert np.abs(ours.std(0) - theirs.std(0)).max() < 0.06
     for a, b in ((0, 3), (1, 2)):
+        if theirs[:, [a, b], 0].std(0).min() < 1e-9:  # no state yet: nothing to drop
+            continue
         alike = [np.corrcoef(it[:, a, 0], it[:, b, 0])[0, 1] for it in (ours, theirs)]
         assert abs(alike[0] - alike[1]) < 0.12
 
@@ -228,7 +235,8 @@ def test_cudnn_layers_have_two_biases(kind: str) -> None:
 
     gates, units, count = (4 if kind == "LSTM" else 3), 5, 3
     rng = np.random.default_rng(0)
-    arrays = [rng.normal(size=it) for it in ((count, gates * units), (units, gates * units), (2 * gates * units,))]
+    size = gates * units
+    arrays = [rng.normal(size=it) for it in ((count, size), (units, size), (2 * size,))]
     stored = {
         str(at): Weight(str(at), it.shape, "float64", lambda it=it: it) for at, it in enumerate(arrays)
     }

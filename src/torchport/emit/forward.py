@@ -97,7 +97,8 @@ def unpacked(steps: Sequence[Step], result: Any) -> list[Step]:
             continue
         whole: Any = step.value
         values = whole if isinstance(whole, tuple) else (whole,)
-        kept: dict[str, Any] = {it: value for it, value in zip(step.outputs, values, strict=True) if it in read}
+        pairs = zip(step.outputs, values, strict=True)
+        kept: dict[str, Any] = {it: value for it, value in pairs if it in read}
         number = 0
         while items := _innermost(kept.values()):
             call = [item for item in items if item.value == items[0].value]

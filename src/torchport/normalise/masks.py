@@ -90,7 +90,9 @@ class _Masks:
         reads_one = op.kind in READS or (
             op.kind == "BatchNormalization" and not keras_2 and op.trainable
         )
-        if reads_one and (mask := self._previous(op)) is not None:
+        # Keras 3 looks for a mask only where one tensor alone is given: none where there are states.
+        unseen = not keras_2 and op.kind in RECURRENT and "mask" not in kwargs and _has_states(op)
+        if reads_one and not unseen and (mask := self._previous(op)) is not None:
             kwargs["mask"] = self._ref(mask, op)
         elif op.kind == "Multiply" and not keras_2 and any(self._list(op.args[0])):
             kwargs["mask"] = [self._ref(it, op) for it in self._list(op.args[0])]
@@ -258,6 +260,11 @@ def _joined(symbol: str, masks: Iterable[Mask]) -> Mask:
             if it not in found:
                 found.append(it)
     return found[0] if len(found) == 1 else (symbol, tuple(found))
+
+
+def _has_states(op: Op) -> bool:
+    """Whether a recurrent layer is given its first state."""
+    return any(refs((op.args[1:], op.kwargs.get("initial_state"))))
 
 
 def _is_last(op: Op) -> bool:
