@@ -59,6 +59,8 @@ def as_saved(value: Any) -> Any:
     """A config as JSON would hold it: lists for tuples, numbers of Python, texts."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if value is ...:
+        return {"class_name": "__ellipsis__"}
     if isinstance(value, Mapping):
         return {str(key): as_saved(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
