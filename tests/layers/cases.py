@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.layers import cases_masks, cases_recurrent
 from tests.layers.cases_attention import ATTENTION
+from tests.layers.cases_functions import FUNCTIONS
 from tests.layers.cases_operations import OPERATIONS
 from tests.layers.cases_preprocessing import PREPROCESSING
 from tests.layers.harness import Case
@@ -508,6 +509,7 @@ CASES = [
     *ACTIVATION,
     *OPERATIONS,
     *ATTENTION,
+    *FUNCTIONS,
     *cases_recurrent.CASES,
     *cases_masks.CASES,
 ]

@@ -3,11 +3,12 @@
 from torchport.graph import Graph
 from torchport.normalise.activations import split_activations
 from torchport.normalise.folded import fold_steps
+from torchport.normalise.functions import name_functions
 from torchport.normalise.keepdims import keep_dims
 from torchport.normalise.masks import write_masks
 from torchport.normalise.operations import name_operations
 
-REWRITES = (name_operations, write_masks, fold_steps, split_activations, keep_dims)
+REWRITES = (name_operations, name_functions, write_masks, fold_steps, split_activations, keep_dims)
 
 
 def normalise(graph: Graph) -> Graph:
