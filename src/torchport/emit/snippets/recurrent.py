@@ -19,7 +19,7 @@ def run_kept(rnn: nn.RNNBase, x: Tensor, mask: Tensor) -> Tensor:
 def run_masked(
     rnn: nn.RNNBase, x: Tensor, mask: Tensor, state: tuple | Tensor | None = None
 ) -> tuple:
-    """Run `rnn` over those steps of `x` that `mask` (n, t) keeps; others repeat the last output and state."""
+    """Run `rnn` over the steps that `mask` (n, t) keeps; others repeat the output and the state."""
     order = (~mask).int().argsort(dim=1, stable=True).unsqueeze(2)
     lengths = mask.sum(dim=1)
     packed = nn.utils.rnn.pack_padded_sequence(
@@ -37,7 +37,7 @@ def run_masked(
 
 
 class StepwiseRNN(nn.Module):
-    """A recurrent layer of Keras that PyTorch lacks, step by step; called as nn.RNN(batch_first=True).
+    """A recurrent layer that PyTorch lacks, step by step; called as nn.RNN(batch_first=True) is.
 
     Steps where `mask` (n, t) is False are skipped: state and output stay as they were. With
     `recurrent_dropout` each gate drops inputs and states of its own, the same at all steps.
