@@ -90,6 +90,31 @@ def double_slopes(dtype: str) -> Iterator[None]:
 
 
 @contextmanager
+def double_numbers(dtype: str) -> Iterator[None]:
+    """In float64, numbers of Python cast to float64 as they are.
+
+    `tf.cast` makes a float32 of them first: the square root of 2 in gelu, the scale of an attention
+    (tensorflow/python/ops/math_ops.py, cast).
+    """
+    tf = tensorflow()
+    from tensorflow.python.ops import math_ops
+
+    originals = tf.cast, math_ops.cast
+
+    def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
+        if isinstance(x, float) and tf.as_dtype(dtype) == tf.float64:
+            return tf.constant(x, tf.float64)
+        return originals[0](x, dtype, name=name)
+
+    if dtype == "float64":
+        tf.cast = math_ops.cast = cast
+    try:
+        yield
+    finally:
+        tf.cast, math_ops.cast = originals
+
+
+@contextmanager
 def default_dtype(keras: Any, dtype: str) -> Iterator[None]:
     """Constants that both frameworks make up have this dtype, slopes of LeakyReLU as well."""
     pt = torch()
@@ -97,7 +122,7 @@ def default_dtype(keras: Any, dtype: str) -> Iterator[None]:
     keras.backend.set_floatx(dtype)
     pt.set_default_dtype(getattr(pt, dtype))
     try:
-        with double_slopes(dtype):
+        with double_slopes(dtype), double_numbers(dtype):
             yield
     finally:
         keras.backend.set_floatx(before)

@@ -149,7 +149,8 @@ def retyped(value: Any, dtype: str) -> Any:
 def new_dtype(value: Any, dtype: str) -> Any:
     if isinstance(value, Mapping):
         return retyped(value, dtype)
-    if value is None or str(value) in FLOATS or str(value).startswith("mixed_"):
+    # None stays: a layer takes the default, an operation such as ones_like the dtype of its input.
+    if str(value) in FLOATS or str(value).startswith("mixed_"):
         return dtype
     return value
 
