@@ -32,7 +32,8 @@ def test_json_has_every_kind_once() -> None:
 def test_the_terminal_shows_every_kind() -> None:
     words = rules().split()
     for kind in TABLE:
-        shown = f'"{kind.removeprefix("activation:")}"' if ":" in kind else kind
+        function = kind.removeprefix("activation:")
+        shown = kind if function == kind else f'"{function}"'
         assert shown in words, kind
 
 

@@ -69,6 +69,12 @@ AUGMENT = [
     Case("RandomInvert", {"factor": 0.2, **UNIT}),
     Case("RandomGrayscale", {"factor": 0.3}),
     Case("Solarization", {"threshold_factor": 0.3, **UNIT}),
+    Case("RandomShear", {"x_factor": 0.2}),
+    Case("RandomColorDegeneration", {"factor": 0.2, **UNIT}),
+    Case("RandomSharpness", {"factor": 0.2, **UNIT}),
+    Case("RandomSaturation", {"factor": 0.2, **UNIT}),
+    Case("RandomHue", {"factor": 0.2, **UNIT}),
+    Case("RandomGaussianBlur", {"factor": 0.2, "kernel_size": 3, "sigma": 0.7, **UNIT}),
     Case("AutoContrast"),
     Case("AutoContrast", UNIT),
     Case("RandomRotation", {"factor": 0.2}),
@@ -83,6 +89,15 @@ FIXED = [
     Case("RandomContrast", {"factor": [0.0, 0.0], "value_range": [-1.0, 1.5]}),
     Case("RandomInvert", {"factor": [1.0, 1.0], "value_range": [0.0, 0.7]}),
     Case("RandomGrayscale", {"factor": 1.0}),
+    Case("RandomColorDegeneration", {"factor": [0.3, 0.3], "value_range": [-1.0, 2.0]}),
+    Case("RandomSharpness", {"factor": [0.3, 0.3], "value_range": [-1.0, 2.0]}),
+    Case("RandomSharpness", {"factor": [0.9, 0.9], "value_range": [-1.0, 2.0]}),
+    Case("RandomHue", {"factor": [1.0, 1.0], "value_range": [-3.0, 4.0]}),
+    Case("RandomSaturation", {"factor": [0.3, 0.3], "value_range": [0.0, 1.0]}),
+    Case(
+        "RandomGaussianBlur",
+        {"factor": [1.0, 1.0], "kernel_size": 5, "sigma": [0.7, 0.7], "value_range": [-1.0, 2.0]},
+    ),
     Case("Solarization", {"addition_factor": 0.0, "threshold_factor": 0.0, "value_range": [-1.0, 2.0]}),
     *(
         Case(kind, {**options, "fill_mode": fill, "fill_value": 0.3, "interpolation": how}, "2 7 11 3")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -39,7 +40,15 @@ def test_without_chance_as_tensorflow(case: Case) -> None:
         Case("RandomContrast", {"factor": 0.9, **WIDE}, "60 3 5 3"),
         Case("RandomInvert", {"factor": 0.4, "value_range": [0.0, 1.0]}, "60 3 5 3"),
         Case("RandomGrayscale", {"factor": 0.4}, "60 3 5 3"),
-        Case("Solarization", {"addition_factor": 0.3, "threshold_factor": 0.9, **WIDE}, "60 3 5 3"),
+        Case(
+            "Solarization",
+            {"addition_factor": 0.3, "threshold_factor": 0.9, "value_range": [-4.0, 4.0]},
+            "60 3 5 3",
+        ),
+        Case("RandomShear", {"x_factor": [0.1, 0.6], "y_factor": [0.0, 0.3]}, "60 3 5 3"),
+        Case("RandomColorDegeneration", {"factor": 0.7, **WIDE}, "60 3 5 3"),
+        Case("RandomSharpness", {"factor": 0.7, **WIDE}, "60 3 5 3"),
+        Case("RandomGaussianBlur", {"factor": 0.7, "sigma": [0.3, 0.9], **WIDE}, "60 3 5 3"),
         Case("RandomRotation", {"factor": 0.3}, "60 3 5 3"),
         Case("RandomZoom", {"height_factor": 0.5, "width_factor": [-0.5, 0.0]}, "60 3 5 3"),
         Case("RandomTranslation", {"height_factor": 0.5, "width_factor": [0.0, 0.9]}, "60 3 5 3"),
@@ -49,16 +58,17 @@ def test_without_chance_as_tensorflow(case: Case) -> None:
 def test_the_distribution_is_tensorflows(case: Case) -> None:
     """One image many times: every pixel has the same mean and spread, and varies with the same others."""
     reference = Reference(case)
+    keras.utils.set_random_seed(0)
     image = reference.x[0][:1]
     reference.x = [np.repeat(image, len(reference.x[0]), axis=0)]
     x = tf.constant(reference.x[0])
-    theirs = np.concatenate([reference.call(x, training=True).numpy() for _ in range(30)])
+    theirs = np.concatenate([reference.call(x, training=True).numpy() for _ in range(60)])
     (port, *_) = ports(reference.model, ("free",))
     torch.manual_seed(0)
     module = port.module().train()
     given = port.turned(reference.x)
-    ours = np.concatenate([port.back(module(*given)).numpy() for _ in range(30)])
-    spread = np.maximum(theirs.std(0), 0.05)
+    ours = np.concatenate([port.back(module(*given)).numpy() for _ in range(60)])
+    spread = np.maximum(theirs.std(0), theirs.std(0).max() / 2)  # of what is rare little is known
     assert np.max(np.abs(ours.mean(0) - theirs.mean(0)) / spread) < 0.15  # three standard errors
     assert np.max(np.abs(ours.std(0) - theirs.std(0)) / spread) < 0.15
     flat = [it.reshape(len(it), -1) for it in (ours, theirs)]

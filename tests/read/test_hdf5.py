@@ -27,7 +27,7 @@ def test_model_of_2019(tmp_path: Path, version: object) -> None:
     dense, leaky = graph.ops
     assert dense.config == {"trainable": True, "dtype": "float32", "units": 3}
     assert leaky.config == {"negative_slope": 0.25}
-    assert [(w.name, w.shape) for w in dense.stored.values()] == [("d/0", (7, 3)), ("d/1", (3,))]
+    assert [(w.name, w.shape) for w in dense.stored.values()] == [("d/kernel", (7, 3)), ("d/bias", (3,))]
     np.testing.assert_array_equal(dense.stored["0"].load(), KERNEL)
     np.testing.assert_array_equal(dense.stored["1"].load(), BIAS)
 

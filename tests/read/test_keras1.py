@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +208,7 @@ def test_keras_0_is_named(tmp_path: Path) -> None:
 def test_a_damaged_configuration_is_a_bad_file(seed: int, tmp_path: Path) -> None:
     """Any piece of the configuration replaced by something else: an error of ours, or it is still read."""
     rng = np.random.default_rng(seed)
-    config = dialects.keras_1_config(CNN)
+    config = copy.deepcopy(dialects.keras_1_config(CNN))
     branch = sequential(*config["config"])
     if seed % 2:
         config = sequential(old("Merge", "m", mode="sum", layers=[branch]))

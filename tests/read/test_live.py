@@ -25,14 +25,14 @@ def test_weights_are_those_of_the_moment(keras: Any) -> None:
     model = keras.Sequential([keras.Input((7,)), keras.layers.Dense(3, name="d")], name="m")
     (op,) = read(model).ops
     model.layers[0].set_weights([np.full((7, 3), 2.0), np.full(3, 5.0)])
-    assert [(w.name, w.load().flat[0]) for w in op.stored.values()] == [("d/0", 2.0), ("d/1", 5.0)]
+    assert [(w.name, w.load().flat[0]) for w in op.stored.values()] == [("d/kernel", 2.0), ("d/bias", 5.0)]
 
 
 def test_nested_names(keras: Any) -> None:
     inner = keras.Sequential([keras.Input((7,)), keras.layers.Dense(3, name="d")], name="inner")
     graph = read(keras.Sequential([keras.Input((7,)), inner], name="m"))
     (op,) = graph.bodies["inner"].ops
-    assert [w.name for w in op.stored.values()] == ["inner/d/0", "inner/d/1"]
+    assert [w.name for w in op.stored.values()] == ["inner/d/kernel", "inner/d/bias"]
 
 
 def test_subclassed_models_are_refused(keras: Any) -> None:

@@ -106,7 +106,8 @@ class LayerGroups:
             if path in self.claimed and not (layer.is_model and self.is_old):
                 raise BadFile(f"the weight {path} is listed twice", where=self.file.where, advice=DAMAGED)
             self.claimed.add(path)
-            found[str(number)] = self.file.weight(path, f"{layer.name}/{name}")
+            own = name if layer.is_model else name.rpartition("/")[2].partition(":")[0]
+            found[str(number)] = self.file.weight(path, f"{layer.name}/{own}")
         return found
 
     def inside(self, layer: Layer) -> Claims:

@@ -91,7 +91,7 @@ class Layers:
         if layer.is_operation or layer.is_model:
             return {}
         return {
-            str(number): reference(variable, f"{self.path}{layer.name}/{variable.name}")
+            str(number): reference(variable, f"{self.path}{layer.name}/{short(variable)}")
             for number, variable in enumerate(variables(self.layer(layer)))
         }
 
@@ -110,6 +110,11 @@ def variables(layer: Any) -> Iterator[Any]:
         path = str(getattr(variable, "path", variable.name))
         if "seed_generator" not in path and "random_generator" not in path:
             yield variable
+
+
+def short(variable: Any) -> str:
+    """A variable's own name: `kernel`."""
+    return str(variable.name).rpartition("/")[2].partition(":")[0]
 
 
 def reference(variable: Any, name: str) -> Weight:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from torchport.report.terminal import styled
 from torchport.rules import TABLE, Rule
+from torchport.rules.refused import REFUSED
 from torchport.rules.table import named
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ def markdown() -> str:
         kinds = ", ".join(f"`{kind(name)}`" for name in it["kinds"])
         options = ", ".join(f"`{option(*pair)}`" for pair in it["options"].items())
         lines.append(f"| {kinds} | {it['written'].replace('|', chr(92) + '|')} | {options} |")
+    lines += ["", "## Refused", "", "| Keras | why | instead |", "| --- | --- | --- |"]
+    lines += [f"| `{name}` | {why} | {advice} |" for name, (why, advice) in sorted(REFUSED.items())]
     return "\n".join(lines) + "\n"
 
 
@@ -95,7 +98,7 @@ def show(console: Console) -> None:
         table = Table(
             box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False, width=width
         )
-        table.add_column(width=24, style="bold")
+        table.add_column(width=28, style="bold")
         table.add_column(ratio=1)
         table.add_column(ratio=1, style="dim")
         for it in members:
@@ -105,3 +108,11 @@ def show(console: Console) -> None:
             )  # fmt: skip
         console.print(styled(f"\n{family}", "bold green"))
         console.print(table)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False, width=width)
+    table.add_column(width=28, style="bold")
+    table.add_column(ratio=1)
+    table.add_column(ratio=1, style="dim")
+    for name, (why, advice) in sorted(REFUSED.items()):
+        table.add_row(styled(name), styled(why), styled(advice))
+    console.print(styled("\nrefused", "bold green"))
+    console.print(table)

@@ -42,7 +42,8 @@ def mel_spectrogram(
         raise Unsupported(f"window={window!r} is not ported", "'hann' or 'hamming' is")
     made = module(
         "MelSpectrogram", fft_length, sequence_stride, length=is_other(sequence_length, fft_length),
-        window=is_other(window, "hann"), rate=is_other(sampling_rate, 16000), bins=is_other(num_mel_bins, 128),
+        window=is_other(window, "hann"), rate=is_other(sampling_rate, 16000),
+        bins=is_other(num_mel_bins, 128),
         low=is_other(min_freq, 20.0), high=is_other(max_freq, sampling_rate // 2),
         decibel=is_other(power_to_db, True), top_db=is_other(top_db, 80.0), exponent=is_other(mag_exp, 2.0),
         least=is_other(min_power, 1e-10), reference=is_other(ref_power, 1.0), loads={},
@@ -94,8 +95,8 @@ def stft_spectrogram(
 
     def part(name: str) -> Any:
         wave = module(
-            "nn.Conv1d", 1, bins(frame_length, fft_length), frame_length, stride=step, padding=pad, bias=False,
-            role=name, loads={"weight": Load.of(f"{name}_kernel", "k i o -> o i k")},
+            "nn.Conv1d", 1, bins(frame_length, fft_length), frame_length, stride=step, padding=pad,
+            bias=False, role=name, loads={"weight": Load.of(f"{name}_kernel", "k i o -> o i k")},
         )  # fmt: skip
         return wave(signal)
 

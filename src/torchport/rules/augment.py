@@ -10,7 +10,7 @@ from torchport.program import Expr, call, module
 from torchport.rules.table import Value, image, rule
 
 #: What every one of these layers has, and none of those ported reads.
-COMMON = "bounding_box_format seed data_format factor value_range"
+COMMON = "bounding_box_format factor value_range"
 OTHER_KERAS = "Keras 2 draws it in another way, which is not ported"
 DROP = "take the layer out of the model and augment in the data loader"
 
@@ -113,14 +113,16 @@ def auto_contrast(
     return call("auto_contrast", images(x), ordered(value_range))
 
 
-def affine(x: Value, fill_mode: str, fill_value: float, interpolation: str, **ranges: Any) -> Expr:
+def affine(
+    x: Value, fill_mode: str, fill_value: float, interpolation: str, cls: str = "RandomAffine", **ranges: Any
+) -> Expr:
     """RandomAffine with what is not its default."""
     if fill_mode not in ("reflect", "constant", "wrap", "nearest"):
         raise Unsupported(f"fill_mode={fill_mode!r} is not known")
     if interpolation not in ("bilinear", "nearest"):
         raise Unsupported(f"interpolation={interpolation!r} is not ported", "'bilinear' or 'nearest' is")
     made = module(
-        "RandomAffine", **ranges, fill_mode=None if fill_mode == "reflect" else fill_mode,
+        cls, **ranges, fill_mode=None if fill_mode == "reflect" else fill_mode,
         fill_value=fill_value or None, interpolation=None if interpolation == "bilinear" else interpolation,
         loads={},
     )  # fmt: skip
@@ -154,3 +156,58 @@ def random_translation(
     """A module of some lines, which samples and fills as TensorFlow does."""
     move = {"move_y": between(height_factor), "move_x": between(width_factor)}
     return affine(x, fill_mode, fill_value, interpolation, **move)
+
+
+@rule("RandomShear", wants=image, ignores=COMMON)
+def random_shear(
+    x: Value, *, x_factor: Any = 0.0, y_factor: Any = 0.0, fill_mode: str = "reflect",
+    fill_value: float = 0.0, interpolation: str = "bilinear", data_format: str | None = None,
+) -> Expr:  # fmt: skip
+    """A module of some lines, which samples and fills as TensorFlow does."""
+    ranges = {"shear_x": between(x_factor), "shear_y": between(y_factor)}
+    return affine(x, fill_mode, fill_value, interpolation, "RandomShear", **ranges)
+
+
+def color(kind: str, least: float, doc: str) -> None:
+    """Enter a layer that scales something of each image by a factor that it draws."""
+
+    def write(
+        x: Value, *, factor: Any, value_range: Sequence[float] = (0, 255), data_format: str | None = None
+    ) -> Expr:
+        if x.rank == 4 and x.sizes[1] != 3:
+            raise Unsupported(f"{x.sizes[1]} channels: red, green and blue are wanted")
+        return module(kind, *between(factor, least), tuple(value_range), loads={})(images(x))
+
+    write.__doc__ = doc
+    rule(kind, wants=image, ignores=COMMON)(write)
+
+
+color("RandomColorDegeneration", -1, "A module of a few lines: images with less colour.")
+color("RandomSaturation", 0, "A module of some lines: images with another saturation.")
+color("RandomHue", 0, "A module of some lines: images with another hue.")
+
+
+@rule("RandomSharpness", wants=image, ignores=COMMON)
+def random_sharpness(
+    x: Value, *, factor: Any, value_range: Sequence[float] = (0, 255), data_format: str | None = None
+) -> Expr:
+    """A module of a few lines: each image blurred or sharpened."""
+    return module("RandomSharpness", *between(factor, 0), ordered(value_range), loads={})(images(x))
+
+
+@rule("RandomGaussianBlur", wants=image, ignores="bounding_box_format")
+def random_gaussian_blur(
+    x: Value, *, factor: Any = 1.0, kernel_size: Any = 3, sigma: Any = 1.0,
+    value_range: Sequence[float] = (0, 255), data_format: str | None = None,
+) -> Expr:  # fmt: skip
+    """A module of some lines: a depthwise convolution with a kernel that is drawn."""
+    sizes = set(kernel_size) if isinstance(kernel_size, Sequence) else {kernel_size}
+    if len(sizes) != 1:
+        raise Unsupported(
+            f"kernel_size={kernel_size!r}, which Keras takes for another shape", "give one size"
+        )
+    low, high = between(factor, 0)
+    made = module(
+        "RandomGaussianBlur", low, high, sizes.pop(), between(sigma, 0), tuple(value_range), loads={}
+    )  # fmt: skip
+    return made(images(x))

@@ -40,9 +40,8 @@ REFUSED: dict[str, tuple[str, str]] = {
     **{
         kind: ("the way in which it draws is not ported", LOADER)
         for kind in (
-            "RandomColorDegeneration", "RandomColorJitter", "RandomElasticTransform", "RandomErasing",
-            "RandomGaussianBlur", "RandomHue", "RandomPerspective", "RandomPosterization",
-            "RandomSaturation", "RandomSharpness", "RandomShear",
+            "RandomColorJitter", "RandomElasticTransform", "RandomErasing", "RandomPerspective",
+            "RandomPosterization",
         )
     },
     "Pipeline": ("a chain of preprocessing layers in one", "put its layers into the model one by one"),

@@ -196,6 +196,7 @@ class PortRuns:
 #: Classes that torchport writes into model.py, which draw random images in training.
 AUGMENT = frozenset(
     "RandomFlip RandomBrightness RandomContrast RandomInvert RandomGrayscale Solarization "
+    "RandomShear RandomColorDegeneration RandomSharpness RandomGaussianBlur RandomSaturation RandomHue "
     "RandomAffine".split()
 )
 

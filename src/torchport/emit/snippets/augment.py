@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -186,3 +187,146 @@ def auto_contrast(x: Tensor, value_range: tuple[float, float]) -> Tensor:
     scale = 255 / (high - low)
     result = (scaled * scale - low * scale).clamp(0, 255) / 255 * (most - least) + least
     return torch.where(result.isnan(), x, result)
+
+
+class RandomShear(nn.Module):
+    """Shear images around their first pixel in training, one way or the other."""
+
+    def __init__(
+        self,
+        shear_x: tuple[float, float],
+        shear_y: tuple[float, float],
+        fill_mode: str = "reflect",
+        fill_value: float = 0.0,
+        interpolation: str = "bilinear",
+    ) -> None:
+        super().__init__()
+        self.shear_x, self.shear_y, self.interpolation = shear_x, shear_y, interpolation
+        self.fill_mode, self.fill_value = fill_mode, fill_value
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        rows = torch.arange(x.shape[2], dtype=x.dtype, device=x.device)[:, None]
+        columns = torch.arange(x.shape[3], dtype=x.dtype, device=x.device)
+        sign = torch.where(uniform(x, 0, 1) > 0.5, -1.0, 1.0)
+        at_y = rows + sign * uniform(x, *self.shear_y) * columns
+        at_x = columns + sign * uniform(x, *self.shear_x) * rows
+        return sample(x, at_y, at_x, self.fill_mode, self.fill_value, self.interpolation)
+
+
+class RandomColorDegeneration(nn.Module):
+    """Take some of the colour of each image away in training."""
+
+    def __init__(self, low: float, high: float, value_range: tuple[float, float]) -> None:
+        super().__init__()
+        self.low, self.high, self.value_range = low, high, value_range
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        gray = 0.2989 * x[:, :1] + 0.587 * x[:, 1:2] + 0.114 * x[:, 2:3]
+        return (x + uniform(x, self.low, self.high) * (gray - x)).clamp(*self.value_range)
+
+
+class RandomSharpness(nn.Module):
+    """Blur or sharpen each image in training."""
+
+    def __init__(self, low: float, high: float, value_range: tuple[float, float]) -> None:
+        super().__init__()
+        self.low, self.high, self.value_range = low, high, value_range
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        padded = F.pad(x, (1, 1, 1, 1))
+        smooth = 9 * F.avg_pool2d(padded, 3, 1) / 13 + 4 * x / 13
+        amount = 1 - 2 * uniform(x, self.low, self.high)
+        return (x + amount * (smooth - x)).clamp(*self.value_range)
+
+
+class RandomGaussianBlur(nn.Module):
+    """Blur some images in training; how many is drawn as well. The sigmas are those of the batch."""
+
+    def __init__(
+        self,
+        low: float,
+        high: float,
+        size: int,
+        sigma: tuple[float, float],
+        value_range: tuple[float, float],
+    ) -> None:
+        super().__init__()
+        self.low, self.high, self.size, self.sigma = low, high, size, sigma
+        self.value_range = value_range
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        at = torch.arange(self.size, dtype=x.dtype, device=x.device) - (self.size - 1) / 2
+        sigmas = torch.empty(2, 1, dtype=x.dtype, device=x.device).uniform_(*self.sigma) + 1e-6
+        across, down = torch.softmax(-0.5 * (at / sigmas) ** 2, dim=1)
+        kernel = (down[:, None] * across).expand(x.shape[1], 1, -1, -1)
+        blurred = F.conv2d(x, kernel, padding="same", groups=x.shape[1])
+        chosen = uniform(x, 0, 1) < uniform(x, self.low, self.high)
+        return torch.where(chosen, blurred, x).clamp(*self.value_range)
+
+
+def rgb_to_hsv(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Hue, saturation and value of images (n, 3, h, w), each (n, h, w)."""
+    r, g, b = x.unbind(1)
+    value, low = x.amax(1), x.amin(1)
+    spread = value - low
+    sixth = 1 / (6 * spread)
+    hue = torch.where(g == value, sixth * (b - r) + 2 / 6, sixth * (r - g) + 4 / 6)
+    hue = torch.where(r == value, sixth * (g - b), hue)
+    hue = torch.where(spread > 0, hue, 0.0)
+    return (
+        torch.where(hue < 0, hue + 1, hue),
+        torch.where(value > 0, spread / value, 0.0),
+        value,
+    )
+
+
+def hsv_to_rgb(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
+    """The inverse of rgb_to_hsv."""
+    at = 6 * hue
+    parts = ((at - 3).abs() - 1, 2 - (at - 2).abs(), 2 - (at - 4).abs())
+    return torch.stack(
+        [(1 - saturation + saturation * it.clamp(0, 1)) * value for it in parts], dim=1
+    )
+
+
+class RandomSaturation(nn.Module):
+    """Scale the saturation of each image in training."""
+
+    def __init__(self, low: float, high: float, value_range: tuple[float, float]) -> None:
+        super().__init__()
+        self.low, self.high, self.value_range = low, high, value_range
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        amount = uniform(x, self.low, self.high)[:, 0]
+        hue, saturation, value = rgb_to_hsv(x)
+        saturation = (saturation * (amount / (1 - amount + 1e-7))).clamp(*self.value_range)
+        return hsv_to_rgb(hue, saturation, value)
+
+
+class RandomHue(nn.Module):
+    """Turn the hue of each image in training."""
+
+    def __init__(self, low: float, high: float, value_range: tuple[float, float]) -> None:
+        super().__init__()
+        self.low, self.high, self.value_range = low, high, value_range
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        least, most = self.value_range
+        sign = torch.where(uniform(x, 0, 1) > 0.5, -1.0, 1.0)
+        hue, saturation, value = rgb_to_hsv((x - least) / (most - least))
+        hue = hue + (sign * uniform(x, self.low, self.high) * 0.5)[:, 0]
+        hue = torch.where(hue > 1, hue - 1, hue)
+        hue = torch.where(hue < 0, hue + 1, hue)
+        return hsv_to_rgb(hue, saturation, value).clamp(0, 1) * (most - least) + least
