@@ -10,10 +10,10 @@ Source: keras/src/layers/rnn/time_distributed.py, `call`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from torchport.graph import Graph, Op, Ref
+from torchport.graph import Graph, Op, Ref, map_refs
 
 #: Layers that act on each value, or on the last axis, alike wherever they stand.
 LAST = frozenset("Dense Activation ReLU LeakyReLU ELU Identity Rescaling ThresholdedReLU".split())
@@ -24,7 +24,33 @@ STAYS = frozenset("Functional Sequential Model TimeDistributed".split())
 def fold_steps(graph: Graph) -> Graph:
     """The graph without TimeDistributed, where what it wraps can be told."""
     bodies = {layer: fold_steps(body) for layer, body in graph.bodies.items()}
-    return graph.replace(ops=tuple(it for op in graph.ops for it in _folded(op, graph)), bodies=bodies)
+    ops = [it for op in graph.ops for it in _folded(op, graph)]
+    return graph.replace(ops=tuple(_without_detours(ops, graph)), bodies=bodies)
+
+
+def _without_detours(ops: Sequence[Op], graph: Graph) -> Iterator[Op]:
+    """The ops without steps that are unfolded to be folded again."""
+    folded = {op.outputs[0]: op.inputs[0] for op in ops if op.kind == "time:unfold"}
+    same: dict[str, str] = {}
+    for op in ops:
+        if op.kind == "time:fold" and op.inputs[0] in folded:
+            same[op.outputs[0]] = folded[op.inputs[0]]
+    kept = []
+    for op in ops:
+        if op.outputs[0] not in same:
+            args = map_refs(op.args, lambda name: Ref(same.get(name, name)))
+            kept.append(replace(op, args=args))
+    read = {*graph.outputs, *(name for op in kept for name in op.inputs if op.kind != "time:unfold")}
+    # The second argument of an unfold only says how many steps there are: that of the first will do.
+    steps = {op.outputs[0]: op.inputs[1] for op in kept if op.kind == "time:unfold"}
+    for op in kept:
+        if op.kind != "time:unfold":
+            yield op
+        elif op.outputs[0] in read:
+            source = op.inputs[1]
+            while source in steps:
+                source = steps[source]
+            yield replace(op, args=(op.args[0], Ref(source)))
 
 
 def _folded(op: Op, graph: Graph) -> Iterator[Op]:
