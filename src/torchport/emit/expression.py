@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from torchport.errors import BadFile
 from torchport.program import Apply, Call, Code, IfElse, Index, Infix, Mark, Module, State, Unpack, Var
 
 #: How tightly an operator binds.
@@ -106,7 +107,10 @@ class Writer:
             if isinstance(value, list):
                 return f"[{inside}]"
             return f"({inside},)" if len(value) == 1 else f"({inside})"
-        raise TypeError(f"{value!r} cannot be written as source text")
+        raise BadFile(
+            f"an option of a layer is {repr(value)[:60]}, which cannot be written as source text",
+            advice="the file is damaged: save the model again",
+        )
 
 
 def repeated(texts: list[str]) -> list[str]:
