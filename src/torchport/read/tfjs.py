@@ -211,5 +211,5 @@ def variable(item: Mapping[str, Any], shards: Shards, start: int, where: str) ->
 
 def number(value: Any, what: str, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise BadFile(f"{what} is {value!r:.60}, not a number", where=where, advice=DAMAGED)
+        raise BadFile(f"{what} is {repr(value)[:60]}, not a number", where=where, advice=DAMAGED)
     return float(value)
