@@ -205,3 +205,12 @@ NN = [
     op("Einsum", "ops.einsum('ntc->nct', x)", "2 5 3"),
 ]  # fmt: skip
 OPERATIONS += NN
+
+APPLICATIONS = "keras.src.applications"
+OPERATIONS += [
+    op("ConvertToTensor", "ops.convert_to_tensor(x) * 2"),
+    Case("LayerScale", {}, call=f"{APPLICATIONS}.convnext.LayerScale(0.5, 3, dtype='float64')(x)"),
+    Case("StochasticDepth", {}, call=f"{APPLICATIONS}.convnext.StochasticDepth(0.5, dtype='float64')(x)"),
+    Case("CustomScaleLayer", {}, PAIR,
+         call=f"{APPLICATIONS}.inception_resnet_v2.CustomScaleLayer(0.3, dtype='float64')([x, y])"),
+]  # fmt: skip

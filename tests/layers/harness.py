@@ -70,9 +70,9 @@ class Case:
             for kind, options in layers
         ]
         shapes = self.sizes or "+".join(self.shapes_text)
-        if self.call:
-            return f"{self.call}[{shapes.replace(' ', ',')}]".replace(" ", "")
-        return f"{'-'.join(calls)}[{shapes.replace(' ', ',')}]".replace(" ", "")
+        package = "" if self.of == "keras" else f"{self.of}:"
+        what = self.call or "-".join(calls)
+        return f"{package}{what}[{shapes.replace(' ', ',')}]".replace(" ", "")
 
     @property
     def shapes_text(self) -> tuple[str, ...]:
