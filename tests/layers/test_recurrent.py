@@ -150,6 +150,9 @@ def merged(layer: Any) -> Callable[[Any, Any], Any]:
         lambda x, y: L.LSTM(4, **F64)(L.Reshape((5, 3), **F64)(y)),
         merged(L.Add(**F64)),
         merged(L.Maximum(**F64)),
+        merged(L.Multiply(**F64)),
+        lambda x, y: L.Multiply(**F64)([x, y]),
+        lambda x, y: L.Attention(**F64)([L.Dense(3, **F64)(y), y]),
         merged(L.Concatenate(**F64)),
         merged(L.Concatenate(axis=1, **F64)),
         lambda x, y: L.LSTM(4, **F64)(x, mask=keras.ops.any(keras.ops.greater(x, 0.3), axis=-1)),
@@ -196,6 +199,12 @@ def test_refusals(layer: Any, shape: tuple[int, ...], said: str) -> None:
     x = keras.Input(shape)
     with pytest.raises(Refused, match=said):
         torchport.convert(keras.Model(x, layer(x)))
+
+
+def test_masked_statistics_are_refused() -> None:
+    x, y = masked_input()
+    with pytest.raises(Refused, match="its mask keeps"):
+        torchport.convert(keras.Model(x, L.BatchNormalization(**F64)(y)))
 
 
 def test_stateful_is_refused() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from torchport.axes import to_order
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
-from torchport.program import Expr, call
+from torchport.program import Expr, Infix, call
 from torchport.rules.broadcast import expand
 from torchport.rules.table import FOLLOWS, MEMORY, Value, Wants, rule
 
@@ -55,9 +55,28 @@ def subtract(xs: Sequence[Value], *, out: Value) -> Expr:
 
 
 @rule("Multiply", shape=merged_shape)
-def multiply(xs: Sequence[Value], *, out: Value) -> Expr:
-    """a * b."""
-    return merge(xs, out, "*")
+def multiply(xs: Sequence[Value], *, out: Value, mask: Sequence[Value | None] | None = None) -> Expr:
+    """a * b. Keras 3 takes masked steps as 1, and as 0 where all are masked."""
+    if mask is None:
+        return merge(xs, out, "*")
+
+    def wide(it: Expr) -> Expr:
+        return call(".unsqueeze", it, out.dim(out.rank - 1))
+
+    operands: list[Expr] = []
+    for x, it in zip(xs, mask, strict=True):
+        if x.rank != out.rank:
+            raise Unsupported("masked tensors that are broadcast", "drop the mask before it")
+        operands.append(x if it is None else call("torch.where", wide(it), x, 1.0))
+    product = reduce(lambda left, right: left * right, operands)
+    masks = [it for it in mask if it is not None]
+    if len(masks) < len(xs):
+        return product
+    first, *others = {it.tensor.name: it for it in masks}.values()
+    some: Expr = first
+    for it in others:
+        some = Infix("|", some, it)
+    return product * wide(some)
 
 
 @rule("Average", shape=merged_shape)

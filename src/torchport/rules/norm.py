@@ -83,13 +83,18 @@ def batch_norm(
     x: Value, *, axis: Any = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True,
     scale: bool = True, renorm: bool = False, renorm_clipping: Any = None,
     renorm_momentum: float = 0.99, trainable: bool = True, virtual_batch_size: Any = None,
-    exact: bool = False, dialect: str = "",
+    exact: bool = False, dialect: str = "", mask: Any = None,
 ) -> Expr:  # fmt: skip
     """nn.BatchNorm2d. Keras's momentum is what is kept, torch's what is taken.
 
     Where Keras keeps a biased running variance, `exact` writes one that does so too: torch's is
     unbiased. A layer that is not trainable always uses its running statistics.
     """
+    if mask is not None:
+        raise Unsupported(
+            "in training Keras 3 takes the statistics of those steps alone that its mask keeps",
+            "freeze the layer (trainable=False), or use LayerNormalization",
+        )
     axis = axis_of(axis, x.rank)
     if x.rank > 5:
         raise Unsupported(f"batch normalisation of a tensor with {x.rank} axes")
