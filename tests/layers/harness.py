@@ -72,7 +72,8 @@ class Case:
         shapes = self.sizes or "+".join(self.shapes_text)
         package = "" if self.of == "keras" else f"{self.of}:"
         what = self.call or "-".join(calls)
-        return f"{package}{what}[{shapes.replace(' ', ',')}]".replace(" ", "")
+        below = f"<{self.below}" if self.below else ""
+        return f"{package}{what}[{shapes.replace(' ', ',')}{below}]".replace(" ", "")
 
     @property
     def shapes_text(self) -> tuple[str, ...]:
