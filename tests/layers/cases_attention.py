@@ -88,3 +88,10 @@ ATTENTION += [
         for size, x in (((3,), "2 11 5"), ((3, 5), "2 11 7 3"), ((2, 3, 2), "2 5 7 4 3"))
     ),
 ]  # fmt: skip
+
+WORDS = "layers.Embedding(5, 8, mask_zero=True, dtype='float64')(x)"
+ATTENTION += [
+    Case("MultiHeadAttention", {}, "4 7", below=5,
+         call=f"layers.MultiHeadAttention(2, 4, dtype='float64')(*[{WORDS}] * 2)"),
+    Case("Attention", {}, "4 7", below=5, call=f"layers.Attention(dtype='float64')([{WORDS}] * 2)"),
+]  # fmt: skip

@@ -56,7 +56,8 @@ BINARY = {
     "squared_difference": "SquaredDifference", "sub": "Subtract", "mul": "Multiply", "div": "Divide",
 }  # fmt: skip
 REDUCED = {
-    "reduce_mean": "Mean", "reduce_sum": "Sum", "reduce_max": "Max", "reduce_min": "Min", "reduce_prod": "Prod",
+    "reduce_mean": "Mean", "reduce_sum": "Sum", "reduce_max": "Max", "reduce_min": "Min",
+    "reduce_prod": "Prod",
     "reduce_std": "Std", "reduce_variance": "Var", "reduce_any": "Any", "reduce_all": "All",
     "reduce_logsumexp": "Logsumexp",
 }  # fmt: skip
