@@ -13,7 +13,7 @@ def one_sided(power: Tensor) -> Tensor:
 
 
 def mel_weights(bins: int, frequencies: int, rate: float, low: float, high: float) -> Tensor:
-    """(bins, frequencies): triangles on the mel scale with a peak of 1; none has the first frequency."""
+    """(bins, frequencies): triangles on the mel scale; none has the first frequency."""
 
     def mel(hertz: Tensor) -> Tensor:
         return 1127.0 * torch.log(1 + hertz / 700)

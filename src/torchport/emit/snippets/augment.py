@@ -79,7 +79,7 @@ class RandomGrayscale(nn.Module):
 
 
 class Solarization(nn.Module):
-    """Add a number to each image and invert what is above another, in training; numbers of 0 to 255."""
+    """Add a number (of 255) to each image and invert what is above another, in training."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class RandomAffine(nn.Module):
 def sample(
     x: Tensor, at_y: Tensor, at_x: Tensor, fill_mode: str, fill_value: float, interpolation: str
 ) -> Tensor:
-    """Pixels of x (n, c, h, w) at places (n, 1, h, w); those outside are filled as TensorFlow does."""
+    """Pixels of x (n, c, h, w) at places (n, 1, h, w); outside as TensorFlow fills it."""
     at_y, at_x = within(at_y, x.shape[2], fill_mode), within(at_x, x.shape[3], fill_mode)
     if interpolation == "nearest":
         return pixels(x, (at_y + 0.5).floor(), (at_x + 0.5).floor(), fill_value)
@@ -246,7 +246,7 @@ class RandomSharpness(nn.Module):
 
 
 class RandomGaussianBlur(nn.Module):
-    """Blur some images in training; how many is drawn as well. The sigmas are those of the batch."""
+    """Blur some images in training, all of them alike; how many is drawn as well."""
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ def one_hot_vectors(x: Tensor, depth: int) -> Tensor:
 
 
 def lookup(x: Tensor, vocabulary: Tensor, start: int, mask: int | None = None) -> Tensor:
-    """The place of each number in a vocabulary, behind one for those that are not in it; `mask` is 0."""
+    """The place of each number in a vocabulary, behind one for the unknown; `mask` is 0."""
     same = x[..., None] == vocabulary
     place = torch.where(same.any(-1), same.int().argmax(-1) + start + 1, start)
     return place if mask is None else torch.where(x == mask, 0, place)
