@@ -154,7 +154,7 @@ def random_translation(
     fill_value: float = 0.0, interpolation: str = "bilinear", data_format: str | None = None,
 ) -> Expr:  # fmt: skip
     """A module of some lines, which samples and fills as TensorFlow does."""
-    move = {"move_y": between(height_factor), "move_x": between(width_factor)}
+    move: dict[str, Any] = {"move_y": between(height_factor), "move_x": between(width_factor)}
     return affine(x, fill_mode, fill_value, interpolation, **move)
 
 
@@ -164,7 +164,7 @@ def random_shear(
     fill_value: float = 0.0, interpolation: str = "bilinear", data_format: str | None = None,
 ) -> Expr:  # fmt: skip
     """A module of some lines, which samples and fills as TensorFlow does."""
-    ranges = {"shear_x": between(x_factor), "shear_y": between(y_factor)}
+    ranges: dict[str, Any] = {"shear_x": between(x_factor), "shear_y": between(y_factor)}
     return affine(x, fill_mode, fill_value, interpolation, "RandomShear", **ranges)
 
 
