@@ -71,9 +71,7 @@ def keras_unet():
 
     def double_conv(x, channels: int, name: str):
         for i in (1, 2):
-            x = layers.Conv2D(
-                channels, 3, padding="same", activation="relu", name=f"{name}_conv{i}"
-            )(x)
+            x = layers.Conv2D(channels, 3, padding="same", activation="relu", name=f"{name}_conv{i}")(x)
         return x
 
     image = keras.Input((None, None, 3), name="image")
@@ -85,9 +83,7 @@ def keras_unet():
     x = double_conv(x, 1024, "bottleneck")
     for level, channels in ((4, 512), (3, 256), (2, 128), (1, 64)):
         up = layers.Conv2DTranspose(channels, 2, strides=2, padding="same", name=f"up{level}")(x)
-        x = double_conv(
-            layers.Concatenate(name=f"skip{level}")([skips.pop(), up]), channels, f"dec{level}"
-        )
+        x = double_conv(layers.Concatenate(name=f"skip{level}")([skips.pop(), up]), channels, f"dec{level}")
     mask = layers.Conv2D(1, 1, activation="sigmoid", name="head")(x)
     return keras.Model(image, mask, name="unet")
 

@@ -151,9 +151,7 @@ def test_a_failure_leaves_everything_as_it_was(
         monkeypatch.setattr(Port, "record", fail)
     if broken == "rename":
         real = os.rename
-        monkeypatch.setattr(
-            os, "rename", lambda a, b: fail() if Path(a).name == "made" else real(a, b)
-        )
+        monkeypatch.setattr(os, "rename", lambda a, b: fail() if Path(a).name == "made" else real(a, b))
     with pytest.raises(OSError, match="No space left"):
         port.save(target, force=there, progress=fail_later if broken == "weight" else None)
     if there:

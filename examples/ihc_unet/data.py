@@ -61,9 +61,7 @@ def training_batches(
         yield np.stack([image for image, _ in pairs]), np.stack([target for _, target in pairs])
 
 
-def _patch(
-    whole: Tissue, rng: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _patch(whole: Tissue, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     height, width = whole.target.shape[:2]
     while True:
         top = int(rng.integers(0, height - PATCH + 1))

@@ -119,9 +119,7 @@ def train_further(model, whole: Tissue) -> tuple[float, float]:
     return before, watched_loss()
 
 
-def draw(
-    kept: Tissue, by_keras: NDArray[np.float32], by_torch: NDArray[np.float32], path: Path
-) -> None:
+def draw(kept: Tissue, by_keras: NDArray[np.float32], by_torch: NDArray[np.float32], path: Path) -> None:
     """Five panels side by side: image, target, Keras, PyTorch, difference."""
     import matplotlib
 

@@ -112,9 +112,7 @@ def position(axis: int, rank: int, order: Order) -> int:
 
 def dims(source: Order, target: Order, rank: int) -> tuple[int, ...]:
     """What `permute` takes to bring a tensor of `rank` axes from one order into the other."""
-    return tuple(
-        to_order(range(rank), source).index(axis) for axis in to_order(range(rank), target)
-    )
+    return tuple(to_order(range(rank), source).index(axis) for axis in to_order(range(rank), target))
 
 
 def channels_first(rank: int, letters: str = "abdefghjklmnpqrstuvwxyz") -> tuple[str, str]:
@@ -123,7 +121,7 @@ def channels_first(rank: int, letters: str = "abdefghjklmnpqrstuvwxyz") -> tuple
     >>> channels_first(3, "hwc")
     ('(h w c)', '(c h w)')
     """
-    *others, last = letters[:rank]
+    *others, last = list(letters[:rank])
     return f"({' '.join((*others, last))})", f"({' '.join((last, *others))})"
 
 
@@ -237,9 +235,7 @@ def _blocks(array: np.ndarray, axis: int, count: int, order: Sequence[int]) -> n
     return np.concatenate([pieces[at] for at in order], axis)
 
 
-def _regroup(
-    array: np.ndarray, axis: int, parts: Sequence[Sequence[int]], back: bool
-) -> np.ndarray:
+def _regroup(array: np.ndarray, axis: int, parts: Sequence[Sequence[int]], back: bool) -> np.ndarray:
     """Each piece of `axis` turned channels first (or back): `x0 (a b d) x2 -> x0 (d a b) x2`."""
     import numpy as np
 

@@ -66,13 +66,12 @@ app = typer.Typer(
 Source = Annotated[
     Path,
     typer.Argument(
-        metavar="SOURCE", show_default=False,
+        metavar="SOURCE",
+        show_default=False,
         help="The Keras model: a .keras or .h5 file, or the model.json of TensorFlow.js.",
     ),
 ]
-Json = Annotated[
-    bool, typer.Option("--json", help="One JSON document on standard output, errors included.")
-]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, errors included.")]
 Inputs = Annotated[
     list[Path] | None,
     typer.Option(
@@ -119,9 +118,7 @@ def version(asked: bool) -> None:
 def main(
     _: Annotated[
         bool,
-        typer.Option(
-            "--version", callback=version, is_eager=True, help="Show the version and exit."
-        ),
+        typer.Option("--version", callback=version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
     """Takes what comes before a command."""
@@ -135,15 +132,11 @@ def convert(
     source: Source,
     folder: Annotated[
         Path,
-        typer.Option(
-            "-o", "--output", metavar="DIR", show_default=False, help="The folder to write."
-        ),
+        typer.Option("-o", "--output", metavar="DIR", show_default=False, help="The folder to write."),
     ],
     class_name: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME", help="Name of the class; the model's by default.", show_default=False
-        ),
+        typer.Option(metavar="NAME", help="Name of the class; the model's by default.", show_default=False),
     ] = None,
     keep_io: Annotated[
         bool, typer.Option("--keep-io", help="Inputs and outputs keep Keras's order of axes.")

@@ -86,7 +86,7 @@ class Op:
 
 
 def refs(tree: Any) -> Iterator[str]:
-    """The tensors named in a tree of arguments, in order; in a mapping, the order of its sorted keys (Keras's)."""
+    """The tensors named in a tree of arguments, in order; of a mapping, by its sorted keys, as Keras does."""
     if isinstance(tree, Ref):
         yield tree.tensor
     elif isinstance(tree, Mapping):
@@ -156,9 +156,7 @@ class Graph:
                     )
             for name in op.outputs:
                 if name in written:
-                    raise TorchportError(
-                        f"writes {name!r} a second time", where=f"{self.name}/{op.name}"
-                    )
+                    raise TorchportError(f"writes {name!r} a second time", where=f"{self.name}/{op.name}")
                 written.add(name)
         for name in self.outputs:
             if name not in written:

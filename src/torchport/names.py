@@ -64,12 +64,7 @@ def identifier(name: str) -> str:
         return "unnamed"
     if text[0].isdigit():
         text = f"n{text}"
-    if (
-        keyword.iskeyword(text)
-        or keyword.issoftkeyword(text)
-        or hasattr(builtins, text)
-        or text in RESERVED
-    ):
+    if keyword.iskeyword(text) or keyword.issoftkeyword(text) or hasattr(builtins, text) or text in RESERVED:
         text = f"{text}_"
     return text
 
@@ -100,11 +95,7 @@ def class_name(name: str) -> str:
         return "Model"
     if text[0].isdigit():
         text = f"N{text}"
-    return (
-        f"{text}_"
-        if text in RESERVED or hasattr(builtins, text) or keyword.iskeyword(text)
-        else text
-    )
+    return f"{text}_" if text in RESERVED or hasattr(builtins, text) or keyword.iskeyword(text) else text
 
 
 def unique(name: str, taken: Collection[str]) -> str:
@@ -118,18 +109,13 @@ def unique(name: str, taken: Collection[str]) -> str:
     return f"{stem}{at}"
 
 
-def attribute_names(
-    layers: list[tuple[str, str, str]], model: str = ""
-) -> dict[tuple[str, str], str]:
+def attribute_names(layers: list[tuple[str, str, str]], model: str = "") -> dict[tuple[str, str], str]:
     """An attribute for each (layer, role), given (layer, role, kind) in the order of use.
 
     Names that Keras made up become short nouns, numbered in this order; others lose the model's name where
     they begin with it.
     """
-    nouns = [
-        NOUNS.get(kind, snake(kind)) if is_automatic(layer, kind) else ""
-        for layer, _, kind in layers
-    ]
+    nouns = [NOUNS.get(kind, snake(kind)) if is_automatic(layer, kind) else "" for layer, _, kind in layers]
     owners: dict[str, dict[str, int]] = {}
     for (layer, _, _), noun in zip(layers, nouns, strict=True):
         numbers = owners.setdefault(noun, {})

@@ -127,9 +127,7 @@ class Port:
 
 
 #: What `save` writes. Anything else in a folder is the user's.
-OURS = re.compile(
-    r"model\.py|port\.json|model(-\d+-of-\d+)?\.safetensors(\.index\.json)?|__pycache__"
-)
+OURS = re.compile(r"model\.py|port\.json|model(-\d+-of-\d+)?\.safetensors(\.index\.json)?|__pycache__")
 
 
 def check_replaceable(target: Path, force: bool) -> None:
@@ -167,9 +165,7 @@ def swap(made: Path, target: Path, old: Path) -> None:
             os.rename(item, target / item.name)
 
 
-def run(
-    module: nn.Module, inputs: Sequence[Spec], outputs: Sequence[Spec], arrays: Sequence[Any]
-) -> Any:
+def run(module: nn.Module, inputs: Sequence[Spec], outputs: Sequence[Spec], arrays: Sequence[Any]) -> Any:
     """Call a module with arrays in the source's axes; gives arrays in the source's axes."""
     import torch
 

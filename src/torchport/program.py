@@ -103,7 +103,7 @@ class Item(Expr):
 
 @dataclass(frozen=True)
 class Unpack(Expr):
-    """A value that is unpacked into the outputs of its step; `pattern` nests their numbers, None is left out."""
+    """A value unpacked into the outputs of its step; `pattern` nests their numbers, None is left out."""
 
     value: Any
     pattern: tuple[Any, ...]
@@ -166,9 +166,11 @@ class Module:
 
 @dataclass(frozen=True)
 class Inside:
-    """One use of a block: its modules by the (owner, role) they have in the block's class, None where it lacks
-    one; and the tensors of the source's graph by the names they have there. `model`: the nested model whose
-    graph that is, if the block stands in its place.
+    """One use of a block.
+
+    Its modules by the (owner, role) they have in the block's class, None where it lacks one; and the tensors
+    of the source's graph by the names they have there. `model`: the nested model whose graph that is, if the
+    block stands in its place.
     """
 
     modules: Mapping[tuple[str, str], Module | State | None]
@@ -232,9 +234,7 @@ def is_heavy(expr: Any) -> bool:
     return isinstance(expr, Apply) and not LIGHT.match(expr.module.cls)
 
 
-def module(
-    cls: str, *args: Any, role: str = "", loads: Mapping[str, Load | Fill], **kwargs: Any
-) -> Module:
+def module(cls: str, *args: Any, role: str = "", loads: Mapping[str, Load | Fill], **kwargs: Any) -> Module:
     """`Module`, its constructor arguments as one writes them; arguments that are None are left out."""
     kept = {key: value for key, value in kwargs.items() if value is not None}
     return Module(cls, args, kept, dict(loads), role)
@@ -364,7 +364,8 @@ class Definition:
     """A class to be written: its inputs, steps and results.
 
     `flags` are conditions that `forward` asks for: attribute and text. `shapes` is what a block's docstring
-    says. `specs` are all its tensors. `structure` nests the outputs as the model returns them, with `Var` leaves; None: one, or a tuple. `parts`
+    says. `specs` are all its tensors. `structure` nests the outputs as the model returns them, with `Var`
+    leaves; None: one, or a tuple. `parts`
     are the classes of nested models by layer. `frozen` are the layers that do not train.
     """
 
@@ -383,6 +384,8 @@ class Definition:
 
 
 __all__ = [
-    "Apply", "Call", "Code", "Definition", "Expr", "Fill", "IfElse", "Index", "Infix", "Inside", "Item", "Load", "Mark", "Module", "Parameter", "REQUIRED", "Permute", "Spec",
+    "Apply", "Call", "Code", "Definition", "Expr", "Fill", "IfElse", "Index", "Infix",
+    "Inside", "Item", "Load", "Mark", "Module", "Parameter", "Permute",
+    "REQUIRED", "Spec",
     "State", "Step", "Unpack", "Var", "call", "children", "is_heavy", "module", "rewrite", "walk",
 ]  # fmt: skip

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import keras
 import pytest
+from tests.blocks.networks import NETWORKS
 
 import torchport
-from tests.blocks.networks import NETWORKS
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

@@ -72,12 +72,10 @@ class Plan:
 units = st.builds(
     Unit, st.sampled_from((1, 3)), st.booleans(), st.sampled_from((None, *ACTIVATIONS)), st.booleans()
 )
-plans = st.builds(
-    Plan, st.lists(units, min_size=1, max_size=3).map(tuple), st.sampled_from(("", "add", "concat")), st.booleans()
-)
-uses = st.tuples(
-    st.integers(0, 1), st.sampled_from((2, 3, 5)), st.sampled_from((1, 1, 1, 2)), st.booleans(), st.integers(1, 3)
-)
+merges = st.sampled_from(("", "add", "concat"))
+plans = st.builds(Plan, st.lists(units, min_size=1, max_size=3).map(tuple), merges, st.booleans())
+widths, strides = st.sampled_from((2, 3, 5)), st.sampled_from((1, 1, 1, 2))
+uses = st.tuples(st.integers(0, 1), widths, strides, st.booleans(), st.integers(1, 3))
 
 
 def network(kinds: list[Plan], order: list[tuple[int, int, int, bool, int]], skip: bool) -> keras.Model:

@@ -80,9 +80,7 @@ def odd(config: Any) -> Any:
 
 
 def test_a_refusal_lists_everything_and_writes_nothing(tmp_path: Path) -> None:
-    source = changed(
-        tmp_path / "odd.keras", odd, groups={"dropout": "mystery", "dropout_1": "dropout"}
-    )
+    source = changed(tmp_path / "odd.keras", odd, groups={"dropout": "mystery", "dropout_1": "dropout"})
     result = run("convert", source, "-o", tmp_path / "port")
     assert (result.exit_code, result.stdout) == (2, "")
     for expected in (
@@ -132,9 +130,7 @@ def test_a_broken_file_is_one_message(name: str, tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == there
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["convert"], ["convert", UNET], ["port", UNET], ["rules", "-x"]]
-)
+@pytest.mark.parametrize("arguments", [[], ["convert"], ["convert", UNET], ["port", UNET], ["rules", "-x"]])
 def test_a_wrong_command_is_2(arguments: list[object]) -> None:
     assert run(*arguments).exit_code == 2
 
@@ -184,9 +180,7 @@ def test_a_hostile_name_is_only_a_name(name: str, tmp_path: Path) -> None:
 
 def harmless(tree: ast.Module) -> None:
     """Nothing but the imports of every port, and classes whose only strings are docstrings."""
-    imported = {
-        ast.unparse(it) for it in ast.walk(tree) if isinstance(it, (ast.Import, ast.ImportFrom))
-    }
+    imported = {ast.unparse(it) for it in ast.walk(tree) if isinstance(it, (ast.Import, ast.ImportFrom))}
     assert imported <= {
         "from __future__ import annotations", "from pathlib import Path", "import torch",
         "import torch.nn.functional as F", "from safetensors.torch import load_file",
@@ -198,17 +192,11 @@ def harmless(tree: ast.Module) -> None:
         if ast.unparse(node) == "WEIGHTS = Path(__file__).with_name('model.safetensors')":
             continue
         assert isinstance(node, ast.ClassDef) or ast.get_docstring(tree) and node is tree.body[0]
-    strings = [
-        it for it in ast.walk(tree) if isinstance(it, ast.Constant) and isinstance(it.value, str)
-    ]
+    strings = [it for it in ast.walk(tree) if isinstance(it, ast.Constant) and isinstance(it.value, str)]
     holders = (ast.Module, ast.ClassDef, ast.FunctionDef)
     docstrings = [ast.get_docstring(it) for it in ast.walk(tree) if isinstance(it, holders)]
     assert len(strings) == len([it for it in docstrings if it]) + 1  # and the name of the weights
-    used = {
-        it.func.id
-        for it in ast.walk(tree)
-        if isinstance(it, ast.Call) and isinstance(it.func, ast.Name)
-    }
+    used = {it.func.id for it in ast.walk(tree) if isinstance(it, ast.Call) and isinstance(it.func, ast.Name)}
     own = {it.name for it in tree.body if isinstance(it, ast.ClassDef)}
     assert used <= {"super", "cls", "load_file", "Path"} | own
 

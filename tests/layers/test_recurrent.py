@@ -246,9 +246,7 @@ def test_cudnn_layers_have_two_biases(kind: str) -> None:
     rng = np.random.default_rng(0)
     size = gates * units
     arrays = [rng.normal(size=it) for it in ((count, size), (units, size), (2 * size,))]
-    stored = {
-        str(at): Weight(str(at), it.shape, "float64", lambda it=it: it) for at, it in enumerate(arrays)
-    }
+    stored = {str(at): Weight(str(at), it.shape, "float64", lambda it=it: it) for at, it in enumerate(arrays)}
     op = Op("rnn", f"CuDNN{kind}", (Ref("x"),), ("y",), {"units": units}, layer="rnn", stored=stored)
     graph = Graph("net", ("x",), ("y",), (op,), {"x": Tensor("x", (None, 7, count))}, "2.2.4", Ref("y"))
     graph = infer(normalise(graph), [])

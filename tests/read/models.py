@@ -132,9 +132,7 @@ def unet(keras: Any) -> Any:
 @builder
 def frozen(keras: Any) -> Any:
     L = keras.layers
-    base = keras.Sequential(
-        [keras.Input((7,)), L.Dense(5), L.BatchNormalization(), L.Dense(3)], name="base"
-    )
+    base = keras.Sequential([keras.Input((7,)), L.Dense(5), L.BatchNormalization(), L.Dense(3)], name="base")
     base.trainable = False
     x = keras.Input((7,), name="x")
     return keras.Model(x, L.Dense(2, name="top")(base(x)), name="tuned")
@@ -143,9 +141,7 @@ def frozen(keras: Any) -> Any:
 def randomise(model: Any) -> Any:
     """The model with weights that are all different from each other."""
     rng = np.random.default_rng(7)
-    model.set_weights(
-        [rng.uniform(0.1, 1.0, w.shape).astype("float32") for w in model.get_weights()]
-    )
+    model.set_weights([rng.uniform(0.1, 1.0, w.shape).astype("float32") for w in model.get_weights()])
     return model
 
 

@@ -212,11 +212,7 @@ def test_missing_group(tmp_path: Path) -> None:
 
     config = json.dumps(model(dense(), dense("e"))).encode()
     with pytest.raises(BadFile, match="no group layers/dense_1 for the layer 'e'"):
-        read(
-            archive(
-                tmp_path / "m.keras", members(config_json=config, model_weights_h5=weights(fill))
-            )
-        )
+        read(archive(tmp_path / "m.keras", members(config_json=config, model_weights_h5=weights(fill))))
 
 
 def test_custom_layer_is_an_op_that_no_rule_has(tmp_path: Path) -> None:

@@ -265,9 +265,7 @@ def test_input_that_is_not_an_input() -> None:
         build([start(), DENSE], [["d", 0, 0]], inputs=[["d", 0, 0]])
 
 
-@pytest.mark.parametrize(
-    "shape", [[None, -3], [None, 2.5], [None, 10**30], "x", 7, [], None, [True, 3]]
-)
+@pytest.mark.parametrize("shape", [[None, -3], [None, 2.5], [None, 10**30], "x", 7, [], None, [True, 3]])
 def test_absurd_shape(shape: Any) -> None:
     first = {"class_name": "InputLayer", "config": {"name": "x", "batch_shape": shape}}
     with pytest.raises(BadFile):

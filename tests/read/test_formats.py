@@ -68,9 +68,7 @@ class TestSources:
             elif op.kind == "Model" and source != "model.h5":
                 assert not op.stored
             elif op.kind == "Model":  # one list: all that are trained, then the others
-                assert contents(stored) == contents(
-                    layer.trainable_weights + layer.non_trainable_weights
-                )
+                assert contents(stored) == contents(layer.trainable_weights + layer.non_trainable_weights)
                 compared += 1
             elif source == "model.keras":
                 # In the order of the file's groups, which is by attribute, not by creation.

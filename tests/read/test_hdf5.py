@@ -19,10 +19,7 @@ from .files import BIAS, KERNEL, legacy
 @pytest.mark.parametrize("version", [b"2.2.4-tf", "2.2.4-tf", np.bytes_(b"2.2.4-tf")])
 def test_model_of_2019(tmp_path: Path, version: object) -> None:
     graph = read(legacy(tmp_path / "m.h5", version=version))
-    assert (
-        str(graph)
-        == "old(d_input[: ? 7])\n  d = Dense(d_input)\n  leaky = LeakyReLU(d)\n  -> leaky"
-    )
+    assert str(graph) == "old(d_input[: ? 7])\n  d = Dense(d_input)\n  leaky = LeakyReLU(d)\n  -> leaky"
     assert graph.dialect == "2.2.4-tf"
     dense, leaky = graph.ops
     assert dense.config == {"trainable": True, "dtype": "float32", "units": 3}
@@ -51,9 +48,7 @@ def test_compressed_variables(tmp_path: Path) -> None:
     path = legacy(tmp_path / "m.h5")
     with h5py.File(path, "a") as file:
         del file["model_weights/d/d/kernel:0"]
-        file.create_dataset(
-            "model_weights/d/d/kernel:0", data=KERNEL, chunks=(3, 2), compression="gzip"
-        )
+        file.create_dataset("model_weights/d/d/kernel:0", data=KERNEL, chunks=(3, 2), compression="gzip")
     np.testing.assert_array_equal(read(path).ops[0].stored["0"].load(), KERNEL)
 
 

@@ -81,9 +81,7 @@ def test_members(tmp_path: Path, case: str) -> None:
     refuses(archive(tmp_path / "m.keras", members(**changes)), words)
 
 
-@pytest.mark.parametrize(
-    "size", ["1e999", "-1e999", "NaN", "1e3", "true", '"7"', "99999999999999999999"]
-)
+@pytest.mark.parametrize("size", ["1e999", "-1e999", "NaN", "1e3", "true", '"7"', "99999999999999999999"])
 def test_sizes_that_are_none(tmp_path: Path, size: str) -> None:
     config = json.dumps(model()).replace("[null, 7]", f"[null, {size}]").encode()
     assert size.encode() in config

@@ -111,7 +111,7 @@ class _Search:
         moves: tuple[Move, ...],
         left: int,
     ) -> Merged | None:
-        """The first merge with at most `left` more parts; `names`: B's wires as A's, `past`: parts left out."""
+        """The first merge with at most `left` more parts; `names`: B's wires as A's; `past`: skips."""
         self.steps += 1
         if self.steps > STEPS:
             return None
@@ -197,9 +197,7 @@ class _Search:
             for wire in _passes(run, start, end):
                 yield end, wire
 
-    def _merged(
-        self, names: Wires, past_a: Wires, past_b: Wires, moves: Sequence[Move]
-    ) -> Merged | None:
+    def _merged(self, names: Wires, past_a: Wires, past_b: Wires, moves: Sequence[Move]) -> Merged | None:
         slots: list[tuple[int | None, int | None]] = []
         parts = []
         for move in moves:
@@ -228,9 +226,7 @@ class _Search:
         reads: list[tuple[Wire, ...]] = []
         for a, b in slots:
             if a is not None and b is not None:
-                found = [
-                    both(*it) for it in zip(self.a.rows[a].reads, self.b.rows[b].reads, strict=True)
-                ]
+                found = [both(*it) for it in zip(self.a.rows[a].reads, self.b.rows[b].reads, strict=True)]
             elif a is not None:
                 found = [from_a(it) for it in self.a.rows[a].reads]
             else:

@@ -1,7 +1,7 @@
 """Blocks and the sequences that they are cut out of.
 
-A `Sequence_` is a body: of the model, or of a block. A block's body stands for all its uses at once: its slots
-are those of the fullest use, and each use says which node stands in each slot.
+A block's body stands for all its uses at once: it has a slot for everything that any of them has, and each
+use says which node stands in each slot.
 """
 
 from __future__ import annotations
@@ -72,19 +72,14 @@ class Block:
         """Whether a use of the block with the key `other` stands in this one, however deep."""
         if self.key == other:
             return True
-        inner = {
-            it.key for at in range(len(self.slots)) for it in self.column(at) if it is not None
-        }
+        inner = {it.key for at in range(len(self.slots)) for it in self.column(at) if it is not None}
         return any(blocks[key].contains(other, blocks) for key in inner if key in blocks)
 
     @property
     def single(self) -> bool:
         """Whether it is a unit: one working module and what goes with it."""
         return (
-            sum(
-                any(it is not None and it.heavy for it in self.column(at))
-                for at in range(len(self.slots))
-            )
+            sum(any(it is not None and it.heavy for it in self.column(at)) for at in range(len(self.slots)))
             == 1
         )
 
@@ -109,9 +104,7 @@ class Block:
         rows = []
         for at, slot in enumerate(self.slots):
             there = [it for it in self.column(at) if it is not None]
-            rows.append(
-                Row(slot.key, slot.reads, any(it.weighted for it in there), there[0].modular)
-            )
+            rows.append(Row(slot.key, slot.reads, any(it.weighted for it in there), there[0].modular))
         return Run(rows, self.outputs, tuple((start, end) for start, end, _ in self.optional()))
 
     def optional(self) -> list[tuple[int, int, Wire]]:
@@ -227,9 +220,7 @@ def wires(
                 where[name] = ("in", len(inputs))
                 inputs.append(name)
             inner[name] += 1
-        slots.append(
-            (it.key if single else (it.key, it.pointwise), tuple(where[name] for name in it.reads))
-        )
+        slots.append((it.key if single else (it.key, it.pointwise), tuple(where[name] for name in it.reads)))
         for index, name in enumerate(it.writes):
             where[name] = (at, index)
     left = [name for it in nodes for name in it.writes if readers.count[name] > inner[name]]
@@ -237,7 +228,11 @@ def wires(
 
 
 def use(
-    block: Block, inside: Sequence[Node | None], inputs: Sequence[str], outputs: Sequence[str], call: Node | None = None
+    block: Block,
+    inside: Sequence[Node | None],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    call: Node | None = None,
 ) -> Node:
     """A node that stands for a use of the block; it is entered in the block's uses.
 
@@ -282,8 +277,8 @@ def numbers(it: Node) -> tuple[Any, ...]:
 def parameters(columns: Sequence[Sequence[Node | None]]) -> float:
     """About how many parameters a class needs, given for each of its slots the nodes of all uses.
 
-    Numbers that never differ need none; numbers that are always equal, or in proportion, share one; one that is
-    mostly the same has a default, and counts half.
+    Numbers that never differ need none; numbers that are always equal, or in proportion, share one; one that
+    is mostly the same has a default, and counts half.
     """
     found: dict[tuple[Any, ...], float] = {}
     for column in columns:
@@ -293,9 +288,7 @@ def parameters(columns: Sequence[Sequence[Node | None]]) -> float:
             found[tuple(map(repr, rows))] = 1
             continue
         for place in range(widths.pop() if widths else 0):
-            values = [
-                None if row is None else row[place] for row, it in zip(rows, column, strict=True)
-            ]
+            values = [None if row is None else row[place] for row, it in zip(rows, column, strict=True)]
             there = [it for it, row in zip(values, rows, strict=True) if row is not None]
             counts = Counter(map(repr, there))
             if len(counts) > 1:

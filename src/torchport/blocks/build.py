@@ -6,9 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from torchport.blocks.block import Block, Wire, leaves
+from torchport.blocks.align import Wire
+from torchport.blocks.block import Block, leaves
 from torchport.blocks.naming import block_name, local, named_layers, prefix, use_name
 from torchport.blocks.nodes import ABSENT, MODULES, Node, filled, holes, is_activation
 from torchport.blocks.parameters import POSITIONAL, Parameters, agree
@@ -75,14 +77,11 @@ class Builder:
     @staticmethod
     def call(made: Made, values: Sequence[Any], inside: Inside | None = None) -> Module:
         """A constructor call: channels by position, the rest by name, defaults left out."""
-        args, kwargs = [], {}
+        args: list[Any] = []
+        kwargs: dict[str, Any] = {}
         for found, value in zip(made.parameters, values, strict=True):
             plain = not isinstance(value, Expr)
-            if (
-                found.default is not ABSENT
-                and plain
-                and (value is ABSENT or value == found.default)
-            ):
+            if found.default is not ABSENT and plain and (value is ABSENT or value == found.default):
                 continue
             value = 0 if value is ABSENT else value
             if found.name.startswith(POSITIONAL) and not kwargs:
@@ -137,19 +136,21 @@ def as_module(step: Step, model: str = "") -> Module:
     return Module(MODULES[value.function], value.args[1:], value.kwargs, gives=gives)
 
 
+def _padded(pads: Mapping[str, Any], expr: Any) -> Any:
+    """The padding that a tensor stands for."""
+    return pads.get(expr.tensor, expr) if isinstance(expr, Var) else expr
+
+
 def pads_joined(steps: Sequence[Step]) -> list[Step]:
     """The steps with every padding inside the one call that it is for, where that call always has it."""
-    pads = {
-        step.outputs[0]: step for step in steps if step.kind == "pad" and isinstance(step.value, Call)
-    }
+    pads = {step.outputs[0]: step for step in steps if step.kind == "pad" and isinstance(step.value, Call)}
     reads = Counter(name for step in steps for name in step.inputs)
     joined: list[Step] = []
     for step in steps:
         if step.kind == "pad" and step.outputs[0] in pads and reads[step.outputs[0]] == 1:
             continue
         inside = {name: pads[name].value for name in step.inputs if name in pads and reads[name] == 1}
-        value = rewrite(step.value, lambda it, inside=inside: inside.get(it.tensor, it) if isinstance(it, Var) else it)
-        joined.append(replace(step, value=value))
+        joined.append(replace(step, value=rewrite(step.value, partial(_padded, inside))))
     return joined
 
 
@@ -176,9 +177,7 @@ class _Class:
 
     def __init__(self, builder: Builder, block: Block, blocks: Mapping[Any, Block]) -> None:
         self.builder, self.block, self.blocks = builder, block, blocks
-        fullest = sorted(
-            block.uses, key=lambda it: -sum(inner is not None for inner in it.inside or ())
-        )
+        fullest = sorted(block.uses, key=lambda it: -sum(inner is not None for inner in it.inside or ()))
         chosen = [
             next(it for it in fullest if it.inside and it.inside[at] is not None)
             for at in range(len(block.slots))
@@ -187,8 +186,7 @@ class _Class:
         self.common = [prefix(named_layers(leaves(it))) for it in chosen]
         entering = [it.specs[it.reads[0]] for it in block.uses]
         sizes = tuple(
-            it.shape[it.torch_axes.split().index("c")] if "c" in it.torch_axes else None
-            for it in entering
+            it.shape[it.torch_axes.split().index("c")] if "c" in it.torch_axes else None for it in entering
         )
         self.parameters = Parameters(len(block.uses), sizes)
         self.flags: list[tuple[str, Any]] = []
@@ -196,9 +194,7 @@ class _Class:
         self.owners: list[str] = []
 
     def make(self) -> Made:
-        name = unique(
-            block_name([leaf for it in self.nodes for leaf in leaves(it)]), self.builder.taken
-        )
+        name = unique(block_name([leaf for it in self.nodes for leaf in leaves(it)]), self.builder.taken)
         self.builder.taken.add(name)
         inputs = self._inputs()
         steps = [self._step(at, inputs) for at in range(len(self.nodes))]
@@ -232,9 +228,7 @@ class _Class:
         names = ["x"]
         for at in range(1, self.block.inputs):
             readers = [
-                it
-                for slot, it in zip(self.block.slots, self.nodes, strict=True)
-                if ("in", at) in slot.reads
+                it for slot, it in zip(self.block.slots, self.nodes, strict=True) if ("in", at) in slot.reads
             ]
             kinds = {leaf.step.kind for it in readers for leaf in leaves(it)}
             base = "skip" if "Concatenate" in kinds else "shortcut" if "Add" in kinds else "other"
@@ -285,9 +279,7 @@ class _Class:
             self.flags.append((name, value))
         return Code(f"self.{name}")
 
-    def _nested(
-        self, at: int, column: Sequence[Node | None], owner: str, reads: Sequence[str]
-    ) -> Apply:
+    def _nested(self, at: int, column: Sequence[Node | None], owner: str, reads: Sequence[str]) -> Apply:
         made = self.builder.made[self.blocks[self.nodes[at].key].number]
         self.parts[owner] = made.definition
         values = []
@@ -296,9 +288,7 @@ class _Class:
                 ABSENT if other is None else found.values[made.uses[id(other)]] for other in column
             )
             values.append(
-                self.parameters.expression(
-                    numbers, self._nested_role(at, owner, found.name, numbers)
-                )
+                self.parameters.expression(numbers, self._nested_role(at, owner, found.name, numbers))
             )
         module = self.builder.call(made, values)
         return Apply(module, tuple(map(Var, reads)), owner=owner)
@@ -316,9 +306,7 @@ class _Class:
             return local(layer, self.common[at])
         if is_automatic(layer, it.step.kind):
             return layer
-        return unique(
-            local(layer, self.common[at]), [other for other in self.owners if other != layer]
-        )
+        return unique(local(layer, self.common[at]), [other for other in self.owners if other != layer])
 
     def _role(self, at: int, callee: str, name: str, numbers: tuple[Any, ...]) -> str:
         """What a person calls a number that differs: by what it is of which call."""
@@ -348,9 +336,7 @@ class _Class:
         place = next((number for number, name in enumerate(names) if name.startswith("out_")), None)
         if it.inside is not None:
             made = self.builder.made[self.blocks[it.key].number]
-            values = next(
-                (found.values for found in made.parameters if found.name.startswith("out_")), None
-            )
+            values = next((found.values for found in made.parameters if found.name.startswith("out_")), None)
             return (
                 None
                 if values is None
@@ -361,9 +347,7 @@ class _Class:
             )
         if place is None:
             return None
-        return tuple(
-            ABSENT if other is None else other.values[place] for other in self.block.column(at)
-        )
+        return tuple(ABSENT if other is None else other.values[place] for other in self.block.column(at))
 
     def _rows(self, steps: list[Step]) -> list[Step | None]:
         """The steps with uses of one block in a row as nn.Sequential; None where a step went into one."""
@@ -415,18 +399,14 @@ class _Class:
         made: dict[int, Step | None] = dict(enumerate(steps))
         for number, part in enumerate(self.block.parts):
             inside = [at for at, slot in enumerate(self.block.slots) if slot.part == number]
-            there = [
-                it.inside is not None and it.inside[inside[0]] is not None for it in self.block.uses
-            ]
+            there = [it.inside is not None and it.inside[inside[0]] is not None for it in self.block.uses]
             passes = self._name(part.passes, inputs)
             chain = [it for at in inside if (it := steps[at]) is not None]
             if any(self.nodes[at].weighted for at in inside):
                 one = self._chain(number, chain, passes, there)
                 for at in inside:
                     self.owners[at] = f"part:{one.layer}"
-            elif all(
-                isinstance(it.value, Apply) and "Dropout" in it.value.module.cls for it in chain
-            ):
+            elif all(isinstance(it.value, Apply) and "Dropout" in it.value.module.cls for it in chain):
                 continue
             else:
                 one = self._conditional(number, chain, passes, there)
@@ -434,9 +414,7 @@ class _Class:
             made[inside[-1]] = one
         return [it for it in made.values() if it is not None]
 
-    def _chain(
-        self, number: int, chain: Sequence[Step], passes: str, there: Sequence[bool]
-    ) -> Step:
+    def _chain(self, number: int, chain: Sequence[Step], passes: str, there: Sequence[bool]) -> Step:
         """Modules that are there or not: `nn.Sequential(...) if ... else nn.Identity()`."""
         inside = {it.layer for it in chain}
         taken = [it.removeprefix("part:") for it in self.owners if it not in inside]
@@ -461,15 +439,11 @@ class _Class:
             return "norm" if "Norm" in first.module.cls else "dropout"
         return "expand" if passes == "x" else "optional"
 
-    def _conditional(
-        self, number: int, chain: Sequence[Step], passes: str, there: Sequence[bool]
-    ) -> Step:
+    def _conditional(self, number: int, chain: Sequence[Step], passes: str, there: Sequence[bool]) -> Step:
         """What is computed or not: `x + shortcut if self.residual else x`."""
         values: dict[str, Any] = {}
         for it in chain:
-            value = rewrite(
-                it.value, lambda e: values.get(e.tensor, e) if isinstance(e, Var) else e
-            )
+            value = rewrite(it.value, lambda e: values.get(e.tensor, e) if isinstance(e, Var) else e)
             values[it.outputs[0]] = Mark(value, it.outputs[0])
         kinds = [it.kind for it in chain]
         name = "residual" if "Add" in kinds else _called(chain[0].value)

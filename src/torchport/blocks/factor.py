@@ -3,8 +3,8 @@
 1. Regions: where branches part and meet (a residual block, squeeze-and-excite), the inner ones first. Regions
    that do the same, but for parts that some lack, become one block.
 2. Variants: a run of nodes that is a known block but for such parts becomes a use of it.
-3. Repeats: of all runs that stand in the program more than once, the one that saves most lines becomes a block.
-   2 and 3 take turns until none saves any.
+3. Repeats: of all runs that stand in the program more than once, the one that saves most lines becomes a
+   block. 2 and 3 take turns until none saves any.
 4. A block that stands in one place only is written out again.
 
 Every step must make the program shorter by `lines`; all choices are by position and length, so that the same
@@ -44,9 +44,7 @@ PART = 2.0
 class Body:
     """A sequence of nodes: the model's, or that of a block."""
 
-    def __init__(
-        self, nodes: list[Node], results: tuple[str, ...], block: Block | None = None
-    ) -> None:
+    def __init__(self, nodes: list[Node], results: tuple[str, ...], block: Block | None = None) -> None:
         self.block = block
         self.nodes, self.results = nodes, results
         self.readers = Readers(nodes, results)
@@ -105,7 +103,7 @@ class Factoring:
     def alike(one: Sequence[Node], other: Sequence[Node]) -> bool:
         """Whether two nested models are one but for optional parts."""
         runs = [_rows(nodes, Readers(nodes, nodes[-1].writes), False) for nodes in (one, other)]
-        merged = merge(*runs)
+        merged = merge(runs[0], runs[1])
         return merged is not None and _is_mostly(merged)
 
     def adopt(self, at: Sequence[int], models: Sequence[Sequence[Node]], results: Sequence[str]) -> bool:
@@ -133,7 +131,8 @@ class Factoring:
             uses[at[number]] = use(block, inside, call.reads, call.writes, call)
         count = parameters([block.column(it) for it in range(len(block.slots))])
         apart = sum(map(_alone, models))
-        together = class_cost(count) + lines(block.nodes()) + PART * len(block.parts) + len(models) * use_cost(count)
+        together = class_cost(count) + lines(block.nodes()) + PART * len(block.parts)
+        together += len(models) * use_cost(count)
         if together >= apart:
             return False
         for place, node in uses.items():
@@ -150,6 +149,7 @@ class Factoring:
     def _run(self, place: Place, single: bool | None = None) -> Run:
         """A place, to be aligned with others."""
         return _rows(self._nodes(place), self.bodies[place.body].readers, single)
+
     # 1. Regions
 
     def _regions(self) -> bool:
@@ -167,9 +167,7 @@ class Factoring:
 
     def _grouped(self, families: Family) -> list[list[Signature]]:
         """Signatures that are one but for optional parts; those of the smallest regions first."""
-        rest = sorted(
-            families, key=lambda it: (len(it[0]), -len(families[it]), _first(families[it]))
-        )
+        rest = sorted(families, key=lambda it: (len(it[0]), -len(families[it]), _first(families[it])))
         groups: list[list[Signature]] = []
         while rest:
             head = rest.pop(0)
@@ -192,8 +190,7 @@ class Factoring:
         """Whether two places are alike enough in their numbers to share a class."""
         ours, theirs = self._nodes(one), self._nodes(other)
         columns = [
-            (None if a is None else ours[a], None if b is None else theirs[b])
-            for a, b in merged.slots
+            (None if a is None else ours[a], None if b is None else theirs[b]) for a, b in merged.slots
         ]
         return parameters(columns) <= FIT + 3
 
@@ -228,9 +225,7 @@ class Factoring:
         inside = [known[it.key] for it in self._nodes(place) if it.key in known]
         if any(it.contains(block.key, known) for it in inside):
             return False
-        if place.end - place.start < 2 or not self.bodies[place.body].is_whole(
-            place.start, place.end
-        ):
+        if place.end - place.start < 2 or not self.bodies[place.body].is_whole(place.start, place.end):
             return False
         merged = merge(block.run(), self._run(place, block.single))
         if merged is None or not _is_mostly(merged) or len(merged.inputs) < block.inputs:
@@ -289,10 +284,7 @@ class Factoring:
         alike = [it for it in chosen if it.end - it.start == longest.end - longest.start]
         count = parameters(list(zip(*map(self._nodes, alike), strict=True)))
         cost = class_cost(count) + lines(self._nodes(longest)) + PART * (len(shapes) - 1)
-        if (
-            len(chosen) < 2
-            or sum(lines(self._nodes(it)) - use_cost(count) for it in chosen) <= cost
-        ):
+        if len(chosen) < 2 or sum(lines(self._nodes(it)) - use_cost(count) for it in chosen) <= cost:
             return False
         run = self._run(longest)
         slots = [Slot(row.key, row.reads) for row in run.rows]
@@ -311,11 +303,7 @@ class Factoring:
 
     def _moved(self, place: Place, first: Place) -> Place:
         """Where a place is after another, which stood before it, became one node."""
-        shift = (
-            first.end - first.start - 1
-            if place.body == first.body and place.start > first.start
-            else 0
-        )
+        shift = first.end - first.start - 1 if place.body == first.body and place.start > first.start else 0
         return Place(place.body, place.start - shift, place.end - shift)
 
     def _replace(self, block: Block, place: Place, merged: Merged) -> None:
@@ -323,14 +311,9 @@ class Factoring:
         body, nodes = self.bodies[place.body], self._nodes(place)
         _, inputs, left = wires(nodes, body.readers)
         gives = [
-            (at, index)
-            for at, it in enumerate(nodes)
-            for index, name in enumerate(it.writes)
-            if name in left
+            (at, index) for at, it in enumerate(nodes) for index, name in enumerate(it.writes) if name in left
         ]
-        block.become(
-            merged, [row.key for row in self._run(place, block.single if block.uses else None).rows]
-        )
+        block.become(merged, [row.key for row in self._run(place, block.single if block.uses else None).rows])
 
         def made(of: Sequence[Node]) -> Node:
             inside = [None if b is None else of[b] for _, b in merged.slots]
@@ -354,9 +337,7 @@ class Factoring:
                 there = [inner for inner in it.inside[place.start : place.end] if inner is not None]
                 one = made(there) if there else None
                 it.inside = (*it.inside[: place.start], one, *it.inside[place.end :])
-            outer.close(
-                place.start, place.end, Slot(outer_key, reads, outer.slots[place.start].part), gives
-            )
+            outer.close(place.start, place.end, Slot(outer_key, reads, outer.slots[place.start].part), gives)
         body.refresh()
         next(it for it in self.bodies if it.block is block).refresh()
 
@@ -457,11 +438,11 @@ def _runs(number: int, body: Body, known: dict[Hashable, int]) -> Iterator[tuple
         where: dict[str, Wire] = {}
         left: dict[str, int] = {}
         inputs = heavy = single = several = 0
-        at = start
+        done = start
         for end in ends[first : first + UNITS]:
-            if any(row[max(start + 1, at) : end]):
+            if any(row[max(start + 1, done) : end]):
                 break
-            for at in range(at, end):
+            for at in range(done, end):
                 it = nodes[at]
                 for name in it.reads:
                     if name not in where:
@@ -476,7 +457,7 @@ def _runs(number: int, body: Body, known: dict[Hashable, int]) -> Iterator[tuple
                 for index, name in enumerate(it.writes):
                     where[name] = (at - start, index)
                     left[name] = readers.count[name]
-            at = end
+            done = end
             if inputs > INPUTS:
                 break
             leaving = tuple(where[name] for name, count in left.items() if count)

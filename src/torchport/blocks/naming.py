@@ -26,7 +26,7 @@ def local(layer: str, common: str) -> str:
 
 
 def named_layers(leaves: Sequence[Node]) -> list[str]:
-    """The names that the source gave to the layers with modules among some nodes; made-up names are no names."""
+    """The names that the source gave to layers with modules; names that Keras made up are none."""
     found = []
     for leaf in leaves:
         owners = [it.owner for it in walk(leaf.step.value) if isinstance(it, (Apply, State))]
@@ -36,21 +36,17 @@ def named_layers(leaves: Sequence[Node]) -> list[str]:
 
 
 def use_name(leaves: Sequence[Node], among: str = "") -> str:
-    """What the source calls a group of layers, by the beginning that their names share; empty if it does not."""
+    """What the source calls a group of layers, by the beginning that their names share; or nothing."""
     layers = named_layers(leaves)
     modules = [it for it in leaves if it.modules]
     if len(layers) < 2 or len(layers) < len(modules):
         return ""
-    return (
-        identifier(prefix(layers).removeprefix(among)) if prefix(layers).removeprefix(among) else ""
-    )
+    return identifier(prefix(layers).removeprefix(among)) if prefix(layers).removeprefix(among) else ""
 
 
 def block_name(leaves: Sequence[Node]) -> str:
     """What a person calls the class, from what it is made of."""
-    classes = [
-        it.module.cls for leaf in leaves for it in walk(leaf.step.value) if isinstance(it, Apply)
-    ]
+    classes = [it.module.cls for leaf in leaves for it in walk(leaf.step.value) if isinstance(it, Apply)]
     kinds = [leaf.step.kind for leaf in leaves]
     convs = [it for it in classes if re.match(r"nn\.Conv\dd", it)]
     depthwise = kinds.count("DepthwiseConv2D") + kinds.count("DepthwiseConv1D")
@@ -70,12 +66,7 @@ def block_name(leaves: Sequence[Node]) -> str:
         "UpSampling" in kind for kind in kinds
     ):
         return "Up"
-    if (
-        merge == "Multiply"
-        and not depthwise
-        and len(convs) <= 2
-        and any("Pooling" in kind for kind in kinds)
-    ):
+    if merge == "Multiply" and not depthwise and len(convs) <= 2 and any("Pooling" in kind for kind in kinds):
         return "SqueezeExcite"
     if depthwise and any("GlobalAverage" in kind for kind in kinds):
         return "MBConv"
@@ -91,11 +82,7 @@ def block_name(leaves: Sequence[Node]) -> str:
         return "Bottleneck"
     if merge == "Add" and convs:
         return "ResidualBlock"
-    if (
-        merge == "Concatenate"
-        and len([leaf for leaf in leaves if leaf.merges]) == 1
-        and len(convs) <= 2
-    ):
+    if merge == "Concatenate" and len([leaf for leaf in leaves if leaf.merges]) == 1 and len(convs) <= 2:
         return "DenseLayer"
     if merge == "Concatenate" and len(convs) > 3:
         return "InceptionBlock"

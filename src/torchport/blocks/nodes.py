@@ -135,9 +135,7 @@ def node(step: Step, definition: Definition) -> Node:
         specs={name: definition.specs[name] for name in (*step.inputs, *step.outputs)},
         frozen=frozen,
         modular=_is_modular(step.value),
-        pointwise=tuple(
-            it.module.args[2] == 1 for it in owned if isinstance(it, Apply) and _is_conv(it)
-        ),
+        pointwise=tuple(it.module.args[2] == 1 for it in owned if isinstance(it, Apply) and _is_conv(it)),
     )
 
 
@@ -216,9 +214,7 @@ def numbers(value: Any, change: Change, callee: str = "", name: str = "") -> Any
         return Infix(value.symbol, inside(value.left, "left"), inside(value.right, "right"))
     if isinstance(value, Index):
         return Index(inside(value.value), value.index)
-    if isinstance(value, (list, tuple)) and any(
-        isinstance(it, (Expr, list, tuple)) for it in value
-    ):
+    if isinstance(value, (list, tuple)) and any(isinstance(it, (Expr, list, tuple)) for it in value):
         return type(value)(inside(it) for it in value)
     return value if isinstance(value, (Expr, str)) else change(callee, name, value)
 
@@ -226,8 +222,7 @@ def numbers(value: Any, change: Change, callee: str = "", name: str = "") -> Any
 def _arguments(callee: str, args: Sequence[Any], kwargs: Mapping[str, Any], change: Change) -> Any:
     names, defaults = SIGNATURES.get(callee, ((), {}))
     given = tuple(
-        numbers(it, change, callee, names[at] if at < len(names) else "size")
-        for at, it in enumerate(args)
+        numbers(it, change, callee, names[at] if at < len(names) else "size") for at, it in enumerate(args)
     )
     made = {key: numbers(it, change, callee, key) for key, it in {**defaults, **kwargs}.items()}
     kept = {

@@ -1,7 +1,7 @@
 """What differs between the uses of a block becomes its constructor's parameters.
 
-A number that is the same in all uses stays inside. Numbers that are always equal share one parameter; one that
-is always a multiple of another is written so.
+A number that is the same in all uses stays inside. Numbers that are always equal share one parameter; one
+that is always a multiple of another is written so.
 """
 
 from __future__ import annotations
@@ -96,9 +96,7 @@ class Parameters:
             return None
         for called, values in self.found:
             pairs = [
-                (ours, theirs)
-                for ours, theirs in zip(column, values, strict=True)
-                if ours is not ABSENT
+                (ours, theirs) for ours, theirs in zip(column, values, strict=True) if ours is not ABSENT
             ]
             if any(type(theirs) is not int or theirs == 0 for _, theirs in pairs):
                 continue
@@ -145,7 +143,7 @@ class Parameters:
         return f"{name}{number}"
 
     def flag(self, column: Sequence[bool], name: str) -> Code:
-        """A condition that tells the uses that have a part: one that follows from the parameters, or a flag."""
+        """A condition that tells the uses that have a part: one of the parameters, or a flag of its own."""
         if all(column):
             return Code("True")
         for text in CONDITIONS:
@@ -173,9 +171,9 @@ class Parameters:
             default: Any = ABSENT
             if called.startswith("dropout") and len(there) < len(values):
                 default = 0.0
-            elif not called.rstrip("0123456789").endswith(
-                ("channels", "features")
-            ) and often * 2 >= len(there):
+            elif not called.rstrip("0123456789").endswith(("channels", "features")) and often * 2 >= len(
+                there
+            ):
                 default = next(it for it in there if repr(it) == usual)
             made.append(Parameter(called, tuple(values), default))
         return tuple(sorted(made, key=_place))

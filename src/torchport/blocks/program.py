@@ -1,4 +1,4 @@
-"""The factored program: bodies as steps again, uses of blocks as constructor calls, runs of uses as stages."""
+"""The factored program: bodies as steps again, uses of blocks as constructor calls, runs as stages."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _factored(definition: Definition, taken: set[str]) -> Definition:
 
 
 def _pads_apart(definition: Definition) -> Definition:
-    """The definition with a step of its own for every padding before a module: some uses of a block lack it."""
+    """The definition with a step for every padding before a module: some uses of a block lack it."""
     steps: list[Step] = []
     specs = dict(definition.specs)
     for step in definition.steps:
@@ -62,6 +62,7 @@ def _pads_apart(definition: Definition) -> Definition:
                 spec.tensor.axes, spec.tensor.shape, strict=True))  # fmt: skip
             specs[name] = Spec(name, replace(spec.tensor, name=name, shape=shape), spec.order)
             steps.append(Step(name, step.layer, "pad", (name,), inside))
+            assert isinstance(value, Apply)
             step = replace(step, value=replace(value, args=(Var(name),)))
         steps.append(step)
     return replace(definition, steps=tuple(steps), specs=specs)

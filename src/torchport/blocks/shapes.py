@@ -24,9 +24,7 @@ def docstring(block: Block, parameters: Sequence[Parameter]) -> str:
     return f"{', '.join(takes)} -> {', '.join(gives)}"
 
 
-def _shape(
-    specs: Sequence[Spec], parameters: Sequence[Parameter], seen: dict[str, list[Any]]
-) -> str:
+def _shape(specs: Sequence[Spec], parameters: Sequence[Parameter], seen: dict[str, list[Any]]) -> str:
     """One tensor's shape over all uses; `seen`: sizes that an axis name stands for already."""
     axes = specs[0].torch_axes.split()
     if any(len(it.shape) != len(axes) for it in specs):
@@ -38,9 +36,7 @@ def _shape(
     return f"({', '.join(words)})"
 
 
-def _size(
-    axis: str, column: list[Any], parameters: Sequence[Parameter], seen: dict[str, list[Any]]
-) -> str:
+def _size(axis: str, column: list[Any], parameters: Sequence[Parameter], seen: dict[str, list[Any]]) -> str:
     if axis == "n":
         return "n"
     if axis == "c":
@@ -61,9 +57,7 @@ def _size(
     ):
         return f"{axis} / stride"
     for ratio in (2, 3, 4):
-        pairs = [
-            (a, b) for a, b in zip(column, first, strict=True) if a is not None and b is not None
-        ]
+        pairs = [(a, b) for a, b in zip(column, first, strict=True) if a is not None and b is not None]
         if pairs and all(a == b * ratio for a, b in pairs):
             return f"{ratio} * {axis}"
         if pairs and all(a == -(-b // ratio) or a == b // ratio for a, b in pairs):

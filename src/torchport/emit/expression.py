@@ -11,8 +11,10 @@ from torchport.errors import BadFile
 from torchport.program import Apply, Call, Code, IfElse, Index, Infix, Mark, Module, State, Unpack, Var
 
 #: How tightly an operator binds.
-BINDS = {"<": 0, "<=": 0, ">": 0, ">=": 0, "==": 0, "!=": 0, "!=": 0, "|": 1, "&": 2, "+": 3, "-": 3, "*": 4, "/": 4, "//": 4,
-         "%": 4, "@": 4, "**": 6}  # fmt: skip
+BINDS = {
+    "<": 0, "<=": 0, ">": 0, ">=": 0, "==": 0, "!=": 0, "|": 1, "&": 2, "+": 3, "-": 3, "*": 4, "/": 4, "//": 4,
+    "%": 4, "@": 4, "**": 6,
+}  # fmt: skip
 ATOM = 9
 
 

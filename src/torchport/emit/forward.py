@@ -233,10 +233,8 @@ class _Room:
         return True
 
     def _is_short(self, value: Expr) -> bool:
-        """Whether a block's use may stand inside another: `self.dec1(torch.cat([enc1, self.up1(x)], dim=1))`."""
-        return (
-            self.block and self.heavy + heavy_depth(value) <= 2 and self.size + size(value) <= SHORT
-        )
+        """Whether a block may stand inside another: `self.dec1(torch.cat([enc1, self.up1(x)], dim=1))`."""
+        return self.block and self.heavy + heavy_depth(value) <= 2 and self.size + size(value) <= SHORT
 
 
 #: What layers call the parts of a unit; a name that ends in one of these is named for the unit.
@@ -248,9 +246,7 @@ ENDINGS = re.compile(
 class Variables:
     """A name for every tensor that a statement writes."""
 
-    def __init__(
-        self, definition: Definition, lines: Sequence[Statement], inputs: Mapping[str, str]
-    ) -> None:
+    def __init__(self, definition: Definition, lines: Sequence[Statement], inputs: Mapping[str, str]) -> None:
         self.names = dict(inputs)
         self.last: dict[str, int] = {}
         self.read_at: dict[str, list[int]] = defaultdict(list)
@@ -309,15 +305,11 @@ class Variables:
         layer = step.layer.removesuffix(".activation")
         index = tensor.rpartition(":")[2] if ":" in tensor else ""
         if not layer:
-            return identifier(
-                tensor.replace(".source", "_last").replace(".channels_first", "_first")
-            )
+            return identifier(tensor.replace(".source", "_last").replace(".channels_first", "_first"))
         if not is_automatic(layer, step.kind) and not step.kind.startswith("activation:"):
             shorter = ENDINGS.sub("", layer)
             return identifier(f"{shorter}_{index}" if index else shorter)
-        if step.kind.startswith("activation:") and not re.fullmatch(
-            r"(activation|re_lu|relu)(_\d+)?", layer
-        ):
+        if step.kind.startswith("activation:") and not re.fullmatch(r"(activation|re_lu|relu)(_\d+)?", layer):
             if not re.fullmatch(r"(conv|dense|separable_conv|depthwise_conv)\w*?(_\d+)?", layer):
                 return identifier(ENDINGS.sub("", layer))
         kinds = self.readers[tensor]

@@ -14,13 +14,12 @@ from typing import Any
 from torchport import __version__
 from torchport.emit.expression import Writer
 from torchport.emit.forward import body
-from torchport.names import attribute_names, class_name, identifier, is_automatic, unique
 from torchport.errors import TorchportError
+from torchport.names import attribute_names, class_name, identifier, is_automatic, unique
 from torchport.program import (
     REQUIRED,
     Apply,
     Definition,
-    Expr,
     Fill,
     Inside,
     Load,

@@ -30,14 +30,10 @@ def trace(item: Class) -> dict[str, dict[str, str]]:
 
 def forward_of(node: ast.ClassDef) -> ast.FunctionDef | None:
     """The `forward` of a class, if it has one."""
-    return next(
-        (it for it in node.body if isinstance(it, ast.FunctionDef) and it.name == "forward"), None
-    )
+    return next((it for it in node.body if isinstance(it, ast.FunctionDef) and it.name == "forward"), None)
 
 
-def expressions(
-    node: ast.AST, marks: tuple[str, ...] = ()
-) -> Iterator[tuple[ast.expr, tuple[str, ...]]]:
+def expressions(node: ast.AST, marks: tuple[str, ...] = ()) -> Iterator[tuple[ast.expr, tuple[str, ...]]]:
     """Every expression below a node, outermost first, left to right, with the marks that stand around it."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == MARK:
         name, inner = node.args

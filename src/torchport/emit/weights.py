@@ -1,4 +1,4 @@
-"""model.safetensors: written as a stream, one tensor at a time, so that memory does not grow with the model."""
+"""model.safetensors: written as a stream, so that memory does not grow with the model."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torchport.errors import TorchportError
+from torchport.graph import Weight
 from torchport.program import Fill, Load
 
 if TYPE_CHECKING:
@@ -77,11 +78,9 @@ class Entry:
         yield from self.load.turn.pieces(array)
 
 
-def _weight(load: Load) -> Any:
+def _weight(load: Load) -> Weight:
     if load.source is None:
-        raise TorchportError(
-            f"the weight {load.weight} was never bound to a variable of the source"
-        )
+        raise TorchportError(f"the weight {load.weight} was never bound to a variable of the source")
     return load.source
 
 
@@ -115,7 +114,7 @@ def write_weights(
     shard: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> str:
-    """Write the state_dict; returns the name of the file to load: the weights, or the index of their shards."""
+    """Write the state_dict; gives the name of the file to load: the weights, or their shards' index."""
     groups = shards(entries, shard)
     if len(groups) == 1:
         _write_file(folder / "model.safetensors", groups[0], progress)
@@ -151,8 +150,9 @@ def _write_file(path: Path, entries: list[Entry], progress: Callable[[int], None
         file.write(len(text).to_bytes(8, "little"))
         file.write(text)
         for entry in entries:
-            written = sum(file.write(memoryview(piece.reshape(-1)).cast("B")) for piece in entry.pieces())
+            written = sum(file.write(piece.reshape(-1).view("uint8").data) for piece in entry.pieces())
             if written != entry.nbytes:
-                raise TorchportError(f"has {written} bytes, its header says {entry.nbytes}", where=entry.source)
+                what = f"has {written} bytes, its header says {entry.nbytes}"
+                raise TorchportError(what, where=entry.source)
             if progress:
                 progress(entry.nbytes)

@@ -1,4 +1,4 @@
-"""What the source leaves unsaid: shapes, axis names, the parts of flattened axes, and whose weights are whose."""
+"""What the source leaves unsaid: shapes, axis names, parts of flattened axes, whose weights are whose."""
 
 from torchport.errors import Refusal
 from torchport.graph import Graph

@@ -37,15 +37,11 @@ def infer_parts(graph: Graph) -> Graph:
     return graph.replace(tensors=tensors, bodies=bodies)
 
 
-def _claims(
-    op: Op, tensors: dict[str, Tensor], bodies: dict[str, Graph]
-) -> Iterator[tuple[str, Parts]]:
+def _claims(op: Op, tensors: dict[str, Tensor], bodies: dict[str, Graph]) -> Iterator[tuple[str, Parts]]:
     """What the op's rule, or the nested model, knows of the parts of what it reads and writes."""
     if op.kind == "Model":
         body = bodies[op.layer]
-        for outer, inner in zip(
-            (*op.inputs, *op.outputs), (*body.inputs, *body.outputs), strict=True
-        ):
+        for outer, inner in zip((*op.inputs, *op.outputs), (*body.inputs, *body.outputs), strict=True):
             yield outer, body.tensors[inner].parts
         return
     if (entry := rule_for(op.kind)).parts is None:

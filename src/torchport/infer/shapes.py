@@ -13,9 +13,7 @@ from torchport.rules import apply, rule_for
 from torchport.rules.user import check
 
 
-def infer_shapes(
-    graph: Graph, refusals: list[Refusal], given: Sequence[Shape] | None = None
-) -> Graph:
+def infer_shapes(graph: Graph, refusals: list[Refusal], given: Sequence[Shape] | None = None) -> Graph:
     """The graph with a tensor for every name; what is not ported is added to `refusals`.
 
     `given`: shapes of the inputs where a nested model is called with other sizes than it declares.
@@ -24,9 +22,7 @@ def infer_shapes(
     for name, shape in zip(
         graph.inputs, given or [graph.tensors[it].shape for it in graph.inputs], strict=True
     ):
-        tensors[name] = replace(
-            graph.tensors[name], shape=shape, axes=axis_names(shape, "channels_last")
-        )
+        tensors[name] = replace(graph.tensors[name], shape=shape, axes=axis_names(shape, "channels_last"))
     bodies = {layer: infer_shapes(body, refusals) for layer, body in graph.bodies.items()}
     ops = []
     for op in graph.ops:
@@ -80,9 +76,7 @@ def _outputs(
     dtype = dtype or (inputs[0].dtype if inputs else "float32")
     made = []
     for name, shape in zip(outputs, shapes, strict=True):
-        same = (
-            inputs and inputs[0].axes and len(inputs[0].shape) == len(shape) and data_format is None
-        )
+        same = inputs and inputs[0].axes and len(inputs[0].shape) == len(shape) and data_format is None
         axes = inputs[0].axes if same else axis_names(shape, data_format)
         made.append(Tensor(name, shape, axes, dtype))
     return replace(op, outputs=outputs), made

@@ -1,4 +1,4 @@
-"""Every variable of the file finds its place in a rule, by the archive's own order, and its shape is checked."""
+"""Every variable of the file finds its place in a rule, by the archive's own order; its shape is checked."""
 
 from __future__ import annotations
 
@@ -49,9 +49,7 @@ def _bound(op: Op, graph: Graph, path: str) -> dict[str, Weight]:
     for (name, shape), key in zip(wanted.items(), _ordered(wanted, op.stored), strict=True):
         weight = op.stored[key]
         if tuple(weight.shape) != tuple(shape):
-            raise BadFile(
-                f"{name} has the shape {weight.shape}, its configuration says {shape}", where=where
-            )
+            raise BadFile(f"{name} has the shape {weight.shape}, its configuration says {shape}", where=where)
         bound[name] = replace(weight, name=f"{where}/{name}")
     return bound
 
@@ -103,7 +101,7 @@ def _slots(body: Graph, path: str) -> Iterator[tuple[str, str, str, bool]]:
                 yield path, op.layer, name, op.trainable and name not in STATISTICS
 
 
-def _give(body: Graph, given: Mapping[tuple[str, ...], Weight], path: str) -> Graph:
+def _give(body: Graph, given: Mapping[tuple[str, str, str], Weight], path: str) -> Graph:
     ops = [
         replace(op, stored={
             str(at): given[path, op.layer, name]

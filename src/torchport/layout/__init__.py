@@ -1,4 +1,4 @@
-"""An order for the axes of every tensor, so that the fewest permutes are left; and the program in that order."""
+"""An order for the axes of every tensor, so that the fewest permutes are left; the program in that order."""
 
 from torchport.layout.cut import Orders, choose_orders
 from torchport.layout.write import refused, write

@@ -76,9 +76,7 @@ class Network:
         shared = op.weights or rule_for(op.kind).constants
         return ("op", path, op.layer if shared else op.name)
 
-    def reader(
-        self, path: str, op: Op, at: int, wants: Mapping[tuple[str, str], Wants]
-    ) -> Node | None:
+    def reader(self, path: str, op: Op, at: int, wants: Mapping[tuple[str, str], Wants]) -> Node | None:
         """The node that decides in which order an op reads its `at`-th input; None: any."""
         if op.kind == "Model":
             inner = f"{path}{op.layer}/"
@@ -87,9 +85,7 @@ class Network:
 
     @staticmethod
     def _wanted(want: Want, op: Node) -> Node | None:
-        return {Want.SOURCE: SOURCE, Want.CHANNELS_FIRST: FIRST, Want.SAME: op, Want.ANY: None}[
-            want
-        ]
+        return {Want.SOURCE: SOURCE, Want.CHANNELS_FIRST: FIRST, Want.SAME: op, Want.ANY: None}[want]
 
     def add(self, start: Node, end: Node, capacity: float) -> None:
         if start != end:
@@ -156,9 +152,7 @@ def walk(graph: Graph, path: str = "") -> Iterator[tuple[str, Graph]]:
         yield from walk(body, f"{path}{layer}/")
 
 
-def _add_graph(
-    network: Network, path: str, graph: Graph, keep_io: bool
-) -> dict[tuple[str, str], Wants]:
+def _add_graph(network: Network, path: str, graph: Graph, keep_io: bool) -> dict[tuple[str, str], Wants]:
     wants: dict[tuple[str, str], Wants] = {}
     readers: dict[str, list[Node]] = defaultdict(list)
     calls: dict[str, int] = defaultdict(int)
@@ -215,7 +209,7 @@ def cut(edges: Mapping[Node, Mapping[Node, float]]) -> frozenset[Node]:
         return frozenset(reach)
     import networkx
 
-    network = networkx.DiGraph()
+    network: networkx.DiGraph[Node] = networkx.DiGraph()
     network.add_nodes_from((SOURCE, FIRST))
     for start, ends in edges.items():
         for end, capacity in ends.items():

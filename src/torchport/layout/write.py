@@ -1,4 +1,4 @@
-"""The graph written in PyTorch, in the orders that were chosen: each op by its rule, permutes where they differ."""
+"""The graph written in PyTorch, in the orders that were chosen: each op by its rule, and permutes between."""
 
 from __future__ import annotations
 
@@ -41,9 +41,7 @@ def write(graph: Graph, orders: Orders, exact: bool = False) -> Definition:
 class _Writer:
     """One graph on its way: the steps so far, and the permuted twins that tensors have."""
 
-    def __init__(
-        self, graph: Graph, orders: Orders, path: str, exact: bool, refusals: list[Refusal]
-    ) -> None:
+    def __init__(self, graph: Graph, orders: Orders, path: str, exact: bool, refusals: list[Refusal]) -> None:
         self.graph, self.orders, self.path, self.exact, self.refusals = (
             graph,
             orders,
@@ -61,24 +59,17 @@ class _Writer:
             try:
                 self.steps.append(self._step(op))
             except Unsupported as error:
-                self.refusals.append(
-                    Refusal(f"{graph.name}/{op.name}", op.kind, error.why, error.advice)
-                )
+                self.refusals.append(Refusal(f"{graph.name}/{op.name}", op.kind, error.why, error.advice))
         outputs = [self._output(name) for name in graph.outputs]
         renamed = dict(zip(graph.outputs, outputs, strict=True))
         parts = {
-            layer: _Writer(
-                body, self.orders, f"{self.path}{layer}/", self.exact, self.refusals
-            ).definition()
+            layer: _Writer(body, self.orders, f"{self.path}{layer}/", self.exact, self.refusals).definition()
             for layer, body in graph.bodies.items()
         }
         return Definition(
             graph.name,
             tuple(Spec(name, graph.tensors[name], self._order(name)) for name in graph.inputs),
-            tuple(
-                Spec(renamed[name], graph.tensors[name], self._read_order(name))
-                for name in graph.outputs
-            ),
+            tuple(Spec(renamed[name], graph.tensors[name], self._read_order(name)) for name in graph.outputs),
             tuple(self.steps),
             map_refs(graph.structure, lambda name: Var(renamed[name])),
             parts,
@@ -103,9 +94,7 @@ class _Writer:
         return Order.SOURCE if keep else self._order(name)
 
     def _output(self, name: str) -> str:
-        return self._permuted(
-            name, self._read_order(name), "the model's output", "its order is kept"
-        )
+        return self._permuted(name, self._read_order(name), "the model's output", "its order is kept")
 
     def _step(self, op: Op) -> Step:
         orders: dict[str, list[Order]] = {}
@@ -140,16 +129,10 @@ class _Writer:
         wants = self.orders.wants
         if wants[self.path, op.name].why:
             return wants[self.path, op.name].why
-        writer = next(
-            (it for it in self.graph.ops if name in it.outputs and it.kind != "Model"), None
-        )
+        writer = next((it for it in self.graph.ops if name in it.outputs and it.kind != "Model"), None)
         if writer is not None and wants[self.path, writer.name].why:
             return wants[self.path, writer.name].why
-        return (
-            "inputs and outputs keep the source's order"
-            if self.orders.keep_io
-            else "its readers disagree"
-        )
+        return "inputs and outputs keep the source's order" if self.orders.keep_io else "its readers disagree"
 
     def _permuted(self, name: str, order: Order, reader: str, why: str) -> str:
         """The name of the tensor in that order; the permute is written once for all readers."""
@@ -192,9 +175,7 @@ def refused(graph: Graph) -> tuple[Refusal, ...]:
                 continue
             try:
                 wants = wants_of(op, body)
-                order = (
-                    Order.CHANNELS_FIRST if wants.inputs is Want.CHANNELS_FIRST else Order.SOURCE
-                )
+                order = Order.CHANNELS_FIRST if wants.inputs is Want.CHANNELS_FIRST else Order.SOURCE
                 values = {name: Value(body.tensors[name], order) for name in names}
                 out = [values[name] for name in op.outputs]
                 reserved = {
@@ -205,9 +186,7 @@ def refused(graph: Graph) -> tuple[Refusal, ...]:
                 options = {**options_of(op, values), **reserved}
                 apply(rule_for(op.kind).write, map_refs(op.args, values.__getitem__), options)
             except Unsupported as error:
-                found.append(
-                    Refusal(f"{graph.name}/{path}{op.name}", op.kind, error.why, error.advice)
-                )
+                found.append(Refusal(f"{graph.name}/{path}{op.name}", op.kind, error.why, error.advice))
     return tuple(found)
 
 

@@ -38,8 +38,7 @@ PASSES = frozenset(
 MERGES = frozenset("Add Subtract Multiply Average Maximum Minimum".split())
 #: Operations that Keras 3 records to make masks.
 RECORDED = frozenset(
-    f"keras.ops.{name}"
-    for name in "NotEqual Any LogicalOr ExpandDims ZerosLike OnesLike Concatenate".split()
+    f"keras.ops.{name}" for name in "NotEqual Any LogicalOr ExpandDims ZerosLike OnesLike Concatenate".split()
 )
 
 
@@ -87,9 +86,7 @@ class _Masks:
         kwargs = dict(op.kwargs)
         if op.kind == "Masking":
             return replace(op, kwargs={"mask": self._ref(self._masking(op), op)})
-        reads_one = op.kind in READS or (
-            op.kind == "BatchNormalization" and not keras_2 and op.trainable
-        )
+        reads_one = op.kind in READS or (op.kind == "BatchNormalization" and not keras_2 and op.trainable)
         # Keras 3 looks for a mask only where one tensor alone is given: none where there are states.
         unseen = not keras_2 and op.kind in RECURRENT and "mask" not in kwargs and _has_states(op)
         if reads_one and not unseen and (mask := self._previous(op)) is not None:

@@ -31,9 +31,7 @@ def facts(port: Port, folder: Path) -> dict[str, Any]:
         "parameters": parameters(port),
         "permutes": [vars(it) for it in port.permutes],
         "files": [
-            {"path": str(it), "bytes": it.stat().st_size}
-            for it in sorted(folder.iterdir())
-            if it.is_file()
+            {"path": str(it), "bytes": it.stat().st_size} for it in sorted(folder.iterdir()) if it.is_file()
         ],
         "notes": list(notes(port)),
     }
@@ -101,9 +99,7 @@ def show(found: dict[str, Any], console: Console) -> None:
     console.print()
     console.print(styled(f"  {counted(found['parameters'], 'parameter')}, {_left(found)}"))
     for it in found["permutes"]:
-        line = (
-            f"    {it['tensor']}: {it['source']} -> {it['target']}, for {', '.join(it['readers'])}"
-        )
+        line = f"    {it['tensor']}: {it['source']} -> {it['target']}, for {', '.join(it['readers'])}"
         console.print(styled(line), styled(f"({it['why']})", "dim"))
     console.print()
     files = grid({}, {"justify": "right", "style": "dim"})

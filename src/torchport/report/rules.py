@@ -95,9 +95,7 @@ def show(console: Console) -> None:
         families.setdefault(it["family"], []).append(it)
     width = min(console.width, 140)
     for family, members in families.items():
-        table = Table(
-            box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False, width=width
-        )
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False, width=width)
         table.add_column(width=28, style="bold")
         table.add_column(ratio=1)
         table.add_column(ratio=1, style="dim")

@@ -24,8 +24,7 @@ def plain(text: object) -> str:
     'a\\\\x1b[2Jb'
     """
     return "".join(
-        it if it.isprintable() or it == "\n" else it.encode("unicode_escape").decode()
-        for it in str(text)
+        it if it.isprintable() or it == "\n" else it.encode("unicode_escape").decode() for it in str(text)
     )
 
 

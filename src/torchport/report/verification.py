@@ -62,9 +62,7 @@ def show(result: Verification, console: Console, every: bool = False) -> None:
     console.print()
     style, verdict = ("bold green", "agrees") if result.passed else ("bold red", "differs")
     compared = counted(len(result.rows), "comparison")
-    console.print(
-        styled(f"  {verdict}", style), styled(f"{compared}; {versions}", "dim"), soft_wrap=True
-    )
+    console.print(styled(f"  {verdict}", style), styled(f"{compared}; {versions}", "dim"), soft_wrap=True)
     console.print()
 
 
@@ -102,11 +100,7 @@ def _divergence(result: Verification, console: Console) -> None:
         console.print(styled("\n  nothing was compared", "bold red"))
         return
     row = next(
-        (
-            it
-            for it in result.rows
-            if not it.passed and (it.check, it.name) == (first.check, first.name)
-        ),
+        (it for it in result.rows if not it.passed and (it.check, it.name) == (first.check, first.name)),
         None,
     )
     table = grid({"style": "dim"}, {})

@@ -361,9 +361,7 @@ def enter(kind: str, doc: str, **found: Any) -> None:
     def cells(**options: Any) -> tuple[Cell, ...]:
         return cells_of(kind, options)
 
-    def shape(
-        x: Tensor, *states: Any, units: int, return_sequences: bool, return_state: bool
-    ) -> Any:
+    def shape(x: Tensor, *states: Any, units: int, return_sequences: bool, return_state: bool) -> Any:
         return layer_shape(x, cells(units=units), return_sequences, return_state)
 
     def weights(

@@ -67,9 +67,7 @@ def bidirectional_shape(
     x: Tensor, *states: Any, layer: Any, backward_layer: Any, merge_mode: str | None
 ) -> Any:
     forward, backward = directions(layer, backward_layer)
-    shapes = [
-        layer_shape(x, it.cells, it.return_sequences, True) for it in (forward, backward)
-    ]
+    shapes = [layer_shape(x, it.cells, it.return_sequences, True) for it in (forward, backward)]
     outputs: list[Shape] = [shape[0] for shape in shapes]
     if merge_mode == "concat":
         last = (outputs[0][-1] or 0) + (outputs[1][-1] or 0)
@@ -80,9 +78,7 @@ def bidirectional_shape(
     return [*outputs, *ends]
 
 
-def bidirectional_weights(
-    x: Tensor, *states: Any, layer: Any, backward_layer: Any
-) -> Mapping[str, Shape]:
+def bidirectional_weights(x: Tensor, *states: Any, layer: Any, backward_layer: Any) -> Mapping[str, Shape]:
     forward, backward = directions(layer, backward_layer)
     return {**layer_weights(x, forward.cells), **layer_weights(x, backward.cells)}
 
@@ -163,9 +159,7 @@ def apart(
     outputs: list[Any] = []
     ends: list[Any] = []
     for it, states, role in ((forward, start[:half], "forward"), (backward, start[half:], "backward")):
-        made = run(
-            it.cells, x, states=states, mask=mask, backwards=it.backwards, role=role
-        )
+        made = run(it.cells, x, states=states, mask=mask, backwards=it.backwards, role=role)
         ends += made.states
         if not it.return_sequences:
             outputs.append(made.last)
