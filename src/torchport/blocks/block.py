@@ -1,7 +1,7 @@
 """Blocks and the sequences that they are cut out of.
 
-A block's body stands for all its uses at once: it has a slot for everything that any of them has, and each
-use says which node stands in each slot.
+A `Sequence_` is a body: of the model, or of a block. A block's body stands for all its uses at once: its
+slots are those of the fullest use, and each use says which node stands in each slot.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from torchport.blocks.align import Merged, Row, Run, Wire
 from torchport.blocks.nodes import Node
+from torchport.blocks.tally import Tally
 from torchport.program import Apply, Module, Step, Var
 
 #: What a run of nodes does, whatever its tensors are called: keys and wires, and the wires that leave it.
@@ -59,6 +59,8 @@ class Block:
     outputs: tuple[Wire, ...]
     parts: list[Part] = field(default_factory=list)
     uses: list[Node] = field(default_factory=list)
+    #: What was counted of the uses so far, while the slots stay as they are.
+    counted: Tally | None = None
 
     @property
     def key(self) -> Hashable:
@@ -72,16 +74,33 @@ class Block:
         """Whether a use of the block with the key `other` stands in this one, however deep."""
         if self.key == other:
             return True
-        inner = {it.key for at in range(len(self.slots)) for it in self.column(at) if it is not None}
+        inner = {self.first(at).key for at in range(len(self.slots))}
         return any(blocks[key].contains(other, blocks) for key in inner if key in blocks)
+
+    def first(self, at: int) -> Node:
+        """What stands in a slot, in the first use that has it."""
+        return next(it for use in self.uses if use.inside and (it := use.inside[at]) is not None)
+
+    def is_(self, at: int, attribute: str) -> bool:
+        """Whether what stands in a slot is heavy, or weighted: steps that are alike are so alike."""
+        first = self.first(at)
+        if first.inside is None or getattr(first, attribute):
+            return bool(getattr(first, attribute))
+        return any(it is not None and getattr(it, attribute) for it in self.column(at))
 
     @property
     def single(self) -> bool:
         """Whether it is a unit: one working module and what goes with it."""
-        return (
-            sum(any(it is not None and it.heavy for it in self.column(at)) for at in range(len(self.slots)))
-            == 1
-        )
+        return sum(self.is_(at, "heavy") for at in range(len(self.slots))) == 1
+
+    @property
+    def tally(self) -> Tally:
+        """The numbers of all uses, counted."""
+        if self.counted is None:
+            self.counted = Tally(len(self.slots))
+        for it in self.uses[self.counted.uses :]:
+            self.counted.add(it.inside or ())
+        return self.counted
 
     def name(self, wire: Wire) -> str:
         """A tensor's name inside the block."""
@@ -93,7 +112,7 @@ class Block:
         """The block's own body: for each slot a node of the first use that has it, with the block's names."""
         found = []
         for at, slot in enumerate(self.slots):
-            first = next(it for it in self.column(at) if it is not None)
+            first = self.first(at)
             reads = tuple(map(self.name, slot.reads))
             writes = tuple(self.name((at, index)) for index in range(len(first.writes)))
             found.append(replace(first, reads=reads, writes=writes))
@@ -103,8 +122,7 @@ class Block:
         """The block's slots, to be aligned with others."""
         rows = []
         for at, slot in enumerate(self.slots):
-            there = [it for it in self.column(at) if it is not None]
-            rows.append(Row(slot.key, slot.reads, any(it.weighted for it in there), there[0].modular))
+            rows.append(Row(slot.key, slot.reads, self.is_(at, "weighted"), self.first(at).modular))
         return Run(rows, self.outputs, tuple((start, end) for start, end, _ in self.optional()))
 
     def optional(self) -> list[tuple[int, int, Wire]]:
@@ -122,9 +140,11 @@ class Block:
         for (a, b), reads in zip(merged.slots, merged.reads, strict=True):
             key = old[a].key if a is not None else keys[b or 0]
             self.slots.append(Slot(key, reads))
-        for it in self.uses:
-            assert it.inside is not None
-            it.inside = tuple(None if a is None else it.inside[a] for a, _ in merged.slots)
+        if [a for a, _ in merged.slots] != list(range(len(old))):
+            self.counted = None
+            for it in self.uses:
+                assert it.inside is not None
+                it.inside = tuple(None if a is None else it.inside[a] for a, _ in merged.slots)
         place = {a: at for at, (a, _) in enumerate(merged.slots) if a is not None}
         ranges = [(start, end, wire) for start, end, wire in merged.parts]
         for number, part in enumerate(parts):
@@ -152,6 +172,7 @@ class Block:
 
     def close(self, start: int, end: int, slot: Slot, gives: Sequence[tuple[int, int]]) -> None:
         """Slots [start, end) become one; `gives`: which of their outputs it has, (slot from start, index)."""
+        self.counted = None
         moved = {(start + at, index): (start, number) for number, (at, index) in enumerate(gives)}
 
         def renamed(wire: Wire) -> Wire:
@@ -169,6 +190,7 @@ class Block:
 
     def open(self, at: int, inner: Block) -> None:
         """The slot, a use of another block, becomes that block's slots."""
+        self.counted = None
         slot, more = self.slots[at], len(inner.slots) - 1
 
         def renamed(wire: Wire) -> Wire:
@@ -228,12 +250,9 @@ def wires(
 
 
 def use(
-    block: Block,
-    inside: Sequence[Node | None],
-    inputs: Sequence[str],
-    outputs: Sequence[str],
+    block: Block, inside: Sequence[Node | None], inputs: Sequence[str], outputs: Sequence[str],
     call: Node | None = None,
-) -> Node:
+) -> Node:  # fmt: skip
     """A node that stands for a use of the block; it is entered in the block's uses.
 
     `call`: the call of a nested model in whose place it stands.
@@ -267,42 +286,12 @@ def lines(nodes: Iterable[Node | None]) -> float:
     return total
 
 
-def numbers(it: Node) -> tuple[Any, ...]:
-    """All numbers in a node, nested blocks opened; those of parts that it lacks are left out."""
-    if it.inside is None:
-        return it.values
-    return tuple(value for inner in it.inside if inner is not None for value in numbers(inner))
-
-
 def parameters(columns: Sequence[Sequence[Node | None]]) -> float:
-    """About how many parameters a class needs, given for each of its slots the nodes of all uses.
-
-    Numbers that never differ need none; numbers that are always equal, or in proportion, share one; one that
-    is mostly the same has a default, and counts half.
-    """
-    found: dict[tuple[Any, ...], float] = {}
-    for column in columns:
-        rows = [None if it is None else numbers(it) for it in column]
-        widths = {len(row) for row in rows if row is not None}
-        if len(widths) > 1:
-            found[tuple(map(repr, rows))] = 1
-            continue
-        for place in range(widths.pop() if widths else 0):
-            values = [None if row is None else row[place] for row, it in zip(rows, column, strict=True)]
-            there = [it for it, row in zip(values, rows, strict=True) if row is not None]
-            counts = Counter(map(repr, there))
-            if len(counts) > 1:
-                usual = counts.most_common(1)[0][1] * 3 >= len(there) * 2
-                found[_in_proportion(values)] = 0.5 if usual else 1
-    return sum(found.values())
-
-
-def _in_proportion(values: Sequence[Any]) -> tuple[Any, ...]:
-    """The values as multiples of the first, where all are counts."""
-    there = [it for it in values if it is not None]
-    if all(type(it) is int and it > 0 for it in there):
-        return tuple(None if it is None else it / there[0] for it in values)
-    return tuple(map(repr, values))
+    """About how many parameters a class needs, given for each of its slots the nodes of all uses."""
+    tally = Tally(len(columns))
+    for inside in zip(*columns, strict=True):
+        tally.add(inside)
+    return tally.parameters()
 
 
 def leaves(it: Node) -> list[Node]:

@@ -103,7 +103,7 @@ class Factoring:
     def alike(one: Sequence[Node], other: Sequence[Node]) -> bool:
         """Whether two nested models are one but for optional parts."""
         runs = [_rows(nodes, Readers(nodes, nodes[-1].writes), False) for nodes in (one, other)]
-        merged = merge(runs[0], runs[1])
+        merged = merge(*runs)
         return merged is not None and _is_mostly(merged)
 
     def adopt(self, at: Sequence[int], models: Sequence[Sequence[Node]], results: Sequence[str]) -> bool:
@@ -129,7 +129,7 @@ class Factoring:
             inside = [None if it is None else models[number][it] for _, it in merged.slots]
             call = body.nodes[at[number]]
             uses[at[number]] = use(block, inside, call.reads, call.writes, call)
-        count = parameters([block.column(it) for it in range(len(block.slots))])
+        count = block.tally.parameters()
         apart = sum(map(_alone, models))
         together = class_cost(count) + lines(block.nodes()) + PART * len(block.parts)
         together += len(models) * use_cost(count)
@@ -197,16 +197,18 @@ class Factoring:
     # 2. Variants
 
     def _variants(self) -> bool:
-        """Make a use of a known block of a run that is the block but for optional parts."""
+        """Make uses of known blocks of runs that are the block but for optional parts."""
         known = {block.key: block for block in self.blocks}
+        changed = False
         for block in self.blocks:
             run, single = block.run(), block.single
             kinds = {it.key for it in block.nodes()}
             for number, body in enumerate(self.bodies):
                 if body.block is not None and block.contains(body.block.key, known):
                     continue
-                for start, it in enumerate(body.nodes):
-                    if it.key not in kinds or attached(body.nodes, start, body.readers):
+                start = -1
+                while (start := start + 1) < len(body.nodes):
+                    if body.nodes[start].key not in kinds or attached(body.nodes, start, body.readers):
                         continue
                     stop = min(len(body.nodes), start + len(block.slots) + 4)
                     found = self._run(Place(number, start, stop), single)
@@ -217,8 +219,10 @@ class Factoring:
                     if merged is None:
                         self.tried.add(attempt)
                     elif self._takes(block, Place(number, start, start + merged.taken), known):
-                        return True
-        return False
+                        changed = True
+                        run, single = block.run(), block.single
+                        kinds = {it.key for it in block.nodes()}
+        return changed
 
     def _takes(self, block: Block, place: Place, known: Mapping[Hashable, Block]) -> bool:
         """Make the place a use of the block, if it is one and saves lines."""
@@ -233,12 +237,14 @@ class Factoring:
         parts = {(start, end) for start, end, _ in block.optional()}
         new_parts = sum(not _known(merged, part, parts) for part in merged.parts)
         nodes, uses = self._nodes(place), len(block.uses)
-        before = parameters([block.column(at) for at in range(len(block.slots))])
-        after = parameters(_columns(block, merged, nodes))
+        before = block.tally.parameters()
+        there = {a: nodes[b] for a, b in merged.slots if a is not None and b is not None}
+        after = block.tally.parameters([there.get(at) for at in range(len(block.slots))])
         more = class_cost(after) - class_cost(before) + uses * (use_cost(after) - use_cost(before))
         if lines(nodes) - use_cost(after) <= PART * new_parts + more:
             return False
         self._replace(block, place, merged)
+        self._refresh(block, place.body)
         return True
 
     # 3. Repeats
@@ -276,9 +282,12 @@ class Factoring:
         Of places that overlap the inner one is taken.
         """
         chosen: list[Place] = []
+        taken: set[tuple[int, int]] = set()
         for place in sorted(places, key=lambda it: (it.end - it.start, it.body, it.start)):
-            if not any(place.overlaps(it) for it in chosen):
+            inside = {(place.body, at) for at in range(place.start, place.end)}
+            if taken.isdisjoint(inside):
                 chosen.append(place)
+                taken |= inside
         longest = max(chosen, key=lambda it: it.end - it.start)
         shapes = {wires(self._nodes(it), self.bodies[it.body].readers)[0] for it in chosen}
         alike = [it for it in chosen if it.end - it.start == longest.end - longest.start]
@@ -299,6 +308,7 @@ class Factoring:
             )
             if merged is not None and len(merged.inputs) >= block.inputs:
                 self._replace(block, moved, merged)
+        self._refresh(block, *{it.body for it in chosen})
         return True
 
     def _moved(self, place: Place, first: Place) -> Place:
@@ -307,7 +317,10 @@ class Factoring:
         return Place(place.body, place.start - shift, place.end - shift)
 
     def _replace(self, block: Block, place: Place, merged: Merged) -> None:
-        """One node in the place of many, in a body and in every use that the body stands for."""
+        """One node in the place of many, in a body and in every use that the body stands for.
+
+        The model's own body knows of it at once, but for how often its tensors are read: `_refresh`.
+        """
         body, nodes = self.bodies[place.body], self._nodes(place)
         _, inputs, left = wires(nodes, body.readers)
         gives = [
@@ -338,7 +351,12 @@ class Factoring:
                 one = made(there) if there else None
                 it.inside = (*it.inside[: place.start], one, *it.inside[place.end :])
             outer.close(place.start, place.end, Slot(outer_key, reads, outer.slots[place.start].part), gives)
-        body.refresh()
+            body.refresh()
+
+    def _refresh(self, block: Block, *bodies: int) -> None:
+        """After uses of the block were put into these bodies."""
+        for number in bodies:
+            self.bodies[number].refresh()
         next(it for it in self.bodies if it.block is block).refresh()
 
     # 4. Writing out
@@ -395,15 +413,6 @@ def _alone(nodes: Sequence[Node]) -> float:
     return class_cost(0) + lines(nodes) + use_cost(0)
 
 
-def _columns(block: Block, merged: Merged, nodes: Sequence[Node]) -> list[list[Node | None]]:
-    """What stands in each slot of a block and one more use."""
-    found = []
-    for a, b in merged.slots:
-        column: list[Node | None] = [None] * len(block.uses) if a is None else list(block.column(a))
-        found.append([*column, None if b is None else nodes[b]])
-    return found
-
-
 def _first(places: Sequence[Place]) -> tuple[int, int]:
     return places[0].body, places[0].start
 
@@ -438,12 +447,11 @@ def _runs(number: int, body: Body, known: dict[Hashable, int]) -> Iterator[tuple
         where: dict[str, Wire] = {}
         left: dict[str, int] = {}
         inputs = heavy = single = several = 0
-        done = start
+        at = start
         for end in ends[first : first + UNITS]:
-            if any(row[max(start + 1, done) : end]):
+            if any(row[max(start + 1, at) : end]):
                 break
-            for at in range(done, end):
-                it = nodes[at]
+            for at, it in enumerate(nodes[at:end], start=at):
                 for name in it.reads:
                     if name not in where:
                         where[name] = ("in", inputs)
@@ -457,7 +465,7 @@ def _runs(number: int, body: Body, known: dict[Hashable, int]) -> Iterator[tuple
                 for index, name in enumerate(it.writes):
                     where[name] = (at - start, index)
                     left[name] = readers.count[name]
-            done = end
+            at = end
             if inputs > INPUTS:
                 break
             leaving = tuple(where[name] for name, count in left.items() if count)

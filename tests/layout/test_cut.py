@@ -1,0 +1,104 @@
+"""The layout against brute force: no choice of orders leaves fewer permutes than the one that is made."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from torchport.errors import Refusal
+from torchport.graph import Graph, Op, Ref, Tensor
+from torchport.infer import infer
+from torchport.layout import choose_orders, write
+from torchport.program import Permute
+
+SHAPE = (None, 3, 5, 7)
+FIRST, SOURCE = "channels first", "source"
+#: Kinds by what they want: an image op, one that looks at the source's order, one that follows.
+KINDS = {
+    FIRST: ("SpatialDropout2D", {"rate": 0.5}),
+    SOURCE: ("Permute", {"dims": [2, 1, 3]}),
+    "": ("activation:relu", {}),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An op: what it wants, and which earlier tensors it reads (two are added)."""
+
+    wants: str
+    reads: tuple[int, ...]
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> list[Plan]:
+    """Up to ten ops, each on what is there before it."""
+    found = []
+    for at in range(draw(st.integers(1, 10))):
+        if draw(st.booleans()):
+            found.append(Plan(draw(st.sampled_from((FIRST, SOURCE, ""))), (draw(st.integers(0, at)),)))
+        else:
+            found.append(Plan("", (draw(st.integers(0, at)), draw(st.integers(0, at)))))
+    return found
+
+
+def graph_of(ops: list[Plan], outputs: int) -> Graph:
+    """The graph; `Permute` swaps two axes, so that sizes are made equal by hand."""
+    made = []
+    for at, plan in enumerate(ops, 1):
+        refs = [Ref(f"t{read}") for read in plan.reads]
+        kind, config = KINDS[plan.wants] if len(refs) == 1 else ("Add", {})
+        args = (refs[0],) if len(refs) == 1 else (refs,)
+        made.append(Op(f"op{at}", kind, args, (f"t{at}",), config, layer=f"op{at}"))
+    last = [f"t{len(ops) - at}" for at in range(min(outputs, len(ops)))]
+    return Graph("model", ("t0",), tuple(last), tuple(made), {"t0": Tensor("t0", (None, 5, 5, 7))})
+
+
+def permutes(graph: Graph, keep_io: bool) -> tuple[Permute, ...]:
+    refusals: list[Refusal] = []
+    inferred = infer(graph, refusals)
+    assert not refusals
+    return write(inferred, choose_orders(inferred, keep_io)).permutes
+
+
+def fewest(ops: list[Plan], outputs: int, keep_io: bool) -> int:
+    """The fewest permutes over all orders of all ops that follow, and of the input."""
+    free = [at for at, plan in enumerate(ops, 1) if not plan.wants]
+    given_names = set(range(len(ops) + 1 - min(outputs, len(ops)), len(ops) + 1))
+    best = len(ops) + 2
+    for choice in itertools.product((FIRST, SOURCE), repeat=len(free) + 1):
+        order = {at: plan.wants for at, plan in enumerate(ops, 1)}
+        order.update(zip(free, choice[1:], strict=True))
+        order[0] = SOURCE if keep_io else choice[0]
+        wanted: dict[int, set[str]] = {at: set() for at in order}
+        for at, plan in enumerate(ops, 1):
+            for read in plan.reads:
+                wanted[read].add(order[at])
+        if keep_io:
+            for at in given_names:
+                wanted[at].add(SOURCE)
+        best = min(best, sum(bool(wanted[at] - {order[at]}) for at in order))
+    return best
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(plans(), st.integers(1, 2), st.booleans())
+def test_no_choice_is_better(ops: list[Plan], outputs: int, keep_io: bool) -> None:
+    graph = graph_of(ops, outputs)
+    assert len(permutes(graph, keep_io)) == fewest(ops, outputs, keep_io)
+
+
+def test_one_permute_for_all_readers() -> None:
+    ops = [Plan(FIRST, (0,)), Plan(SOURCE, (1,)), Plan(SOURCE, (1,)), Plan(SOURCE, (1,))]
+    (found,) = permutes(graph_of(ops, 1), keep_io=False)
+    assert (found.tensor, found.readers) == ("t1", ("op2", "op3", "op4"))
+    assert (found.source, found.target) == ("n c h w", "n h w c")
+
+
+def test_inputs_and_outputs_are_free_unless_kept() -> None:
+    ops = [Plan(FIRST, (0,)), Plan("", (1,))]
+    assert permutes(graph_of(ops, 1), keep_io=False) == ()
+    kept = permutes(graph_of(ops, 1), keep_io=True)
+    assert len(kept) == 2 and all(it.why for it in kept)
