@@ -3,8 +3,8 @@
     python bench/factor.py [--json] [--layers 1000,2000]
 
 The chains are of convolution, batch normalisation, ReLU and residual additions, in stages that double
-their width; no TensorFlow is needed for them. `per n log2 n` is the time over that, in microseconds: it does not
-grow where the cost grows no faster than n log n. With --json the last line of stdout is JSON.
+their width; no TensorFlow is needed for them. `per n log2 n` is the time over that, in microseconds: it
+does not grow where the cost grows no faster than n log n. With --json the last line of stdout is JSON.
 """
 
 from __future__ import annotations
@@ -130,7 +130,8 @@ def main() -> None:
         if not options.json:
             print(
                 f"{row['name']:>16}  {row['layers']:>5} layers  {row['seconds']:7.2f} s  "
-                f"{row['unit'] * 1e6:6.1f} us per n log2 n  -> {row['steps']} steps, {row['classes']} classes",
+                f"{row['unit'] * 1e6:6.1f} us per n log2 n  "
+                f"-> {row['steps']} steps, {row['classes']} classes",
                 flush=True,
             )
     if options.json:

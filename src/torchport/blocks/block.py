@@ -1,7 +1,7 @@
 """Blocks and the sequences that they are cut out of.
 
-A `Sequence_` is a body: of the model, or of a block. A block's body stands for all its uses at once: its
-slots are those of the fullest use, and each use says which node stands in each slot.
+A block's body stands for all its uses at once: it has a slot for everything that any of them has, and each
+use says which node stands in each slot.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ class Factoring:
     def alike(one: Sequence[Node], other: Sequence[Node]) -> bool:
         """Whether two nested models are one but for optional parts."""
         runs = [_rows(nodes, Readers(nodes, nodes[-1].writes), False) for nodes in (one, other)]
-        merged = merge(*runs)
+        merged = merge(runs[0], runs[1])
         return merged is not None and _is_mostly(merged)
 
     def adopt(self, at: Sequence[int], models: Sequence[Sequence[Node]], results: Sequence[str]) -> bool:
@@ -447,11 +447,11 @@ def _runs(number: int, body: Body, known: dict[Hashable, int]) -> Iterator[tuple
         where: dict[str, Wire] = {}
         left: dict[str, int] = {}
         inputs = heavy = single = several = 0
-        at = start
+        done = start
         for end in ends[first : first + UNITS]:
-            if any(row[max(start + 1, at) : end]):
+            if any(row[max(start + 1, done) : end]):
                 break
-            for at, it in enumerate(nodes[at:end], start=at):
+            for at, it in enumerate(nodes[done:end], start=done):
                 for name in it.reads:
                     if name not in where:
                         where[name] = ("in", inputs)
@@ -465,7 +465,7 @@ def _runs(number: int, body: Body, known: dict[Hashable, int]) -> Iterator[tuple
                 for index, name in enumerate(it.writes):
                     where[name] = (at - start, index)
                     left[name] = readers.count[name]
-            at = end
+            done = end
             if inputs > INPUTS:
                 break
             leaving = tuple(where[name] for name, count in left.items() if count)
