@@ -68,7 +68,9 @@ class ConvNeXtTiny(nn.Module):
         self.head_dense = nn.Linear(768, 1000)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = (x - self.prestem_normalization_mean) / self.prestem_normalization_variance.sqrt().clamp(min=1e-7)
+        x = (
+            x - self.prestem_normalization_mean
+        ) / self.prestem_normalization_variance.sqrt().clamp(min=1e-7)
         x = self.stem(x)
         x = self.stage_0(x)
         x = self.downsampling_block_0(x)

@@ -108,7 +108,9 @@ class Efficientnetb0(nn.Module):
         self.stem_bn = nn.BatchNorm2d(32, eps=1e-3, momentum=0.01)
         self.block1a = MBConv(32, 8, 16, padding=1, kernel_size=3)
         self.mb_conv31 = MBConv3(16, 24)
-        self.block3 = nn.Sequential(MBConv2(24, 40, padding=0, stride=2), MBConv2(40, 40, dropout=0.05))
+        self.block3 = nn.Sequential(
+            MBConv2(24, 40, padding=0, stride=2), MBConv2(40, 40, dropout=0.05)
+        )
         self.mb_conv32 = MBConv3(40, 80, dropout=0.075)
         self.block4c = MBConv2(80, 80, 3, padding=1, dropout=0.0875)
         self.block5 = nn.Sequential(

@@ -44,7 +44,9 @@ class InceptionBlock2(nn.Module):
             ConvNormAct(64, 96, 3, padding=1),
             ConvNormAct(96, 96, 3, padding=1),
         )
-        self.branch2 = nn.Sequential(ConvNormAct(in_channels, 48, 1), ConvNormAct(48, 64, 5, padding=2))
+        self.branch2 = nn.Sequential(
+            ConvNormAct(in_channels, 48, 1), ConvNormAct(48, 64, 5, padding=2)
+        )
         self.conv_norm_act1 = ConvNormAct(in_channels, hidden_channels, 1)
         self.conv_norm_act2 = ConvNormAct(in_channels, 64, 1)
 
@@ -102,7 +104,9 @@ class InceptionBlock(nn.Module):
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
-        self.branch = nn.Sequential(ConvNormAct(in_channels, 448, 1), ConvNormAct(448, 384, 3, padding=1))
+        self.branch = nn.Sequential(
+            ConvNormAct(in_channels, 448, 1), ConvNormAct(448, 384, 3, padding=1)
+        )
         self.dense_layer1 = DenseLayer()
         self.conv_norm_act1 = ConvNormAct(in_channels, 384, 1)
         self.dense_layer2 = DenseLayer()

@@ -46,8 +46,12 @@ class ResNet50(nn.Module):
         self.conv1_conv = nn.Conv2d(3, 64, 7, stride=2)
         self.conv1_bn = nn.BatchNorm2d(64, eps=1.001e-5, momentum=0.01)
         self.conv2 = nn.Sequential(Bottleneck(64, 64), *(Bottleneck(256, 64) for _ in range(2)))
-        self.conv3 = nn.Sequential(Bottleneck(256, 128, stride=2), *(Bottleneck(512, 128) for _ in range(3)))
-        self.conv4 = nn.Sequential(Bottleneck(512, 256, stride=2), *(Bottleneck(1024, 256) for _ in range(5)))
+        self.conv3 = nn.Sequential(
+            Bottleneck(256, 128, stride=2), *(Bottleneck(512, 128) for _ in range(3))
+        )
+        self.conv4 = nn.Sequential(
+            Bottleneck(512, 256, stride=2), *(Bottleneck(1024, 256) for _ in range(5))
+        )
         self.conv5 = nn.Sequential(
             Bottleneck(1024, 512, stride=2), *(Bottleneck(2048, 512) for _ in range(2))
         )

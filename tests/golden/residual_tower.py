@@ -14,7 +14,9 @@ WEIGHTS = Path(__file__).with_name("model.safetensors")
 class ResidualBlock(nn.Module):
     """(n, in_channels, h, w) -> (n, out_channels, h / stride, w / stride)."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, padding: int = 1) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int = 1, padding: int = 1
+    ) -> None:
         super().__init__()
         self.pad = in_channels != out_channels
         self.bn1 = nn.BatchNorm2d(in_channels, eps=1e-3, momentum=0.01)
