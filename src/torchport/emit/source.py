@@ -32,6 +32,8 @@ from torchport.program import (
 from torchport.rules import HELPERS
 
 WIDTH = 100
+#: Shapes that do not fit on one line.
+BELOW = "\n    -> "
 
 
 @dataclass(frozen=True)
@@ -158,16 +160,17 @@ def _header(item: Class, text: str) -> str:
         "from __future__ import annotations",
         "",
     ]
-    standard = [f"import {name}" for name in ("json", "math") if re.search(rf"\b{name}\.", text)]
-    if re.search(r"\bCallable\b", text):
+    used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+    standard = [f"import {name}" for name in ("json", "math") if name in used]
+    if "Callable" in used:
         standard.append("from collections.abc import Callable")
     standard.append("from pathlib import Path")
-    if re.search(r"\bSelf\b", text):
+    if "Self" in used:
         standard.append("from typing import Self")
     lines += [*standard, ""]
-    if re.search(r"\btorch\.", text):
+    if "torch" in used:
         lines.append("import torch")
-    if re.search(r"\bF\.", text):
+    if "F" in used:
         lines.append("import torch.nn.functional as F")
     lines += ["from safetensors.torch import load_file", "from torch import Tensor, nn"]
     return "\n".join(lines)
@@ -183,7 +186,7 @@ def _class(item: Class, marks: bool, pretrained: str, sharded: bool) -> str:
     shapes = definition.shapes or f"{takes} -> {gives}"
     lines = [
         f"class {item.name}(nn.Module):",
-        f'    """{shapes}."""',
+        f'    """{shapes if len(shapes) <= WIDTH - 11 else shapes.replace(" -> ", BELOW)}."""',
         "",
         f"    def __init__({_constructor_parameters(definition)}) -> None:",
         "        super().__init__()",

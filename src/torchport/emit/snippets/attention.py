@@ -69,7 +69,7 @@ class ProjectedAttention(nn.Module):
 
 
 class MaskedAttention(ProjectedAttention):
-    """Attention where a mask is True; a query that may attend to nothing attends to all alike, as in Keras.
+    """Attention where a mask is True; a query that may attend to nothing attends to all alike.
 
     Returns the weights as well: (n, heads, t, s).
     """

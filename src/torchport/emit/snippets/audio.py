@@ -57,7 +57,9 @@ class MelSpectrogram(nn.Module):
         self.register_buffer("weights", weights, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        waves = torch.stft(x, self.fft_length, self.stride, self.length, self.window, return_complex=True)
+        waves = torch.stft(
+            x, self.fft_length, self.stride, self.length, self.window, return_complex=True
+        )
         power = self.weights @ waves.abs() ** self.exponent
         if not self.decibel:
             return power

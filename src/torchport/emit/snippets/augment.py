@@ -147,7 +147,9 @@ def sample(
         return pixels(x, (at_y + 0.5).floor(), (at_x + 0.5).floor(), fill_value)
     top, left = at_y.floor(), at_x.floor()
     down, right = at_y - top, at_x - left
-    upper = (1 - right) * pixels(x, top, left, fill_value) + right * pixels(x, top, left + 1, fill_value)
+    upper = (1 - right) * pixels(x, top, left, fill_value) + right * pixels(
+        x, top, left + 1, fill_value
+    )
     lower = (1 - right) * pixels(x, top + 1, left, fill_value)
     lower = lower + right * pixels(x, top + 1, left + 1, fill_value)
     return (1 - down) * upper + down * lower
@@ -290,7 +292,9 @@ def hsv_to_rgb(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
     """The inverse of rgb_to_hsv."""
     at = 6 * hue
     parts = ((at - 3).abs() - 1, 2 - (at - 2).abs(), 2 - (at - 4).abs())
-    return torch.stack([(1 - saturation + saturation * it.clamp(0, 1)) * value for it in parts], dim=1)
+    return torch.stack(
+        [(1 - saturation + saturation * it.clamp(0, 1)) * value for it in parts], dim=1
+    )
 
 
 class RandomSaturation(nn.Module):

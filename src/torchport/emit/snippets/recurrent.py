@@ -16,7 +16,9 @@ def run_kept(rnn: nn.RNNBase, x: Tensor, mask: Tensor) -> Tensor:
     return x.take_along_dim(order.argsort(dim=1), 1) * mask.unsqueeze(2)
 
 
-def run_masked(rnn: nn.RNNBase, x: Tensor, mask: Tensor, state: tuple | Tensor | None = None) -> tuple:
+def run_masked(
+    rnn: nn.RNNBase, x: Tensor, mask: Tensor, state: tuple | Tensor | None = None
+) -> tuple:
     """Run `rnn` over the steps that `mask` (n, t) keeps; others repeat the output and the state."""
     order = (~mask).int().argsort(dim=1, stable=True).unsqueeze(2)
     lengths = mask.sum(dim=1)
@@ -61,7 +63,9 @@ class StepwiseRNN(nn.Module):
         self.activation, self.recurrent_activation = activation, recurrent_activation
         self.dropout, self.recurrent_dropout = dropout, recurrent_dropout
 
-    def forward(self, x: Tensor, state: tuple | Tensor | None = None, mask: Tensor | None = None) -> tuple:
+    def forward(
+        self, x: Tensor, state: tuple | Tensor | None = None, mask: Tensor | None = None
+    ) -> tuple:
         zeros = x.new_zeros(x.size(0), self.weight_hh.size(1))
         states = self.start(zeros) if state is None else self.unwrap(state)
         drop_x = self.masks(x[:, 0], self.dropout)
@@ -104,7 +108,9 @@ class StepwiseRNN(nn.Module):
     def wrap(self, states: list[Tensor]) -> tuple | Tensor:
         return states[0].unsqueeze(0)
 
-    def step(self, x: list[Tensor], states: list[Tensor], drop: list[Tensor | None]) -> list[Tensor]:
+    def step(
+        self, x: list[Tensor], states: list[Tensor], drop: list[Tensor | None]
+    ) -> list[Tensor]:
         return [self.activation(x[0] + self.hidden(states[0], 0, drop))]
 
 
@@ -122,7 +128,9 @@ class StepwiseLSTM(StepwiseRNN):
     def wrap(self, states: list[Tensor]) -> tuple | Tensor:
         return states[0].unsqueeze(0), states[1].unsqueeze(0)
 
-    def step(self, x: list[Tensor], states: list[Tensor], drop: list[Tensor | None]) -> list[Tensor]:
+    def step(
+        self, x: list[Tensor], states: list[Tensor], drop: list[Tensor | None]
+    ) -> list[Tensor]:
         h, c = states
         i, f, g, o = [x[gate] + self.hidden(h, gate, drop) for gate in range(4)]
         c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(g)
@@ -134,7 +142,9 @@ class StepwiseGRU(StepwiseRNN):
 
     gates = 3
 
-    def step(self, x: list[Tensor], states: list[Tensor], drop: list[Tensor | None]) -> list[Tensor]:
+    def step(
+        self, x: list[Tensor], states: list[Tensor], drop: list[Tensor | None]
+    ) -> list[Tensor]:
         h = states[0]
         r = self.recurrent_activation(x[0] + self.hidden(h, 0, drop))
         z = self.recurrent_activation(x[1] + self.hidden(h, 1, drop))
@@ -147,11 +157,15 @@ class StepwiseResetAfterGRU(StepwiseRNN):
 
     gates = 3
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, **options: object) -> None:
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, **options: object
+    ) -> None:
         super().__init__(input_size, hidden_size, bias, **options)
         self.bias_hh = nn.Parameter(torch.zeros(self.gates * hidden_size)) if bias else None
 
-    def step(self, x: list[Tensor], states: list[Tensor], drop: list[Tensor | None]) -> list[Tensor]:
+    def step(
+        self, x: list[Tensor], states: list[Tensor], drop: list[Tensor | None]
+    ) -> list[Tensor]:
         h = states[0]
         hidden = [self.hidden(h, gate, drop) for gate in range(3)]
         if self.bias_hh is not None:

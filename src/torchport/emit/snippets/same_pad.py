@@ -22,7 +22,9 @@ def same_pad(
     return F.pad(x, amounts, value=value)
 
 
-def same_avg_pool(x: Tensor, kernel_size: int | tuple[int, ...], stride: int | tuple[int, ...]) -> Tensor:
+def same_avg_pool(
+    x: Tensor, kernel_size: int | tuple[int, ...], stride: int | tuple[int, ...]
+) -> Tensor:
     """Average pooling with padding="same" for any size; what was padded does not count."""
     pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[x.dim() - 3]
     total = pool(same_pad(x, kernel_size, stride), kernel_size, stride)

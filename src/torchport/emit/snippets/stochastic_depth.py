@@ -15,5 +15,7 @@ class StochasticDepth(nn.Module):
         if not self.training:
             return x
         keep = 1 - self.p
-        kept = torch.rand((x.size(0),) + (1,) * (x.dim() - 1), dtype=x.dtype, device=x.device) < keep
+        kept = (
+            torch.rand((x.size(0),) + (1,) * (x.dim() - 1), dtype=x.dtype, device=x.device) < keep
+        )
         return x / keep * kept
