@@ -5,7 +5,7 @@ READY := .venv/ready
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test bench zoo lint clean
 
 demo: $(READY)
 	python examples/ihc_unet/demo.py
@@ -15,6 +15,9 @@ test: $(READY)
 
 bench: $(READY)
 	python bench/run.py $(ARGS)
+
+zoo: $(READY)
+	python bench/zoo.py $(ARGS)
 
 lint: $(READY)
 	ruff check

@@ -29,7 +29,7 @@ SOURCE = OUT / "unet31m.keras"
 PEERS = BENCH.parent / ".venv-peers"
 PEERS_READY = PEERS / "ready"
 CONVERSIONS = 7  # best of
-GOALS = {"time": 2.5, "peak": 200, "forward": 1.02}
+GOALS = {"time": 2.5, "peak": 200, "forward": 1.02, "factor": 2.0}
 
 console = Console(stderr=True)
 
@@ -119,6 +119,11 @@ def forward(framework: str) -> dict[str, object]:
     return json.loads(run(sys.executable, BENCH / "forward.py", framework).last_line)
 
 
+def factor() -> dict[str, object]:
+    """Time of finding blocks, on a network and on chains of layers."""
+    return {"rows": json.loads(run(sys.executable, BENCH / "factor.py", "--json").last_line)}
+
+
 def machine() -> dict[str, str]:
     packages = ("torch", "tensorflow", "keras", "h5py", "safetensors", "numpy")
     return {
@@ -152,6 +157,8 @@ def measure_all(with_peers: bool) -> dict[str, object]:
     for framework in ("torch", "keras-torch", "tensorflow"):
         with console.status(f"forward: {framework}"):
             results[framework] = attempt(forward, framework)
+    with console.status("finding blocks"):
+        results["factor"] = attempt(factor)
     return results
 
 
@@ -229,6 +236,15 @@ def show_forward(results: dict) -> Table:
     return shown
 
 
+def show_factor(results: dict) -> Table:
+    shown = table("Find blocks (best time of 3)", *("", "layers", "time", "per n log2 n", "goal"))
+    for at, row in enumerate(results["factor"].get("rows", ())):
+        goal = verdict(row["seconds"], GOALS["factor"]) if at == 0 else ""
+        unit = f"{row['unit'] * 1e6:.0f} us"
+        shown.add_row(row["name"], f"{row['layers']:,}", f"{row['seconds']:.2f} s", unit, goal)
+    return shown
+
+
 def ms(seconds: float) -> str:
     return f"{seconds * 1000:,.0f} ms"
 
@@ -248,7 +264,7 @@ def main() -> None:
         shown.print(f"{facts['cpu']}, {facts['cores']} cores, {facts['system']}")
         names = ("python", "torch", "tensorflow", "keras", "h5py", "safetensors", "numpy")
         shown.print(", ".join(f"{name} {facts[name]}" for name in names) + "\n")
-        shown.print(show_conversion(results), "", show_forward(results))
+        shown.print(show_conversion(results), "", show_forward(results), "", show_factor(results))
         for name, part in results.items():
             if "failed" in part:
                 shown.print(f"[red]{name} failed:[/] {escape(part['failed'])}")

@@ -1,0 +1,29 @@
+"""Some of keras.applications, small, converted and verified as `make zoo` does with all of it."""
+
+from __future__ import annotations
+
+import keras
+import pytest
+from bench import zoo
+
+import torchport
+
+NETWORKS = ("MobileNetV2", "EfficientNetB0:features", "ConvNeXtTiny", "DenseNet121")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_network(name: str) -> None:
+    keras.utils.clear_session()
+    model = zoo.build(name)
+    port = torchport.convert(model)
+    result = torchport.verify(model, port, inputs=[zoo.image(name, model.input_shape[1:])])
+    assert not [row for row in result.rows if not row.passed and not zoo.only_in_float32(row)]
+    for check in ("inference", "training", "gradient"):
+        error = result.worst(check)
+        assert error is not None and error <= zoo.LIMIT, check
+    assert not port.permutes
+
+
+def test_every_network_of_keras_is_in_the_zoo() -> None:
+    found = {name for name in vars(keras.applications) if name[0].isupper()}
+    assert found == set(zoo.SIZES)
