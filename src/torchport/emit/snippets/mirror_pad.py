@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def mirror_pad(x: Tensor, amounts: tuple[int, ...], edge: bool = False) -> Tensor:
-    """Pad the last axes, the last one first, with what is next to it; `edge`: the border repeats."""
+    """Pad the last axes, the last first, with what is next to them; `edge`: the border repeats."""
     for at, (before, after) in enumerate(zip(amounts[::2], amounts[1::2], strict=True), 1):
         n = x.size(-at)
         index = torch.arange(-before, n + after, device=x.device)
