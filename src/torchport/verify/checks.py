@@ -79,8 +79,11 @@ def state_rows(folder: Path, entries: tuple[Entry, ...], variables: Mapping[str,
             False,
             note="is in the weights file, the source has nothing like it",
         )
+    sources = {entry.source for entry in entries}
     for name in variables:
-        if name not in {entry.source for entry in entries}:
+        # Normalization counts what it was adapted to: no part of what it computes.
+        counter = name.endswith("/count") and f"{name.removesuffix('count')}variance" in sources
+        if name not in sources and not counter:
             yield Row(
                 "state",
                 "",
