@@ -40,3 +40,10 @@ def test_the_terminal_shows_every_kind() -> None:
 def test_the_page_is_current() -> None:
     advice = "run: torchport rules --markdown > docs/rules.md"
     assert PAGE.read_text(encoding="utf-8") == rules("--markdown"), advice
+
+
+def test_the_readme_is_current() -> None:
+    from torchport.report.rules import MARKS, families
+
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    assert text.partition(MARKS[0])[2].partition(MARKS[1])[0].strip() == families()

@@ -114,3 +114,26 @@ def show(console: Console) -> None:
         table.add_row(styled(name), styled(why), styled(advice))
     console.print(styled("\nrefused", "bold green"))
     console.print(table)
+
+
+#: README's table stands between these.
+MARKS = ("<!-- generated: torchport.report.rules.families -->", "<!-- end of generated -->")
+
+
+def families() -> str:
+    """The layers by family in few lines, for the README; operations of keras.ops are counted."""
+    found: dict[str, list[str]] = {}
+    operations = 0
+    for it in rows():
+        for name in it["kinds"]:
+            if "." in name or ">" in name or name.startswith("mask:"):
+                operations += name.startswith("keras.ops.")
+            elif not name.startswith(FUNCTION):
+                found.setdefault(it["family"], []).append(f"`{name}`")
+    lines = ["| family | layers |", "| --- | --- |"]
+    lines += [f"| {family} | {', '.join(names)} |" for family, names in found.items()]
+    refused = ", ".join(f"`{name}`" for name in REFUSED)
+    return "\n".join([
+        *lines, f"| operations | {operations} operations of `keras.ops`, and those of Keras 2 files |",
+        "", f"Refused, each with a reason and what to do instead: {refused}.",
+    ])  # fmt: skip
