@@ -257,12 +257,16 @@ class Places:
                 found.setdefault(layer, []).append(entry.name.rpartition(".")[0])
         for module, it in self.by_module.items():
             watched = self.classes[it.item.name]
+            within: dict[ast.expr, tuple[Place, ...]] = {}  # the innermost tensor that a call is a part of
             for number, (node, _) in enumerate(expressions(watched.forward)):
-                if attribute := called_attribute(node):
-                    for place in self.at(module, number):
-                        path = f"{module}.{attribute}" if module else attribute
-                        if path not in self.by_module:
-                            found.setdefault(place.layer, []).append(path)
+                if places := self.at(module, number):
+                    within.update((inner, places) for inner in ast.walk(node) if isinstance(inner, ast.Call))
+            for node, places in within.items():
+                attribute = called_attribute(node)
+                path = f"{module}.{attribute}" if module else attribute
+                if attribute and path not in self.by_module:
+                    for place in places:
+                        found.setdefault(place.layer, []).append(path)
         for module in self.links:
             found.setdefault(self.linked(module).layer, []).append(module)
         return {layer: list(dict.fromkeys(paths)) for layer, paths in found.items()}
