@@ -112,43 +112,6 @@ def random_weight(variable: Any, rng: np.random.Generator) -> np.ndarray:
     return 0.1 * rng.standard_normal(shape)
 
 
-@contextlib.contextmanager
-def fast_depthwise() -> Iterator[None]:
-    """Depthwise convolutions in float64 as sums over the kernel's taps.
-
-    torch runs them a channel at a time there, which takes most of a verification; float32 is left to torch.
-    """
-    import torch
-    import torch.nn.functional as F
-
-    own = F.conv2d
-
-    def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-        if x.dtype != torch.float64 or groups == 1 or weight.shape[1] != 1 or isinstance(padding, str):
-            return own(x, weight, bias, stride, padding, dilation, groups)
-        (sh, sw), (ph, pw), (dh, dw) = (
-            it if isinstance(it, tuple) else (it, it) for it in (stride, padding, dilation)
-        )
-        x = F.pad(x, (pw, pw, ph, ph)).repeat_interleave(len(weight) // groups, dim=1)
-        kh, kw = weight.shape[2:]
-        h, w = (x.shape[2] - dh * (kh - 1) - 1) // sh + 1, (x.shape[3] - dw * (kw - 1) - 1) // sw + 1
-        out = 0 if bias is None else bias[:, None, None]
-        for i in range(kh):
-            for j in range(kw):
-                rows, columns = i * dh, j * dw
-                there = x[
-                    :, :, rows : rows + sh * (h - 1) + 1 : sh, columns : columns + sw * (w - 1) + 1 : sw
-                ]
-                out = out + there * weight[:, 0, i, j, None, None]
-        return out
-
-    F.conv2d = conv2d
-    try:
-        yield
-    finally:
-        F.conv2d = own
-
-
 def examine(name: str, with_keras_torch: bool = False) -> dict[str, Any]:
     """All that is known of one network; JSON."""
     import keras
@@ -172,8 +135,7 @@ def examine(name: str, with_keras_torch: bool = False) -> dict[str, Any]:
         port = torchport.convert(path)
         x = image(name, model.input_shape[1:])
         start = perf_counter()
-        with fast_depthwise():
-            result = torchport.verify(path, port, inputs=[x])
+        result = torchport.verify(path, port, inputs=[x])
         row["verify_seconds"] = perf_counter() - start
         row |= {
             "agrees": result.passed, "says": str(result), "precision": result.precision,
