@@ -126,7 +126,7 @@ def families() -> str:
     operations = 0
     for it in rows():
         for name in it["kinds"]:
-            if "." in name or ">" in name or name.startswith("mask:"):
+            if "." in name or ">" in name or name.startswith(("mask:", "time:")):
                 operations += name.startswith("keras.ops.")
             elif not name.startswith(FUNCTION):
                 found.setdefault(it["family"], []).append(f"`{name}`")

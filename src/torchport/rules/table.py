@@ -142,6 +142,8 @@ class Rule:
     @property
     def defaults(self) -> dict[str, Any]:
         """The source's defaults, as the rule's signature states them."""
+        if hasattr(self.write, "__code__"):
+            return dict(self.write.__kwdefaults__ or {})
         parameters = inspect.signature(self.write).parameters.values()
         return {
             it.name: it.default
@@ -201,8 +203,11 @@ RESERVED = frozenset({"out", "dialect", "exact"})
 
 def named(function: Callable[..., Any]) -> tuple[str, ...]:
     """The keyword-only parameters of a function."""
-    parameters = inspect.signature(function).parameters.values()
-    return tuple(it.name for it in parameters if it.kind is it.KEYWORD_ONLY)
+    code = getattr(function, "__code__", None)
+    if code is None:  # a partial, a class: rare
+        parameters = inspect.signature(function).parameters.values()
+        return tuple(it.name for it in parameters if it.kind is it.KEYWORD_ONLY)
+    return code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]  # type: ignore[no-any-return]
 
 
 def apply(function: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]) -> Any:
