@@ -27,6 +27,8 @@ def refused(model: Any) -> str:
         (LAYERS.LayerNormalization(rms_scaling=True), (5, 3), "rms_scaling=True"),
         (LAYERS.LayerNormalization(axis=[-1, 1]), (5, 3), "axis=[-1, 1]"),
         (LAYERS.AlphaDropout(0.1, noise_shape=(None, 1)), (5,), "noise_shape="),
+        (LAYERS.Conv2D(2, 3, dtype="mixed_float16"), (5, 5, 3), "policy 'mixed_float16'"),
+        (LAYERS.Dense(2, dtype="bfloat16"), (5,), "policy 'bfloat16'"),
         (LAYERS.Lambda(lambda x: x), (5,), "it is Python code"),
     ],
     ids=lambda value: getattr(value, "name", None),

@@ -8,6 +8,7 @@ what the layer does to the order of axes, the shapes of its weights and of its o
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -33,6 +34,10 @@ IGNORED = frozenset(
 
 #: Weights that are statistics or counters, not trained.
 STATISTICS = frozenset({"moving_mean", "moving_variance", "mean", "variance", "count"})
+
+
+#: Policies that compute in another precision than they say in their weights: mixed, half, quantised.
+HALF = re.compile(r"mixed_|float16|float8|\bint8|\bint4")
 
 
 class Want(Enum):
@@ -136,6 +141,11 @@ class Rule:
             if options.get(name, values[0]) not in values:
                 ported = " or ".join(map(repr, values))
                 raise Unsupported(f"{name}={options[name]!r} is not ported", f"{ported} is")
+        policy = options.get("dtype")
+        if "dtype" not in self.options and (isinstance(policy, Mapping) or HALF.search(str(policy))):
+            raise Unsupported(
+                f"the dtype policy {policy!r} is not ported", "save the model with the policy float32 again"
+            )
         given = {name: value for name, value in options.items() if name in self.options}
         return {**self.defaults, **given}
 
