@@ -1,0 +1,30 @@
+"""What the pages show of generated programs is what is generated."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+GOLDEN = {file.stem: file.read_text() for file in (ROOT / "tests" / "golden").glob("*.py")}
+READABILITY = "docs/readability.md"
+
+
+def blocks(page: str) -> list[str]:
+    """The pieces of Python on a page."""
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S)
+
+
+@pytest.mark.parametrize("page", ["README.md", READABILITY])
+def test_programs_are_those_of_the_golden_files(page: str) -> None:
+    programs = [it for it in blocks(page) if it.lstrip().startswith(("class ", "self."))]
+    assert programs
+    for it in programs:
+        assert any(it.rstrip() in code for code in GOLDEN.values()), it
+
+
+def test_lines_are_counted() -> None:
+    table = re.findall(r"^\| (\w+) \| (\d+) \|$", (ROOT / READABILITY).read_text(), re.M)
+    assert dict(table) == {name: str(len(code.splitlines())) for name, code in GOLDEN.items()}
