@@ -33,8 +33,8 @@ import numpy as np
 
 OUT = Path(__file__).parent / "out" / "zoo"
 
-#: Networks, and the size of the images that they are tried on: small, but more than one pixel has to be left for
-#: the last batch norms: statistics of two values magnify rounding.
+#: Networks, and the size of the images that they are tried on: small, but more than one pixel has to be left
+#: for the last batch norms, since statistics of two values magnify rounding.
 SIZES = {
     "Xception": 96, "VGG16": 64, "VGG19": 64,
     **dict.fromkeys(("ResNet50", "ResNet101", "ResNet152", "ResNet50V2", "ResNet101V2", "ResNet152V2"), 64),
