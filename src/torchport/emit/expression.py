@@ -157,7 +157,7 @@ def number(value: float) -> str:
     if not math.isfinite(value):
         return f'float("{value}")'
     rounded = float(f"{value:.12g}")
-    if len(repr(rounded)) + 4 < len(repr(value)):
+    if math.isclose(rounded, value, rel_tol=1e-15):
         # 0.07500000000000001 is what arithmetic made of 0.075.
         value = rounded
     plain = repr(value)

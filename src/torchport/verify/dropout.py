@@ -53,7 +53,7 @@ def dropout_rows(
         it, times = modules[names[0]], (ran.get(names[0], 0), calls.get(layer, 0))
         has, found = float(getattr(it, amount_name(it))), measured(it, op.kind)
         said = f"{what} {wanted:g}; {found:.3f} on {TRIES} values"
-        if not math.isclose(has, wanted, rel_tol=1e-11):  # twelve digits are written
+        if not math.isclose(has, wanted, rel_tol=1e-12):
             note = f"{what} {has:g} in the port, {wanted:g} in the source"
         elif times[0] != times[1]:
             note = f"runs {times[0]} times in training mode, the source {times[1]}"
