@@ -262,7 +262,7 @@ class Factoring:
         for token, found in families.items():
             if len(found) > 1:
                 each = lines(self._nodes(found[0]))
-                if len(found) * (each - use_cost(0)) - class_cost(0) - each > most:
+                if (len(found) - 1) * each - self._uses_cost(found, 0) - class_cost(0) > most:
                     saved = self._saved(found)
                     if saved > most:
                         best, most = token, saved
@@ -272,7 +272,21 @@ class Factoring:
         """Lines that a block of places that do the same saves."""
         columns = list(zip(*map(self._nodes, places), strict=True))
         count, each = parameters(columns), lines(self._nodes(places[0]))
-        return len(places) * (each - use_cost(count)) - class_cost(count) - each
+        return (len(places) - 1) * each - self._uses_cost(places, count) - class_cost(count)
+
+    def _uses_cost(self, places: Sequence[Place], count: float) -> float:
+        """Lines of the uses of a block with so many parameters: those in a row are one, if all are the same."""
+        rows = 1 + sum(not self._follows(*pair) for pair in itertools.pairwise(places))
+        return (rows if count == 0 else len(places)) * use_cost(count)
+
+    def _follows(self, before: Place, place: Place) -> bool:
+        """Whether a place goes on with what the one before it gives, and takes the rest as that does."""
+        if place.body != before.body or place.start != before.end:
+            return False
+        readers = self.bodies[place.body].readers
+        _, before_takes, gives = wires(self._nodes(before), readers)
+        _, takes, _ = wires(self._nodes(place), readers)
+        return len(gives) == 1 and takes == (*gives, *before_takes[1:])
 
     # What all three do
 
