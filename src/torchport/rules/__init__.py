@@ -5,6 +5,7 @@ from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Fill, Load, State, call, module
 from torchport.rules import (
     activation,
+    applications,
     attention,
     audio,
     augment,
@@ -16,9 +17,7 @@ from torchport.rules import (
     linear,
     merge,
     norm,
-    operation,
-    operation_axes,
-    operation_nn,
+    operations,
     pool,
     preprocess,
     preprocessing,
@@ -53,6 +52,6 @@ __all__ = [
 
 FAMILIES = (
     conv, pool, space, norm, linear, activation, dropout, reshape, merge, preprocess,
-    operation, operation_axes, operation_nn, attention, einsum, recurrent, wrappers,
+    applications, *operations.FAMILIES, attention, einsum, recurrent, wrappers,
     embedding, conv_lstm, preprocessing, augment, audio,
 )  # fmt: skip

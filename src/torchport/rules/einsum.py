@@ -14,7 +14,7 @@ from torchport.program import Expr, Load, State, call, module
 from torchport.rules.broadcast import parameter
 from torchport.rules.image import one
 from torchport.rules.norm import default, size_of
-from torchport.rules.operation_axes import axes_of
+from torchport.rules.operations.axes import axes_of
 from torchport.rules.table import FOLLOWS, SOURCE, Value, Wants, image, rule
 
 

@@ -193,7 +193,7 @@ def rule(
         given = {name for function in functions for name in named(function)}
         entry = Rule(
             kinds, write, wants, shape, weights, parts, activation, frozenset(ignores.split()),
-            write.__module__.rpartition(".")[2], frozenset(given - RESERVED), only or {},
+            write.__module__.removeprefix("torchport.rules."), frozenset(given - RESERVED), only or {},
             constants, dtype,
         )  # fmt: skip
         for kind in kinds:

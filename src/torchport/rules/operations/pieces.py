@@ -1,0 +1,217 @@
+"""Operations that cut, join, repeat, pad or regroup axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from torchport.axes import Order, to_order
+from torchport.errors import Unsupported
+from torchport.graph import Shape, Tensor
+from torchport.program import Expr, call
+from torchport.rules.merge import concatenate, concatenate_parts, concatenate_shape, concatenate_wants
+from torchport.rules.operations.axes import axes_of, expanded_wants, in_order
+from torchport.rules.operations.operands import broadcast, together
+from torchport.rules.operations.reduce import reduced_shape, reduced_wants
+from torchport.rules.reshape import reshape, reshape_parts, reshape_shape, reshape_wants
+from torchport.rules.table import MEMORY, Value, Wants, rule
+
+
+def known(newshape: Sequence[Any]) -> list[int]:
+    return [-1 if size is None else int(size) for size in newshape]
+
+
+def keeps_batch(x: Tensor, newshape: Sequence[Any]) -> bool:
+    """Whether the first axis stays the batch."""
+    sizes, own = known(newshape), x.shape[1:]
+    if not sizes or (sizes[0] not in (-1, x.shape[0]) and x.shape[0] is not None):
+        return False
+    if -1 in sizes[1:] or None in own:
+        return False
+    return math.prod(sizes[1:]) == math.prod(size or 1 for size in own)
+
+
+def ops_reshape_shape(x: Tensor, *, newshape: Sequence[Any]) -> Shape:
+    sizes = known(newshape)
+    if keeps_batch(x, newshape):
+        return reshape_shape(x, target_shape=sizes[1:])
+    return tuple(None if size == -1 else size for size in sizes)
+
+
+def ops_reshape_wants(x: Tensor, *, out: Tensor, newshape: Sequence[Any]) -> Wants:
+    return reshape_wants(x, out=out) if keeps_batch(x, newshape) else MEMORY
+
+
+def ops_reshape_parts(x: Tensor, *, out: Tensor, newshape: Sequence[Any]) -> Any:
+    return reshape_parts(x, out=out) if keeps_batch(x, newshape) else {}
+
+
+@rule("keras.ops.Reshape", wants=ops_reshape_wants, shape=ops_reshape_shape, parts=ops_reshape_parts)
+def ops_reshape(x: Value, *, out: Value, newshape: Sequence[Any]) -> Expr:
+    """x.reshape; as the layer Reshape where the batch stays."""
+    if keeps_batch(x.tensor, newshape):
+        return reshape(x, out=out, target_shape=known(newshape)[1:])  # type: ignore[no-any-return]
+    return call(".reshape", x, *known(newshape))
+
+
+@rule(
+    "keras.ops.Concatenate", wants=concatenate_wants, shape=concatenate_shape, parts=concatenate_parts
+)  # fmt: skip
+def ops_concatenate(xs: Sequence[Value], *, axis: int = 0) -> Expr:
+    """torch.cat over the same named axis."""
+    return concatenate(xs, axis=axis)  # type: ignore[no-any-return]
+
+
+def stacked_shape(xs: Sequence[Tensor], *, axis: int) -> Shape:
+    shape = list(xs[0].shape)
+    shape.insert(axis % (len(shape) + 1), len(xs))
+    return tuple(shape)
+
+
+def stacked_wants(xs: Sequence[Tensor], *, axis: int) -> Wants:
+    return expanded_wants(xs[0], axis=axis)
+
+
+@rule("keras.ops.Stack", wants=stacked_wants, shape=stacked_shape)
+def stack(xs: Sequence[Value], *, out: Value, axis: int = 0) -> Expr:
+    """torch.stack."""
+    return call("torch.stack", list(xs), dim=out.dim(axis))
+
+
+def pieces(x: Tensor | Value, indices_or_sections: Any, axis: int) -> list[int]:
+    """The sizes of the pieces."""
+    size = x.shape[axis]
+    if size is None:
+        raise Unsupported(f"the size of axis {axis} is not known")
+    if isinstance(indices_or_sections, int):
+        return [size // indices_or_sections] * indices_or_sections
+    cuts = [0, *indices_or_sections, size]
+    return [end - start for start, end in zip(cuts, cuts[1:], strict=False)]
+
+
+def split_shape(x: Tensor, *, indices_or_sections: Any, axis: int) -> list[Shape]:
+    sizes = pieces(x, indices_or_sections, axis)
+    at = axis % len(x.shape)
+    return [(*x.shape[:at], size, *x.shape[at + 1 :]) for size in sizes]
+
+
+@rule("keras.ops.Split", wants=in_order, shape=split_shape)
+def split(x: Value, *, indices_or_sections: Any, axis: int = 0) -> Expr:
+    """x.chunk, or torch.split into sizes."""
+    if isinstance(indices_or_sections, int):
+        return call(".chunk", x, indices_or_sections, dim=x.dim(axis))
+    return call(".split", x, pieces(x, indices_or_sections, axis), dim=x.dim(axis))
+
+
+def unstacked_shape(x: Tensor, *, axis: int) -> list[Shape]:
+    size = x.shape[axis]
+    if size is None:
+        raise Unsupported(f"the size of axis {axis} is not known")
+    return [reduced_shape(x, axis=axis, keepdims=False)] * size
+
+
+def unstacked_wants(x: Tensor, *, axis: int) -> Wants:
+    return MEMORY if len(x.shape) == 2 else reduced_wants(x, axis=axis, keepdims=False)
+
+
+@rule("keras.ops.Unstack", wants=unstacked_wants, shape=unstacked_shape, ignores="num")
+def unstack(x: Value, *, axis: int = 0) -> Expr:
+    """x.unbind."""
+    return call(".unbind", x, x.dim(axis))
+
+
+def repeated_shape(x: Tensor, *, repeats: Any, axis: Any) -> Shape:
+    if axis is None or not isinstance(repeats, int):
+        raise Unsupported(f"repeats={repeats!r}, axis={axis!r}: a number along an axis is ported")
+    at = axis % len(x.shape)
+    return tuple(size and size * repeats if n == at else size for n, size in enumerate(x.shape))
+
+
+@rule("keras.ops.Repeat", wants=in_order, shape=repeated_shape)
+def repeat(x: Value, *, repeats: Any, axis: Any = None) -> Expr:
+    """x.repeat_interleave."""
+    return call(".repeat_interleave", x, repeats, dim=x.dim(axis))
+
+
+def times(x: Tensor | Value, repeats: Any) -> list[int]:
+    given = [repeats] if isinstance(repeats, int) else list(repeats)
+    if len(given) > len(x.shape):
+        raise Unsupported(f"repeats={repeats!r} of a tensor with {len(x.shape)} axes")
+    return [1] * (len(x.shape) - len(given)) + given
+
+
+def tiled_shape(x: Tensor, *, repeats: Any) -> Shape:
+    return tuple(size and size * n for size, n in zip(x.shape, times(x, repeats), strict=True))
+
+
+@rule("keras.ops.Tile", wants=in_order, shape=tiled_shape)
+def tile(x: Value, *, repeats: Any) -> Expr:
+    """x.repeat."""
+    return call(".repeat", x, *to_order(times(x, repeats), x.order))
+
+
+def pad_pairs(x: Tensor | Value, pad_width: Any) -> list[tuple[int, int]]:
+    """What is added before and after each axis."""
+    given: list[Any] = [pad_width] if isinstance(pad_width, int) else list(pad_width)
+    if all(isinstance(it, int) for it in given):
+        pair = (given[0], given[-1])
+        return [pair] * len(x.shape)
+    pairs = [(int(it[0]), int(it[-1])) for it in given]
+    return pairs * len(x.shape) if len(pairs) == 1 else pairs
+
+
+def padded_shape(x: Tensor, *, pad_width: Any) -> Shape:
+    return tuple(
+        None if size is None else size + sum(pair)
+        for size, pair in zip(x.shape, pad_pairs(x, pad_width), strict=True)
+    )
+
+
+@rule(
+    "keras.ops.Pad", wants=in_order, shape=padded_shape, only={"mode": ("constant", "reflect", "symmetric")}
+)  # fmt: skip
+def pad(x: Value, *, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> Expr:
+    """F.pad, which lists the last axis first; mirrored, a helper, as torch lacks 'symmetric'."""
+    pairs = to_order(pad_pairs(x, pad_width), x.order)
+    first = next((at for at, pair in enumerate(pairs) if any(pair)), None)
+    if first is None:
+        return x
+    amounts = tuple(n for pair in reversed(pairs[first:]) for n in pair)
+    if mode == "constant":
+        return call("F.pad", x, amounts, value=constant_values or None)
+    if mode == "reflect" and x.rank > 2 and first >= 2:
+        return call("F.pad", x, amounts[: 2 * (x.rank - 2)], mode="reflect")
+    return call("mirror_pad", x, amounts, edge=True if mode == "symmetric" else None)
+
+
+def as_shape(x: Tensor, *, shape: Sequence[Any]) -> Shape:
+    return broadcast(x.shape, tuple(None if it in (None, -1) else it for it in shape))
+
+
+@rule("keras.ops.BroadcastTo", wants=together, shape=as_shape)
+def broadcast_to(x: Value, *, out: Value, shape: Sequence[Any]) -> Expr:
+    """x.expand."""
+    if x.rank == 1 and out.order is Order.CHANNELS_FIRST and out.rank > 2:
+        x_ = x[(slice(None), *(None,) * (out.rank - 2))]
+        return call(".expand", x_, *(-1 if it is None else it for it in out.sizes))
+    sizes = out.sizes
+    had = to_order(x.shape, x.order) if x.rank == out.rank else (None,) * out.rank
+    return call(".expand", x, *(-1 if size is None or size == own else size
+                                for size, own in zip(sizes, had, strict=True)))  # fmt: skip
+
+
+@rule("keras.ops.Flip", wants=in_order)
+def flip(x: Value, *, axis: Any = None) -> Expr:
+    """x.flip."""
+    return call(".flip", x, *sorted(x.dim(it) for it in axes_of(axis, x.rank)))
+
+
+@rule("keras.ops.Roll", wants=in_order)
+def roll(x: Value, *, shift: Any, axis: Any = None) -> Expr:
+    """x.roll."""
+    if axis is None:
+        raise Unsupported("axis=None: over all axes", "give it an axis")
+    if isinstance(axis, Sequence):
+        return call(".roll", x, tuple(shift), tuple(x.dim(it) for it in axis))
+    return call(".roll", x, shift, x.dim(axis))
