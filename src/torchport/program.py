@@ -147,7 +147,7 @@ class Module:
 
     `loads` maps every name of its state_dict to a source weight or a constant. `role` tells several modules
     of one layer apart. `when` is a condition without which nn.Identity stands in its place. `inside` is what
-    this use of a block is made of. `gives`, for a module in nn.Sequential: the nested model whose graph its
+    this use of a block is made of. `gives`, for a module in a row: the nested model whose graph its
     output is in, if it is another than that of what holds it, and the output's name there.
     """
 
@@ -223,6 +223,9 @@ class Mark(Expr):
     tensor: str
 
 
+#: Modules that hold others in a row: called as one, or each in a loop over them.
+IN_A_ROW = ("nn.Sequential", "nn.ModuleList")
+
 #: Modules around which no line is built: they go with the one that does the work.
 LIGHT = re.compile(
     r"nn\.\w*(Norm|Dropout)\w*$|(Frozen|Biased)BatchNorm\dd$|ChannelLayerNorm$|nn\.(PReLU|Identity)$"
@@ -232,6 +235,11 @@ LIGHT = re.compile(
 def is_heavy(expr: Any) -> bool:
     """Whether the expression is a call of a module that does the work of a line."""
     return isinstance(expr, Apply) and not LIGHT.match(expr.module.cls)
+
+
+def is_loop(expr: Any) -> bool:
+    """Whether the expression calls modules one after the other, in a loop."""
+    return isinstance(expr, Apply) and expr.module.cls == "nn.ModuleList"
 
 
 def module(cls: str, *args: Any, role: str = "", loads: Mapping[str, Load | Fill], **kwargs: Any) -> Module:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 
 def classic_unet(levels: int = 4, width: int = 64) -> keras.Model:
@@ -100,6 +100,50 @@ def residual_tower() -> keras.Model:
     return keras.Model(image, layers.Dense(10, activation="softmax")(x), name="residual_tower")
 
 
+WIDTH, HEADS, WORDS = 64, 4, 101
+
+
+def embedded(words: Any, name: str) -> Any:
+    """Words and positions."""
+    positions = ops.cumsum(ops.ones_like(words), axis=1) - 1
+    table = layers.Embedding(64, WIDTH, name=f"{name}_positions")
+    return layers.Embedding(WORDS, WIDTH, name=f"{name}_tokens")(words) + table(positions)
+
+
+def attended(x: Any, other: Any, name: str, **options: Any) -> Any:
+    attention = layers.MultiHeadAttention(HEADS, WIDTH // HEADS, dropout=0.1, name=f"{name}_attention")
+    x = x + layers.Dropout(0.1)(attention(x, other, **options))
+    return layers.LayerNormalization(epsilon=1e-6, name=f"{name}_norm")(x)
+
+
+def fed(x: Any, name: str) -> Any:
+    y = layers.Dense(4 * WIDTH, activation="gelu", name=f"{name}_fc1")(x)
+    y = layers.Dropout(0.1)(layers.Dense(WIDTH, name=f"{name}_fc2")(y))
+    return layers.LayerNormalization(epsilon=1e-6, name=f"{name}_out")(x + y)
+
+
+def encoder(count: int = 12) -> Any:
+    words = keras.Input((16,), dtype="int32", name="words")
+    x = layers.LayerNormalization(epsilon=1e-6, name="norm")(embedded(words, "bert"))
+    x = layers.Dropout(0.1)(x)
+    for at in range(count):
+        x = fed(attended(x, x, f"layer{at}"), f"layer{at}_ff")
+    pooled = layers.Dense(WIDTH, activation="tanh", name="pooler")(x[:, 0])
+    return keras.Model(words, [x, pooled], name="bert")
+
+
+def encoder_decoder(count: int = 6) -> Any:
+    source = keras.Input((16,), dtype="int32", name="source")
+    target = keras.Input((12,), dtype="int32", name="target")
+    x, y = embedded(source, "encoder"), embedded(target, "decoder")
+    for at in range(count):
+        x = fed(attended(x, x, f"encoder{at}"), f"encoder{at}_ff")
+    for at in range(count):
+        y = attended(y, y, f"decoder{at}_self", use_causal_mask=True)
+        y = fed(attended(y, x, f"decoder{at}_cross"), f"decoder{at}_ff")
+    return keras.Model([source, target], layers.Dense(WORDS, name="head")(y), name="translator")
+
+
 def application(name: str) -> Callable[[], keras.Model]:
     """One of Keras's own networks, weights as initialised."""
     return lambda: getattr(keras.applications, name)(weights=None)
@@ -111,6 +155,8 @@ NETWORKS: dict[str, tuple[Callable[[], keras.Model], int]] = {
     "pix2pix": (pix2pix, 75),
     "dcgan": (dcgan_generator, 45),
     "residual_tower": (residual_tower, 75),
+    "encoder": (encoder, 80),
+    "encoder_decoder": (encoder_decoder, 115),
     "ResNet50": (application("ResNet50"), 110),
     "MobileNetV2": (application("MobileNetV2"), 110),
     "EfficientNetB0": (application("EfficientNetB0"), 150),

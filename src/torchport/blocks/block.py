@@ -272,6 +272,14 @@ def use(
     return made
 
 
+def goes_on(before: Node, it: Node) -> bool:
+    """Whether a node is a use of the same block as the one before it, takes what that gives, and what else it
+    takes, as that does: both can stand in a row.
+    """
+    reads = (*before.writes, *before.reads[1:])
+    return it.inside is not None and it.key == before.key and len(before.writes) == 1 and it.reads == reads
+
+
 def lines(nodes: Iterable[Node | None]) -> float:
     """About how many lines the nodes take: one for each module, one for each line of `forward`."""
     total = 0.0

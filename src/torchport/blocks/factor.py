@@ -26,6 +26,7 @@ from torchport.blocks.block import (
     Signature,
     Slot,
     class_cost,
+    goes_on,
     lines,
     parameters,
     use,
@@ -262,7 +263,8 @@ class Factoring:
         for token, found in families.items():
             if len(found) > 1:
                 each = lines(self._nodes(found[0]))
-                if (len(found) - 1) * each - self._uses_cost(found, 0) - class_cost(0) > most:
+                rows = 1 + sum(place.start != it.end for it, place in itertools.pairwise(found))
+                if (len(found) - 1) * each - rows * use_cost(0) - class_cost(0) > most:
                     saved = self._saved(found)
                     if saved > most:
                         best, most = token, saved
@@ -275,9 +277,11 @@ class Factoring:
         return (len(places) - 1) * each - self._uses_cost(places, count) - class_cost(count)
 
     def _uses_cost(self, places: Sequence[Place], count: float) -> float:
-        """Lines of the uses of a block with so many parameters: those in a row are one, if all are the same."""
-        rows = 1 + sum(not self._follows(*pair) for pair in itertools.pairwise(places))
-        return (rows if count == 0 else len(places)) * use_cost(count)
+        """Lines of the uses of a block with so many parameters; those in a row that are the same are one."""
+        uses = len(places)
+        if count == 0:
+            uses = 1 + sum(not self._follows(*pair) for pair in itertools.pairwise(places))
+        return uses * use_cost(count)
 
     def _follows(self, before: Place, place: Place) -> bool:
         """Whether a place goes on with what the one before it gives, and takes the rest as that does."""
@@ -489,5 +493,4 @@ def _runs(number: int, body: Body, known: dict[Hashable, int]) -> Iterator[tuple
 
 def _in_a_row(nodes: Sequence[Node], at: int) -> bool:
     """Whether a node is a use of the same block as the one that it reads."""
-    it, before = nodes[at], nodes[at - 1]
-    return it.inside is not None and it.key == before.key and it.reads == before.writes
+    return at > 0 and goes_on(nodes[at - 1], nodes[at])

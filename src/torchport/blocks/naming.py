@@ -38,10 +38,10 @@ def named_layers(leaves: Sequence[Node]) -> list[str]:
 def use_name(leaves: Sequence[Node], among: str = "") -> str:
     """What the source calls a group of layers, by the beginning that their names share; or nothing."""
     layers = named_layers(leaves)
-    modules = [it for it in leaves if it.modules]
-    if len(layers) < 2 or len(layers) < len(modules):
+    if len(layers) < 2 or len(layers) < sum(it.weighted for it in leaves):
         return ""
-    return identifier(prefix(layers).removeprefix(among)) if prefix(layers).removeprefix(among) else ""
+    name = prefix(layers).removeprefix(among)
+    return identifier(name) if name else ""
 
 
 def block_name(leaves: Sequence[Node]) -> str:
@@ -61,6 +61,8 @@ def block_name(leaves: Sequence[Node]) -> str:
     if sum(leaf.merges for leaf in leaves) > 4 and merge == "Concatenate":
         return "Cell"
     if any("Attention" in kind for kind in kinds):
+        if any(_is_cross_attention(leaf) for leaf in leaves):
+            return "DecoderBlock" if kinds.count("MultiHeadAttention") > 1 else "CrossAttention"
         return "TransformerBlock" if any("Linear" in it for it in classes) else "AttentionBlock"
     if any(it.startswith("nn.ConvTranspose") for it in classes) or any(
         "UpSampling" in kind for kind in kinds
@@ -98,6 +100,10 @@ def block_name(leaves: Sequence[Node]) -> str:
     if any("Linear" in it for it in classes):
         return "FeedForward" if len([it for it in classes if "Linear" in it]) > 1 else "LinearBlock"
     return "Block"
+
+
+def _is_cross_attention(leaf: Node) -> bool:
+    return leaf.step.kind == "MultiHeadAttention" and leaf.merges
 
 
 def _is_depthwise(leaf: Node) -> bool:

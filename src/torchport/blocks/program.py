@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from torchport.blocks.block import Block, leaves
+from torchport.blocks.block import Block, goes_on, leaves
 from torchport.blocks.build import Builder, as_module, pads_joined
 from torchport.blocks.factor import Body, Factoring, is_chain
 from torchport.blocks.naming import use_name
@@ -17,6 +17,10 @@ from torchport.program import Apply, Call, Definition, Module, Spec, Step, Var
 
 #: A nested model of so many modules in a row is written as nn.Sequential.
 CHAIN = 6
+#: What sources call any of several blocks in a row.
+GENERIC = ("block", "unit", "layer", "cell")
+#: So many uses of a block of several inputs are a loop.
+LOOP = 3
 
 
 def factor(definition: Definition, name: str) -> Definition:
@@ -120,13 +124,16 @@ def _steps(
             at += 1
             continue
         stage = _stage(body, at)
+        if not it.modular and len(stage) < LOOP:
+            stage = [it]
         block = blocks[it.key]
         made = builder.made[block.number]
         modules = [builder.module(one, blocks) for one in stage]
         owner, kind = _owner(stage, made.definition.name, taken, at)
         taken.append(owner)
         parts[owner] = made.definition
-        module = modules[0] if len(modules) == 1 else Module("nn.Sequential", tuple(modules))
+        row = "nn.Sequential" if it.modular else "nn.ModuleList"
+        module = modules[0] if len(modules) == 1 else Module(row, tuple(modules))
         value = Apply(module, tuple(map(Var, it.reads)), owner=owner)
         steps.append(Step(owner, owner, kind, stage[-1].writes, value))
         at += len(stage)
@@ -134,16 +141,12 @@ def _steps(
 
 
 def _stage(body: Body, at: int) -> list[Node]:
-    """Uses of one block, each of which reads the one before it alone, as far as their names say one stage."""
-    readers = body.readers
+    """Uses of one block that go on from one to the next, as far as their names say one stage."""
     stage = [body.nodes[at]]
     while at + len(stage) < len(body.nodes):
         last, following = stage[-1], body.nodes[at + len(stage)]
-        chained = (
-            following.key == last.key and following.reads == last.writes and len(last.writes) == 1
-            and readers.count[last.writes[0]] == 1
-        )  # fmt: skip
-        if not chained or _stage_name(last) != _stage_name(following):
+        alone = body.readers.count[last.writes[0]] == 1
+        if not alone or not goes_on(last, following) or _stage_name(last) != _stage_name(following):
             break
         stage.append(following)
     return stage
@@ -153,10 +156,12 @@ def _stage_name(it: Node) -> str:
     """The part of a block's name that its whole stage shares: `conv2` of `conv2_block1`; empty if none."""
     name = use_name(leaves(it))
     words = name.rstrip("abcdefgh").rstrip("0123456789").rstrip("_").split("_") if name else []
-    if len(words) > 1 and words[-1] in ("block", "unit", "layer", "cell"):
+    if len(words) > 1 and words[-1] in GENERIC:
         return "_".join(words[:-1])
     if name and name[-1].isalpha() and words != [name]:
         return name.rstrip("abcdefgh")
+    if name and words != [name] and words[0] not in GENERIC:
+        return words[0]
     return ""
 
 

@@ -92,6 +92,10 @@ class Writer:
         """A module as it is built; without its condition nn.Identity stands for it."""
         if made.cls == "nn.Sequential":
             text = f"nn.Sequential({', '.join(repeated(list(map(self.text, made.args))))})"
+        elif made.cls == "nn.ModuleList":
+            parts = repeated(list(map(self.text, made.args)))
+            one = len(parts) == 1 and parts[0].startswith("*")
+            text = f"nn.ModuleList{parts[0][1:]}" if one else f"nn.ModuleList([{', '.join(parts)}])"
         else:
             text = f"{made.cls}({self.arguments(made.args, made.kwargs)})"
         return f"{text} if {made.when} else nn.Identity()" if made.when else text

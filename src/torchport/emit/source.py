@@ -17,6 +17,7 @@ from torchport.emit.forward import body
 from torchport.errors import TorchportError
 from torchport.names import attribute_names, class_name, identifier, is_automatic, unique
 from torchport.program import (
+    IN_A_ROW,
     REQUIRED,
     Apply,
     Definition,
@@ -101,7 +102,7 @@ def state(item: Class, prefix: str = "", inside: Inside | None = None) -> Iterat
 def _entries(found: Module | State, path: str, item: Class, owner: str) -> Iterator[tuple[str, Load | Fill]]:
     if isinstance(found, State):
         yield path, found.load
-    elif found.cls == "nn.Sequential":
+    elif found.cls in IN_A_ROW:
         for at, inner in enumerate(found.args):
             yield from _entries(inner, f"{path}.{at}", item, owner)
     elif found.cls == "Model":

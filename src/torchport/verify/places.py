@@ -15,7 +15,7 @@ from torchport.emit.trace import expressions, forward_of
 from torchport.graph import Graph, Op, Tensor
 from torchport.layout.cut import Orders, choose_orders, is_permutable
 from torchport.pipeline import Program
-from torchport.program import Apply, Inside, Load, Module
+from torchport.program import IN_A_ROW, Apply, Inside, Load, Module
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def standing(program: Program) -> Iterator[Instance | Link]:
         part = at.item.parts.get(owner)
         if found.inside is not None:
             part = next(it for it in at.item.parts.values() if it.definition.name == found.cls)
-        if found.cls == "nn.Sequential":
+        if found.cls in IN_A_ROW:
             for number, inner in enumerate(found.args):
                 if isinstance(inner, Module):
                     if inner.gives[1]:
