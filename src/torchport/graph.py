@@ -63,6 +63,7 @@ class Op:
     `config` is the layer's configuration. Ops with the same `layer` share their weights. `stored` is the
     layer's variables as the file has them, keyed by their place in it; `weights` are the same by the names of
     the rule, once bound. A nested model is an op of kind "Model", whose graph is `graph.bodies[op.layer]`.
+    `turn` is its place in the order in which Keras runs the calls.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Op:
     layer: str = ""
     stored: Mapping[str, Weight] = field(default_factory=dict)
     weights: Mapping[str, Weight] = field(default_factory=dict)
+    turn: int = 0
 
     @property
     def inputs(self) -> tuple[str, ...]:

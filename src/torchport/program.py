@@ -301,13 +301,14 @@ def rewrite(expr: Any, change: Callable[[Any], Any]) -> Any:
 
 @dataclass(frozen=True)
 class Step:
-    """One op, written: the expression that gives its outputs (one, or a tuple of several)."""
+    """One op, written: the expression that gives its outputs, one or a tuple of several. `turn` as in Op."""
 
     name: str
     layer: str
     kind: str
     outputs: tuple[str, ...]
     value: Expr
+    turn: int = 0
 
     @property
     def inputs(self) -> tuple[str, ...]:

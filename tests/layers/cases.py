@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.layers import cases_masks, cases_recurrent
+from tests.layers import cases_masks, cases_recurrent, cases_tied
 from tests.layers.cases_attention import ATTENTION
 from tests.layers.cases_functions import FUNCTIONS
 from tests.layers.cases_operations import OPERATIONS
@@ -512,6 +512,7 @@ CASES = [
     *FUNCTIONS,
     *cases_recurrent.CASES,
     *cases_masks.CASES,
+    *cases_tied.CASES,
 ]
 
 #: `threshold` has arguments without defaults, so that no config can name it; CuDNN layers need a GPU (see

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import keras
@@ -34,7 +34,7 @@ from torchport.rules import TABLE
 from torchport.rules.table import CHANNELS_FIRST, FOLLOWS, SOURCE, rule
 
 #: Layers whose training mode is another function than their inference mode, and not a random one.
-TRAINS = ("BatchNormalization",)
+TRAINS = frozenset({"BatchNormalization", "SpectralNormalization"})
 #: Weights that no tensor of the port comes from.
 UNUSED = ("count",)
 
@@ -157,7 +157,7 @@ class Reference:
 
     @cached_property
     def trains(self) -> bool:
-        return self.case.kind in TRAINS
+        return not TRAINS.isdisjoint((self.case.kind, *(kind for kind, _ in self.case.then)))
 
     def weights(self, graph: Graph) -> dict[str, Any]:
         """The Keras variable of every bound weight, by the weight's name."""
@@ -176,9 +176,11 @@ class Reference:
     @cached_property
     def output(self) -> np.ndarray:
         """Inference."""
-        if self.case.compiled:
+        if self.case.compiled and not self.trains:
             return self.gradients[0]
-        return self.call(*map(tf.constant, self.x), training=False).numpy()
+        run = partial(self.call, training=False)
+        run = tf.function(run, jit_compile=True) if self.case.compiled else run
+        return run(*map(tf.constant, self.x)).numpy()
 
     @cached_property
     def cotangent(self) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 Keras lists layers by depth, which interleaves branches. Here every step stands as late as it can: it is
 written when the first that reads it is, and of several branches the deepest is written first. Only the calls
-of a layer that is called more than once keep the order in which Keras runs them, by their distance from the
-end: each updates its running statistics.
+of a layer that is called more than once keep the order in which Keras runs them: each updates its running
+statistics.
 """
 
 from __future__ import annotations
@@ -52,24 +52,13 @@ def in_reading_order(definition: Definition) -> Definition:
 
 
 def _previous_calls(definition: Definition) -> dict[str, Step]:
-    """For each further call of a layer that holds modules, the call that Keras runs before it.
-
-    Source: keras/src/ops/function.py, map_graph: nodes run by depth, the farthest from the outputs first.
-    """
-    height: dict[str, int] = {}
-    readers: dict[str, list[str]] = {}
-    for step in definition.steps:
-        for name in step.inputs:
-            readers.setdefault(name, []).append(step.name)
-    for step in reversed(definition.steps):
-        above = [height[reader] for name in step.outputs for reader in readers.get(name, ())]
-        height[step.name] = 1 + max(above, default=0)
+    """For each further call of a layer that holds modules, the call that Keras runs before it."""
     calls: dict[str, list[Step]] = {}
     for step in definition.steps:
         if any(isinstance(node, Apply) for node in walk(step.value)):
             calls.setdefault(step.layer, []).append(step)
     found = {}
     for steps in calls.values():
-        ordered = sorted(steps, key=lambda it: -height[it.name])
+        ordered = sorted(steps, key=lambda it: it.turn)
         found.update({later.name: earlier for earlier, later in zip(ordered, ordered[1:], strict=False)})
     return found

@@ -8,10 +8,11 @@ line stays readable. Modules of several inputs in a row are a loop, of two lines
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from torchport.emit.calls import called, out_of_turn, repeated
 from torchport.emit.expression import Writer
 from torchport.emit.unpack import ITEM, unpacked
 from torchport.emit.variables import Statement, Variables
@@ -75,6 +76,22 @@ def statements(definition: Definition, result: Any) -> list[Statement]:
     looped = {name for step in definition.steps if is_loop(step.value) for name in step.inputs}
     values: dict[str, Expr] = {}
     lines: list[Statement] = []
+    shared = repeated(definition.steps)
+    place = {name: at for at, step in enumerate(definition.steps) for name in step.outputs}
+
+    def write(outputs: tuple[str, ...], value: Any) -> None:
+        """A statement, behind earlier calls of the modules that it calls."""
+        mine = called(value, shared)
+        for name in [it for it in values if mine and place[it] < place[outputs[0]]]:
+            if mine & called(values[name], shared):
+                lines.append(Statement((name,), values.pop(name)))
+        lines.append(Statement(outputs, value))
+
+    def write_early(expr: Any, fits: Callable[[Any], bool]) -> None:
+        early = set(out_of_turn(expr, values, shared, fits))
+        for name in [it for it in values if it in early]:
+            if name in values:
+                write((name,), values.pop(name))
 
     def first_read(expr: Any) -> Any:
         """A tensor that was unpacked from a tuple is marked where it is first read."""
@@ -84,6 +101,7 @@ def statements(definition: Definition, result: Any) -> list[Statement]:
         return expr
 
     for step in definition.steps:
+        write_early(step.value, _Room(step, followers).takes)
         room = _Room(step, followers)
 
         def settle(expr: Any, room: _Room = room) -> Any:
@@ -91,7 +109,7 @@ def statements(definition: Definition, result: Any) -> list[Statement]:
                 value = values.pop(expr.tensor)
                 if room.takes(value):
                     return value
-                lines.append(Statement((expr.tensor,), value))
+                write((expr.tensor,), value)
             return expr if room.loop else first_read(expr)
 
         value = rewrite(step.value, settle)
@@ -103,11 +121,12 @@ def statements(definition: Definition, result: Any) -> list[Statement]:
             if uses[step.outputs[0]] == 1 and not is_loop(value) and step.outputs[0] not in looped:
                 values[step.outputs[0]] = value
                 continue
-        lines.append(Statement(step.outputs, value))
+        write(step.outputs, value)
 
     def settle_result(expr: Any) -> Any:
         return values.pop(expr.tensor, first_read(expr)) if isinstance(expr, Var) else expr
 
+    write_early(result, lambda value: True)
     lines.append(Statement((), rewrite(result, settle_result)))
     return lines
 

@@ -120,7 +120,7 @@ class _Writer:
                 "out": out[0] if len(out) == 1 else out, "exact": self.exact, "dialect": self.graph.dialect,
             }  # fmt: skip
             result = apply(rule_for(op.kind).write, args, {**options, **given, **reserved})
-        return Step(op.name, op.layer, op.kind, op.outputs, rewrite(result, _settle(op)))
+        return Step(op.name, op.layer, op.kind, op.outputs, rewrite(result, _settle(op)), op.turn)
 
     def _why(self, op: Op, name: str) -> str:
         """Why this op reads the tensor in another order: for its own sake, its producer's, or the model's."""

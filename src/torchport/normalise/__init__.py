@@ -7,8 +7,11 @@ from torchport.normalise.functions import name_functions
 from torchport.normalise.keepdims import keep_dims
 from torchport.normalise.masks import write_masks
 from torchport.normalise.operations import name_operations
+from torchport.normalise.spectral import show_spectral
 
-REWRITES = (name_operations, name_functions, write_masks, fold_steps, split_activations, keep_dims)
+REWRITES = (
+    name_operations, name_functions, write_masks, fold_steps, show_spectral, split_activations, keep_dims,
+)  # fmt: skip
 
 
 def normalise(graph: Graph) -> Graph:

@@ -20,6 +20,7 @@ from torchport.read.topology import (
     map_sources,
     output_counts,
     references,
+    turns,
 )
 
 #: Models in models in models.
@@ -102,6 +103,7 @@ def functional(config: Mapping[str, Any], version: str, claims: Claims, where: s
         check_source(at, found, keys, names.keys(), f"{where}, output_layers")
         if at not in names:
             raise BadFile(f"the output {at.layer!r} is an InputLayer that is not an input", where=where)
+    turn = turns(found, outputs)
     ops = [
         op(
             layer,
@@ -111,6 +113,7 @@ def functional(config: Mapping[str, Any], version: str, claims: Claims, where: s
             stored[layer.name],
             version,
             where,
+            turn.get((layer.name, number), len(order)),
         )
         for layer, number in order
     ]
@@ -225,6 +228,7 @@ def op(
     stored: Mapping[str, Weight],
     version: str,
     where: str,
+    turn: int = 0,
 ) -> Op:
     """One call of a layer as an op of the graph."""
     config = layer.config
@@ -239,6 +243,7 @@ def op(
         kwargs=call.kwargs,
         layer=layer.name,
         stored=stored,
+        turn=turn,
     )
 
 

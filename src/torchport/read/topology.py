@@ -132,6 +132,46 @@ def in_order(
     return order
 
 
+def turns(layers: list[Layer], outputs: Any) -> dict[tuple[str, int], int]:
+    """The place of each call (layer, number) in the order in which Keras runs them.
+
+    The farthest from the outputs first; of those that are as far, the one that was reached first on the way
+    back. Source: keras/src/ops/function.py, map_graph; tf_keras/src/engine/functional.py does the same.
+    """
+    reads = {
+        (layer.name, number): [(at.layer, at.node) for at in call.sources]
+        for layer in layers
+        for number, call in enumerate(layer.calls)
+    }
+    depths: dict[tuple[str, int], int] = {}
+    furthest: dict[str, int] = {}
+    for key in reversed(_after_what_they_read(reads, [(at.layer, at.node) for at in flatten(outputs)])):
+        depth = max(depths.setdefault(key, 0), furthest.get(key[0], 0))
+        furthest[key[0]] = depths[key] = depth
+        for before in reads.get(key, ()):
+            depths[before] = max(depth + 1, depths.get(before, 0))
+    ordered = sorted(depths, key=lambda key: -depths[key])
+    return {key: place for place, key in enumerate(ordered)}
+
+
+def _after_what_they_read(
+    reads: Mapping[tuple[str, int], list[tuple[str, int]]], goals: list[tuple[str, int]]
+) -> list[tuple[str, int]]:
+    """All calls that the goals need, each behind those that it reads."""
+    done: dict[tuple[str, int], None] = {}
+    for goal in goals:
+        stack = [(goal, iter(reads.get(goal, ())))]
+        while stack:
+            key, rest = stack[-1]
+            following = next((it for it in rest if it not in done), None)
+            if following is None:
+                done.setdefault(key)
+                stack.pop()
+            else:
+                stack.append((following, iter(reads.get(following, ()))))
+    return list(done)
+
+
 def check_source(
     at: Source, layers: list[Layer], keys: Mapping[str, int], known: Collection[Source], where: str
 ) -> None:

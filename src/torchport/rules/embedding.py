@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torchport.graph import Shape, Tensor
-from torchport.program import Code, Expr, Infix, Load, call, module
+from torchport.program import Apply, Code, Expr, Infix, Load, call, module
 from torchport.rules.table import FOLLOWS, SOURCE, Value, Wants, rule
 
 INTEGERS = ("int", "uint")
@@ -28,6 +28,38 @@ def embedding(x: Value, *, input_dim: int, output_dim: int) -> Expr:
     """nn.Embedding. `mask_zero` is not `padding_idx`: the row of zero is used and trained."""
     loads = {"weight": Load.of("embeddings", "v d -> v d")}
     table = module("nn.Embedding", input_dim, output_dim, loads=loads)
+    return table(x if x.tensor.dtype.startswith(INTEGERS) else call(".int", x))
+
+
+def reversible_shape(x: Tensor, *, input_dim: int, output_dim: int, reverse: bool) -> Shape:
+    return (*x.shape[:-1], input_dim) if reverse else (*x.shape, output_dim)
+
+
+def reversible_weights(
+    x: Tensor, *, input_dim: int, output_dim: int, tie_weights: bool
+) -> Mapping[str, Shape]:
+    table: dict[str, Shape] = {"embeddings": (input_dim, output_dim)}
+    return table if tie_weights else {**table, "reverse_embeddings": (output_dim, input_dim)}
+
+
+@rule(
+    "ReversibleEmbedding", wants=SOURCE, shape=reversible_shape, weights=reversible_weights,
+    dtype="float32", ignores="mask_zero quantization_config", only={"reverse_dtype": (None, "float32")},
+)  # fmt: skip
+def reversible_embedding(
+    x: Value, *, input_dim: int, output_dim: int, tie_weights: bool = True,
+    logit_soft_cap: float | None = None, reverse_dtype: str | None = None, reverse: bool = False,
+) -> Expr:  # fmt: skip
+    """An nn.Embedding with a method for the way back: a product with its own, or another, table."""
+    loads = {"weight": Load.of("embeddings", "v d -> v d")}
+    if not tie_weights:
+        loads["reverse_weight"] = Load.of("reverse_embeddings", "d v -> v d")
+    table = module(
+        "ReversibleEmbedding", input_dim, output_dim, tied=None if tie_weights else False,
+        soft_cap=None if logit_soft_cap is None else float(logit_soft_cap), loads=loads,
+    )  # fmt: skip
+    if reverse:
+        return call(".reverse", Apply(table, (), called=False), x)
     return table(x if x.tensor.dtype.startswith(INTEGERS) else call(".int", x))
 
 

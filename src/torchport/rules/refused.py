@@ -44,14 +44,6 @@ REFUSED: dict[str, tuple[str, str]] = {
             "RandomPosterization",
         )
     },
-    "SpectralNormalization": (
-        "its power iteration in training mode is not ported",
-        "assign the normalised kernel to the layer inside and save that layer alone",
-    ),
-    "ReversibleEmbedding": (
-        "the embedding read backwards, with or without weights of its own, is not ported",
-        "use Embedding, and keras.ops.matmul with its transposed table",
-    ),
     "Pipeline": ("a chain of preprocessing layers in one", "put its layers into the model one by one"),
 }  # fmt: skip
 

@@ -33,7 +33,7 @@ IGNORED = frozenset(
 )
 
 #: Weights that are statistics or counters, not trained.
-STATISTICS = frozenset({"moving_mean", "moving_variance", "mean", "variance", "count"})
+STATISTICS = frozenset({"moving_mean", "moving_variance", "mean", "variance", "count", "vector_u"})
 
 
 #: Policies that compute in another precision than they say in their weights: mixed, half, quantised.

@@ -1,4 +1,4 @@
-"""Bidirectional: a recurrent layer from both ends."""
+"""Layers around layers: Bidirectional, TimeDistributed, SpectralNormalization."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from torchport.errors import Unsupported
-from torchport.graph import Shape, Tensor
-from torchport.program import Item, call
+from torchport.graph import Shape, Tensor, is_keras_2
+from torchport.program import Apply, Item, Load, call, module, rewrite
 from torchport.rules.norm import size_of
 from torchport.rules.recurrent import (
     Cell,
@@ -22,7 +22,7 @@ from torchport.rules.recurrent import (
     serialized,
     zeroed,
 )
-from torchport.rules.table import SOURCE, Value, rule, rule_for
+from torchport.rules.table import SOURCE, Rule, Value, Wants, apply, rule, rule_for
 
 RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU")
 
@@ -209,3 +209,66 @@ def unfold(y: Value, x: Value) -> Any:
     steps = x.shape[1]
     sizes = (-1, steps) if steps is not None else (call(".size", x, 0), -1)
     return call(".unflatten", y, 0, sizes)
+
+
+#: Layers whose kernel is a matrix with what torch has as its rows along the last axis.
+KERNELS = (
+    "Conv1D", "Conv2D", "Conv3D", "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "Dense",
+    "DepthwiseConv1D", "DepthwiseConv2D",
+)  # fmt: skip
+
+
+def normalised(layer: Any) -> tuple[Rule, dict[str, Any]]:
+    """The rule of the layer whose kernel is normalised, and its options."""
+    kind, config = serialized(layer, "layer")
+    if kind not in KERNELS:
+        raise Unsupported(f"layer={kind} is not ported", f"{', '.join(KERNELS)} are")
+    return rule_for(kind), rule_for(kind).accept(config)
+
+
+def spectral_wants(x: Tensor, *, layer: Any) -> Wants:
+    inner, options = normalised(layer)
+    return apply(inner.wants, [x], options) if callable(inner.wants) else inner.wants
+
+
+def spectral_shape(x: Tensor, *, layer: Any) -> Shape:
+    inner, options = normalised(layer)
+    assert inner.shape
+    return apply(inner.shape, [x], options)  # type: ignore[no-any-return]
+
+
+def spectral_weights(x: Tensor, *, layer: Any) -> Mapping[str, Shape]:
+    inner, options = normalised(layer)
+    assert inner.weights
+    shapes = apply(inner.weights, [x], options)
+    u = {"vector_u": (1, shapes["kernel"][-1])}
+    return {"kernel": shapes["kernel"], **u, **shapes}
+
+
+@rule(
+    "SpectralNormalization", wants=spectral_wants, shape=spectral_shape, weights=spectral_weights,
+    activation=True, ignores="data_format",
+)  # fmt: skip
+def spectral_normalization(
+    x: Value, *, out: Value, layer: Any, power_iterations: int = 1, dialect: str = ""
+) -> Any:
+    """The layer in a module that divides its kernel in place: torch's spectral_norm divides a copy.
+
+    Source: keras/src/layers/normalization/spectral_normalization.py, call and normalized_weights.
+    """
+    inner, options = normalised(layer)
+    regroup = out.regroup if out.rank == 2 else ()
+    # tf.math.l2_normalize takes 1e-12 of the square, keras.ops.normalize 1e-7 of the root.
+    eps = 1e-6 if is_keras_2(dialect) else None
+
+    def wrapped(node: Any) -> Any:
+        if not isinstance(node, Apply):
+            return node
+        made = node.module
+        size = spectral_weights(x.tensor, layer=layer)["vector_u"][1]
+        loads = {f"layer.{name}": it for name, it in made.loads.items()}
+        loads["u"] = Load.of("vector_u", "1 o -> o", (1, regroup))
+        args = (replace(made, loads={}), size, *([power_iterations] if power_iterations > 1 else []))
+        return replace(node, module=module("SpectralNorm", *args, eps=eps, loads=loads))
+
+    return rewrite(apply(inner.write, [x], {**options, "out": out, "dialect": dialect}), wrapped)

@@ -1,0 +1,48 @@
+"""SpectralNormalization shows its inner activation, and its weights in one order, however they were saved.
+
+before:  y = SpectralNormalization(x), layer=Conv2D(activation="relu")
+after:   y = SpectralNormalization(x), layer=Conv2D, activation="relu"; stored: kernel, vector_u, bias
+
+An archive of Keras 3 has the kernel twice, `layer/vars/0` and `vars/0`; an HDF5 file has `vector_u` last,
+as what does not train; a live model behind the kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from torchport.graph import Graph, Op, Weight
+
+
+def show_spectral(graph: Graph) -> Graph:
+    """The graph with every SpectralNormalization in that form."""
+    bodies = {layer: show_spectral(body) for layer, body in graph.bodies.items()}
+    return graph.replace(ops=tuple(map(_shown, graph.ops)), bodies=bodies)
+
+
+def _shown(op: Op) -> Op:
+    entry = op.config.get("layer")
+    if op.kind != "SpectralNormalization" or not isinstance(entry, Mapping):
+        return op
+    inner = entry.get("config")
+    if not isinstance(inner, Mapping):
+        return op
+    rest = {key: value for key, value in inner.items() if key != "activation"}
+    config = {
+        **op.config, "layer": {**entry, "config": rest}, "activation": inner.get("activation"),
+        "data_format": inner.get("data_format"),
+        "trainable": op.trainable and bool(inner.get("trainable", True)),
+    }  # fmt: skip
+    weights = _ordered(op.stored)
+    return replace(op, config=config, stored={str(at): it for at, it in enumerate(weights)})
+
+
+def _ordered(stored: Mapping[str, Weight]) -> list[Weight]:
+    """The kernel, `vector_u`, and the bias if there is one."""
+    own = [weight for key, weight in stored.items() if key.startswith("vars/")]
+    inner = [weight for key, weight in stored.items() if not key.startswith("vars/")]
+    if not own:  # a flat list: what else is a matrix than the kernel
+        own = [weight for weight in inner[1:] if len(weight.shape) == 2]
+        inner = [*inner[:1], *(weight for weight in inner[1:] if len(weight.shape) != 2)]
+    return [*inner[:1], *own[-1:], *inner[1:]]
