@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from torchport.verify.compare import EPS32
 from torchport.verify.frameworks import default_dtype, tensorflow
 from torchport.verify.record import Key, Recorder, array
 from torchport.verify.reference import Reference, flat, value_of, variables
@@ -131,6 +133,31 @@ class SourceRuns:
         made.weights = {name: value_of(it) for name, it in self.variables.items()}
         made.unbiased = dict(statistics.running)
         return made
+
+    @contextmanager
+    def nudged(self, inputs: Sequence[np.ndarray], seed: int) -> Iterator[list[np.ndarray]]:
+        """Every float that goes in, weights too, moved by a last bit of float32 at random; put back after.
+
+        What that does to the results is what rounding may do to them: in a network of many kinks (ReLU, max
+        pooling) that one run meets few of them by luck.
+        """
+        rng = np.random.default_rng(seed)
+
+        def moved(array: np.ndarray) -> np.ndarray:
+            if array.dtype.kind != "f":
+                return array
+            factor: np.ndarray = 1 + EPS32 * rng.integers(-1, 2, array.shape)
+            found: np.ndarray = (array * factor).astype(array.dtype)
+            return found
+
+        before = {name: it.numpy() for name, it in self.variables.items()}
+        try:
+            for name, it in self.variables.items():
+                it.assign(moved(before[name]))
+            yield [moved(it.astype(self.dtype)) if it.dtype.kind == "f" else it for it in inputs]
+        finally:
+            for name, it in self.variables.items():
+                it.assign(before[name])
 
 
 def chosen_rate(gradients: dict[str, np.ndarray], weights: dict[str, np.ndarray]) -> float:

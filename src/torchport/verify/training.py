@@ -28,11 +28,12 @@ from torchport.verify.statistics import RunningVariance
 
 def gradient_rows(
     entries: Sequence[Entry], specs: Sequence[Spec], source: source_runs.Trained, port: port_runs.Trained,
-    source32: source_runs.Trained | None, port32: port_runs.Trained | None, limit: float, exact: bool,
+    sources32: Sequence[source_runs.Trained], port32: port_runs.Trained | None, limit: float, exact: bool,
 ) -> Iterator[Row]:  # fmt: skip
     """The gradient of every weight that trains, then of every input.
 
-    `exact`: the reference has float64's digits.
+    `sources32`: TensorFlow's own float32 runs; of several the largest error counts. `exact`: the reference
+    has float64's digits.
     """
     for entry in entries:
         if not isinstance(entry.load, Load) or entry.source not in source.gradients:
@@ -41,32 +42,32 @@ def gradient_rows(
         yield compared(
             entry.name, layer_of(entry), name, turn.apply(source.gradients[name]),
             port.gradients.get(entry.name),
-            turn.apply(source32.gradients[name]) if source32 else None,
+            [turn.apply(it.gradients[name]) for it in sources32],
             port32.gradients.get(entry.name) if port32 else None, limit, exact,
         )  # fmt: skip
     for at, spec in enumerate(specs):
         gradient = source.input_gradients[at]
         if gradient is None:
             continue
-        own32 = source32.input_gradients[at] if source32 else None
+        own32 = [found for it in sources32 if (found := it.input_gradients[at]) is not None]
         yield compared(
             f"input {at}", spec.tensor.name, spec.tensor.name, held(gradient, spec.order, spec.tensor),
-            port.input_gradients[at], None if own32 is None else held(own32, spec.order, spec.tensor),
+            port.input_gradients[at], [held(it, spec.order, spec.tensor) for it in own32],
             port32.input_gradients[at] if port32 else None, limit, exact,
         )  # fmt: skip
 
 
 def compared(
-    name: str, layer: str, tensor: str, want: np.ndarray, got: np.ndarray | None, want32: np.ndarray | None,
-    got32: np.ndarray | None, limit: float, exact: bool,
+    name: str, layer: str, tensor: str, want: np.ndarray, got: np.ndarray | None,
+    wants32: Sequence[np.ndarray], got32: np.ndarray | None, limit: float, exact: bool,
 ) -> Row:  # fmt: skip
     """One gradient. None is what torch has where nothing depends on the tensor: zero."""
-    noise = difference(want32, want) if want32 is not None else 0.0
-    own = noise / scale_of(want, noise) if want32 is not None else None
+    noise = max((difference(it, want) for it in wants32), default=0.0)
+    own = noise / scale_of(want, noise) if wants32 else None
     found = compare(np.zeros_like(want) if got is None else got, want, noise)
     low = None
-    if want32 is not None:
-        low = compare(np.zeros_like(want32) if got32 is None else got32, want, noise)
+    if wants32:
+        low = compare(np.zeros_like(wants32[0]) if got32 is None else got32, want, noise)
     if not exact and own is not None:
         limit = max(limit, MULTIPLE * own + FLOOR)
     note = "no gradient reaches it in the port" if got is None and np.any(want) else ""
