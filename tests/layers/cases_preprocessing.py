@@ -34,6 +34,24 @@ CATEGORIES = [
     Case("IntegerLookup", {"vocabulary": [4, 2, 6], "mask_token": 0}, "3 5", below=7, then=EMBED),
 ]  # fmt: skip
 
+INT: dict[str, Any] = {"dtype": "int64"}
+HASHING = [
+    Case("Hashing", {"num_bins": 9, **INT}, "3 5", below=700, then=EMBED),
+    Case("Hashing", {"num_bins": 9, "salt": 133, **INT}, "3 5", below=700, then=EMBED),
+    Case("Hashing", {"num_bins": 9, "salt": [-133, 2**62], **INT}, "3 5", below=700, then=EMBED),
+    Case("Hashing", {"num_bins": 9, "mask_value": 2, **INT}, "3 5", below=7, then=EMBED),
+    Case("Hashing", {"num_bins": 9, "mask_value": 2, "salt": 5, **INT}, "3 5", below=7, then=EMBED),
+    Case("Hashing", {"num_bins": 1, "mask_value": 2, **INT}, "3 5", below=7, then=EMBED),
+    Case("Hashing", {"num_bins": 9, **INT}, "3 5", then=EMBED),
+    Case("Hashing", {"num_bins": 9, "output_mode": "one_hot"}, "3 1", below=700),
+    Case("Hashing", {"num_bins": 9, "output_mode": "one_hot"}, "3 5", below=700),
+    Case("Hashing", {"num_bins": 9, "output_mode": "multi_hot"}, "3 5", below=700),
+    Case("Hashing", {"num_bins": 9, "output_mode": "count", "salt": [1, 2]}, "3 5", below=700),
+    Case("HashedCrossing", {"num_bins": 9, **INT}, ("7 1", "7 1"), below=700, then=EMBED),
+    Case("HashedCrossing", {"num_bins": 9, "output_mode": "one_hot"}, ("7 1", "7 1"), below=700),
+    Case("Hashing", {"num_bins": 9, **INT}, "3 5", below=700, then=EMBED, of="tf_keras"),
+]  # fmt: skip
+
 RESIZE = [
     resizing(),
     resizing(interpolation="nearest"),
@@ -138,4 +156,4 @@ AUDIO = [
          "ref_power": 2.0, "max_freq": 300.0}, "2 60", **ROUNDED),
 ]  # fmt: skip
 
-PREPROCESSING = [*CATEGORIES, *RESIZE, *AUGMENT, *AUDIO]
+PREPROCESSING = [*CATEGORIES, *HASHING, *RESIZE, *AUGMENT, *AUDIO]

@@ -100,3 +100,22 @@ def test_verify_compares_the_rest(package: str) -> None:
     port = torchport.convert(model)
     assert port.code.count("class RandomAffine") == 1 and not port.permutes
     assert torchport.verify(model, port).passed
+
+
+def test_hashes_are_tensorflows() -> None:
+    """Of numbers of every length, negative ones and the largest."""
+    rng = np.random.default_rng(0)
+    numbers = [rng.integers(-(10**digits), 10**digits, 40) for digits in range(1, 19)]
+    x = np.concatenate([*numbers, rng.integers(-(2**63), 2**63 - 1, 99), [0, 2**63 - 1, -(2**63)]])[:, None]
+    layers = [
+        keras.layers.Hashing(2**31 - 1),
+        keras.layers.Hashing(1000, mask_value=int(x[7, 0])),
+        keras.layers.Hashing(1000, salt=(133, -137)),
+    ]
+    crossing = keras.layers.HashedCrossing(2**31 - 1)
+    one, two = (keras.Input((1,), dtype="int64") for _ in range(2))
+    model = keras.Model([one, two], [*(layer(one) for layer in layers), crossing((one, two))])
+    (port, *_) = ports(model, ("free",))
+    theirs = model([x, x[::-1]])
+    for want, got in zip(theirs, port.module()(*map(torch.tensor, (x, x[::-1].copy()))), strict=True):
+        np.testing.assert_array_equal(got.numpy(), want.numpy())

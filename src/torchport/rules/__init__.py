@@ -14,6 +14,7 @@ from torchport.rules import (
     dropout,
     einsum,
     embedding,
+    hashing,
     linear,
     merge,
     norm,
@@ -53,5 +54,5 @@ __all__ = [
 FAMILIES = (
     conv, pool, space, norm, linear, activation, dropout, reshape, merge, preprocess,
     applications, *operations.FAMILIES, attention, einsum, recurrent, wrappers,
-    embedding, conv_lstm, preprocessing, augment, audio,
+    embedding, conv_lstm, preprocessing, hashing, augment, audio,
 )  # fmt: skip

@@ -6,7 +6,6 @@ from __future__ import annotations
 LOADER = "take it out of the model and augment in the data loader, with torchvision.transforms.v2"
 TEXT = "PyTorch has no tensors of text"
 ENCODE = "encode the text before the model: keep this layer in the data pipeline"
-HASH = "TensorFlow's fingerprint (FarmHash, SipHash) of the printed number has no twin in PyTorch"
 LABELS = "it mixes images with their labels, which no module of one input can"
 OTHER = "it runs another framework's code, which is not in the file"
 
@@ -24,8 +23,6 @@ REFUSED: dict[str, tuple[str, str]] = {
     "TorchModuleWrapper": ("it is a PyTorch module already", "use that module itself"),
     "StringLookup": (TEXT, ENCODE),
     "TextVectorization": (TEXT, ENCODE),
-    "Hashing": (HASH, "hash before the model, or replace it by IntegerLookup"),
-    "HashedCrossing": (HASH, "hash before the model, or replace it by IntegerLookup"),
     "CutMix": (LABELS, LOADER),
     "MixUp": (LABELS, LOADER),
     "MaxNumBoundingBoxes": ("it pads boxes, which are a dictionary beside the images", LOADER),
