@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from torchport.errors import TorchportError
 from torchport.graph import Graph, Shape
+from torchport.verify.result import first_line
 
 #: For axes that the model leaves open, by number of them: unequal, and divisible as most models
 #: need.
@@ -30,11 +32,6 @@ def fill(shape: Shape, sizes: Sequence[int], batch: int | None) -> tuple[int, ..
     )
 
 
-def is_open(shape: Shape) -> bool:
-    """Whether an axis besides the batch has no size."""
-    return None in shape[1:]
-
-
 def attempts(shape_count: int) -> Iterator[Sequence[int]]:
     """Sizes to try, one after the other."""
     sizes = SIZES[min(max(shape_count, 1), 3)]
@@ -44,6 +41,55 @@ def attempts(shape_count: int) -> Iterator[Sequence[int]]:
 
 def shapes(graph: Graph, batches: Mapping[str, int | None], sizes: Sequence[int]) -> list[tuple[int, ...]]:
     return [fill(graph.tensors[name].shape, sizes, batches.get(name)) for name in graph.inputs]
+
+
+def open_axes(graph: Graph) -> int:
+    """How many axes besides the batch have no size, in the input that has most."""
+    shapes = (graph.tensors[name].shape for name in graph.inputs)
+    return max((sum(size is None for size in shape[1:]) for shape in shapes), default=0)
+
+
+def odd(graph: Graph, batches: Mapping[str, int | None]) -> list[tuple[int, ...]] | None:
+    """Shapes of sizes that nothing divides; None where the model leaves no size open."""
+    count = open_axes(graph)
+    return shapes(graph, batches, ODD[min(count, 3)]) if count else None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Inputs that the source takes, what it gives for them, and what a reader has to know of them."""
+
+    arrays: list[np.ndarray]
+    outputs: list[np.ndarray]
+    notes: tuple[str, ...] = ()
+
+
+def choose(
+    graph: Graph, batches: Mapping[str, int | None], seed: int,
+    run: Callable[[Sequence[np.ndarray]], list[np.ndarray]],
+) -> Chosen:  # fmt: skip
+    """Random inputs of sizes that the source runs on, and of numbers that give finite outputs."""
+    count = open_axes(graph)
+    last: Exception | None = None
+    for sizes in attempts(count):
+        for positive in (False, True):
+            arrays = random(graph, shapes(graph, batches, sizes), seed, positive)
+            try:
+                outputs = run(arrays)
+            except Exception as error:  # TensorFlow has many kinds for a shape that does not fit
+                last = error
+                break
+            if all(np.isfinite(it).all() for it in outputs if it.dtype.kind == "f"):
+                uniform = "inputs are uniform in [0.1, 1): normal ones give values that are not finite"
+                return Chosen(arrays, outputs, (uniform,) if positive else ())
+        else:
+            return Chosen(arrays, outputs, ("the source's own outputs are not finite",))
+        if count == 0:
+            break
+    raise TorchportError(
+        f"the source does not run on random inputs: {first_line(last)}", where=graph.name,
+        advice="give inputs that it takes: inputs=[array, ...], or --input file.npy",
+    )  # fmt: skip
 
 
 def random(

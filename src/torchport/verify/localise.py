@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +18,6 @@ from torchport.verify.places import Place, Places
 from torchport.verify.port_runs import PortRuns
 from torchport.verify.record import Key
 from torchport.verify.result import CHECKS, Divergence, Row
-
-if TYPE_CHECKING:
-    from torchport.verify.session import Session
 
 #: What is blamed first: a layer that is wrong in inference mode is wrong everywhere.
 ORDER = (
@@ -34,6 +32,15 @@ ORDER = (
     "steps",
     "reference",
 )
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a cause is looked for in: where tensors are, the inputs, the source's variables."""
+
+    places: Places
+    arrays: Sequence[np.ndarray]
+    variables: Mapping[str, Any]
 
 
 def first(rows: Sequence[Row], causes: Mapping[Row, str]) -> Divergence | None:
@@ -67,44 +74,44 @@ def after(watch: Watch, places: Places) -> str:
     return ""
 
 
-def explain(watch: Watch, at: Seen, port: PortRuns, session: Session, training: bool) -> str:
+def explain(watch: Watch, at: Seen, port: PortRuns, scene: Scene, training: bool) -> str:
     """The likely cause of the first tensor that differs."""
     key, _ = at
     _, place = watch.seen[at]
     want = place.held(watch.reference.tensors[key]).astype(np.float64)
     inputs = []
-    graph = session.places.graph(place.path)
+    graph = scene.places.graph(place.path)
     for name in place.op.inputs if place.op else ():
         inner = (key[0], name)
         if inner in watch.reference.tensors:
-            other = session.places.place(place.path, graph, name)
+            other = scene.places.place(place.path, graph, name)
             inputs.append(other.held(watch.reference.tensors[inner]))
         elif not key[0] and name in graph.inputs:
-            other = session.places.place(place.path, graph, name)
-            given = session.arrays[graph.inputs.index(name)]
+            other = scene.places.place(place.path, graph, name)
+            given = scene.arrays[graph.inputs.index(name)]
             inputs.append(other.held(given.astype(port.dtype) if given.dtype.kind == "f" else given))
-    paths = session.places.module_of(place.layer)
+    paths = scene.places.module_of(place.layer)
     own = dict(port.module.named_modules())
-    variables = session.source_variables
+    variables = scene.variables
     weights = {
-        it.name: expected(it, variables) for it in session.program.entries if layer_of(it) == place.layer
+        it.name: expected(it, variables) for it in scene.places.program.entries if layer_of(it) == place.layer
     }
     weights = {name: it.astype(np.float64) if it.dtype.kind == "f" else it for name, it in weights.items()}
     suspect = Suspect(
         place, watch.wrong[at].astype(np.float64), want, inputs,
         {path: own[path] for path in paths if path in own}, weights,
-        _reapply(port, session, place, key, training), training,
+        _reapply(port, scene, place, key, training), training,
     )  # fmt: skip
-    unseen = unseen_before(watch, key, session, place)
+    unseen = unseen_before(watch, key, scene, place)
     found = cause(suspect)
     return (
         f"{found} (or {', '.join(unseen)} before it, not seen alone in the edited code)" if unseen else found
     )
 
 
-def unseen_before(watch: Watch, key: Key, session: Session, place: Place) -> list[str]:
+def unseen_before(watch: Watch, key: Key, scene: Scene, place: Place) -> list[str]:
     """Layers between this tensor and those that were seen to be right: the fault may be in them as well."""
-    graph, seen = session.places.graph(place.path), {it for it, _ in watch.seen}
+    graph, seen = scene.places.graph(place.path), {it for it, _ in watch.seen}
     producers = {name: op for op in graph.ops for name in op.outputs}
     waiting, found = list(place.op.inputs) if place.op else [], list[str]()
     while waiting:
@@ -116,7 +123,7 @@ def unseen_before(watch: Watch, key: Key, session: Session, place: Place) -> lis
     return list(dict.fromkeys(found))
 
 
-def _reapply(port: PortRuns, session: Session, place: Place, key: Any, training: bool) -> Any:
+def _reapply(port: PortRuns, scene: Scene, place: Place, key: Any, training: bool) -> Any:
     """Runs the whole port again with one module in another's place, and gives the tensor in question."""
     pristine = copy.deepcopy(port.module.state_dict())
 
@@ -138,7 +145,7 @@ def _reapply(port: PortRuns, session: Session, place: Place, key: Any, training:
                 for module in port.module.modules():
                     module.training = training
                 repaired.training = kept
-                port.module(*port.tensors(session.arrays))
+                port.module(*port.tensors(scene.arrays))
             for module, mode in modes.items():
                 module.training = mode
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -158,3 +159,10 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return repr(value)
     return value
+
+
+def first_line(error: Exception | None) -> str:
+    """The start of an error's text."""
+    text = re.sub(r"\x1b\[\d*m", "", str(error))  # Keras colours its messages
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(lines[:3])[:200] if lines else type(error).__name__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,17 @@ from torchport import pipeline
 from torchport.errors import TorchportError
 from torchport.graph import Graph
 from torchport.pipeline import Program
-from torchport.verify import checks, dropout, forward, frameworks, inputs, localise, port_runs, training
+from torchport.verify import (
+    checks,
+    dropout,
+    forward,
+    frameworks,
+    inputs,
+    localise,
+    port_runs,
+    source_runs,
+    training,
+)
 from torchport.verify.compare import LIMIT, LIMIT32, compare, difference
 from torchport.verify.dropout import random_layers
 from torchport.verify.folder import read_record
@@ -22,11 +31,8 @@ from torchport.verify.instrument import Instrumented, instrument
 from torchport.verify.places import Places
 from torchport.verify.record import Key
 from torchport.verify.reference import Reference, value_of, variables
-from torchport.verify.result import Row, Verification
+from torchport.verify.result import Row, Verification, first_line
 from torchport.verify.source_runs import SourceRuns
-
-#: So often TensorFlow's float32 gradients are measured again where the port's look worse than its own.
-NUDGED = 6
 
 
 @dataclass
@@ -133,45 +139,21 @@ class Session:
 
     # The source's side, and what both run on
 
+    @property
+    def batches(self) -> dict[str, int | None]:
+        """The batch that the source was built for, by input."""
+        models = self.reference.model.inputs
+        return {name: it.shape[0] for name, it in zip(self.graph.inputs, models, strict=False)}
+
     def choose_inputs(self, source: SourceRuns) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Inputs that the model takes, and its float32 outputs for them."""
         self.tell("choosing inputs")
         if self.given is not None:
             arrays = inputs.given(self.graph, self.given)
             return arrays, source.inference(arrays)
-        shapes = [self.graph.tensors[name].shape for name in self.graph.inputs]
-        count = max((sum(size is None for size in shape[1:]) for shape in shapes), default=0)
-        last: Exception | None = None
-        for sizes in inputs.attempts(count):
-            for positive in (False, True):
-                arrays = inputs.random(self.graph, self.sized(sizes), self.seed, positive)
-                try:
-                    outputs = source.inference(arrays)
-                except Exception as error:  # TensorFlow has many kinds for a shape that does not fit
-                    last = error
-                    break
-                if all(np.isfinite(it).all() for it in outputs if it.dtype.kind == "f"):
-                    if positive:
-                        self.notes.append(
-                            "inputs are uniform in [0.1, 1): normal ones give values that are not finite"
-                        )
-                    return arrays, outputs
-            else:
-                self.notes.append("the source's own outputs are not finite")
-                return arrays, outputs
-            if count == 0:
-                break
-        raise TorchportError(
-            f"the source does not run on random inputs: {first_line(last)}", where=self.graph.name,
-            advice="give inputs that it takes: inputs=[array, ...], or --input file.npy",
-        )  # fmt: skip
-
-    def sized(self, sizes: Sequence[int]) -> list[tuple[int, ...]]:
-        batches = {
-            name: it.shape[0]
-            for name, it in zip(self.graph.inputs, self.reference.model.inputs, strict=False)
-        }
-        return inputs.shapes(self.graph, batches, sizes)
+        chosen = inputs.choose(self.graph, self.batches, self.seed, source.inference)
+        self.notes += chosen.notes
+        return chosen.arrays, chosen.outputs
 
     def rebuilt_rows(self, outputs32: Sequence[np.ndarray]) -> list[Row]:
         """What is compared with is a rebuilt model: it has to be the source."""
@@ -270,11 +252,12 @@ class Session:
         self, check: str, watch: forward.Watch, low: forward.Watch | None, port: port_runs.PortRuns
     ) -> None:
         explained = False
+        scene = localise.Scene(self.places, self.arrays, self.source_variables)
         for row, at in forward.rows(check, watch, low):
             self.rows.append(row)
             if not row.passed and not explained and at in watch.wrong:
                 explained = True
-                self.causes[row] = localise.explain(watch, at, port, self, check == "training")
+                self.causes[row] = localise.explain(watch, at, port, scene, check == "training")
 
     def output_rows(
         self, check: str, got: Sequence[np.ndarray], want: Sequence[np.ndarray],
@@ -287,11 +270,10 @@ class Session:
 
     def other_sizes(self, source: SourceRuns, port: port_runs.PortRuns) -> None:
         """Sizes that nothing divides, where the model leaves them open and TensorFlow takes them."""
-        shapes = [self.graph.tensors[name].shape for name in self.graph.inputs]
-        if self.given is not None or not any(map(inputs.is_open, shapes)):
+        sizes = inputs.odd(self.graph, self.batches)
+        if self.given is not None or sizes is None:
             return
-        count = max(sum(size is None for size in shape[1:]) for shape in shapes)
-        arrays = inputs.random(self.graph, self.sized(inputs.ODD[min(count, 3)]), self.seed)
+        arrays = inputs.random(self.graph, sizes, self.seed)
         try:
             want = source.inference(arrays)
         except (
@@ -344,25 +326,16 @@ class Session:
             calls[layer] = calls.get(layer, 0) + 1
         self.rows += dropout.dropout_rows(port.module, self.places, self.reference.model, ours.dropped, calls)
         entries, specs = self.program.entries, self.program.definition.inputs
-        own32 = [theirs32] if theirs32 else []
 
-        def gradients() -> list[Row]:
-            return list(training.gradient_rows(
-                entries, specs, theirs, ours, own32, ours32, self.limit, exact=not inexact
-            ))  # fmt: skip
+        def again(number: int) -> source_runs.Trained:
+            nothing = forward.Reference().tensors.__setitem__
+            with source32.nudged(self.arrays, self.seed + number) as given:
+                return source32.training(given, projections, 0, nothing, theirs.rate)
 
-        rows = gradients()
-        while len(own32) in range(1, NUDGED + 1) and any(it.only_in_float32 for it in rows):
-            with source32.nudged(self.arrays, self.seed + len(own32)) as given:
-                nothing = forward.Reference().tensors.__setitem__
-                own32.append(source32.training(given, projections, 0, nothing, theirs.rate))
-            rows = gradients()
-        self.rows += rows
-        if len(own32) > 1:
-            self.notes.append(
-                f"this network magnifies rounding: TensorFlow's float32 error in gradients is the largest of "
-                f"{len(own32)} runs, weights and inputs moved by a last bit"
-            )
+        exact = not inexact
+        made = training.gradients(entries, specs, theirs, ours, theirs32, ours32, again, self.limit, exact)
+        self.rows += made.rows
+        self.notes += made.notes
         if self.steps:
             limit = LIMIT32 if inexact else self.limit
             self.rows += training.step_rows(
@@ -395,10 +368,3 @@ def failed(check: str, error: Exception, layer: str, before: str = "") -> Row:
         False,
         note=f"{before}{type(error).__name__}: {first_line(error)}",
     )
-
-
-def first_line(error: Exception | None) -> str:
-    """The start of an error's text."""
-    text = re.sub(r"\x1b\[\d*m", "", str(error))  # Keras colours its messages
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ".join(lines[:3])[:200] if lines else type(error).__name__
