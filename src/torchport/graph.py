@@ -16,7 +16,7 @@ Shape = tuple[int | None, ...]
 
 def is_keras_2(dialect: str) -> bool:
     """Whether models of this Keras version follow Keras 2 where the two differ."""
-    return bool(dialect) and not dialect.startswith("3")
+    return not dialect.startswith("3")
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Graph:
     outputs: tuple[str, ...]
     ops: tuple[Op, ...]
     tensors: Mapping[str, Tensor]
-    dialect: str = ""
+    dialect: str = "3"
     structure: Any = None
     #: Graphs of the nested models by layer name: one for all calls of it.
     bodies: Mapping[str, Graph] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from torchport.graph import Graph, Op, Ref, map_refs
+from torchport.graph import Graph, Op, Ref, is_keras_2, map_refs
 
 #: Layers that act on each value, or on the last axis, alike wherever they stand.
 LAST = frozenset("Dense Activation ReLU LeakyReLU ELU Identity Rescaling ThresholdedReLU".split())
@@ -59,7 +59,7 @@ def _folded(op: Op, graph: Graph) -> Iterator[Op]:
         yield op
         return
     kind, config = str(entry.get("class_name")), entry.get("config")
-    statistics = kind in ("BatchNormalization", "SyncBatchNormalization") and graph.dialect.startswith("3")
+    statistics = kind in ("BatchNormalization", "SyncBatchNormalization") and not is_keras_2(graph.dialect)
     custom = ">" in str(entry.get("registered_name") or "")
     if not isinstance(config, Mapping) or kind in STAYS or custom or op.kwargs.get("mask") is not None:
         yield op

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torchport.errors import Refusal, Refused
-from torchport.graph import Graph, Op, Ref, refs
+from torchport.graph import Graph, Op, Ref, is_keras_2, refs
 
 #: What a mask is, to compare: ("unlike", tensor, value), ("or", masks)…; None: all steps count.
 Mask = tuple[Any, ...] | None
@@ -82,7 +82,7 @@ class _Masks:
                 bodies[op.layer] = written
             self.inside = [inner.masks.get(name) for name in written.outputs]
             return op
-        keras_2 = not self.graph.dialect.startswith("3")
+        keras_2 = is_keras_2(self.graph.dialect)
         kwargs = dict(op.kwargs)
         if op.kind == "Masking":
             return replace(op, kwargs={"mask": self._ref(self._masking(op), op)})
@@ -160,7 +160,7 @@ class _Masks:
         """Keras 3 keeps a step that any tensor has, Keras 2 one that all have."""
         tensors = list(refs(op.args))
         masks = [self.masks.get(name) for name in tensors]
-        keras_2 = not self.graph.dialect.startswith("3")
+        keras_2 = is_keras_2(self.graph.dialect)
         there = [mask for mask in masks if mask is not None]
         if not there:
             return None

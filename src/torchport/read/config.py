@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from torchport.errors import BadFile, Refusal, Refused, TorchportError
-from torchport.graph import Graph, Op, Ref, Tensor, Weight
+from torchport.graph import Graph, Op, Ref, Tensor, Weight, is_keras_2
 from torchport.read import dialect
 from torchport.read.document import mapping, shape, text, wrong
 from torchport.read.layers import Claims, Layer, is_model, layers
@@ -69,7 +69,7 @@ def functional(config: Mapping[str, Any], version: str, claims: Claims, where: s
         if not layer.is_input:
             claim(layer, bodies, stored, version, claims, where, depth)
     inputs, outputs = (references(config.get(key), key, where) for key in ("input_layers", "output_layers"))
-    if dialect.is_keras_2(version):
+    if is_keras_2(version):
         found, outputs = from_zero(found, outputs)
     else:
         outputs = map_sources(outputs, lambda at: keras_3_output(at, by_name.get(at.layer)))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from torchport.errors import BadFile, TorchportError
+from torchport.graph import is_keras_2
 from torchport.read.document import mapping, text
 
 #: Classes that were renamed, by their old name.
@@ -86,11 +87,6 @@ UNGROUPED = frozenset(
     "Conv1DTranspose Conv2DTranspose Conv3DTranspose DepthwiseConv1D DepthwiseConv2D "
     "SeparableConv1D SeparableConv2D".split()
 )
-
-
-def is_keras_2(version: str) -> bool:
-    """Whether this version's models follow Keras 2 where the two differ."""
-    return not version.startswith("3")
 
 
 def check_version(version: str, where: str) -> str:

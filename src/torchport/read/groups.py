@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from torchport.errors import BadFile
-from torchport.graph import Weight
-from torchport.read import dialect
+from torchport.graph import Weight, is_keras_2
 from torchport.read.layers import Layer
 from torchport.read.variables import DAMAGED, Variables
 
@@ -59,7 +58,7 @@ class Store:
         """
         if self.is_sharded:
             return False
-        return dialect.is_keras_2(self.version) or any(self.groups.values())
+        return is_keras_2(self.version) or any(self.groups.values())
 
     def weights(self, group: str, layer: str) -> dict[str, Weight]:
         """All variables under a group, in the file's order, without the state of random numbers."""
@@ -171,7 +170,7 @@ class Container:
 
     def visit_again(self, layer: Layer) -> None:
         """A layer that another model stored: Keras 3 counts it here as well, Keras 2 does not."""
-        if not dialect.is_keras_2(self.store.version):
+        if not is_keras_2(self.store.version):
             self.group(layer)
 
 
@@ -190,4 +189,4 @@ def snake_case(name: str, version: str) -> str:
     name = re.sub(r"\W+", "", name)
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     name = re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
-    return f"private{name}" if name.startswith("_") and dialect.is_keras_2(version) else name
+    return f"private{name}" if name.startswith("_") and is_keras_2(version) else name

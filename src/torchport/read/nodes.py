@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from torchport.errors import BadFile
-from torchport.graph import Ref, map_refs, refs
+from torchport.graph import Ref, is_keras_2, map_refs, refs
 from torchport.read import dialect
 from torchport.read.document import integer, mapping, sequence, text
 
@@ -167,7 +167,7 @@ def settle(call: Call, kind: str, version: str) -> Call:
     if "training" in kwargs and not training_matters(kwargs["training"], kind, version):
         del kwargs["training"]
     args = call.args
-    if dialect.is_keras_2(version):
+    if is_keras_2(version):
         if kind in RECURRENT and isinstance(args[0], list) and len(args[0]) > 1:
             # RNN.__call__ of Keras 2 appends the states to the input, and they are saved so.
             args, kwargs = (args[0][0],), {**kwargs, "initial_state": args[0][1:]}
@@ -199,6 +199,6 @@ def training_matters(training: Any, kind: str, version: str) -> bool:
     """
     if training is None:
         return False
-    if dialect.is_keras_2(version):
+    if is_keras_2(version):
         return True
     return bool(training) and kind not in dialect.TRAINING_BY_DEFAULT

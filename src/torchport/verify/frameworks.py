@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from torchport.errors import TorchportError
-from torchport.read import dialect
+from torchport.graph import is_keras_2
 
 INSTALL = "pip install 'torchport[tensorflow]'"
 
@@ -30,7 +30,7 @@ def tensorflow() -> Any:
 def keras_of(version: str) -> Any:
     """The Keras that is the reference for a model that `version` wrote: keras, or tf_keras for Keras 2."""
     tensorflow()
-    if dialect.is_keras_2(version):
+    if is_keras_2(version):
         try:
             import tf_keras
         except ImportError as error:
