@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.layers.harness import Case
+from tests.layers.harness import Case, Inner
 
 FLOAT32 = "TensorFlow resizes in float32"
 FIRST = {"data_format": "channels_first"}
@@ -75,7 +75,26 @@ RESIZE = [
     Case("CenterCrop", {"height": 3, "width": 4, **FIRST}, "2 3 7 11"),
 ]  # fmt: skip
 
+ZOOM = {"height_factor": 0.1}
 UNIT = {"value_range": [0.0, 1.0]}
+
+
+def pipeline(*layers: Inner, shape: str = "2 5 7 3") -> Case:
+    return Case("Pipeline", {"layers": list(layers)}, shape)
+
+
+def clahe(shape: str = "2 11 13 3", **options: Any) -> Case:
+    kind = "ContrastLimitedAdaptiveHistogramEqualization"
+    options = {"value_range": [-2.0, 2.0], "tile_grid_size": [2, 3], **options}
+    return Case(kind, options, shape, within=1e-5, why="TensorFlow weighs histograms in float32")
+
+
+#: Tiles that fit and that do not, which are clipped and which are not.
+CLAHE: list[dict[str, Any]] = [
+    {}, {"tile_grid_size": [11, 1]}, {"tile_grid_size": [8, 8]}, {"clip_limit": 0.0},
+    {"clip_limit": 30.0}, {"value_range": [0, 255]},
+]  # fmt: skip
+
 #: In inference they do nothing.
 AUGMENT = [
     Case("RandomFlip"),
@@ -93,6 +112,23 @@ AUGMENT = [
     Case("RandomSaturation", {"factor": 0.2, **UNIT}),
     Case("RandomHue", {"factor": 0.2, **UNIT}),
     Case("RandomGaussianBlur", {"factor": 0.2, "kernel_size": 3, "sigma": 0.7, **UNIT}),
+    Case("RandomPosterization", {"factor": 3, **UNIT}),
+    Case("RandomErasing"),
+    Case("RandomErasing", {"fill_value": [0.1, 0.2, 0.3], **UNIT}),
+    Case("RandomCrop", {"height": 3, "width": 4}, then=(("GlobalAveragePooling2D", {}),)),
+    Case("RandomColorJitter", {"brightness_factor": 0.2, "hue_factor": 0.2, **UNIT}),
+    Case("RandomPerspective"),
+    Case("RandomElasticTransform"),
+    Case("RandomElasticTransform", {"scale": 0.0}),
+    pipeline(Inner("Equalization")),
+    pipeline(Inner("Rescaling", {"scale": 0.5}), Inner("CenterCrop", {"height": 3, "width": 4})),
+    pipeline(Inner("RandomFlip"), Inner("Normalization")),
+    pipeline(Inner("Pipeline", {"layers": [Inner("Normalization")]}), Inner("RandomZoom", ZOOM)),
+    Case("AugMix"),
+    Case("AugMix", {"all_ops": False, **UNIT}),
+    Case("RandAugment", {"factor": [0.2, 0.4], **UNIT}),
+    *(clahe(**options) for options in CLAHE),
+    clahe("2 3 5 7", **FIRST),
     Case("AutoContrast"),
     Case("AutoContrast", UNIT),
     Case("RandomRotation", {"factor": 0.2}),
@@ -101,6 +137,7 @@ AUGMENT = [
     Case("RandomTranslation", {"height_factor": 0.2, "width_factor": 0.3}, of="tf_keras"),
 ]  # fmt: skip
 
+WHOLE = {"factor": [1.0, 1.0], "scale": [1.0, 1.0]}
 #: A range that is one number is not random: in training mode the same to the last digits.
 FIXED = [
     Case("RandomBrightness", {"factor": [0.2, 0.2], "value_range": [-1.0, 1.5]}),
@@ -117,6 +154,26 @@ FIXED = [
         {"factor": [1.0, 1.0], "kernel_size": 5, "sigma": [0.7, 0.7], "value_range": [-1.0, 2.0]},
     ),
     Case("Solarization", {"addition_factor": 0.0, "threshold_factor": 0.0, "value_range": [-1.0, 2.0]}),
+    Case("RandomPosterization", {"factor": [3, 3], "value_range": [-4.0, 4.0]}, "2 7 11 3"),
+    Case("RandomPosterization", {"factor": 1, "value_range": [-4.0, 4.0]}, "2 7 11 3"),
+    Case("RandomPosterization", {"factor": [2, 3], "value_range": [-4.0, 4.0]}, "2 7 11 3"),
+    Case("RandomErasing", {**WHOLE, "fill_value": 0.3}),
+    Case("RandomErasing", {**WHOLE, "fill_value": [0.3, 2.0, -1.0], **UNIT}),
+    Case("RandomCrop", {"height": 3, "width": 7}, "2 5 7 3"),
+    Case("RandomCrop", {"height": 3, "width": 9}, "2 5 7 3"),
+    Case("RandomCrop", {"height": 6, "width": 2}, "2 5 7 3"),
+    Case("RandomCrop", {"height": 6, "width": 9, **FIRST}, "2 3 5 7"),
+    Case("RandomColorJitter", {
+        "brightness_factor": [0.2, 0.2], "contrast_factor": [0.0, 0.0], "saturation_factor": [0.3, 0.3],
+        "hue_factor": [1.0, 1.0], **UNIT,
+    }),
+    Case("RandomPerspective", {"scale": 0.0}),
+    Case("RandomPerspective", {"factor": 0.0}),
+    pipeline(Inner("Equalization", {"value_range": [-3.0, 3.0]})),
+    pipeline(Inner("Equalization", {"value_range": [-3.0, 3.0], "bins": 7})),
+    pipeline(Inner("Equalization", {"value_range": [0.0, 0.0001], "bins": 2})),
+    pipeline(Inner("Equalization", {"value_range": [-3.0, 3.0], **FIRST}), shape="2 3 5 7"),
+    pipeline(Inner("Equalization", {"value_range": [0, 255]})),
     *(
         Case(kind, {**options, "fill_mode": fill, "fill_value": 0.3, "interpolation": how}, "2 7 11 3")
         for fill in ("reflect", "constant", "wrap", "nearest")

@@ -76,6 +76,12 @@ class Case:
         return f"{package}{what}[{shapes.replace(' ', ',')}{below}]".replace(" ", "")
 
     @property
+    def kinds(self) -> set[str]:
+        """Of its layer, those that follow it, and those inside it."""
+        layers = ((self.kind, self.options), *self.then)
+        return {kind for it in layers for kind in inner_kinds(Inner(*it))}
+
+    @property
     def shapes_text(self) -> tuple[str, ...]:
         return (self.x,) if isinstance(self.x, str) else self.x
 
@@ -95,6 +101,16 @@ class Inner:
         return f"{self.kind}({','.join(f'{key}={value}' for key, value in self.options.items())})"
 
 
+def inner_kinds(value: Any) -> Iterator[str]:
+    """The kinds of a layer and of those in its options."""
+    if isinstance(value, Inner):
+        yield value.kind
+        value = list(value.options.values())
+    if isinstance(value, list):
+        for it in value:
+            yield from inner_kinds(it)
+
+
 def made(value: Any, dtype: str, package: Any) -> Any:
     """A value of an option, layers inside it made."""
     if isinstance(value, Inner):
@@ -108,6 +124,8 @@ def make(kind: str, options: Mapping[str, Any], package: Any) -> Any:
     if kind.startswith("activation:"):
         name = kind.removeprefix("activation:").removeprefix("keras2>")
         return package.layers.Activation(name, **options)
+    if kind == "Pipeline":  # which takes none
+        del options["dtype"]
     return getattr(package.layers, kind)(**options)
 
 
@@ -142,7 +160,7 @@ class Reference:
         self.model = package.Model(inputs, result)
         for variable in (it for layer in self.model.layers for it in variables(layer)):
             self._randomise(variable)
-        for layer in self.model.layers:
+        for layer in self.model._flatten_layers():
             if hasattr(layer, "finalize_state"):  # Normalization keeps tensors made of its variables
                 layer.finalize_state()
 
@@ -164,7 +182,7 @@ class Reference:
         found = {}
         for op in graph.ops:
             if op.weights:
-                layer = self.model.get_layer(op.layer)
+                layer = next(it for it in self.model._flatten_layers() if it.name == op.layer)
                 for weight, variable in zip(op.weights.values(), variables(layer), strict=True):
                     found[weight.name] = variable
         return found

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 import torch
-from tests.layers.cases_preprocessing import FIXED
+from tests.layers.cases_preprocessing import FIXED, UNIT
 from tests.layers.harness import Case, Reference, error, pins, ports
 
 WIDE = {"value_range": [-2.0, 2.0]}
+#: All of the inputs are within it: what becomes of others as bytes, TensorFlow leaves to the processor.
+WHOLE = {"value_range": [-4.0, 4.0]}
+JITTER = {
+    "brightness_factor": 0.2, "contrast_factor": [0.0, 0.5], "saturation_factor": 0.4, "hue_factor": 0.3,
+    **UNIT,
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +56,18 @@ def test_without_chance_as_tensorflow(case: Case) -> None:
         Case("RandomColorDegeneration", {"factor": 0.7, **WIDE}, "60 3 5 3"),
         Case("RandomSharpness", {"factor": 0.7, **WIDE}, "60 3 5 3"),
         Case("RandomGaussianBlur", {"factor": 0.7, "sigma": [0.3, 0.9], **WIDE}, "60 3 5 3"),
+        Case("RandomSaturation", {"factor": 0.7, **UNIT}, "60 3 5 3"),
+        Case("RandomSaturation", {"factor": [0.2, 0.4], **UNIT}, "60 3 5 3"),
+        Case("RandomHue", {"factor": 0.7, **WIDE}, "60 3 5 3"),
+        Case("RandomHue", {"factor": [0.2, 0.4], **WIDE}, "60 3 5 3"),
+        Case("RandomPosterization", {"factor": 4, **WHOLE}, "60 3 5 3"),
+        Case("RandomPosterization", {"factor": [2, 6], **WHOLE}, "60 3 5 3"),
+        Case("RandomErasing", {"factor": 0.8, **WIDE}, "60 3 5 3"),
+        Case("RandomErasing", {"scale": [0.1, 0.6], "fill_value": 0.4, **WIDE}, "60 3 5 3"),
+        Case("RandomColorJitter", JITTER, "60 3 5 3"),
+        Case("RandomPerspective", {"factor": 0.8, "fill_value": 0.2}, "60 3 5 3"),
+        Case("RandomPerspective", {"scale": 0.6, "interpolation": "nearest"}, "60 3 5 3"),
+        Case("RandomElasticTransform", {"scale": [0.9, 1.0], "factor": 0.8, **WIDE}, "12 3 5 1"),
         Case("RandomRotation", {"factor": 0.3}, "60 3 5 3"),
         Case("RandomZoom", {"height_factor": 0.5, "width_factor": [-0.5, 0.0]}, "60 3 5 3"),
         Case("RandomTranslation", {"height_factor": 0.5, "width_factor": [0.0, 0.9]}, "60 3 5 3"),
@@ -58,22 +77,86 @@ def test_without_chance_as_tensorflow(case: Case) -> None:
 def test_the_distribution_is_tensorflows(case: Case) -> None:
     """One image many times: every pixel has the same mean and spread, and varies with the same others."""
     reference = Reference(case)
-    keras.utils.set_random_seed(0)
     image = reference.x[0][:1]
     reference.x = [np.repeat(image, len(reference.x[0]), axis=0)]
-    x = tf.constant(reference.x[0])
-    theirs = np.concatenate([reference.call(x, training=True).numpy() for _ in range(60)])
+    calls = 60 * 60 // len(reference.x[0])
+    same_distribution(*(it.reshape(-1, image.size) for it in drawn(reference, min(calls, 300))))
+
+
+@pytest.mark.parametrize(
+    ("case", "calls"),
+    [
+        (Case("RandomCrop", {"height": 3, "width": 4}, "2 5 7 3"), 2000),
+        (Case("RandAugment", {"factor": 0.6, **WHOLE}, "2 5 7 3"), 2000),
+        (Case("RandAugment", {"factor": [0.2, 0.4], "num_ops": 3, **WHOLE}, "2 5 7 3"), 2000),
+        (Case("AugMix", {"num_chains": 2, "factor": 0.6, **WHOLE}, "2 3 5 3"), 1000),
+        (Case("AugMix", {"alpha": 0.4, "chain_depth": 1, "all_ops": False, **WHOLE}, "2 3 5 3"), 1000),
+    ],
+    ids=str,
+)
+def test_the_distribution_of_batches_is_tensorflows(case: Case, calls: int) -> None:
+    """Some draw for all images of a batch at once."""
+    same_distribution(*(it.reshape(calls, -1) for it in drawn(Reference(case), calls)))
+
+
+def drawn(reference: Reference, calls: int) -> tuple[np.ndarray, np.ndarray]:
+    """What the port and Keras draw in training, (calls, n, ...)."""
+    keras.utils.set_random_seed(0)
+    (x,) = map(tf.constant, reference.x)
+
+    def call() -> tf.Tensor:
+        return reference.call(x, training=True)
+
+    if reference.case.kind != "AugMix":  # which chooses in Python: only once where it is traced
+        call = tf.function(call)
+    theirs = np.stack([call().numpy() for _ in range(calls)])
     (port, *_) = ports(reference.model, ("free",))
     torch.manual_seed(0)
     module = port.module().train()
     given = port.turned(reference.x)
-    ours = np.concatenate([port.back(module(*given)).numpy() for _ in range(60)])
+    return np.stack([port.back(module(*given)).numpy() for _ in range(calls)]), theirs
+
+
+def same_distribution(ours: np.ndarray, theirs: np.ndarray) -> None:
+    """Rows of values have the same means, spreads, and vary with each other alike."""
     spread = np.maximum(theirs.std(0), theirs.std(0).max() / 2)  # of what is rare little is known
     assert np.max(np.abs(ours.mean(0) - theirs.mean(0)) / spread) < 0.15  # three standard errors
     assert np.max(np.abs(ours.std(0) - theirs.std(0)) / spread) < 0.15
-    flat = [it.reshape(len(it), -1) for it in (ours, theirs)]
-    both = [np.cov(it.T) for it in flat]
+    both = [np.cov(it.T) for it in (ours, theirs)]
     assert np.max(np.abs(both[0] - both[1])) < 0.25 * max(np.abs(both[1]).max(), 0.05)
+
+
+@pytest.mark.parametrize("shape", ["2 5 7 3", "2 41 23 1"])
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+@pytest.mark.parametrize("fill", ["reflect", "constant", "wrap", "nearest"])
+def test_elastic_with_the_same_noise(
+    shape: str, interpolation: str, fill: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorFlow's noise, of its own seed, is torch's as well."""
+    way = {"interpolation": interpolation, "fill_mode": fill, "fill_value": 0.3}
+    options = {"factor": [1.0, 1.0], "scale": [0.875, 0.875], "value_range": [-2.0, 2.0], **way}
+    reference = Reference(Case("RandomElasticTransform", options, shape))
+    noises: dict[str, np.ndarray] = {}
+
+    def normal(shape: Any, seed: Any, mean: float, stddev: float, **_: Any) -> tf.Tensor:
+        assert (mean, stddev) == (0, 1)
+        return tf.constant(noises.setdefault(str(seed), 3 * np.random.default_rng(0).normal(size=shape)))
+
+    monkeypatch.setattr(tf.random, "stateless_normal", normal)
+    theirs = reference.call(*map(tf.constant, reference.x), training=True).numpy()
+    (noise,) = noises.values()
+    monkeypatch.setattr(torch, "randn_like", lambda it: torch.from_numpy(noise)[:, None])
+    for port in ports(reference.model, ("free", "keep_io")):
+        ours = port.back(port.module().train()(*port.turned(reference.x))).numpy()
+        assert error(ours, theirs) < 1e-9, port.code
+    assert error(theirs, reference.x[0]) > 0.1
+
+
+def test_a_helper_is_pasted_where_it_is_called() -> None:
+    """Not where a docstring has a word that is its name as well."""
+    case = Case("Resizing", {"height": 5, "width": 13, "interpolation": "bicubic"})
+    (port, *_) = ports(Reference(case).model, ("free",))
+    assert "pixels" in port.code and "def pixels" not in port.code
 
 
 @pytest.mark.parametrize("package", ["keras", "tf_keras"])

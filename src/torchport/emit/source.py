@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -297,10 +296,13 @@ def snippets(texts: list[str]) -> list[str]:
     """The helpers that the texts use, and those that these use, each before its first user."""
     own = {name: ("", text) for name, text in HELPERS.items()}
     library, needed = {**own, **_library()}, list[str]()
+    seen: set[str] = set()
 
     def need(text: str) -> None:
-        for name in re.findall(r"(?<![.\w])([A-Za-z_]\w*)\b", text):
-            if name in library and name not in needed and not re.search(rf"(def|class) {name}\b", text):
+        read = [it for it in ast.walk(ast.parse(text)) if isinstance(it, ast.Name)]
+        for name in (it.id for it in sorted(read, key=lambda it: (it.lineno, it.col_offset))):
+            if name in library and name not in seen:
+                seen.add(name)
                 need(library[name][1])
                 needed.append(name)
 

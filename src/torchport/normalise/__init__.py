@@ -7,10 +7,12 @@ from torchport.normalise.functions import name_functions
 from torchport.normalise.keepdims import keep_dims
 from torchport.normalise.masks import write_masks
 from torchport.normalise.operations import name_operations
+from torchport.normalise.pipelines import unroll_pipelines
 from torchport.normalise.spectral import show_spectral
 
 REWRITES = (
-    name_operations, name_functions, write_masks, fold_steps, show_spectral, split_activations, keep_dims,
+    unroll_pipelines, name_operations, name_functions, write_masks, fold_steps, show_spectral,
+    split_activations, keep_dims,
 )  # fmt: skip
 
 

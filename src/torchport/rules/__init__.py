@@ -9,6 +9,8 @@ from torchport.rules import (
     attention,
     audio,
     augment,
+    augment_mix,
+    augment_place,
     conv,
     conv_lstm,
     dropout,
@@ -53,6 +55,6 @@ __all__ = [
 
 FAMILIES = (
     conv, pool, space, norm, linear, activation, dropout, reshape, merge, preprocess,
-    applications, *operations.FAMILIES, attention, einsum, recurrent, wrappers,
-    embedding, conv_lstm, preprocessing, hashing, augment, audio,
+    applications, *operations.FAMILIES, attention, einsum, recurrent, wrappers, embedding,
+    conv_lstm, preprocessing, hashing, augment, augment_place, augment_mix, audio,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Augmentation: nothing in inference, the same distribution as Keras's in training."""
+"""Augmentation of what images look like: nothing in inference, in training Keras's distribution."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from torchport.errors import Unsupported
-from torchport.program import Expr, call, module
+from torchport.program import Expr, module
 from torchport.rules.table import Value, image, rule
 
 #: What every one of these layers has, and none of those ported reads.
@@ -35,20 +35,6 @@ def between(factor: Any, least: float = float("-inf")) -> tuple[float, float]:
 def ordered(value_range: Sequence[float]) -> tuple[float, float]:
     low, high = sorted(value_range)
     return low, high
-
-
-@rule("RandomFlip", wants=image, ignores=COMMON)
-def random_flip(
-    x: Value, *, mode: str = "horizontal_and_vertical", data_format: str | None = None, dialect: str = ""
-) -> Expr:
-    """A module of a few lines. Keras 3 flips both ways or none, Keras 2 each by itself."""
-    dims = {"horizontal": (3,), "vertical": (2,), "horizontal_and_vertical": (2, 3)}.get(mode)
-    if dims is None:
-        raise Unsupported(f"mode={mode!r} is not known")
-    if len(dims) == 2 and not dialect.startswith("3"):
-        across = module("RandomFlip", (3,), role="horizontal", loads={})(images(x))
-        return module("RandomFlip", (2,), role="vertical", loads={})(across)
-    return module("RandomFlip", dims, loads={})(images(x))
 
 
 @rule("RandomBrightness", wants=image, ignores=COMMON)
@@ -107,65 +93,43 @@ def solarization(
 def auto_contrast(
     x: Value, *, value_range: Sequence[float] = (0, 255), data_format: str | None = None
 ) -> Expr:
-    """A function of a few lines; the same in inference and training."""
+    """A module of a few lines; the same in inference and training."""
     if data_format == "channels_first":
         raise Unsupported("AutoContrast of channels-first images, where Keras takes other axes", DROP)
-    return call("auto_contrast", images(x), ordered(value_range))
+    return module("AutoContrast", ordered(value_range), loads={})(images(x))
 
 
-def affine(
-    x: Value, fill_mode: str, fill_value: float, interpolation: str, cls: str = "RandomAffine", **ranges: Any
+@rule("RandomPosterization", wants=image, ignores=COMMON)
+def random_posterization(
+    x: Value, *, factor: Any, value_range: Sequence[float] = (0, 255), data_format: str | None = None
 ) -> Expr:
-    """RandomAffine with what is not its default."""
-    if fill_mode not in ("reflect", "constant", "wrap", "nearest"):
-        raise Unsupported(f"fill_mode={fill_mode!r} is not known")
-    if interpolation not in ("bilinear", "nearest"):
-        raise Unsupported(f"interpolation={interpolation!r} is not ported", "'bilinear' or 'nearest' is")
-    made = module(
-        cls, **ranges, fill_mode=None if fill_mode == "reflect" else fill_mode,
-        fill_value=fill_value or None, interpolation=None if interpolation == "bilinear" else interpolation,
-        loads={},
-    )  # fmt: skip
+    """A module of a few lines: fewer bits of each value."""
+    low, high = sorted(factor) if isinstance(factor, Sequence) else (1, factor)
+    if int(low) != low or int(high) != high or not 1 <= low <= high <= 8:
+        raise Unsupported(f"factor={factor!r}: whole numbers from 1 to 8 are wanted")
+    # Keras draws below the upper end (`randint`).
+    bits = (int(low), int(high) - (low < high))
+    return module("RandomPosterization", *bits, ordered(value_range), loads={})(images(x))
+
+
+@rule("RandomErasing", wants=image, ignores="bounding_box_format")
+def random_erasing(
+    x: Value, *, factor: Any = 1.0, scale: Any = (0.02, 0.33), fill_value: Any = None,
+    value_range: Sequence[float] = (0, 255), data_format: str | None = None,
+) -> Expr:  # fmt: skip
+    """A module of some lines: a rectangle of noise or of one colour."""
+    least, most = value_range
+    fill: Any = None
+    if isinstance(fill_value, Sequence):
+        if data_format == "channels_first" or len(fill_value) != 3 or x.sizes[1:2] != (3,):
+            raise Unsupported(
+                f"fill_value={fill_value!r}", "a number is ported, or three for images of three channels"
+            )
+        fill = tuple(min(max(it, least), most) for it in fill_value)
+    elif fill_value is not None:
+        fill = min(max(fill_value, least), most)
+    made = module("RandomErasing", *between(factor, 0), between(scale, 0), (least, most), fill=fill, loads={})
     return made(images(x))
-
-
-@rule("RandomRotation", wants=image, ignores=COMMON)
-def random_rotation(
-    x: Value, *, factor: Any, fill_mode: str = "reflect", fill_value: float = 0.0,
-    interpolation: str = "bilinear", data_format: str | None = None,
-) -> Expr:  # fmt: skip
-    """A module of some lines, which samples and fills as TensorFlow does."""
-    return affine(x, fill_mode, fill_value, interpolation, rotate=between(factor))
-
-
-@rule("RandomZoom", wants=image, ignores=COMMON)
-def random_zoom(
-    x: Value, *, height_factor: Any, width_factor: Any = None, fill_mode: str = "reflect",
-    fill_value: float = 0.0, interpolation: str = "bilinear", data_format: str | None = None,
-) -> Expr:  # fmt: skip
-    """A module of some lines, which samples and fills as TensorFlow does."""
-    across = None if width_factor is None else between(width_factor)
-    return affine(x, fill_mode, fill_value, interpolation, zoom_y=between(height_factor), zoom_x=across)
-
-
-@rule("RandomTranslation", wants=image, ignores=COMMON)
-def random_translation(
-    x: Value, *, height_factor: Any, width_factor: Any, fill_mode: str = "reflect",
-    fill_value: float = 0.0, interpolation: str = "bilinear", data_format: str | None = None,
-) -> Expr:  # fmt: skip
-    """A module of some lines, which samples and fills as TensorFlow does."""
-    move: dict[str, Any] = {"move_y": between(height_factor), "move_x": between(width_factor)}
-    return affine(x, fill_mode, fill_value, interpolation, **move)
-
-
-@rule("RandomShear", wants=image, ignores=COMMON)
-def random_shear(
-    x: Value, *, x_factor: Any = 0.0, y_factor: Any = 0.0, fill_mode: str = "reflect",
-    fill_value: float = 0.0, interpolation: str = "bilinear", data_format: str | None = None,
-) -> Expr:  # fmt: skip
-    """A module of some lines, which samples and fills as TensorFlow does."""
-    ranges: dict[str, Any] = {"shear_x": between(x_factor), "shear_y": between(y_factor)}
-    return affine(x, fill_mode, fill_value, interpolation, "RandomShear", **ranges)
 
 
 def color(kind: str, least: float, doc: str) -> None:
@@ -183,7 +147,7 @@ def color(kind: str, least: float, doc: str) -> None:
 
 
 color("RandomColorDegeneration", -1, "A module of a few lines: images with less colour.")
-color("RandomSaturation", 0, "A module of some lines: images with another saturation.")
+color("RandomSaturation", -1, "A module of some lines: images with another saturation.")
 color("RandomHue", 0, "A module of some lines: images with another hue.")
 
 

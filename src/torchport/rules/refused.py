@@ -26,22 +26,6 @@ REFUSED: dict[str, tuple[str, str]] = {
     "CutMix": (LABELS, LOADER),
     "MixUp": (LABELS, LOADER),
     "MaxNumBoundingBoxes": ("it pads boxes, which are a dictionary beside the images", LOADER),
-    "AugMix": ("it draws a chain of other augmentations for each image", LOADER),
-    "RandAugment": ("it draws a chain of other augmentations for each image", LOADER),
-    "ContrastLimitedAdaptiveHistogramEqualization": ("its histograms of tiles are not ported", LOADER),
-    "Equalization": ("its histograms are not ported", LOADER),
-    "RandomCrop": (
-        "outside of training Keras leaves the image at its size, against the shapes of its model",
-        "use CenterCrop in the model and crop at random in the data loader",
-    ),
-    **{
-        kind: ("the way in which it draws is not ported", LOADER)
-        for kind in (
-            "RandomColorJitter", "RandomElasticTransform", "RandomErasing", "RandomPerspective",
-            "RandomPosterization",
-        )
-    },
-    "Pipeline": ("a chain of preprocessing layers in one", "put its layers into the model one by one"),
 }  # fmt: skip
 
 #: Kinds that have no rule since another stage takes them apart: where.

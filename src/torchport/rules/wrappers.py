@@ -189,6 +189,18 @@ def time_distributed(x: Value, *, layer: Any, mask: Any = None) -> Any:
     return x
 
 
+def pipeline_shape(x: Tensor, *, layers: Any, mask: Any) -> Shape:
+    """None: what is left of it after `normalise/pipelines.py` is refused."""
+    what = "it is called with a mask" if mask is not None else "its layers' weights cannot be told apart"
+    raise Unsupported(what, "put its layers into the model one by one")
+
+
+@rule("Pipeline", wants=SOURCE, shape=pipeline_shape)
+def pipeline(x: Value, *, layers: Any, mask: Any = None) -> Any:
+    """Its layers, one by one."""
+    return x
+
+
 def fold_shape(x: Tensor) -> Shape:
     return (None, *x.shape[2:])
 

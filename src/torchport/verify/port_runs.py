@@ -18,6 +18,7 @@ from torchport.verify.frameworks import default_dtype, torch
 from torchport.verify.instrument import Instrumented
 from torchport.verify.places import Place, Places, held
 from torchport.verify.record import Key
+from torchport.verify.reference import AUGMENT
 
 #: Told of every watched tensor, as PyTorch holds it.
 Sink = Callable[[Key, Place, np.ndarray], None]
@@ -172,7 +173,7 @@ class PortRuns:
         """Every random module at amount 0, counted when it runs in training mode; returns what they were."""
         kept, handles = [], []
         for path, module in self.module.named_modules():
-            if type(module).__name__ in AUGMENT:
+            if type(module).__name__ in {*AUGMENT, "RandomAffine"}:  # classes in model.py
                 module.training = False
             if name := amount_name(module):
                 kept.append((module, name, getattr(module, name)))
@@ -191,14 +192,6 @@ class PortRuns:
             pt.from_numpy(np.ascontiguousarray(held(it, spec.order, spec.tensor).astype(self.dtype)))
             for spec, it in zip(specs, projections, strict=True)
         ]
-
-
-#: Classes that torchport writes into model.py, which draw random images in training.
-AUGMENT = frozenset(
-    "RandomFlip RandomBrightness RandomContrast RandomInvert RandomGrayscale Solarization "
-    "RandomShear RandomColorDegeneration RandomSharpness RandomGaussianBlur RandomSaturation RandomHue "
-    "RandomAffine".split()
-)
 
 
 def amount_name(module: Any) -> str:

@@ -13,17 +13,14 @@ from torchport.errors import TorchportError
 from torchport.graph import Graph
 from torchport.read import WithConfig
 from torchport.read.live import is_model
+from torchport.rules import TABLE
 from torchport.verify.frameworks import default_dtype, keras_of, tensorflow
 
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 #: Attributes of layers that draw random numbers in training, and the value at which they do not.
 RANDOM = {"rate": 0.0, "dropout": 0.0, "_dropout": 0.0, "recurrent_dropout": 0.0, "stddev": 0.0}
 #: Layers that draw random images in training; here they do not.
-AUGMENT = frozenset(
-    "RandomFlip RandomBrightness RandomContrast RandomInvert RandomGrayscale Solarization "
-    "RandomShear RandomColorDegeneration RandomSharpness RandomGaussianBlur RandomSaturation RandomHue "
-    "RandomRotation RandomZoom RandomTranslation".split()
-)
+AUGMENT = frozenset(kind for kind, it in TABLE.items() if it.family.startswith("augment"))
 
 
 @dataclass(frozen=True)

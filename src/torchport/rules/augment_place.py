@@ -1,0 +1,141 @@
+"""Augmentation of where things are in images: in training the same distribution as Keras's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torchport.errors import Unsupported
+from torchport.graph import Shape, Tensor
+from torchport.program import Expr, module
+from torchport.rules.augment import COMMON, DROP, OTHER_KERAS, between, images
+from torchport.rules.image import channels, image_shape, spatial
+from torchport.rules.table import Value, image, rule
+
+
+@rule("RandomFlip", wants=image, ignores=COMMON)
+def random_flip(
+    x: Value, *, mode: str = "horizontal_and_vertical", data_format: str | None = None, dialect: str = ""
+) -> Expr:
+    """A module of a few lines. Keras 3 flips both ways or none, Keras 2 each by itself."""
+    dims = {"horizontal": (3,), "vertical": (2,), "horizontal_and_vertical": (2, 3)}.get(mode)
+    if dims is None:
+        raise Unsupported(f"mode={mode!r} is not known")
+    if len(dims) == 2 and not dialect.startswith("3"):
+        across = module("RandomFlip", (3,), role="horizontal", loads={})(images(x))
+        return module("RandomFlip", (2,), role="vertical", loads={})(across)
+    return module("RandomFlip", dims, loads={})(images(x))
+
+
+def crop_shape(x: Tensor, *, height: int, width: int, data_format: str | None) -> Shape:
+    """Sizes that inference, which leaves the images as they are, does not have are not known."""
+    if len(x.shape) != 4:
+        return x.shape
+    sizes = [
+        size if size == wanted else None
+        for size, wanted in zip(spatial(x.shape, data_format), (height, width), strict=True)
+    ]
+    return image_shape(x.shape, sizes, channels(x.shape, data_format), data_format)
+
+
+@rule("RandomCrop", wants=image, shape=crop_shape, ignores=COMMON)
+def random_crop(
+    x: Value, *, height: int, width: int, data_format: str | None = None, dialect: str = ""
+) -> Expr:
+    """A module of some lines. In inference Keras 3 leaves images at their size, whatever it says of it."""
+    if not dialect.startswith("3"):
+        raise Unsupported(OTHER_KERAS, DROP)
+    return module("RandomCrop", height, width, loads={})(images(x))
+
+
+def filled(fill_mode: str) -> str | None:
+    """How what comes from outside is filled; None for the modules' default."""
+    if fill_mode not in ("reflect", "constant", "wrap", "nearest"):
+        raise Unsupported(f"fill_mode={fill_mode!r} is not ported", "'reflect' or 'constant' is")
+    return None if fill_mode == "reflect" else fill_mode
+
+
+def sampled(interpolation: str) -> str | None:
+    """How values between pixels are taken; None for the modules' default."""
+    if interpolation not in ("bilinear", "nearest"):
+        raise Unsupported(f"interpolation={interpolation!r} is not ported", "'bilinear' or 'nearest' is")
+    return None if interpolation == "bilinear" else interpolation
+
+
+def affine(
+    x: Value, fill_mode: str, fill_value: float, interpolation: str, cls: str = "RandomAffine", **ranges: Any
+) -> Expr:
+    """RandomAffine with what is not its default."""
+    made = module(
+        cls, **ranges, fill_mode=filled(fill_mode), fill_value=fill_value or None,
+        interpolation=sampled(interpolation), loads={},
+    )  # fmt: skip
+    return made(images(x))
+
+
+@rule("RandomRotation", wants=image, ignores=COMMON)
+def random_rotation(
+    x: Value, *, factor: Any, fill_mode: str = "reflect", fill_value: float = 0.0,
+    interpolation: str = "bilinear", data_format: str | None = None,
+) -> Expr:  # fmt: skip
+    """A module of some lines, which samples and fills as TensorFlow does."""
+    return affine(x, fill_mode, fill_value, interpolation, rotate=between(factor))
+
+
+@rule("RandomZoom", wants=image, ignores=COMMON)
+def random_zoom(
+    x: Value, *, height_factor: Any, width_factor: Any = None, fill_mode: str = "reflect",
+    fill_value: float = 0.0, interpolation: str = "bilinear", data_format: str | None = None,
+) -> Expr:  # fmt: skip
+    """A module of some lines, which samples and fills as TensorFlow does."""
+    across = None if width_factor is None else between(width_factor)
+    return affine(x, fill_mode, fill_value, interpolation, zoom_y=between(height_factor), zoom_x=across)
+
+
+@rule("RandomTranslation", wants=image, ignores=COMMON)
+def random_translation(
+    x: Value, *, height_factor: Any, width_factor: Any, fill_mode: str = "reflect",
+    fill_value: float = 0.0, interpolation: str = "bilinear", data_format: str | None = None,
+) -> Expr:  # fmt: skip
+    """A module of some lines, which samples and fills as TensorFlow does."""
+    move: dict[str, Any] = {"move_y": between(height_factor), "move_x": between(width_factor)}
+    return affine(x, fill_mode, fill_value, interpolation, **move)
+
+
+@rule("RandomShear", wants=image, ignores=COMMON)
+def random_shear(
+    x: Value, *, x_factor: Any = 0.0, y_factor: Any = 0.0, fill_mode: str = "reflect",
+    fill_value: float = 0.0, interpolation: str = "bilinear", data_format: str | None = None,
+) -> Expr:  # fmt: skip
+    """A module of some lines, which samples and fills as TensorFlow does."""
+    ranges: dict[str, Any] = {"shear_x": between(x_factor), "shear_y": between(y_factor)}
+    return affine(x, fill_mode, fill_value, interpolation, "RandomShear", **ranges)
+
+
+@rule("RandomPerspective", wants=image, ignores="bounding_box_format")
+def random_perspective(
+    x: Value, *, factor: Any = 1.0, scale: float = 1.0, fill_value: float = 0.0,
+    interpolation: str = "bilinear", data_format: str | None = None,
+) -> Expr:  # fmt: skip
+    """A module of some lines: corners pulled, what is between them sampled as TensorFlow does."""
+    made = module(
+        "RandomPerspective", *between(factor, 0), scale, fill_value=fill_value or None,
+        interpolation=sampled(interpolation), loads={},
+    )  # fmt: skip
+    return made(images(x))
+
+
+@rule("RandomElasticTransform", wants=image, ignores="bounding_box_format")
+def random_elastic_transform(
+    x: Value, *, factor: Any = 1.0, scale: Any = 1.0, fill_mode: str = "reflect", fill_value: float = 0.0,
+    interpolation: str = "bilinear", value_range: Sequence[float] = (0, 255), data_format: str | None = None,
+) -> Expr:  # fmt: skip
+    """A module of some lines: images moved by smooth noise. Keras draws the same noise for both axes."""
+    chances, scales = between(factor, 0), between(scale, 0)
+    if chances[1] == 0 or scales[1] == 0:
+        return images(x)
+    made = module(
+        "RandomElasticTransform", *chances, scales, tuple(value_range), fill_mode=filled(fill_mode),
+        fill_value=fill_value or None, interpolation=sampled(interpolation), loads={},
+    )  # fmt: skip
+    return made(images(x))
