@@ -96,7 +96,9 @@ def show(console: Console) -> None:
     width = min(console.width, 140)
     for family, members in families.items():
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False, width=width)
-        table.add_column(width=28, style="bold")
+        table.add_column(
+            width=max(28, *(len(kind(name)) for it in members for name in it["kinds"])), style="bold"
+        )
         table.add_column(ratio=1)
         table.add_column(ratio=1, style="dim")
         for it in members:
