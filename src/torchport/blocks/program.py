@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from torchport.blocks.block import Block, goes_on, leaves
-from torchport.blocks.build import Builder, as_module, pads_joined
-from torchport.blocks.factor import Body, Factoring, is_chain
+from torchport.blocks.build import Builder
+from torchport.blocks.draft import Body, Draft
+from torchport.blocks.factor import search
+from torchport.blocks.models import open_models
 from torchport.blocks.naming import use_name
 from torchport.blocks.nodes import Node, node
+from torchport.blocks.pads import pads_apart, pads_joined
 from torchport.names import class_name, identifier, is_automatic, snake, unique
-from torchport.program import Apply, Call, Definition, Module, Spec, Step, Var
+from torchport.program import Apply, Definition, Module, Step, Var
 
-#: A nested model of so many modules in a row is written as nn.Sequential.
-CHAIN = 6
 #: What sources call any of several blocks in a row.
 GENERIC = ("block", "unit", "layer", "cell")
 #: So many uses of a block of several inputs are a loop.
@@ -39,74 +39,18 @@ def _model_names(definition: Definition) -> Iterator[str]:
 
 
 def _factored(definition: Definition, taken: set[str]) -> Definition:
-    definition = _pads_apart(definition)
+    definition = pads_apart(definition)
     nodes = [node(step, definition) for step in definition.steps]
-    found = Factoring(Body(nodes, tuple(spec.name for spec in definition.outputs)))
-    parts = _open_models(definition, found)
-    found.run()
+    draft = Draft(Body(nodes, tuple(spec.name for spec in definition.outputs)))
+    parts = open_models(definition, draft)
+    search(draft)
     parts = {layer: _factored(part, taken) for layer, part in parts.items()}
-    blocks = {block.key: block for block in found.blocks}
+    blocks = {block.key: block for block in draft.blocks}
     builder = Builder(taken)
-    for block in found.blocks:
+    for block in draft.blocks:
         builder.block(block, blocks)
-    steps, made = _steps(found.bodies[0], blocks, builder)
+    steps, made = _steps(draft.bodies[0], blocks, builder)
     return replace(definition, steps=tuple(pads_joined(steps)), parts={**parts, **made})
-
-
-def _pads_apart(definition: Definition) -> Definition:
-    """The definition with a step for every padding before a module: some uses of a block lack it."""
-    steps: list[Step] = []
-    specs = dict(definition.specs)
-    for step in definition.steps:
-        value = step.value
-        inside = value.args[0] if isinstance(value, Apply) and len(value.args) == 1 else None
-        if isinstance(inside, Call) and inside.function == "F.pad" and isinstance(inside.args[0], Var):
-            name, spec = f"{step.outputs[0]}.padded", specs[inside.args[0].tensor]
-            shape = tuple(None if axis in "dhwt" else size for axis, size in zip(
-                spec.tensor.axes, spec.tensor.shape, strict=True))  # fmt: skip
-            specs[name] = Spec(name, replace(spec.tensor, name=name, shape=shape), spec.order)
-            steps.append(Step(name, step.layer, "pad", (name,), inside))
-            assert isinstance(value, Apply)
-            step = replace(step, value=replace(value, args=(Var(name),)))
-        steps.append(step)
-    return replace(definition, steps=tuple(steps), specs=specs)
-
-
-def _open_models(definition: Definition, found: Factoring) -> dict[str, Definition]:
-    """Nested models that repeat become uses of one block, short chains nn.Sequential; gives all others.
-
-    Only models that are called once: the calls of one that is shared are calls of one module.
-    """
-    body, rest = found.bodies[0], dict(definition.parts)
-    calls = Counter(step.layer for step in definition.steps)
-    models: dict[int, list[Node]] = {}
-    for at, it in enumerate(body.nodes):
-        part = rest.get(it.step.layer)
-        if part is not None and it.step.kind == "Model" and calls[it.step.layer] == 1:
-            if len(part.inputs) == len(part.outputs) == 1 and not part.parts and part.steps:
-                models[at] = [node(step, part) for step in part.steps]
-    waiting = list(models)
-    while waiting:
-        family = [waiting.pop(0)]
-        for other in list(waiting):
-            if found.alike(models[family[0]], models[other]):
-                family.append(other)
-                waiting.remove(other)
-        results = [rest[body.nodes[at].step.layer].outputs[0].name for at in family]
-        layers = [body.nodes[at].step.layer for at in family]
-        if len(family) > 1 and found.adopt(family, [models[at] for at in family], results):
-            for layer in layers:
-                del rest[layer]
-            continue
-        for at, layer in zip(family, layers, strict=True):
-            if is_chain(models[at]) and len(models[at]) <= CHAIN:
-                call = body.nodes[at].step
-                modules = tuple(as_module(it.step, layer) for it in models[at])
-                value = Apply(Module("nn.Sequential", modules), (Var(call.inputs[0]),), owner=layer)
-                body.nodes[at] = node(replace(call, value=value), definition)
-                del rest[layer]
-    body.refresh()
-    return rest
 
 
 def _steps(

@@ -1,0 +1,111 @@
+"""Runs that stand in the program more than once: the one that saves most lines as a block."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+
+from torchport.blocks.align import Wire
+from torchport.blocks.block import class_cost, goes_on, lines, parameters, use_cost, wires
+from torchport.blocks.draft import Body, Draft, Place
+from torchport.blocks.nodes import Node
+from torchport.blocks.regions import attached
+
+#: The longest run of units that is looked at, and how many tensors a block may take and give.
+UNITS, INPUTS, OUTPUTS = 40, 4, 2
+
+
+def make_of_repeats(draft: Draft) -> bool:
+    """Make a block of the repeated run that saves most."""
+    families: dict[Token, list[Place]] = defaultdict(list)
+    known: dict[Hashable, int] = {}
+    for number, body in enumerate(draft.bodies):
+        for place, token in _runs(number, body, known):
+            found = families[token]
+            if not found or not found[-1].overlaps(place):
+                found.append(place)
+    best, most = None, 0.0
+    for token, found in families.items():
+        if len(found) > 1:
+            each = lines(draft.nodes(found[0]))
+            rows = 1 + sum(place.start != it.end for it, place in itertools.pairwise(found))
+            if (len(found) - 1) * each - rows * use_cost(0) - class_cost(0) > most:
+                saved = _saved(draft, found)
+                if saved > most:
+                    best, most = token, saved
+    return best is not None and draft.make(families[best])
+
+
+def _saved(draft: Draft, places: Sequence[Place]) -> float:
+    """Lines that a block of places that do the same saves."""
+    columns = list(zip(*map(draft.nodes, places), strict=True))
+    count, each = parameters(columns), lines(draft.nodes(places[0]))
+    return (len(places) - 1) * each - _uses_cost(draft, places, count) - class_cost(count)
+
+
+def _uses_cost(draft: Draft, places: Sequence[Place], count: float) -> float:
+    """Lines of the uses of a block with so many parameters; those in a row that are the same are one."""
+    uses = len(places)
+    if count == 0:
+        uses = 1 + sum(not _follows(draft, *pair) for pair in itertools.pairwise(places))
+    return uses * use_cost(count)
+
+
+def _follows(draft: Draft, before: Place, place: Place) -> bool:
+    """Whether a place goes on with what the one before it gives, and takes the rest as that does."""
+    if place.body != before.body or place.start != before.end:
+        return False
+    readers = draft.bodies[place.body].readers
+    _, before_takes, gives = wires(draft.nodes(before), readers)
+    _, takes, _ = wires(draft.nodes(place), readers)
+    return len(gives) == 1 and takes == (*gives, *before_takes[1:])
+
+
+#: What a run does, as a number for its rows (equal rows, equal number), and the wires that leave it.
+Token = tuple[int, tuple[Wire, ...]]
+
+
+def _runs(number: int, body: Body, known: dict[Hashable, int]) -> Iterator[tuple[Place, Token]]:
+    """Every run of whole units that could be a block, shortest first from each start.
+
+    Uses of one block in a row are a stage, not a block of their own. `known` numbers the rows seen so far; a
+    run is looked at one node at a time, so that the cost is the number of runs, not their length.
+    """
+    readers, nodes = body.readers, body.nodes
+    starts = [at for at in range(len(nodes)) if not attached(nodes, at, readers)]
+    ends = [*starts[1:], len(nodes)]
+    row = [_in_a_row(nodes, at) for at in range(len(nodes))]
+    for first, start in enumerate(starts):
+        where: dict[str, Wire] = {}
+        left: dict[str, int] = {}
+        inputs = heavy = single = several = 0
+        done = start
+        for end in ends[first : first + UNITS]:
+            if any(row[max(start + 1, done) : end]):
+                break
+            for at, it in enumerate(nodes[done:end], start=done):
+                for name in it.reads:
+                    if name not in where:
+                        where[name] = ("in", inputs)
+                        inputs += 1
+                    elif name in left:
+                        left[name] -= 1
+                reads = tuple(where[name] for name in it.reads)
+                single = known.setdefault((single, it.key, reads), len(known) + 1)
+                several = known.setdefault((several, it.key, it.pointwise, reads), len(known) + 1)
+                heavy += it.heavy
+                for index, name in enumerate(it.writes):
+                    where[name] = (at - start, index)
+                    left[name] = readers.count[name]
+            done = end
+            if inputs > INPUTS:
+                break
+            leaving = tuple(where[name] for name, count in left.items() if count)
+            if 0 < len(leaving) <= OUTPUTS and heavy and body.is_whole(start, end):
+                yield Place(number, start, end), (single if heavy == 1 else several, leaving)
+
+
+def _in_a_row(nodes: Sequence[Node], at: int) -> bool:
+    """Whether a node is a use of the same block as the one that it reads."""
+    return at > 0 and goes_on(nodes[at - 1], nodes[at])
