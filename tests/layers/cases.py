@@ -7,6 +7,8 @@ from typing import Any
 from tests.layers import cases_masks, cases_recurrent, cases_tied
 from tests.layers.cases_attention import ATTENTION
 from tests.layers.cases_functions import FUNCTIONS
+from tests.layers.cases_images import IMAGE_OPERATIONS
+from tests.layers.cases_linear import LINEAR
 from tests.layers.cases_operations import OPERATIONS
 from tests.layers.cases_preprocessing import PREPROCESSING
 from tests.layers.harness import Case
@@ -508,6 +510,8 @@ CASES = [
     *PREPROCESSING,
     *ACTIVATION,
     *OPERATIONS,
+    *LINEAR,
+    *IMAGE_OPERATIONS,
     *ATTENTION,
     *FUNCTIONS,
     *cases_recurrent.CASES,

@@ -88,6 +88,52 @@ ELEMENTWISE = [
     op("ZerosLike", "ops.zeros_like(x) + x"),
 ]  # fmt: skip
 
+COMPLEX = {"within": 1e-6, "why": "Keras casts to complex64"}
+WHOLE = {
+    "BitwiseXor": "bitwise_xor", "Gcd": "gcd", "Lcm": "lcm", "BitwiseLeftShift": "bitwise_left_shift",
+    "LeftShift": "left_shift", "BitwiseRightShift": "bitwise_right_shift", "RightShift": "right_shift",
+}  # fmt: skip
+ELEMENTWISE += [
+    *(op(kind, f"ops.cast(ops.{name}(x, y), 'float64')", PAIR, below=9) for kind, name in WHOLE.items()),
+    *(op(kind, f"ops.cast(ops.{name}(x), 'float64')", below=9)
+      for kind, name in {"BitwiseInvert": "bitwise_invert", "BitwiseNot": "bitwise_not"}.items()),
+    *(op(kind, f"ops.{name}(x)") for kind, name in {
+        "Erfc": "erfc", "Sinc": "sinc", "I0": "i0", "Fabs": "fabs", "Cbrt": "cbrt", "Real": "real",
+        "Conjugate": "conjugate"}.items()),
+    op("Angle", "ops.angle(x) + x", **apart()),
+    op("Imag", "ops.imag(x) + x"),
+    op("Isposinf", "ops.where(ops.isposinf(1 / ops.relu(x)), 1.0, x)"),
+    op("Isneginf", "ops.where(ops.isneginf(-1 / ops.relu(x)), 1.0, x)"),
+    op("Isreal", "ops.where(ops.isreal(x), x, 0.0)"),
+    op("Signbit", "ops.where(ops.signbit(x), x, 2 * x)"),
+    *(op(kind, f"ops.{name}(x, y)", PAIR) for kind, name in {
+        "Fmax": "fmax", "Fmin": "fmin", "Fmod": "fmod",
+        "DivideNoNan": "divide_no_nan", "Heaviside": "heaviside"}.items()),
+    op("DivideNoNan", "ops.divide_no_nan(x, ops.relu(y))", PAIR),
+    op("Logaddexp2", "ops.logaddexp2(x, y)", PAIR, within=1e-8, why="Keras has log(2) in float32"),
+    op("Heaviside", "ops.heaviside(ops.relu(x), y)", PAIR),
+    op("Nextafter", "ops.where(ops.nextafter(x, y) > x, x, y)", PAIR),
+    op("Ldexp", "ops.ldexp(x, ops.cast(y * 3, 'int32'))", PAIR),
+    op("Isclose", "ops.where(ops.isclose(ops.round(x), ops.round(y)), x, y)", PAIR),
+    op("Isclose", "ops.where(ops.isclose(x, y, rtol=0.5, atol=0.25), x, y)", PAIR),
+    op("AllClose", "ops.where(ops.allclose(x, y), x, 2 * y)", PAIR),
+    op("Select", "ops.select([x > 1, x > 0], [x, 2 * y], 0.5)", PAIR),
+    op("Select", "ops.select([x > 1, y > 0], [x, 2 * y], 0.5 * x)", PAIR),
+    op("NanToNum", "ops.nan_to_num(ops.where(x > 1, 1 / ops.zeros_like(x), x), posinf=3.0)"),
+    op("NanToNum", "ops.nan_to_num(ops.where(x > 1, ops.log(x), ops.where(y > 1, np.nan, y)))", PAIR),
+    *(op(kind, f"ops.{name}(ops.polar(x, y)) + x", ("2 5 3", "2 5 3"), **COMPLEX)
+      for kind, name in {"Real": "real", "Imag": "imag", "Absolute": "absolute", "Angle": "angle"}.items()),
+    op("Conjugate", "ops.view_as_real(ops.conj(ops.polar(x, y)))", ("2 5 3", "2 5 3"), **COMPLEX),
+    op("ViewAsReal", "ops.view_as_real(ops.multiply(ops.polar(x, y), ops.polar(y, x)))",
+       ("2 5 3", "2 5 3"), **COMPLEX),
+    op("Polar", "ops.view_as_real(ops.polar(x, y))", ("2 5 3", "2 5 3"), **COMPLEX),
+    op("SaturateCast", "ops.cast(ops.saturate_cast(x * 200, 'uint8'), 'float64') * x"),
+    op("FullLike", "ops.full_like(x, 3) * x"),
+    op("Size", "ops.cast(ops.size(x), 'float64') * x"),
+    op("IsIn", "ops.where(ops.isin(ops.round(x), [1.0, 2.0]), x, y)", PAIR),
+    op("IsIn", "ops.where(ops.isin(x, y, invert=True), 1.5, ops.cast(x, 'float64'))", PAIR, below=9),
+]  # fmt: skip
+
 KEEP = ", keepdims=True"
 AXES = ("1", "-1", "(1, 2)", "(2, 3)", f"-2{KEEP}", f"-1{KEEP}", "None", f"None{KEEP}")
 REDUCE = [
@@ -113,6 +159,52 @@ REDUCE = [
     op("Cumprod", "ops.cumprod(x, axis=2)"),
     op("Sort", "ops.sort(x, axis=1)"),
 ]
+MISSING = "ops.where(x > 1, np.nan, x)"
+NAN = {"Nansum": "nansum", "Nanmean": "nanmean", "Nanmax": "nanmax", "Nanmin": "nanmin", "Nanvar": "nanvar",
+       "Nanstd": "nanstd", "Nanprod": "nanprod"}  # fmt: skip
+QUANTILE = {"Quantile": "quantile", "Nanquantile": "nanquantile"}
+PERCENT = {"Percentile": "percentile", "Nanpercentile": "nanpercentile"}
+SORTED = [
+    *(op(kind, f"ops.{name}({MISSING}, axis={axis})")
+      for kind, name in NAN.items() for axis in ("1", "(1, 2)", f"(1, -1){KEEP}", "None")),
+    *(op("CountNonzero", f"ops.cast(ops.count_nonzero(ops.relu(x), axis={axis}), 'float64')")
+      for axis in ("1", "(1, 2)", "None")),
+    *(op("Ptp", f"ops.ptp(x, axis={axis})") for axis in ("1", f"-1{KEEP}", "None")),
+    *(op("Moments", f"ops.subtract(*ops.moments(x, axes={axis}))") for axis in ("[1, 2]", "[-1]")),
+    op("Moments", "ops.moments(x, axes=[1], keepdims=True)[1]"),
+    op("Average", "ops.average(x, axis=1)"),
+    op("Average", "ops.average(x, weights=y, axis=2)", ("2 5 7 3", "2 5 7 3")),
+    op("Average", "ops.average(x, weights=np.arange(7, dtype='float32'), axis=2)"),
+    *(op(kind, f"ops.{name}({x}, axis={axis})")
+      for kind, name in {"Median": "median", "Nanmedian": "nanmedian"}.items()
+      for x, axis in (("x", 1), ("x", "-1, keepdims=True"), (MISSING if "n" in name[:1] else "x", "None"))),
+    *(op(kind, f"ops.{name}(x, {q}, axis=1)") for kind, name in QUANTILE.items()
+      for q in (0.25, [0.25, 0.75])),
+    *(op(kind, f"ops.{name}(x, {q}, axis=1)") for kind, name in PERCENT.items() for q in (25, [25, 75])),
+    *(op("Percentile", f"ops.percentile(x, 37.5, axis=2, method='{method}')")
+      for method in ("lower", "higher", "nearest", "midpoint")),
+    op("Nancumsum", f"ops.nancumsum({MISSING}, axis=1)"),
+    op("Nancumprod", f"ops.nancumprod({MISSING}, axis=-1)"),
+    *(op("Norm", f"ops.norm(x, ord={order}, axis=-1)") for order in ("np.inf", "-np.inf", "2")),
+    *(op("Norm", f"ops.norm(x, ord={order}, axis=(1, 2))")
+      for order in ("None", "'fro'", "1", "-1", "np.inf", "-np.inf")),
+    *(op("Norm", f"ops.norm(x, ord={order}, axis=(-1, -2), keepdims=True)")
+      for order in ("'nuc'", "2", "-2", "1")),
+    op("Argsort", "ops.cast(ops.argsort(ops.relu(x), axis=1), 'float64')"),
+    op("Argsort", "ops.cast(ops.argsort(x), 'float64') * x"),
+    op("TopK", "ops.add(ops.top_k(x, 2)[0], ops.cast(ops.top_k(ops.relu(x), 2)[1], 'float64'))"),
+    op("TopK", "ops.top_k(x, 3)[0]", "2 5"),
+    op("InTopK", "ops.cast(ops.in_top_k(ops.argmax(x, axis=1), ops.cast(y, 'float32'), 2), 'float64')",
+       ("11 5", "11 5")),
+    op("SearchSorted",
+       "ops.cast(ops.searchsorted(np.array([-1.0, 0.0, 0.5]), ops.reshape(x, (-1,))), 'float64')"),
+    op("SearchSorted",
+       "ops.cast(ops.searchsorted(ops.sort(x[:, 0]), x[:, 1], side='right'), 'float64')", "5 2", below=11),
+    op("Digitize", "ops.cast(ops.digitize(x, np.array([-1.0, 0.25, 0.5])), 'float64') * x"),
+    op("Bincount", "ops.cast(ops.bincount(x), 'float64')", "2 7", below=5),
+    op("Bincount", "ops.cast(ops.bincount(x, minlength=11), 'float64')", "2 7", below=5),
+    op("UnravelIndex", "ops.cast(ops.unravel_index(x[:, 0], (2, 3, 4))[1], 'float64')", "11 1", below=24),
+]  # fmt: skip
 
 SHAPE = [
     op("Flip", "ops.flip(x, axis=2)"),
@@ -172,7 +264,57 @@ SHAPE = [
     op("Triu", "ops.triu(x)"),
 ]  # fmt: skip
 
-OPERATIONS = [*ELEMENTWISE, *REDUCE, *SHAPE]
+NUMPY = [
+    op("Hstack", "ops.hstack([x, y])", ("2 5 3", "2 4 3")),
+    op("Vstack", "ops.vstack([x, y])", ("2 5 3", "2 5 3")),
+    op("Dstack", "ops.dstack([x, y])", ("2 5 3", "2 5 4")),
+    op("Hsplit", "ops.subtract(*ops.hsplit(x, 2))", "2 4 3"),
+    op("Vsplit", "ops.subtract(*ops.vsplit(ops.sum(x, axis=0), 2))", "2 4 3"),
+    op("Dsplit", "ops.concatenate(ops.dsplit(x, [1, 3])[::-1], axis=2)", "2 5 4"),
+    op("ArraySplit", "ops.concatenate(ops.array_split(x, 3, axis=1)[::-1], axis=1)"),
+    op("ArraySplit", "ops.concatenate(ops.array_split(x, 2, axis=-1)[::-1], axis=-1)"),
+    op("Append", "ops.append(x, y, axis=1)", ("2 5 3", "2 4 3")),
+    op("Fliplr", "ops.fliplr(x)"),
+    op("Flipud", "ops.flipud(x)"),
+    *(op("Rot90", f"ops.rot90(x, k={k}, axes=(1, 2))") for k in (1, 3, -1)),
+    op("Rot90", "ops.rot90(x, k=2, axes=(1, 2))", "2 5 5 3"),
+    op("Rot90", "ops.rot90(x, axes=(2, 1))"),
+    op("Ravel", "ops.ravel(x)"),
+    op("Meshgrid", "ops.subtract(*ops.meshgrid(x[0, 0, 0], x[0, 0, :, 0]))"),
+    op("Meshgrid", "ops.meshgrid(x[0, 0, 0], x[0, 0, :, 0], indexing='ij')[1]"),
+    op("Meshgrid", "ops.meshgrid(x[0, 0, 0], x[0, 0, :, 0])[0]"),
+    op("Diff", "ops.diff(x)"),
+    op("Diff", "ops.diff(x, n=2, axis=1)"),
+    op("Trapezoid", "ops.trapezoid(x)"),
+    op("Trapezoid", "ops.trapezoid(x, dx=0.5, axis=1)"),
+    op("Rearrange", "ops.rearrange(ops.sum(x, axis=0), 'h w c -> w h c')"),
+    op("Rearrange", "ops.rearrange(ops.sum(x, axis=0), 'h w c -> h (w c)')"),
+    op("Rearrange", "ops.rearrange(ops.sum(x, axis=0), '(h p) (w q) c -> h w (p q c)', p=2, q=3)", "2 4 6 3"),
+    op("Rearrange", "ops.rearrange(ops.sum(x, axis=0), 't (n c) -> n t c', n=2)", "2 5 6"),
+]  # fmt: skip
+
+#: XlaDynamicUpdateSlice has no gradient.
+STOP = "ops.stop_gradient"
+SEGMENTS = "ops.sum(x, axis=0), np.array([0, 2, 3, 1, 2]), 4"
+SCATTER = [
+    op("Slice", "ops.slice(x, (0, 1, 2), (2, 3, 1))", "2 5 3"),
+    op("Slice", "ops.slice(x, (0, 1, 0), (-1, 2, 3))", "2 5 3"),
+    op("SliceUpdate", f"x * ops.slice_update({STOP}(x), (0, 1, 0), {STOP}(y))", ("2 5 3", "2 2 3")),
+    op("SliceUpdate", f"x * ops.slice_update({STOP}(x), (0, 2, 0), {STOP}(y))", ("2 5 3", "2 3 3")),
+    op("Scatter", "ops.scatter(np.array([[1], [3], [1]]), ops.sum(x, axis=0), (5, 7))", "2 3 7"),
+    op("Scatter", "ops.scatter(ops.cast(ops.abs(x), 'int32') % 2, y[:, 0, 0], (2, 2, 2))",
+       ("2 3", "2 5 3")),
+    op("ScatterUpdate", "ops.scatter_update(x, np.array([[0, 1], [1, 3]]), y)", ("2 5 3", "2 3")),
+    op("ScatterUpdate", "ops.scatter_update(x, np.array([[0, 1], [0, 1]]), y, reduction='add')",
+       ("2 5 3", "2 3")),
+    *(op(f"Segment{kind}", f"ops.segment_{kind.lower()}({SEGMENTS})", "2 5 3")
+      for kind in ("Sum", "Prod", "Max", "Min")),
+    op("SegmentSum", "ops.segment_sum(y, ops.cast(ops.abs(x[:, 0]), 'int32'), 6)", ("7 3", "7 5")),
+    op("SegmentMax", "ops.maximum(ops.segment_max(ops.sum(x, axis=0), np.array([0, 2, 0, 0, 2]), 4), -9)",
+       "2 5 3"),
+]  # fmt: skip
+
+OPERATIONS = [*ELEMENTWISE, *REDUCE, *SORTED, *SHAPE, *NUMPY, *SCATTER]
 
 NN = [
     *(

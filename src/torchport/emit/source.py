@@ -13,6 +13,7 @@ from typing import Any
 from torchport import __version__
 from torchport.emit.expression import Writer
 from torchport.emit.forward import body
+from torchport.emit.variables import called
 from torchport.errors import TorchportError
 from torchport.names import attribute_names, class_name, identifier, is_automatic, unique
 from torchport.program import (
@@ -56,7 +57,7 @@ class _Naming:
     """Names given so far; a block's definition stands in many places and is one class."""
 
     def __init__(self) -> None:
-        self.taken: set[str] = set()
+        self.taken = {*_library(), *HELPERS}
         self.known: dict[int, Class] = {}
 
     def named(self, definition: Definition, name: str) -> Class:
@@ -71,11 +72,13 @@ class _Naming:
             if isinstance(node, (Apply, State))
         ]
         inputs: dict[str, str] = {}
+        functions = called(definition)
         for spec in definition.inputs:
             automatic = is_automatic(spec.name, "InputLayer") or is_automatic(spec.name, "Input")
             if len(definition.inputs) == 1:  # what a Sequential model without an InputLayer calls it
                 automatic |= any(spec.name == f"{step.layer}_input" for step in definition.steps)
-            inputs[spec.name] = unique("x" if automatic else identifier(spec.name), inputs.values())
+            own = "x" if automatic else identifier(spec.name)
+            inputs[spec.name] = unique(own, functions | set(inputs.values()))
         parts = {
             layer: self.named(part, part.name if part.shapes else layer)
             for layer, part in definition.parts.items()
@@ -252,7 +255,9 @@ def _constructor(item: Class) -> list[str]:
 
 
 def _state_line(name: str, node: State, frozen: bool, writer: Writer) -> str:
-    zeros = f"torch.zeros({', '.join(map(writer.text, node.shape)) if node.shape else '()'})"
+    shape = ", ".join(map(writer.text, node.shape)) if node.shape else "()"
+    dtype = node.load.dtype if isinstance(node.load, Fill) else "float32"
+    zeros = f"torch.zeros({shape}{'' if dtype == 'float32' else f', dtype=torch.{dtype}'})"
     if not node.trainable:
         return f'self.register_buffer("{name}", {zeros})'
     return f"self.{name} = nn.Parameter({zeros}{', requires_grad=False' if frozen else ''})"

@@ -13,7 +13,7 @@ from typing import Any
 
 from torchport.emit.unpack import ITEM
 from torchport.names import NOUNS, identifier, is_automatic, snake, unique
-from torchport.program import Definition, Unpack, Var, is_loop, walk
+from torchport.program import Call, Definition, Unpack, Var, is_loop, walk
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,12 @@ class Statement:
 ENDINGS = re.compile(
     r"(_(relu|act|activation|bn|norm|conv|out|output|pool|add|concat|cat|merge|drop|dropout)\d*)$"
 )
+
+
+def called(definition: Definition) -> set[str]:
+    """The functions by whose names alone `forward` calls them: those of the same file."""
+    nodes = (node for step in definition.steps for node in walk(step.value) if isinstance(node, Call))
+    return {node.function for node in nodes if "." not in node.function}
 
 
 class Variables:
@@ -53,6 +59,8 @@ class Variables:
             for name in step.inputs:
                 self.readers[name].append(step.kind)
         self.holders = {variable: tensor for tensor, variable in inputs.items()}
+        for function in called(definition):  # a variable of that name would hide it
+            self.holders[function], self.last[function] = function, len(lines)
         self.numbered = self._numbered(lines)
         for at, line in enumerate(lines):
             for name in line.outputs:

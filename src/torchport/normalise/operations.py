@@ -21,5 +21,14 @@ def name_operations(graph: Graph) -> Graph:
 
 def _named(op: Op) -> Op:
     if op.kind.startswith(("keras.src.ops.", "keras.ops.")):
-        return replace(op, kind=PREFIX + op.kind.rpartition(".")[2])
+        op = replace(op, kind=PREFIX + op.kind.rpartition(".")[2])
+    if op.kind == f"{PREFIX}Rearrange":
+        return _rearrange(op)
     return op
+
+
+def _rearrange(op: Op) -> Op:
+    """Its sizes are keyword arguments of names that the pattern chooses: they become one."""
+    given = dict(op.kwargs)
+    pattern = given.pop("pattern") if "pattern" in given else op.args[1]
+    return replace(op, args=op.args[:1], kwargs={}, config={"pattern": pattern, "lengths": given})

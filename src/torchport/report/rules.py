@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torchport.report.terminal import styled
 from torchport.rules import TABLE, Rule
 from torchport.rules.refused import REFUSED
+from torchport.rules.refused_operations import REFUSED_OPERATIONS
 from torchport.rules.table import named
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ def _options(rule: Rule) -> dict[str, dict[str, Any]]:
     if rule.splits_activation:
         options["activation"] = {"default": None}
     return options
+
+
+def refused() -> list[tuple[str, tuple[str, str]]]:
+    """What is refused: layers, then operations, with the reason and the alternative."""
+    operations = {f"keras.ops.{name}": it for name, it in REFUSED_OPERATIONS.items()}
+    return [*sorted(REFUSED.items()), *sorted(operations.items())]
 
 
 def option(name: str, entry: dict[str, Any]) -> str:
@@ -82,7 +89,7 @@ def markdown() -> str:
         options = ", ".join(f"`{option(*pair)}`" for pair in it["options"].items())
         lines.append(f"| {kinds} | {it['written'].replace('|', chr(92) + '|')} | {options} |")
     lines += ["", "## Refused", "", "| Keras | why | instead |", "| --- | --- | --- |"]
-    lines += [f"| `{name}` | {why} | {advice} |" for name, (why, advice) in sorted(REFUSED.items())]
+    lines += [f"| `{name}` | {why} | {advice} |" for name, (why, advice) in refused()]
     return "\n".join(lines) + "\n"
 
 
@@ -109,10 +116,10 @@ def show(console: Console) -> None:
         console.print(styled(f"\n{family}", "bold green"))
         console.print(table)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False, width=width)
-    table.add_column(width=28, style="bold")
+    table.add_column(width=max(len(name) for name, _ in refused()), style="bold")
     table.add_column(ratio=1)
     table.add_column(ratio=1, style="dim")
-    for name, (why, advice) in sorted(REFUSED.items()):
+    for name, (why, advice) in refused():
         table.add_row(styled(name), styled(why), styled(advice))
     console.print(styled("\nrefused", "bold green"))
     console.print(table)
@@ -134,8 +141,9 @@ def families() -> str:
                 found.setdefault(it["family"], []).append(f"`{name}`")
     lines = ["| family | layers |", "| --- | --- |"]
     lines += [f"| {family} | {', '.join(names)} |" for family, names in found.items()]
-    refused = ", ".join(f"`{name}`" for name in REFUSED)
+    names = ", ".join(f"`{name}`" for name in REFUSED)
     return "\n".join([
         *lines, f"| operations | {operations} operations of `keras.ops`, and those of Keras 2 files |",
-        "", f"Refused, each with a reason and what to do instead: {refused}.",
+        "", f"Refused, each with a reason and what to do instead: {names}; and "
+        f"{len(REFUSED_OPERATIONS)} operations.",
     ])  # fmt: skip

@@ -1,4 +1,4 @@
-"""EinsumDense; RMSNormalization, UnitNormalization; adaptive pooling."""
+"""EinsumDense; RMSNormalization, UnitNormalization."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Load, State, call, module
 from torchport.rules.broadcast import parameter
-from torchport.rules.image import one
 from torchport.rules.norm import default, size_of
 from torchport.rules.operations.axes import axes_of
-from torchport.rules.table import FOLLOWS, SOURCE, Value, Wants, image, rule
+from torchport.rules.table import FOLLOWS, SOURCE, Value, Wants, rule
 
 
 def terms(equation: str, rank: int) -> tuple[str, str, str]:
@@ -142,29 +141,3 @@ def unit_norm(x: Value, *, axis: Any = -1) -> Expr:
     dims = tuple(sorted(x.dim(at) for at in axes))
     square = call(".sum", call(".square", x), dim=dims, keepdim=True)
     return x * call(".clamp", call("torch.rsqrt", square), max=1e12)
-
-
-def pooled_shape(x: Tensor, *, output_size: Any, data_format: str | None) -> Shape:
-    rank = len(x.shape) - 2
-    size = [output_size] * rank if isinstance(output_size, int) else list(output_size)
-    if data_format == "channels_first":
-        return (*x.shape[:2], *size)
-    return (x.shape[0], *size, x.shape[-1])
-
-
-@rule("AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", wants=image,
-      shape=pooled_shape)  # fmt: skip
-def adaptive_average_pool(x: Value, *, output_size: Any, data_format: str | None = None) -> Expr:
-    """F.adaptive_avg_pool2d."""
-    return adaptive(x, "avg", output_size)
-
-
-@rule("AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", wants=image, shape=pooled_shape)
-def adaptive_max_pool(x: Value, *, output_size: Any, data_format: str | None = None) -> Expr:
-    """F.adaptive_max_pool2d."""
-    return adaptive(x, "max", output_size)
-
-
-def adaptive(x: Value, kind: str, output_size: Any) -> Expr:
-    size = output_size if isinstance(output_size, int) else one(tuple(output_size))
-    return call(f"F.adaptive_{kind}_pool{x.rank - 2}d", x, size)

@@ -129,3 +129,29 @@ def global_average_pool(
 def global_max_pool(x: Value, *, keepdims: bool = False, data_format: str | None = None) -> Expr:
     """The maximum over space."""
     return over_space(x, ".amax", keepdims, data_format)
+
+
+def pooled_shape(x: Tensor, *, output_size: Any, data_format: str | None) -> Shape:
+    rank = len(x.shape) - 2
+    size = [output_size] * rank if isinstance(output_size, int) else list(output_size)
+    if data_format == "channels_first":
+        return (*x.shape[:2], *size)
+    return (x.shape[0], *size, x.shape[-1])
+
+
+@rule("AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", wants=image,
+      shape=pooled_shape)  # fmt: skip
+def adaptive_average_pool(x: Value, *, output_size: Any, data_format: str | None = None) -> Expr:
+    """F.adaptive_avg_pool2d."""
+    return adaptive(x, "avg", output_size)
+
+
+@rule("AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", wants=image, shape=pooled_shape)
+def adaptive_max_pool(x: Value, *, output_size: Any, data_format: str | None = None) -> Expr:
+    """F.adaptive_max_pool2d."""
+    return adaptive(x, "max", output_size)
+
+
+def adaptive(x: Value, kind: str, output_size: Any) -> Expr:
+    size = output_size if isinstance(output_size, int) else one(tuple(output_size))
+    return call(f"F.adaptive_{kind}_pool{x.rank - 2}d", x, size)

@@ -19,6 +19,7 @@ from torchport.errors import TorchportError, Unsupported
 from torchport.graph import Graph, Op, Ref, Shape
 from torchport.names import identifier
 from torchport.rules.refused import KERAS, REFUSED
+from torchport.rules.refused_operations import REFUSED_OPERATIONS
 from torchport.rules.table import IGNORED, TABLE, find, short_name
 
 #: Source text of functions and classes that a port may need, by name.
@@ -124,8 +125,9 @@ def is_unknown(kind: str) -> bool:
 
 def check(op: Op) -> None:
     """Raises Unsupported, and says what to do, where there is no rule for an op."""
-    if op.kind in REFUSED and op.kind not in TABLE:
-        raise Unsupported(*REFUSED[op.kind])
+    refused = REFUSED.get(op.kind) or REFUSED_OPERATIONS.get(op.kind.removeprefix("keras.ops."))
+    if refused and op.kind not in TABLE:
+        raise Unsupported(*refused)
     if not is_unknown(op.kind):
         return
     facts = [f"options {shown(op.config)}"] if shown(op.config) else []

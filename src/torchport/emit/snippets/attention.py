@@ -101,3 +101,25 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
 def weighted(weights: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
     """The weighted sum of a value, and the weights."""
     return weights @ value, weights
+
+
+def masked_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None = None,
+    bias: Tensor | None = None,
+    causal: bool = False,
+    scale: float | None = None,
+) -> Tensor:
+    """Attention (n, heads, steps, features); where a step may look nowhere, it looks everywhere."""
+    groups = query.shape[1] // key.shape[1]
+    key, value = (it.repeat_interleave(groups, dim=1) for it in (key, value))
+    scores = query @ key.transpose(2, 3) * (query.shape[3] ** -0.5 if scale is None else scale)
+    scores = scores if bias is None else scores + bias
+    if causal:
+        steps = torch.ones(scores.shape[2:], dtype=torch.bool, device=query.device).tril()
+        mask = steps if mask is None else mask & steps
+    if mask is not None:
+        scores = torch.where(mask, scores, 0.7 * torch.finfo(scores.dtype).min)
+    return torch.softmax(scores, dim=-1) @ value

@@ -124,6 +124,27 @@ def sample(
     return (1 - down) * upper + down * lower
 
 
+def affine_transform(
+    x: Tensor,
+    transform: Tensor,
+    fill_mode: str = "constant",
+    fill_value: float = 0.0,
+    interpolation: str = "bilinear",
+) -> Tensor:
+    """Images (n, c, h, w) whose pixel (x, y) comes from a place given by numbers (8,) or (n, 8).
+
+    That is ((a0 x + a1 y + a2) / k, (b0 x + b1 y + b2) / k) with k = c0 x + c1 y + 1.
+    """
+    rows = torch.arange(x.shape[2], dtype=x.dtype, device=x.device)[:, None]
+    columns = torch.arange(x.shape[3], dtype=x.dtype, device=x.device)
+    numbers = transform.to(x.dtype).expand(x.shape[0], 8)[:, :, None, None, None]
+    a0, a1, a2, b0, b1, b2, c0, c1 = numbers.unbind(1)
+    scale = c0 * columns + c1 * rows + 1
+    at_x = (a0 * columns + a1 * rows + a2) / scale
+    at_y = (b0 * columns + b1 * rows + b2) / scale
+    return sample(x, at_y, at_x, fill_mode, fill_value, interpolation)
+
+
 def within(at: Tensor, size: int, fill_mode: str) -> Tensor:
     """Places outside an axis, led back inside: mirrored, wrapped or to the edge."""
     if fill_mode == "constant":

@@ -1,5 +1,25 @@
 """Operations of `keras.ops`, and of Keras 2 files, by subject."""
 
-from torchport.rules.operations import axes, elementwise, image, index, nn, pieces, products, reduce
+from torchport.rules.operations import (
+    axes,
+    conv,
+    dtypes,
+    elementwise,
+    image,
+    index,
+    matrices,
+    nn,
+    numpy,
+    patches,
+    pieces,
+    products,
+    reduce,
+    scatter,
+    sorting,
+    waves,
+)
 
-FAMILIES = (elementwise, reduce, axes, pieces, index, nn, products, image)
+FAMILIES = (
+    elementwise, dtypes, reduce, sorting, axes, pieces, numpy, index, scatter, nn, conv, products, matrices,
+    waves, image, patches,
+)  # fmt: skip

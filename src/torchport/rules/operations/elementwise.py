@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torchport.errors import Unsupported
-from torchport.graph import Tensor
+from torchport.graph import Shape
 from torchport.program import Expr, Infix, call
 from torchport.rules.operations.operands import (
-    as_dtype,
     as_float,
     broadcast_shape,
+    buffer,
     chosen,
     divided,
-    dtype_of,
     is_float,
     kept_float,
     operand,
     promoted,
+    real_of,
+    shape_of,
     together,
 )
-from torchport.rules.table import Value, rule
+from torchport.rules.table import SOURCE, Value, rule
 
 
 def is_name(function: str) -> bool:
@@ -59,16 +60,20 @@ UNARY: dict[str | Callable[..., str], dict[str, str]] = {
         "Cosh": "torch.cosh", "Tanh": "torch.tanh", "Arcsinh": "torch.asinh", "Arccosh": "torch.acosh",
         "Arctanh": "torch.atanh", "Reciprocal": "torch.reciprocal", "Erf": "torch.erf",
         "Erfinv": "torch.erfinv", "Sigmoid": "torch.sigmoid", "Deg2rad": "torch.deg2rad",
-        "Rad2deg": "torch.rad2deg",
+        "Rad2deg": "torch.rad2deg", "Erfc": "torch.erfc", "Sinc": "torch.sinc", "I0": "torch.i0",
     },
-    kept_float: {"Floor": "torch.floor", "Ceil": "torch.ceil", "Trunc": "torch.trunc"},
+    kept_float: {
+        "Floor": "torch.floor", "Ceil": "torch.ceil", "Trunc": "torch.trunc", "Fabs": ".abs",
+    },
+    real_of: {"Absolute": ".abs", "Abs": ".abs", "Angle": "torch.angle"},
     "": {
-        "Absolute": ".abs", "Abs": ".abs", "Negative": "torch.neg", "Sign": "torch.sign",
-        "Square": ".square", "StopGradient": ".detach",
+        "BitwiseInvert": "torch.bitwise_not", "BitwiseNot": "torch.bitwise_not",
+        "Negative": "torch.neg", "Sign": "torch.sign", "Square": ".square", "StopGradient": ".detach",
     },
     "bool": {
         "Isnan": "torch.isnan", "Isinf": "torch.isinf", "Isfinite": "torch.isfinite",
-        "LogicalNot": "torch.logical_not",
+        "LogicalNot": "torch.logical_not", "Isposinf": "torch.isposinf", "Isneginf": "torch.isneginf",
+        "Isreal": "torch.isreal", "Signbit": "torch.signbit",
     },
 }  # fmt: skip
 for _dtype, _functions in UNARY.items():
@@ -79,7 +84,9 @@ for _dtype, _functions in UNARY.items():
 BINARY: dict[str | Callable[..., str], dict[str, str]] = {
     promoted: {
         "Add": "+", "Subtract": "-", "Multiply": "*", "Mod": "%", "Power": "**",
-        "BitwiseAnd": "&", "BitwiseOr": "|",
+        "BitwiseAnd": "&", "BitwiseOr": "|", "BitwiseXor": "torch.bitwise_xor",
+        "BitwiseLeftShift": "torch.bitwise_left_shift", "LeftShift": "torch.bitwise_left_shift",
+        "BitwiseRightShift": "torch.bitwise_right_shift", "RightShift": "torch.bitwise_right_shift",
     },
     divided: {"Divide": "/", "TrueDivide": "/"},
     "bool": {
@@ -101,6 +108,11 @@ TENSORS: dict[str | Callable[..., str], dict[str, str]] = {
     },
     divided: {
         "Arctan2": "torch.atan2", "Logaddexp": "torch.logaddexp", "Hypot": "torch.hypot",
+        "Logaddexp2": "torch.logaddexp2", "Nextafter": "torch.nextafter", "DivideNoNan": "divide_no_nan",
+    },
+    promoted: {
+        "Fmax": "torch.fmax", "Fmin": "torch.fmin", "Fmod": "torch.fmod", "Gcd": "torch.gcd",
+        "Lcm": "torch.lcm",
     },
 }  # fmt: skip
 
@@ -120,6 +132,37 @@ def of_tensors(function: str) -> Callable[..., Expr]:
 for _dtype, _functions in TENSORS.items():
     for _name, _function in _functions.items():
         rule(f"keras.ops.{_name}", wants=together, shape=broadcast_shape, dtype=_dtype)(of_tensors(_function))
+
+
+def closeness(x1: Any, x2: Any, out: Value, rtol: float, atol: float, equal_nan: bool) -> Expr:
+    if not (isinstance(x1, Value) and isinstance(x2, Value)):
+        raise Unsupported("of a tensor and a constant", "write it with two tensors")
+    tolerances = (rtol, atol) if (rtol, atol) != (1e-5, 1e-8) else ()
+    return call("torch.isclose", operand(x1, out), operand(x2, out), *tolerances, equal_nan=equal_nan or None)
+
+
+def compared(x1: Any, x2: Any, *tolerances: float) -> Shape:
+    return broadcast_shape(x1, x2)
+
+
+@rule("keras.ops.Isclose", wants=SOURCE, shape=compared, dtype="bool")
+def isclose(
+    x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, *, out: Value, equal_nan: bool = False
+) -> Expr:
+    """torch.isclose."""
+    return closeness(x1, x2, out, rtol, atol, equal_nan)
+
+
+def scalar(*xs: Any) -> Shape:
+    return ()
+
+
+@rule("keras.ops.AllClose", wants=SOURCE, shape=scalar, dtype="bool")
+def allclose(x1: Any, x2: Any, *, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Expr:
+    """torch.isclose of all."""
+    if not isinstance(x1, Value) or x1.shape != shape_of(x2):
+        raise Unsupported("of tensors of different shapes", "broadcast one first")
+    return call(".all", closeness(x1, x2, x1, rtol, atol, equal_nan))
 
 
 def bounded(x1: Any, x2: Any, out: Value, function: str, side: str) -> Expr:
@@ -167,6 +210,51 @@ def where(condition: Any, x1: Any, x2: Any, *, out: Value) -> Expr:
     return call("torch.where", test, operand(x1, out, "left"), operand(x2, out, "right"))
 
 
+def selected_shape(conditions: Sequence[Any], choices: Sequence[Any], default: Any = 0) -> Shape:
+    return broadcast_shape(*conditions, *choices, default)
+
+
+def selected_dtype(conditions: Sequence[Any], choices: Sequence[Any], default: Any = 0) -> str:
+    return promoted(*choices, default)
+
+
+@rule("keras.ops.Select", wants=SOURCE, shape=selected_shape, dtype=selected_dtype)
+def select(conditions: Sequence[Any], choices: Sequence[Any], default: Any = 0, *, out: Value) -> Expr:
+    """torch.where in torch.where: the first condition that holds counts."""
+    result = operand(default, out, "default")
+    for at, (test, choice) in reversed(list(enumerate(zip(conditions, choices, strict=True)))):
+        result = call("torch.where", operand(test, out), operand(choice, out, f"choice{at}"), result)
+    return result  # type: ignore[no-any-return]
+
+
+@rule("keras.ops.Heaviside", wants=together, shape=broadcast_shape, dtype=divided, constants=True)
+def heaviside(x1: Any, x2: Any, *, out: Value) -> Expr:
+    """0 below zero, 1 above it, x2 at it; torch.heaviside has no gradient."""
+    x, at_zero = operand(x1, out, "left"), operand(x2, out, "right")
+    above = call("torch.where", Infix(">", x, 0), 1.0, at_zero)
+    return call("torch.where", Infix("<", x, 0), 0.0, above)
+
+
+@rule("keras.ops.Ldexp", wants=together, shape=broadcast_shape, dtype=divided)
+def ldexp(x1: Value, x2: Value, *, out: Value) -> Expr:
+    """x * 2.0 ** y: torch.ldexp has a wrong gradient where y is a whole number below zero."""
+    return Infix("*", operand(x1, out), Infix("**", 2.0, operand(x2, out)))
+
+
+@rule("keras.ops.Cbrt", dtype=kept_float)
+def cbrt(x: Value) -> Expr:
+    """The sign, times the size to the power of 1 / 3."""
+    return call(".sign", x) * Infix("**", call(".abs", x), Infix("/", 1, 3))
+
+
+@rule("keras.ops.NanToNum", dtype=kept_float)
+def nan_to_num(
+    x: Value, *, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Expr:
+    """torch.nan_to_num."""
+    return call("torch.nan_to_num", x, nan=nan or None, posinf=posinf, neginf=neginf)
+
+
 @rule("keras.ops.Clip")
 def clip(x: Value, *, x_min: float, x_max: float) -> Expr:
     """x.clamp."""
@@ -179,34 +267,19 @@ def round_(x: Value, *, decimals: int = 0) -> Expr:
     return call("torch.round", x, decimals=decimals or None)
 
 
-@rule("keras.ops.Copy", "keras.ops.ConvertToTensor", ignores="sparse ragged")
-def same(x: Value) -> Expr:
-    """Nothing."""
-    return x
+@rule("keras.ops.Size", wants=SOURCE, shape=scalar, dtype="int32")
+def size(x: Value) -> Expr:
+    """How many values there are, as a tensor."""
+    return call("torch.tensor", call(".numel", x))
 
 
-def cast_dtype(x: Tensor, *, dtype: str) -> str:
-    return dtype_of(dtype)
+def isin_shape(x1: Any, x2: Any) -> Shape:
+    return shape_of(x1)
 
 
-#: `dtype` is in every layer's config, where it changes nothing; here it is the whole point.
-@rule("keras.ops.Cast", dtype=cast_dtype)
-def cast(x: Value, *, dtype: str) -> Expr:
-    """x.to(dtype)."""
-    return as_dtype(x, x.tensor.dtype, dtype_of(dtype))
-
-
-def like_dtype(x: Tensor, *, dtype: Any) -> str:
-    return x.dtype if dtype is None else dtype_of(dtype)
-
-
-@rule("keras.ops.OnesLike", dtype=like_dtype)
-def ones_like(x: Value, *, dtype: Any = None) -> Expr:
-    """torch.ones_like."""
-    return as_dtype(call("torch.ones_like", x), x.tensor.dtype, like_dtype(x.tensor, dtype=dtype))
-
-
-@rule("keras.ops.ZerosLike", dtype=like_dtype)
-def zeros_like(x: Value, *, dtype: Any = None) -> Expr:
-    """torch.zeros_like."""
-    return as_dtype(call("torch.zeros_like", x), x.tensor.dtype, like_dtype(x.tensor, dtype=dtype))
+@rule("keras.ops.IsIn", wants=SOURCE, shape=isin_shape, dtype="bool", ignores="assume_unique")
+def isin(x1: Any, x2: Any, *, invert: bool = False) -> Expr:
+    """torch.isin."""
+    if not isinstance(x1, Value):
+        raise Unsupported("of a constant", "give it a tensor")
+    return call("torch.isin", x1, buffer(x2, "elements"), invert=invert or None)

@@ -1,4 +1,4 @@
-"""Operations on images."""
+"""Operations on images: their size, colours, and where their pixels are."""
 
 from __future__ import annotations
 
@@ -7,27 +7,208 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
-from torchport.rules.image import channels, image_shape
-from torchport.rules.table import CHANNELS_FIRST, SOURCE, Value, Wants, rule
+from torchport.rules.image import channels, each, image_shape, spatial
+from torchport.rules.norm import default
+from torchport.rules.operations.operands import buffer, kept_float, numbers
+from torchport.rules.preprocessing import resizing
+from torchport.rules.space import crop, cropped_shape, zero_padded_shape, zero_padding
+from torchport.rules.table import Value, Want, Wants, image, rule
+
+
+def batch(x: Tensor | Value) -> None:
+    if len(x.shape) != 4:
+        raise Unsupported("one image without a batch axis", "give it a batch axis")
 
 
 def resized_shape(x: Tensor, *, size: Any, data_format: str | None) -> Shape:
+    batch(x)
     return image_shape(x.shape, tuple(size), channels(x.shape, data_format), data_format)
 
 
-def resized_wants(x: Tensor, *, data_format: str | None) -> Wants:
-    return SOURCE if data_format == "channels_first" else CHANNELS_FIRST
+@rule(
+    "keras.ops.Resize", wants=image, shape=resized_shape, only={"fill_mode": ("constant",)},
+    ignores="fill_mode",
+)  # fmt: skip
+def resize(
+    x: Value, *, size: Any, interpolation: str = "bilinear", antialias: bool = False,
+    crop_to_aspect_ratio: bool = False, pad_to_aspect_ratio: bool = False, fill_value: float = 0.0,
+    data_format: str | None = None,
+) -> Expr:  # fmt: skip
+    """F.interpolate, as the layer Resizing."""
+    height, width = size
+    return resizing(  # type: ignore[no-any-return]
+        x, height=height, width=width, interpolation=interpolation, antialias=antialias,
+        crop_to_aspect_ratio=crop_to_aspect_ratio, pad_to_aspect_ratio=pad_to_aspect_ratio,
+        fill_value=fill_value, data_format=data_format,
+    )  # fmt: skip
+
+
+def gray_shape(x: Tensor, *, data_format: str | None) -> Shape:
+    batch(x)
+    return image_shape(x.shape, spatial(x.shape, data_format), 1, data_format)
+
+
+@rule("keras.ops.RGBToGrayscale", wants=image, shape=gray_shape, dtype=kept_float)
+def grayscale(x: Value, *, data_format: str | None = None) -> Expr:
+    """A weighted sum of red, green and blue."""
+    return x if channels(x.shape, data_format) == 1 else call("grayscale", x)
+
+
+def coloured_shape(x: Tensor, *, data_format: str | None) -> Shape:
+    batch(x)
+    return x.shape
+
+
+@rule("keras.ops.RGBToHSV", wants=image, shape=coloured_shape, dtype=kept_float)
+def rgb_to_hsv(x: Value, *, data_format: str | None = None) -> Expr:
+    """Hue, saturation and value, in a helper."""
+    return call("torch.stack", call("rgb_to_hsv", x), dim=1)
+
+
+@rule("keras.ops.HSVToRGB", wants=image, shape=coloured_shape, dtype=kept_float)
+def hsv_to_rgb(x: Value, *, data_format: str | None = None) -> Expr:
+    """Red, green and blue, in a helper.
+
+    It has a gradient. TensorFlow's has none: tensorflow/python/ops/image_ops_impl.py, NotDifferentiable.
+    """
+    return call("hsv_to_rgb", *(x[(slice(None), at)] for at in range(3)))
+
+
+@rule("keras.ops.GaussianBlur", wants=image, shape=coloured_shape, dtype=kept_float)
+def gaussian_blur(
+    x: Value, *, kernel_size: Any = (3, 3), sigma: Any = (1.0, 1.0), data_format: str | None = None
+) -> Expr:
+    """F.conv2d with a Gaussian kernel."""
+    rows, columns = each(kernel_size, 2)
+    if rows != columns:
+        raise Unsupported(f"kernel_size={kernel_size!r}: Keras scrambles a kernel that is no square")
+    return call("gaussian_blur", x, rows, tuple(each(sigma, 2)))
+
+
+def edges_wants(x: Tensor, *, data_format: str | None) -> Wants:
+    return Wants(
+        Want.CHANNELS_FIRST if data_format != "channels_first" else Want.SOURCE,
+        Want.SOURCE,
+        "its convolution wants channels first",
+    )
+
+
+def edges_shape(x: Tensor, *, data_format: str | None) -> Shape:
+    batch(x)
+    return (*x.shape, 2)
+
+
+@rule("keras.ops.SobelEdges", wants=edges_wants, shape=edges_shape, dtype=kept_float)
+def sobel_edges(x: Value, *, data_format: str | None = None) -> Expr:
+    """F.conv2d with Sobel's kernels: down and across, as a last axis."""
+    edges = call("sobel_edges", x)
+    return edges if data_format == "channels_first" else call(".permute", edges, 0, 2, 3, 1, 4)
+
+
+FILLS = ("constant", "nearest", "wrap", "reflect")
+
+
+def transformed_wants(x: Tensor, transform: Any, *, data_format: str | None) -> Wants:
+    return image(x, data_format=data_format)
+
+
+def transformed_shape(x: Tensor, transform: Any) -> Shape:
+    batch(x)
+    return x.shape
 
 
 @rule(
-    "keras.ops.Resize", wants=resized_wants, shape=resized_shape,
-    only={"interpolation": ("bilinear", "nearest"), "antialias": (False,),
-          "crop_to_aspect_ratio": (False,), "pad_to_aspect_ratio": (False,)},
-    ignores="fill_mode fill_value antialias crop_to_aspect_ratio pad_to_aspect_ratio",
+    "keras.ops.AffineTransform", wants=transformed_wants, shape=transformed_shape,
+    only={"fill_mode": FILLS, "interpolation": ("bilinear", "nearest")},
 )  # fmt: skip
-def resize(x: Value, *, size: Any, interpolation: str = "bilinear", data_format: str | None = None) -> Expr:
-    """F.interpolate; 'nearest' takes the nearest centre, which is torch's `nearest-exact`."""
-    if x.rank != 4:
-        raise Unsupported("one image without a batch axis", "give it a batch axis")
-    mode = "nearest-exact" if interpolation == "nearest" else interpolation
-    return call("F.interpolate", x, size=tuple(size), mode=mode)
+def affine_transform(
+    x: Value, transform: Any, *, interpolation: str = "bilinear", fill_mode: str = "constant",
+    fill_value: float = 0, data_format: str | None = None,
+) -> Expr:  # fmt: skip
+    """Pixels at the places that the eight numbers of a transform give, in a helper.
+
+    Its gradient is exact. TensorFlow's turns the gradient back, as if it were an image:
+    tensorflow/python/ops/image_ops.py, _image_projective_transform_v3_grad.
+    """
+    return call(
+        "affine_transform", x, buffer(transform, "transform"), fill_mode=default(fill_mode, "constant"),
+        fill_value=float(fill_value) or None, interpolation=default(interpolation, "bilinear"),
+    )  # fmt: skip
+
+
+def sides(x: Tensor | Value, given: Any, data_format: str | None, less: int) -> list[tuple[int, int]]:
+    """What is added (or cropped: less=-1) before and after height and width; of three, one follows."""
+    pairs = []
+    for size, (before, after, target) in zip(spatial(x.shape, data_format), given, strict=True):
+        if None in (before, after):
+            if size is None or target is None:
+                raise Unsupported("of images whose size is not known", "give the model's input its size")
+            total = less * (target - size)
+            before = total - after if before is None else before
+            after = total - before if after is None else after
+        pairs.append((before, after))
+    return pairs
+
+
+PADDING = "top_padding bottom_padding target_height left_padding right_padding target_width"
+CROPPING = "top_cropping bottom_cropping target_height left_cropping right_cropping target_width"
+
+
+def padded_shape(
+    x: Tensor, *, top_padding: Any, bottom_padding: Any, target_height: Any, left_padding: Any,
+    right_padding: Any, target_width: Any, data_format: str | None,
+) -> Shape:  # fmt: skip
+    batch(x)
+    rows, columns = (top_padding, bottom_padding, target_height), (left_padding, right_padding, target_width)
+    return zero_padded_shape(x, padding=sides(x, (rows, columns), data_format, 1), data_format=data_format)
+
+
+@rule("keras.ops.PadImages", wants=image, shape=padded_shape)
+def pad_images(
+    x: Value, *, top_padding: Any = None, bottom_padding: Any = None, target_height: Any = None,
+    left_padding: Any = None, right_padding: Any = None, target_width: Any = None,
+    data_format: str | None = None,
+) -> Expr:  # fmt: skip
+    """F.pad."""
+    rows, columns = (top_padding, bottom_padding, target_height), (left_padding, right_padding, target_width)
+    return zero_padding(  # type: ignore[no-any-return]
+        x, padding=sides(x, (rows, columns), data_format, 1), data_format=data_format
+    )
+
+
+def window_shape(
+    x: Tensor, *, top_cropping: Any, bottom_cropping: Any, target_height: Any, left_cropping: Any,
+    right_cropping: Any, target_width: Any, data_format: str | None,
+) -> Shape:  # fmt: skip
+    batch(x)
+    rows, columns = (
+        (top_cropping, bottom_cropping, target_height),
+        (left_cropping, right_cropping, target_width),
+    )
+    return cropped_shape(x, cropping=sides(x, (rows, columns), data_format, -1), data_format=data_format)
+
+
+@rule("keras.ops.CropImages", wants=image, shape=window_shape)
+def crop_images(
+    x: Value, *, top_cropping: Any = None, bottom_cropping: Any = None, target_height: Any = None,
+    left_cropping: Any = None, right_cropping: Any = None, target_width: Any = None,
+    data_format: str | None = None,
+) -> Expr:  # fmt: skip
+    """A slice."""
+    rows, columns = (
+        (top_cropping, bottom_cropping, target_height),
+        (left_cropping, right_cropping, target_width),
+    )
+    return crop(  # type: ignore[no-any-return]
+        x, cropping=sides(x, (rows, columns), data_format, -1), data_format=data_format
+    )
+
+
+def measured_shape(x1: Tensor, x2: Tensor) -> Shape:
+    return ()
+
+
+@rule("keras.ops.PSNR", shape=measured_shape, dtype=kept_float)
+def psnr(x1: Value, x2: Value, *, max_val: float) -> Expr:
+    """The peak signal to noise ratio of all values, in decibel."""
+    return call("psnr", x1, x2, numbers(max_val))

@@ -124,9 +124,9 @@ def take_along_axis(x: Value, indices: Value, *, axis: Any = None) -> Expr:
 
 
 def one_hot_shape(x: Tensor, *, num_classes: int, axis: int) -> Shape:
-    if axis not in (-1, len(x.shape)):
-        raise Unsupported(f"axis={axis}: -1 is ported")
-    return (*x.shape, num_classes)
+    shape = list(x.shape)
+    shape.insert(axis % (len(shape) + 1), num_classes)
+    return tuple(shape)
 
 
 def one_hot_dtype(x: Tensor, *, dtype: Any) -> str:
@@ -136,7 +136,23 @@ def one_hot_dtype(x: Tensor, *, dtype: Any) -> str:
 @rule("keras.ops.OneHot", wants=SOURCE, shape=one_hot_shape, dtype=one_hot_dtype, only={"sparse": (False,)})
 def one_hot(x: Value, *, num_classes: int, axis: int = -1, dtype: Any = None) -> Expr:
     """A comparison with all classes: what is none of them gives zeros, where F.one_hot raises."""
-    return as_dtype(call("one_hot", x, num_classes), "bool", one_hot_dtype(x.tensor, dtype=dtype))
+    made = as_dtype(call("one_hot", x, num_classes), "bool", one_hot_dtype(x.tensor, dtype=dtype))
+    return made if axis in (-1, x.rank) else call(".movedim", made, -1, axis)
+
+
+def multi_hot_shape(x: Tensor, *, num_classes: int, axis: int) -> Shape:
+    if axis not in (-1, len(x.shape)):
+        raise Unsupported(f"axis={axis}: -1 is ported")
+    return (num_classes,) if len(x.shape) == 1 else (x.shape[0], *x.shape[2:], num_classes)
+
+
+@rule(
+    "keras.ops.MultiHot", wants=SOURCE, shape=multi_hot_shape, dtype=one_hot_dtype, only={"sparse": (False,)}
+)  # fmt: skip
+def multi_hot(x: Value, *, num_classes: int, axis: int = -1, dtype: Any = None) -> Expr:
+    """Which classes are among those of each row."""
+    among = call(".any", call("one_hot", x, num_classes), dim=min(x.rank - 1, 1))
+    return as_dtype(among, "bool", one_hot_dtype(x.tensor, dtype=dtype))
 
 
 def triangle(function: str) -> Callable[..., Expr]:

@@ -6,10 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from torchport.errors import Unsupported
+from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules import activation
-from torchport.rules.pool import average_pool, max_pool, pool_shape
-from torchport.rules.table import TABLE, Value, image, rule
+from torchport.rules.norm import axis_of, default, size_of
+from torchport.rules.operations.axes import axes_of
+from torchport.rules.operations.operands import buffer, operand, together
+from torchport.rules.pool import (
+    adaptive_average_pool,
+    adaptive_max_pool,
+    average_pool,
+    max_pool,
+    pool_shape,
+    pooled_shape,
+)
+from torchport.rules.table import SOURCE, TABLE, Value, Wants, image, rule
 
 #: Operations that are functions of keras.activations, with the same defaults.
 ACTIVATIONS = {
@@ -47,9 +58,101 @@ def ops_average_pool(
     return average_pool(x, pool_size=pool_size, strides=strides, padding=padding, data_format=data_format)  # type: ignore[no-any-return]
 
 
+rule("keras.ops.AdaptiveAveragePool", wants=image, shape=pooled_shape)(adaptive_average_pool)
+rule("keras.ops.AdaptiveMaxPool", wants=image, shape=pooled_shape)(adaptive_max_pool)
+
+
 @rule("keras.ops.Normalize", only={"order": (2, 1)})
 def normalize(x: Value, *, axis: int = -1, order: int = 2, epsilon: float | None = None) -> Expr:
     """F.normalize; Keras's epsilon is 1e-7."""
     if order == 1 or isinstance(axis, Sequence):
         raise Unsupported(f"order={order}, axis={axis!r}: the 2-norm along one axis is ported")
     return call("F.normalize", x, dim=x.dim(axis), eps=1e-7 if epsilon is None else epsilon)
+
+
+def normed_shape(x: Tensor, *weights: Any) -> Shape:
+    return x.shape
+
+
+def normed_wants(x: Tensor, *weights: Any, out: Tensor) -> Wants:
+    return together(x, *weights, out=out)
+
+
+@rule("keras.ops.BatchNorm", wants=normed_wants, shape=normed_shape, constants=True)
+def batch_norm(
+    x: Value, mean: Any, variance: Any, offset: Any = None, scale: Any = None, *, out: Value, axis: int,
+    epsilon: float = 1e-3,
+) -> Expr:  # fmt: skip
+    """(x - mean) * torch.rsqrt(variance + epsilon), whose statistics have gradients."""
+    if axis_of(axis, x.rank) != x.rank - 1:
+        raise Unsupported(f"axis={axis}: the last axis is ported")
+    inverse = call("torch.rsqrt", operand(variance, out, "variance") + epsilon)
+    if scale is not None:
+        inverse = inverse * operand(scale, out, "scale")
+    result: Expr = (x - operand(mean, out, "mean")) * inverse
+    return result if offset is None else result + operand(offset, out, "offset")
+
+
+def last_axes(x: Value, axis: Any) -> tuple[int, ...]:
+    """The sizes of the axes that are normalised. Raises Unsupported unless they are the last."""
+    axes = axes_of(axis, x.rank)
+    if axes != list(range(x.rank - len(axes), x.rank)):
+        raise Unsupported(f"axis={axis!r}: the last axes are ported")
+    return tuple(size_of(x, at) for at in axes)
+
+
+@rule(
+    "keras.ops.LayerNorm",
+    wants=SOURCE,
+    shape=normed_shape,
+    only={"rms_scaling": (False,)},
+    ignores="rms_scaling",
+)
+def layer_norm(
+    x: Value, gamma: Any = None, beta: Any = None, *, axis: Any = -1, epsilon: float | None = None
+) -> Expr:
+    """F.layer_norm."""
+    scale = None if gamma is None else buffer(gamma, "gamma")
+    shift = None if beta is None else buffer(beta, "beta")
+    eps = default(1e-7 if epsilon is None else epsilon, 1e-5)
+    return call("F.layer_norm", x, last_axes(x, axis), weight=scale, bias=shift, eps=eps)
+
+
+@rule("keras.ops.RMSNorm", wants=SOURCE, shape=normed_shape)
+def rms_norm(x: Value, *, scale: Any = None, axis: Any = -1, epsilon: float | None = None) -> Expr:
+    """F.rms_norm."""
+    weight = None if scale is None else buffer(scale, "scale")
+    return call("F.rms_norm", x, last_axes(x, axis), weight=weight, eps=1e-7 if epsilon is None else epsilon)
+
+
+def attended_shape(query: Tensor, key: Tensor, value: Tensor, *rest: Any) -> Shape:
+    if len(query.shape) != 4:
+        raise Unsupported(f"of tensors with {len(query.shape)} axes: (batch, steps, heads, size) is ported")
+    return (*query.shape[:-1], value.shape[-1])
+
+
+@rule(
+    "keras.ops.DotProductAttention", wants=SOURCE, shape=attended_shape, ignores="flash_attention",
+    only={"attn_logits_soft_cap": (None,), "flash_attention": (None, False, True)},
+)  # fmt: skip
+def dot_product_attention(
+    query: Value, key: Value, value: Value, *, bias: Any = None, mask: Any = None, scale: float | None = None,
+    is_causal: bool = False, attn_logits_soft_cap: Any = None,
+) -> Expr:  # fmt: skip
+    """F.scaled_dot_product_attention, its heads before its steps."""
+    heads_first = [call(".transpose", it, 1, 2) for it in (query, key, value)]
+    options: dict[str, Any] = {"scale": scale, "enable_gqa": None if query.shape[2] == key.shape[2] else True}
+    if mask is None and (bias is None or not is_causal):
+        added = None if bias is None else buffer(bias, "bias")
+        made = call(
+            "F.scaled_dot_product_attention",
+            *heads_first,
+            attn_mask=added,
+            is_causal=is_causal or None,
+            **options,
+        )
+    else:
+        masks = {"mask": None if mask is None else buffer(mask, "mask", "bool"), "causal": is_causal or None,
+                 "bias": None if bias is None else buffer(bias, "bias")}  # fmt: skip
+        made = call("masked_attention", *heads_first, **masks, scale=scale)
+    return call(".transpose", made, 1, 2)

@@ -20,6 +20,10 @@ def is_float(dtype: str) -> bool:
     return dtype in FLOATS
 
 
+def is_complex(dtype: str) -> bool:
+    return dtype.startswith("complex")
+
+
 def numbers(value: Any) -> Any:
     """A constant operand: a number, or the nested lists that a numpy array or a tensor was saved as."""
     if isinstance(value, Mapping):
@@ -69,6 +73,8 @@ def promoted(*xs: Any) -> str:
     found = [x.dtype if isinstance(x, Tensor) else saved_dtype(x) for x in xs]
     weak = [type(x).__name__ for x, dtype in zip(xs, found, strict=True) if not dtype]
     strong = [dtype for dtype in found if dtype]
+    if any(map(is_complex, strong)):
+        return "complex64"
     floats = [dtype for dtype in strong if is_float(dtype)]
     if floats:
         return "float32" if {"float16", "bfloat16"} <= set(floats) else max(floats, key=FLOATS.index)
@@ -81,7 +87,7 @@ def promoted(*xs: Any) -> str:
 def divided(*xs: Any) -> str:
     """The dtype of a division, which has fractions."""
     found = promoted(*xs)
-    return found if is_float(found) else "float32"
+    return found if is_float(found) or is_complex(found) else "float32"
 
 
 def chosen(condition: Any, x1: Any, x2: Any) -> str:
@@ -90,10 +96,16 @@ def chosen(condition: Any, x1: Any, x2: Any) -> str:
 
 def as_float(x: Any) -> str:
     """The dtype of a function that has fractions: floats stay what they are."""
-    return x.dtype if isinstance(x, Tensor) and is_float(x.dtype) else "float32"
+    kept = isinstance(x, Tensor) and (is_float(x.dtype) or is_complex(x.dtype))
+    return x.dtype if kept else "float32"
 
 
-def kept_float(x: Any) -> str:
+def real_of(x: Tensor) -> str:
+    """The dtype of a function that makes real numbers of complex ones."""
+    return "float32" if is_complex(x.dtype) else x.dtype
+
+
+def kept_float(x: Any, *others: Any) -> str:
     """The dtype of a function that torch has for fractions only. Raises Unsupported for others."""
     if not is_float(x.dtype):
         raise Unsupported(f"of {x.dtype} values", "cast them to float32 first")
@@ -156,4 +168,17 @@ def constant(value: Any, dtype: str, out: Value, role: str) -> Expr:
     turn = Load.of(role, along(out, axes), (axes.index(1) if flat else 0, out.regroup if flat else ())).turn
     array = turn.apply(array)
     kind = "float32" if is_float(dtype) else dtype
+    return State(role, Fill(nested(array.tolist()), array.shape, kind), array.shape, trainable=False)
+
+
+def buffer(x: Any, role: str, dtype: str = "") -> Any:
+    """A tensor, or a constant as a buffer in the source's order: what does not broadcast."""
+    import numpy as np
+
+    if isinstance(x, Value):
+        return x
+    kind = dtype or saved_dtype(x) or ("int32" if isinstance(x, int) else "float32")
+    array = np.asarray(numbers(x), kind)
+    if is_float(kind):
+        array, kind = array.astype("float32"), "float32"
     return State(role, Fill(nested(array.tolist()), array.shape, kind), array.shape, trainable=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -93,3 +94,60 @@ def einsum(*xs: Value, subscripts: str) -> Expr:
     """torch.einsum."""
     given, right = terms(subscripts, xs)
     return call("torch.einsum", f"{','.join(given)}->{right}", *xs)
+
+
+def inner_shape(x1: Tensor, x2: Tensor) -> Shape:
+    return (*x1.shape[:-1], *x2.shape[:-1])
+
+
+@rule("keras.ops.Inner", wants=SOURCE, shape=inner_shape, dtype=promoted)
+def inner(x1: Value, x2: Value) -> Expr:
+    """torch.inner."""
+    return call("torch.inner", x1, x2)
+
+
+def flat_size(x: Tensor) -> int | None:
+    return None if None in x.shape else math.prod(size or 1 for size in x.shape)
+
+
+def outer_shape(x1: Tensor, x2: Tensor) -> Shape:
+    return (flat_size(x1), flat_size(x2))
+
+
+@rule("keras.ops.Outer", wants=SOURCE, shape=outer_shape, dtype=promoted)
+def outer(x1: Value, x2: Value) -> Expr:
+    """torch.outer of all numbers."""
+    return call("torch.outer", *(it if it.rank == 1 else call(".flatten", it) for it in (x1, x2)))
+
+
+def scalar(x1: Tensor, x2: Tensor) -> Shape:
+    return ()
+
+
+@rule("keras.ops.Vdot", wants=SOURCE, shape=scalar, dtype=promoted)
+def vdot(x1: Value, x2: Value) -> Expr:
+    """The sum of all products."""
+    return call("torch.dot", call(".flatten", x1), call(".flatten", x2))
+
+
+def kron_shape(x1: Tensor, x2: Tensor) -> Shape:
+    if len(x1.shape) != len(x2.shape):
+        raise Unsupported("of tensors with different numbers of axes")
+    pairs = zip(x1.shape, x2.shape, strict=True)
+    return tuple(None if None in pair else (pair[0] or 0) * (pair[1] or 0) for pair in pairs)
+
+
+@rule("keras.ops.Kron", wants=SOURCE, shape=kron_shape, dtype=promoted)
+def kron(x1: Value, x2: Value) -> Expr:
+    """torch.kron."""
+    return call("torch.kron", x1, x2)
+
+
+def distances_shape(x1: Tensor, x2: Tensor) -> Shape:
+    return (*broadcast(x1.shape[:-2], x2.shape[:-2]), x1.shape[-2], x2.shape[-2])
+
+
+@rule("keras.ops.CDist", wants=SOURCE, shape=distances_shape, dtype=promoted)
+def cdist(x1: Value, x2: Value) -> Expr:
+    """torch.cdist, of differences: products of matrices are faster, and far less exact."""
+    return call("torch.cdist", x1, x2, compute_mode="donot_use_mm_for_euclid_dist")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
-from torchport.program import Expr, call
+from torchport.program import Expr, Unpack, call
+from torchport.rules.norm import default
 from torchport.rules.operations.axes import Kept, axes_of, dims_of, in_order, kept_wants
-from torchport.rules.operations.operands import as_dtype, as_float, is_float
-from torchport.rules.table import MEMORY, Value, Wants, rule
+from torchport.rules.operations.operands import as_dtype, as_float, buffer, is_float, kept_float, shape_of
+from torchport.rules.table import SOURCE, Value, Wants, rule
+
+#: Functions that want to be told over which axes, all or not.
+TOLD = ("torch.logsumexp", "nan_amax", "nan_amin", "nan_var", "nan_std")
 
 
 def reduced_kept(x: Tensor, axis: Any, keepdims: bool) -> Kept:
@@ -27,11 +31,6 @@ def reduced_wants(x: Tensor, *, axis: Any, keepdims: bool) -> Wants:
     return kept_wants(len(x.shape), reduced_kept(x, axis, keepdims))
 
 
-def index_wants(x: Tensor, *, axis: Any, keepdims: bool) -> Wants:
-    """As others, but the index of flattened features depends on their order."""
-    return MEMORY if axis is None or len(x.shape) == 2 else reduced_wants(x, axis=axis, keepdims=keepdims)
-
-
 def reduction(function: str, fractions: bool = False, **options: Any) -> Callable[..., Expr]:
     """The rule of a function or method that takes `dim` and `keepdim`."""
 
@@ -40,7 +39,7 @@ def reduction(function: str, fractions: bool = False, **options: Any) -> Callabl
             as_dtype(x, x.tensor.dtype, "float32") if fractions and not is_float(x.tensor.dtype) else x
         )
         dim = dims_of(x, axis)
-        if dim is None and (keepdims or function == "torch.logsumexp"):
+        if dim is None and (keepdims or function in TOLD):
             dim = tuple(range(x.rank))
         return call(function, given, dim=dim, **options, keepdim=keepdims or None)
 
@@ -64,6 +63,12 @@ REDUCTIONS: dict[str, tuple[Callable[..., Expr], Any]] = {
     "Any": (reduction(".any"), "bool"),
     "All": (reduction(".all"), "bool"),
     "Logsumexp": (reduction("torch.logsumexp"), as_float),
+    "Nansum": (reduction("torch.nansum"), summed),
+    "Nanmean": (reduction("torch.nanmean", fractions=True), as_float),
+    "Nanmax": (reduction("nan_amax"), kept_float),
+    "Nanmin": (reduction("nan_amin"), kept_float),
+    "Nanvar": (reduction("nan_var"), kept_float),
+    "Nanstd": (reduction("nan_std"), kept_float),
 }
 for _name, (_write, _dtype) in REDUCTIONS.items():
     rule(
@@ -72,53 +77,110 @@ for _name, (_write, _dtype) in REDUCTIONS.items():
     )(_write)  # fmt: skip
 
 
+def product(x: Expr, dims: Sequence[int], keepdims: bool) -> Expr:
+    for dim in reversed(dims):
+        x = call(".prod", x, dim=dim, keepdim=keepdims or None)
+    return x
+
+
+@rule("keras.ops.Nanprod", wants=reduced_wants, shape=reduced_shape, dtype=kept_float)
+def nanprod(x: Value, *, axis: Any = None, keepdims: bool = False) -> Expr:
+    """x.prod with 1 in the place of NaN."""
+    known = call("torch.where", call("torch.isnan", x), 1.0, x)
+    return product(known, sorted(x.dim(it) for it in axes_of(axis, x.rank)), keepdims)
+
+
 @rule("keras.ops.Prod", wants=reduced_wants, shape=reduced_shape, dtype=summed, ignores="dtype")
 def prod(x: Value, *, axis: Any = None, keepdims: bool = False) -> Expr:
     """x.prod, which takes one axis at a time."""
     if axis is None and not keepdims:
         return call(".prod", x)
-    result: Expr = x
-    for dim in reversed(sorted(x.dim(it) for it in axes_of(axis, x.rank))):
-        result = call(".prod", result, dim=dim, keepdim=keepdims or None)
-    return result
+    return product(x, sorted(x.dim(it) for it in axes_of(axis, x.rank)), keepdims)
 
 
-@rule("keras.ops.Argmax", wants=index_wants, shape=reduced_shape, dtype="int32")
-def argmax(x: Value, *, axis: Any = None, keepdims: bool = False) -> Expr:
-    """x.argmax: of several the first, as TensorFlow."""
-    return call(".argmax", x, dim=dims_of(x, axis), keepdim=keepdims or None)
+def over(x: Tensor, *, axis: Any) -> Shape:
+    return reduced_shape(x, axis=axis, keepdims=False)
 
 
-@rule("keras.ops.Argmin", wants=index_wants, shape=reduced_shape, dtype="int32")
-def argmin(x: Value, *, axis: Any = None, keepdims: bool = False) -> Expr:
-    """x.argmin: of several the first, as TensorFlow."""
-    return call(".argmin", x, dim=dims_of(x, axis), keepdim=keepdims or None)
+def over_wants(x: Tensor, *, axis: Any) -> Wants:
+    return reduced_wants(x, axis=axis, keepdims=False)
 
 
-@rule("keras.ops.Norm", wants=reduced_wants, shape=reduced_shape, only={"ord": (None, 2, 1)})
+@rule("keras.ops.CountNonzero", wants=over_wants, shape=over, dtype="int32")
+def count_nonzero(x: Value, *, axis: Any = None) -> Expr:
+    """torch.count_nonzero."""
+    return call("torch.count_nonzero", x, dim=dims_of(x, axis))
+
+
+@rule("keras.ops.Ptp", wants=reduced_wants, shape=reduced_shape)
+def ptp(x: Value, *, axis: Any = None, keepdims: bool = False) -> Expr:
+    """The largest value less the smallest."""
+    largest, smallest = (reduction(it)(x, axis=axis, keepdims=keepdims) for it in (".amax", ".amin"))
+    return largest - smallest
+
+
+def moments_shape(x: Tensor, *, axes: Any, keepdims: bool) -> list[Shape]:
+    return [reduced_shape(x, axis=axes, keepdims=keepdims)] * 2
+
+
+def moments_wants(x: Tensor, *, axes: Any, keepdims: bool) -> Wants:
+    return reduced_wants(x, axis=axes, keepdims=keepdims)
+
+
+@rule(
+    "keras.ops.Moments", wants=moments_wants, shape=moments_shape, dtype=kept_float,
+    only={"synchronized": (False,)}, ignores="synchronized",
+)  # fmt: skip
+def moments(x: Value, *, axes: Any, keepdims: bool = False) -> Expr:
+    """torch.var_mean, which gives the variance first."""
+    found = call("torch.var_mean", x, dim=dims_of(x, axes), correction=0, keepdim=keepdims or None)
+    return Unpack(found, (1, 0))
+
+
+@rule("keras.ops.Average", wants=SOURCE, shape=over, dtype=kept_float)
+def average(x: Value, *, weights: Any = None, axis: Any = None) -> Expr:
+    """x.mean; with weights, the sum of products over the sum of weights."""
+    if weights is None:
+        return reduction(".mean")(x, axis=axis)
+    given, dim = buffer(weights, "weights"), dims_of(x, axis)
+    if axis is None or len(shape_of(weights)) == x.rank:
+        return call(".sum", x * given, dim=dim) / call(".sum", given, dim=dim)
+    return call("torch.tensordot", x, given, dims=([dim], [0])) / call(".sum", given)
+
+
+NORMS = (None, 2, 1, "fro", "nuc", -1, -2, 0, float("inf"), float("-inf"))
+
+
+@rule("keras.ops.Norm", wants=reduced_wants, shape=reduced_shape, only={"ord": NORMS})
 def norm(x: Value, *, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Expr:
-    """torch.linalg.vector_norm."""
-    if ord is not None and len(axes_of(axis, x.rank)) > 1:
-        raise Unsupported(f"ord={ord!r} of a matrix")
-    return call("torch.linalg.vector_norm", x, *([ord] if ord == 1 else []), dim=dims_of(x, axis),
-                keepdim=keepdims or None)  # fmt: skip
+    """torch.linalg.vector_norm; of a matrix, torch.linalg.matrix_norm."""
+    axes = axes_of(axis, x.rank)
+    if len(axes) == 2 and ord not in (None, "fro"):
+        rows, columns = (range(x.rank) if axis is None else axis)[:2]
+        dims = (x.dim(rows), x.dim(columns))
+        return call("torch.linalg.matrix_norm", x, ord, dim=default(dims, (x.rank - 2, x.rank - 1)),
+                    keepdim=keepdims or None)  # fmt: skip
+    if ord is not None and len(axes) != 1 + (ord == "fro"):
+        raise Unsupported(f"ord={ord!r} over {len(axes)} axes")
+    kind = [] if ord in (None, 2, "fro") else [ord]
+    return call("torch.linalg.vector_norm", x, *kind, dim=dims_of(x, axis), keepdim=keepdims or None)
 
 
-def cumulative(function: str) -> Callable[..., Expr]:
+def cumulative(function: str, nan: float | None = None) -> Callable[..., Expr]:
+    """The rule of a running sum or product; `nan` stands in the place of NaN."""
+
     def write(x: Value, *, axis: Any = None) -> Expr:
         if axis is None:
             raise Unsupported("axis=None: over all axes", "give it an axis")
-        return call(function, x, dim=x.dim(axis))
+        known = x if nan is None else call("torch.nan_to_num", x, nan=nan or None)
+        return call(function, known, dim=x.dim(axis))
 
     write.__doc__ = f"{function}."
     return write
 
 
-rule("keras.ops.Cumsum", wants=in_order, only={"dtype": (None,)})(cumulative("torch.cumsum"))
-rule("keras.ops.Cumprod", wants=in_order, only={"dtype": (None,)})(cumulative("torch.cumprod"))
-
-
-@rule("keras.ops.Sort", wants=in_order)
-def sort(x: Value, *, axis: int = -1) -> Expr:
-    """The values of torch.sort."""
-    return call("torch.sort", x, dim=x.dim(axis))[0]
+for _name, _function, _nan in (
+    ("Cumsum", "torch.cumsum", None), ("Cumprod", "torch.cumprod", None),
+    ("Nancumsum", "torch.cumsum", 0.0), ("Nancumprod", "torch.cumprod", 1.0),
+):  # fmt: skip
+    rule(f"keras.ops.{_name}", wants=in_order, only={"dtype": (None,)})(cumulative(_function, _nan))

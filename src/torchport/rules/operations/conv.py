@@ -1,0 +1,125 @@
+"""Convolutions whose kernels are tensors of the graph, or constants: functions in the place of modules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torchport.axes import Turn, permutation
+from torchport.errors import Unsupported
+from torchport.graph import Shape, Tensor
+from torchport.program import Expr, Fill, State, call
+from torchport.rules.broadcast import nested
+from torchport.rules.conv import SPACE, conv_shape
+from torchport.rules.image import channels, each, one, padded
+from torchport.rules.operations.operands import numbers, shape_of
+from torchport.rules.table import Value, image, rule
+
+
+def kernel_of(kernel: Any, rank: int, pattern: str, role: str = "kernel") -> Expr:
+    """A kernel as torch has it: `{space} i o -> o i {space}`."""
+    import numpy as np
+
+    text = pattern.format(space=SPACE[rank - 2])
+    if not isinstance(kernel, Value):
+        array = Turn(text).apply(np.asarray(numbers(kernel), "float32"))
+        return State(role, Fill(nested(array.tolist()), array.shape), array.shape, trainable=False)
+    left, right = (side.split() for side in text.split("->"))
+    return call(".permute", kernel, *(kernel.dim(at) for at in permutation(left, right)))
+
+
+def window(
+    x: Tensor | Value, kernel: Any, strides: Any, dilation_rate: Any
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    rank, shape = len(x.shape) - 2, shape_of(kernel)
+    if len(shape) != rank + 2 or None in shape:
+        raise Unsupported(f"with a kernel of shape {list(shape)}")
+    return tuple(size or 0 for size in shape[:-2]), each(strides, rank), each(dilation_rate, rank)
+
+
+def convolved_shape(
+    x: Tensor, kernel: Any, *, strides: Any, padding: str, dilation_rate: Any, data_format: str | None
+) -> Shape:
+    size, stride, dilation = window(x, kernel, strides, dilation_rate)
+    return conv_shape(
+        x, filters=shape_of(kernel)[-1] or 0, kernel_size=size, strides=stride, padding=padding,
+        dilation_rate=dilation, data_format=data_format,
+    )  # fmt: skip
+
+
+def wants_image(x: Tensor, *kernels: Any, data_format: str | None) -> Any:
+    return image(x, data_format=data_format)
+
+
+def convolved(
+    x: Value, kernel: Any, weight: Expr, groups: int, strides: Any, padding: str, dilation_rate: Any,
+    data_format: str | None,
+) -> Expr:  # fmt: skip
+    size, stride, dilation = window(x, kernel, strides, dilation_rate)
+    before, pad = padded(x, size, stride, dilation, padding, data_format)
+    return call(
+        f"F.conv{x.rank - 2}d", before, weight, stride=one(stride, 1), padding=pad, dilation=one(dilation, 1),
+        groups=groups if groups != 1 else None,
+    )  # fmt: skip
+
+
+@rule("keras.ops.Conv", wants=wants_image, shape=convolved_shape, constants=True)
+def conv(
+    x: Value, kernel: Any, *, strides: Any = 1, padding: str = "valid", data_format: str | None = None,
+    dilation_rate: Any = 1,
+) -> Expr:  # fmt: skip
+    """F.conv2d."""
+    weight = kernel_of(kernel, x.rank, "{space} i o -> o i {space}")
+    groups = channels(x.shape, data_format) // (shape_of(kernel)[-2] or 1)
+    return convolved(x, kernel, weight, groups, strides, padding, dilation_rate, data_format)
+
+
+def depthwise_shape(
+    x: Tensor, kernel: Any, *, strides: Any, padding: str, dilation_rate: Any, data_format: str | None
+) -> Shape:
+    size, stride, dilation = window(x, kernel, strides, dilation_rate)
+    *_, count, multiplier = shape_of(kernel)
+    return conv_shape(
+        x, filters=(count or 0) * (multiplier or 0), kernel_size=size, strides=stride, padding=padding,
+        dilation_rate=dilation, data_format=data_format,
+    )  # fmt: skip
+
+
+def depthwise_kernel(kernel: Any, rank: int, role: str = "kernel") -> Expr:
+    if not isinstance(kernel, Value):
+        return kernel_of(kernel, rank, "{space} i m -> (i m) 1 {space}", role)
+    return call(
+        ".unsqueeze", call(".flatten", kernel_of(kernel, rank, "{space} i m -> i m {space}"), 0, 1), 1
+    )
+
+
+@rule("keras.ops.DepthwiseConv", wants=wants_image, shape=depthwise_shape, constants=True)
+def depthwise_conv(
+    x: Value, kernel: Any, *, strides: Any = 1, padding: str = "valid", data_format: str | None = None,
+    dilation_rate: Any = 1,
+) -> Expr:  # fmt: skip
+    """F.conv2d with a group for each channel."""
+    weight, count = depthwise_kernel(kernel, x.rank), channels(x.shape, data_format)
+    return convolved(x, kernel, weight, count, strides, padding, dilation_rate, data_format)
+
+
+def separable_shape(
+    x: Tensor, kernel: Any, pointwise: Any, *, strides: Any, padding: str, dilation_rate: Any,
+    data_format: str | None,
+) -> Shape:  # fmt: skip
+    size, stride, dilation = window(x, kernel, strides, dilation_rate)
+    return conv_shape(
+        x, filters=shape_of(pointwise)[-1] or 0, kernel_size=size, strides=stride, padding=padding,
+        dilation_rate=dilation, data_format=data_format,
+    )  # fmt: skip
+
+
+@rule("keras.ops.SeparableConv", wants=wants_image, shape=separable_shape, constants=True)
+def separable_conv(
+    x: Value, kernel: Any, pointwise: Any, *, strides: Any = 1, padding: str = "valid",
+    data_format: str | None = None, dilation_rate: Any = 1,
+) -> Expr:  # fmt: skip
+    """F.conv2d with a group for each channel, then a pointwise one."""
+    weight, count = depthwise_kernel(kernel, x.rank, "depthwise"), channels(x.shape, data_format)
+    apart = convolved(x, kernel, weight, count, strides, padding, dilation_rate, data_format)
+    together = kernel_of(pointwise, x.rank, "{space} i o -> o i {space}", "pointwise")
+    return call(f"F.conv{x.rank - 2}d", apart, together)

@@ -1,0 +1,101 @@
+"""Operations that move values between space and channels, and cut images into patches."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from torchport.errors import Unsupported
+from torchport.graph import Shape, Tensor
+from torchport.program import Expr, call
+from torchport.rules.conv import conv_shape
+from torchport.rules.image import channels, each, image_shape, one, padded, spatial
+from torchport.rules.image import pad as pad_image
+from torchport.rules.norm import size_of
+from torchport.rules.table import SOURCE, Value, image, rule
+
+
+def blocks_shape(x: Tensor, *, block_size: int, data_format: str | None) -> Shape:
+    height, width = spatial(x.shape, data_format)
+    sizes = (None if n is None else n * block_size for n in (height, width))
+    return image_shape(x.shape, list(sizes), channels(x.shape, data_format) // block_size**2, data_format)
+
+
+@rule("keras.ops.DepthToSpace", wants=image, shape=blocks_shape)
+def depth_to_space(x: Value, *, block_size: int, data_format: str | None = "channels_last") -> Expr:
+    """F.pixel_shuffle to one channel; to more, a helper: TensorFlow has the channels innermost."""
+    alone = channels(x.shape, data_format) == block_size**2
+    return call("F.pixel_shuffle" if alone else "depth_to_space", x, block_size)
+
+
+def unblocked_shape(x: Tensor, *, block_size: int, data_format: str | None) -> Shape:
+    sizes = [None if n is None else n // block_size for n in spatial(x.shape, data_format)]
+    return image_shape(x.shape, sizes, channels(x.shape, data_format) * block_size**2, data_format)
+
+
+@rule("keras.ops.SpaceToDepth", wants=image, shape=unblocked_shape)
+def space_to_depth(x: Value, *, block_size: int, data_format: str | None = "channels_last") -> Expr:
+    """F.pixel_unshuffle of one channel; of more, a helper: TensorFlow has the channels innermost."""
+    alone = channels(x.shape, data_format) == 1
+    return call("F.pixel_unshuffle" if alone else "space_to_depth", x, block_size)
+
+
+def unfolded_shape(x: Tensor, *, kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> Shape:
+    kernel, rate, pad, step = (each(it, 2) for it in (kernel_size, dilation, padding, stride))
+    axes = zip(x.shape[2:], kernel, rate, pad, step, strict=True)
+    counts = [None if n is None else (n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, d, p, s in axes]
+    count = None if None in counts else math.prod(it or 0 for it in counts)
+    return (x.shape[0], size_of(x, 1) * math.prod(kernel), count)
+
+
+@rule("keras.ops.Unfold", wants=SOURCE, shape=unfolded_shape)
+def unfold(x: Value, *, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Expr:
+    """F.unfold."""
+    options = {"dilation": plain(dilation, 1), "padding": plain(padding, 0), "stride": plain(stride, 1)}
+    return call("F.unfold", x, one(each(kernel_size, 2)), **options)
+
+
+def folded_shape(x: Tensor, *, output_size: Any, kernel_size: Any) -> Shape:
+    return (x.shape[0], size_of(x, 1) // math.prod(each(kernel_size, 2)), *each(output_size, 2))
+
+
+@rule("keras.ops.Fold", wants=SOURCE, shape=folded_shape)
+def fold(
+    x: Value, *, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+) -> Expr:
+    """F.fold."""
+    options = {"dilation": plain(dilation, 1), "padding": plain(padding, 0), "stride": plain(stride, 1)}
+    return call("F.fold", x, each(output_size, 2), one(each(kernel_size, 2)), **options)
+
+
+def plain(value: Any, usual: int) -> Any:
+    return one(each(value, 2), usual)
+
+
+def patches_shape(
+    x: Tensor, *, size: Any, strides: Any, dilation_rate: Any, padding: str, data_format: str | None
+) -> Shape:
+    if len(x.shape) != 4:
+        raise Unsupported(f"of a tensor with {len(x.shape)} axes: images are ported")
+    return conv_shape(
+        x, filters=math.prod(each(size, 2)) * channels(x.shape, data_format), kernel_size=size,
+        strides=strides or size, padding=padding, dilation_rate=dilation_rate, data_format=data_format,
+    )  # fmt: skip
+
+
+@rule("keras.ops.ExtractPatches", wants=image, shape=patches_shape)
+def extract_patches(
+    x: Value, *, size: Any, strides: Any = None, dilation_rate: Any = 1, padding: str = "valid",
+    data_format: str | None = None,
+) -> Expr:  # fmt: skip
+    """F.unfold, with the channels innermost."""
+    kernel, stride, dilation = (each(it, 2) for it in (size, strides or size, dilation_rate))
+    before, pad = padded(x, kernel, stride, dilation, padding, data_format)
+    if pad == "same":
+        amounts = [
+            (d * (k - 1) // 2, d * (k - 1) - d * (k - 1) // 2) for k, d in zip(kernel, dilation, strict=True)
+        ]
+        before = pad_image(x, amounts)
+    elif pad is not None:
+        before = pad_image(x, [(it, it) for it in each(pad, 2)])
+    return call("extract_patches", before, kernel, stride, *([dilation] if set(dilation) != {1} else []))

@@ -1,0 +1,131 @@
+"""Operations that write into places of a tensor, or gather what belongs together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torchport.errors import Unsupported
+from torchport.graph import Shape, Tensor
+from torchport.program import Expr, call
+from torchport.rules.norm import size_of
+from torchport.rules.operations.operands import buffer, numbers, saved_dtype, shape_of
+from torchport.rules.table import SOURCE, Value, rule
+
+
+def whole(value: Any, what: str) -> list[int]:
+    """A list of numbers. Raises Unsupported for a tensor."""
+    found = numbers(value)
+    if not isinstance(found, Sequence) or not all(isinstance(it, int) for it in found):
+        raise Unsupported(f"{what} that is a tensor", "give it as numbers")
+    return [int(it) for it in found]
+
+
+def sliced(x: Tensor | Value, start: Any, shape: Any) -> list[slice]:
+    """A slice for each axis; -1 goes on to the end."""
+    cuts = []
+    for size, first, count in zip(x.shape, whole(start, "a start"), shape, strict=True):
+        last = None if count in (-1, None) or (size is not None and first + count == size) else first + count
+        cuts.append(slice(first or None, last))
+    return cuts
+
+
+def slice_shape(x: Tensor, start: Any, *, shape: Any) -> Shape:
+    starts = whole(start, "a start")
+    sizes = zip(x.shape, starts, shape, strict=True)
+    return tuple(count if count != -1 else None if size is None else size - at for size, at, count in sizes)
+
+
+@rule("keras.ops.Slice", wants=SOURCE, shape=slice_shape)
+def cut(x: Value, start: Any, *, shape: Any) -> Expr:
+    """x[...]."""
+    index = sliced(x, start, shape)
+    while index and index[-1] == slice(None):
+        index.pop()
+    return x[tuple(index)] if index else x
+
+
+def update_shape(x: Tensor, *rest: Any) -> Shape:
+    return x.shape
+
+
+@rule("keras.ops.SliceUpdate", wants=SOURCE, shape=update_shape)
+def slice_update(x: Value, start: Any, updates: Value) -> Expr:
+    """torch.slice_scatter along one axis. Raises Unsupported for a part of several."""
+    starts = whole(start, "a start")
+    pairs = list(zip(x.shape, updates.shape, strict=True))
+    axes = [at for at, (size, count) in enumerate(pairs) if size != count or starts[at]]
+    if len(axes) > 1:
+        raise Unsupported("a part of several axes at once", "update one axis after the other")
+    if not axes:
+        return updates
+    (axis,) = axes
+    end = starts[axis] + size_of(updates, axis)
+    return call(
+        "torch.slice_scatter", x, updates, dim=axis, start=starts[axis] or None,
+        end=None if end == x.shape[axis] else end,
+    )  # fmt: skip
+
+
+def places(indices: Any) -> Expr:
+    """The entries of the last axis of indices, an index for each axis."""
+    if not isinstance(indices, Value):
+        return call(".unbind", buffer(indices, "indices", "int64"), -1)
+    narrow = indices.tensor.dtype not in ("int64",)
+    return call(".unbind", call(".long", indices) if narrow else indices, -1)
+
+
+def full(indices: Any, rank: int) -> None:
+    """Raises Unsupported for indices of less than all axes."""
+    if shape_of(indices)[-1] != rank:
+        raise Unsupported("indices of rows, not of numbers", "give an index for every axis")
+
+
+def scattered_shape(indices: Any, values: Any, *, shape: Any) -> Shape:
+    return tuple(whole(shape, "a shape"))
+
+
+def scattered_dtype(indices: Any, values: Any) -> str:
+    return values.dtype if isinstance(values, Tensor) else saved_dtype(values)
+
+
+@rule("keras.ops.Scatter", wants=SOURCE, shape=scattered_shape, dtype=scattered_dtype)
+def scatter(indices: Any, values: Any, *, shape: Any) -> Expr:
+    """index_put into zeros; what comes twice is added."""
+    given = buffer(values, "values")
+    zeros = call(".new_zeros", given, tuple(shape))
+    return call(".index_put", zeros, places(indices), given, accumulate=True)
+
+
+@rule(
+    "keras.ops.ScatterUpdate", wants=SOURCE, shape=update_shape, only={"reduction": (None, "add")}
+)  # fmt: skip
+def scatter_update(x: Value, indices: Any, updates: Any, *, reduction: Any = None) -> Expr:
+    """x.index_put."""
+    values = buffer(updates, "updates")
+    return call(".index_put", x, places(indices), values, accumulate=True if reduction == "add" else None)
+
+
+def segments_shape(x: Tensor, ids: Any, *, num_segments: Any, sorted: bool) -> Shape:
+    if num_segments is None:
+        raise Unsupported("how many segments there are is not said", "give num_segments")
+    if len(shape_of(ids)) != 1:
+        raise Unsupported("numbers of segments with several axes")
+    return (int(num_segments), *x.shape[1:])
+
+
+#: How each combines, and what an empty segment has.
+SEGMENTS = {"Sum": "sum", "Max": "amax", "Min": "amin", "Prod": "prod"}
+
+
+def segments(how: str) -> Any:
+    def write(x: Value, ids: Any, *, num_segments: Any = None, sorted: bool = False) -> Expr:
+        where = buffer(ids, "segments", "int64")
+        return call("segments", x, where, num_segments, *([how] if how != "sum" else []))
+
+    write.__doc__ = f"The rows of each segment in one: torch.Tensor.index_reduce with {how!r}."
+    return write
+
+
+for _name, _how in SEGMENTS.items():
+    rule(f"keras.ops.Segment{_name}", wants=SOURCE, shape=segments_shape)(segments(_how))
