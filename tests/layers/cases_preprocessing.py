@@ -75,6 +75,7 @@ RESIZE = [
     Case("CenterCrop", {"height": 3, "width": 4, **FIRST}, "2 3 7 11"),
 ]  # fmt: skip
 
+NESTED = [Inner("ReLU"), Inner("Normalization")]
 ZOOM = {"height_factor": 0.1}
 UNIT = {"value_range": [0.0, 1.0]}
 
@@ -86,7 +87,7 @@ def pipeline(*layers: Inner, shape: str = "2 5 7 3") -> Case:
 def clahe(shape: str = "2 11 13 3", **options: Any) -> Case:
     kind = "ContrastLimitedAdaptiveHistogramEqualization"
     options = {"value_range": [-2.0, 2.0], "tile_grid_size": [2, 3], **options}
-    return Case(kind, options, shape, within=1e-5, why="TensorFlow weighs histograms in float32")
+    return Case(kind, options, shape)
 
 
 #: Tiles that fit and that do not, which are clipped and which are not.
@@ -123,7 +124,7 @@ AUGMENT = [
     pipeline(Inner("Equalization")),
     pipeline(Inner("Rescaling", {"scale": 0.5}), Inner("CenterCrop", {"height": 3, "width": 4})),
     pipeline(Inner("RandomFlip"), Inner("Normalization")),
-    pipeline(Inner("Pipeline", {"layers": [Inner("Normalization")]}), Inner("RandomZoom", ZOOM)),
+    pipeline(Inner("RandomZoom", ZOOM), Inner("Pipeline", {"layers": NESTED})),
     Case("AugMix"),
     Case("AugMix", {"all_ops": False, **UNIT}),
     Case("RandAugment", {"factor": [0.2, 0.4], **UNIT}),

@@ -37,7 +37,7 @@ def _unrolled(op: Op, owners: dict[str, str], dialect: str) -> Iterator[Op]:
         name = str(entry["config"].get("name", at))
         if owners.setdefault(name, op.layer) != op.layer or name == op.layer:
             name = f"{op.layer}.{name}"
-        output = op.outputs[0] if at == len(entries) - 1 else f"{op.outputs[0]}.{at}"
+        output = op.outputs[0] if at == len(entries) - 1 else f"{op.name}.{at}"
         inner = Op(
             f"{op.name}.{at}", kind(entry, op.layer), (value,), (output,), config, layer=name, stored=weights
         )

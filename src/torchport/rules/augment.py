@@ -29,7 +29,7 @@ def between(factor: Any, least: float = float("-inf")) -> tuple[float, float]:
     if isinstance(factor, Sequence):
         low, high = sorted(factor)
         return float(low), float(high)
-    return max(-abs(factor), least), float(abs(factor))
+    return float(max(-abs(factor), least)), float(abs(factor))
 
 
 def ordered(value_range: Sequence[float]) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from torchport.graph import Graph, Op
 from torchport.verify.frameworks import torch
 from torchport.verify.places import Places
 from torchport.verify.port_runs import amount_name
+from torchport.verify.reference import layer_of
 from torchport.verify.result import Row
 
 #: How many values a layer is tried on, and how many standard deviations it may be off.
@@ -44,7 +45,7 @@ def dropout_rows(
         layer, source = f"{path}{op.layer}", model
         for part in path.split("/")[:-1]:
             source = source.get_layer(part)
-        wanted, what = amount_of(source.get_layer(op.layer), op.kind)
+        wanted, what = amount_of(layer_of(source, op.layer), op.kind)
         names = [name for name in places.module_of(layer) if amount_name(modules.get(name))]
         if len(names) != 1:
             note = "the port has no module for this layer" if not names else f"is {names} in the port"

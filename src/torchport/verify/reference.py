@@ -182,6 +182,17 @@ def value_of(variable: Any) -> np.ndarray:
     return array.astype(np.float32) if array.dtype.kind not in "fiub" else array
 
 
+def layer_of(model: Any, name: str) -> Any:
+    """A model's layer by the graph's name for it; those of a Pipeline stand beside it in the graph."""
+    found = {it.name: it for it in model.layers}
+    pipelines = [it for it in model.layers if type(it).__name__ == "Pipeline"]
+    for pipeline in pipelines:
+        for it in pipeline.layers:
+            found |= {f"{pipeline.name}.{it.name}": it, it.name: found.get(it.name, it)}
+            pipelines += [it] if type(it).__name__ == "Pipeline" else []
+    return found[name]
+
+
 def variables(model: Any, graph: Graph, path: str = "") -> Iterator[tuple[str, Any]]:
     """The variables of a model by the names that the graph has for them: `encoder/conv1/kernel`.
 
@@ -193,7 +204,7 @@ def variables(model: Any, graph: Graph, path: str = "") -> Iterator[tuple[str, A
         if op.layer in seen or not (op.weights or op.kind == "Model"):
             continue
         seen.add(op.layer)
-        layer = model.get_layer(op.layer)
+        layer = layer_of(model, op.layer)
         if op.kind == "Model":
             yield from variables(layer, graph.bodies[op.layer], f"{path}{op.layer}/")
             continue

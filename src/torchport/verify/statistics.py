@@ -17,7 +17,7 @@ import numpy as np
 
 from torchport.graph import Graph
 from torchport.verify.record import array
-from torchport.verify.reference import value_of
+from torchport.verify.reference import layer_of, value_of
 
 
 @dataclass
@@ -109,7 +109,7 @@ def normalisations(
                 walk(graph.bodies[op.layer], model.get_layer(op.layer), f"{path}{op.layer}/")
             elif "moving_variance" in op.weights:
                 name = f"{path}{op.layer}/moving_variance"
-                found[id(model.get_layer(op.layer))] = (name, variables[name])
+                found[id(layer_of(model, op.layer))] = (name, variables[name])
 
     walk(graph, model, "")
     return Statistics(found, unfused)

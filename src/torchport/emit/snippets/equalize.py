@@ -44,11 +44,12 @@ def adaptive_equalize(
     height, width = x.shape[2:]
     rows, columns = -(-height // tiles[0]), -(-width // tiles[1])
     added = (0, columns * tiles[1] - width, 0, rows * tiles[0] - height)
-    levels = mirror_pad(to_bytes(x, value_range), added, True).clamp(0, 255).long()
+    scaled = to_bytes(x.float(), value_range)  # Keras computes all of this in float32
+    levels = mirror_pad(scaled, added, True).clamp(0, 255).long()
     tiled = levels.unflatten(3, (tiles[1], columns)).unflatten(2, (tiles[0], rows))
     tiled = tiled.transpose(3, 4).flatten(4)
-    count = x.new_zeros(*tiled.shape[:4], 256)
-    count = count.scatter_add(4, tiled, x.new_ones(()).expand_as(tiled))
+    count = scaled.new_zeros(*tiled.shape[:4], 256)
+    count = count.scatter_add(4, tiled, scaled.new_ones(()).expand_as(tiled))
     if clip_limit > 0:
         clipped = count.clamp(max=clip_limit * rows * columns / 256)
         count = clipped + (count - clipped).sum(4, keepdim=True) / 256
@@ -57,8 +58,8 @@ def adaptive_equalize(
     table = (total - total[..., :1]) * 255 / torch.where(rest == 0, 1.0, rest)
     table = table.clamp(0, 255)
 
-    top, down = tile_places(x, rows, tiles[0])
-    left, right = tile_places(x, columns, tiles[1])
+    top, down = tile_places(table, rows, tiles[0])
+    left, right = tile_places(table, columns, tiles[1])
     image = torch.arange(x.shape[0], device=x.device)[:, None, None, None]
     channel = torch.arange(x.shape[1], device=x.device)[:, None, None]
 
@@ -70,10 +71,10 @@ def adaptive_equalize(
     upper = seen_from(top, left) * (1 - right) + seen_from(top, left + 1) * right
     lower = seen_from(top + 1, left) * (1 - right) + seen_from(top + 1, left + 1) * right
     result = upper * (1 - down)[:, None] + lower * down[:, None]
-    return from_bytes(result[..., :height, :width], value_range)
+    return from_bytes(result[..., :height, :width], value_range).to(x.dtype)
 
 
 def tile_places(x: Tensor, size: int, count: int) -> tuple[Tensor, Tensor]:
     """The tile before each place of an axis, and how far from its midst to the next one's it is."""
-    at = (torch.arange(size * count, dtype=x.dtype, device=x.device) - size / 2) / size
-    return at.floor().long(), at - at.floor()
+    at = (torch.arange(size * count, dtype=x.dtype, device=x.device) - size / 2) / size + 1
+    return at.floor().long() - 1, at - at.floor()
