@@ -31,3 +31,30 @@ def test_calls_of_one_layer_keep_their_order(order: tuple[int, ...], join: str) 
     model = keras.Model(inputs, picked if join == "outputs" else L.Concatenate()(picked))
     found = torchport.verify(model, torchport.convert(model))
     assert found.passed, str(found)
+
+
+def tower(*inputs: keras.KerasTensor) -> list[keras.KerasTensor]:
+    """Each input through the same layers."""
+    made = list(inputs)
+    for _ in range(6):
+        layers = L.Conv2D(5, 3, padding="same"), L.BatchNormalization(), L.ReLU()
+        for layer in layers:
+            made = [layer(it) for it in made]
+    return made
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_layer_that_is_called_again_stays_one(wrapped: bool) -> None:
+    """Towers of the same layers would make a block, which has modules of its own for each use."""
+    inputs = [keras.Input((5, 7, 5)) for _ in range(3)]
+    model = keras.Model(inputs, L.Concatenate()(tower(*inputs)))
+    if wrapped:
+        parts = []
+        for _ in range(2):
+            x = keras.Input((5, 7, 5))
+            parts.append(keras.Model(x, L.Add()(tower(x, L.ReLU()(x), L.Dropout(0.1)(x)))))
+        model = keras.Model(inputs[0], parts[1](parts[0](inputs[0])))
+    port = torchport.convert(model)
+    found = torchport.verify(model, port)
+    assert found.passed, str(found)
+    assert len(list(port.module().parameters())) == len(model.trainable_variables)

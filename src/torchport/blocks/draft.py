@@ -21,6 +21,7 @@ class Body:
         self.block = block
         self.nodes, self.results = nodes, results
         self.readers = Readers(nodes, results)
+        self.shares = any(it.shared for it in nodes)
 
     def refresh(self) -> None:
         """Take over what was changed in the block, or in the nodes."""
@@ -30,9 +31,12 @@ class Body:
         self.readers = Readers(self.nodes, self.results)
 
     def is_whole(self, start: int, end: int) -> bool:
-        """Whether [start, end) is less than all of a block, and inside one of its parts or outside all."""
+        """Whether [start, end) is less than all of a block, and inside one of its parts or outside all.
+
+        In the model's own body: whether no module in it is called elsewhere too.
+        """
         if self.block is None:
-            return True
+            return not (self.shares and any(it.shared for it in self.nodes[start:end]))
         parts = {slot.part for slot in self.block.slots[start:end]}
         return len(parts) == 1 and end - start < len(self.nodes)
 

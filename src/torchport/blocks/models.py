@@ -9,7 +9,7 @@ from dataclasses import replace
 from torchport.blocks.align import merge
 from torchport.blocks.block import Block, Readers, Slot, class_cost, lines, use, use_cost
 from torchport.blocks.draft import PART, Body, Draft, is_mostly, rows
-from torchport.blocks.nodes import Node, node
+from torchport.blocks.nodes import Node, node, nodes_of
 from torchport.blocks.steps import as_module
 from torchport.program import Apply, Definition, Module, Var
 
@@ -29,7 +29,9 @@ def open_models(definition: Definition, draft: Draft) -> dict[str, Definition]:
         part = rest.get(it.step.layer)
         if part is not None and it.step.kind == "Model" and calls[it.step.layer] == 1:
             if len(part.inputs) == len(part.outputs) == 1 and not part.parts and part.steps:
-                models[at] = [node(step, part) for step in part.steps]
+                inside = nodes_of(part)
+                if not any(one.shared for one in inside):
+                    models[at] = inside
     waiting = list(models)
     while waiting:
         family = [waiting.pop(0)]

@@ -6,6 +6,7 @@ the numbers (channels, strides, rates) that stand in it, in a fixed order, defau
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -86,6 +87,8 @@ class Node:
     weighted: bool = False
     light: bool = False
     modules: int = 0
+    #: Whether its layer holds modules and is called elsewhere too, where it has to find the same ones.
+    shared: bool = False
     #: Whether it can stand in nn.Sequential: a module of one tensor, or an activation that is one.
     modular: bool = False
     #: The tensors that it reads and writes, by name.
@@ -141,6 +144,15 @@ def node(step: Step, definition: Definition) -> Node:
 
 def _is_conv(value: Apply) -> bool:
     return value.module.cls.startswith("nn.Conv") and len(value.module.args) > 2
+
+
+def nodes_of(definition: Definition) -> list[Node]:
+    """The nodes of a definition's steps."""
+    found = [node(step, definition) for step in definition.steps]
+    calls = Counter(it.step.layer for it in found if it.modules)
+    for it in found:
+        it.shared = it.modules > 0 and calls[it.step.layer] > 1
+    return found
 
 
 def is_activation(value: Any) -> bool:

@@ -12,7 +12,7 @@ from torchport.blocks.draft import Body, Draft
 from torchport.blocks.factor import search
 from torchport.blocks.models import open_models
 from torchport.blocks.naming import use_name
-from torchport.blocks.nodes import Node, node
+from torchport.blocks.nodes import Node, nodes_of
 from torchport.blocks.pads import pads_apart, pads_joined
 from torchport.names import class_name, identifier, is_automatic, snake, unique
 from torchport.program import Apply, Definition, Module, Step, Var
@@ -40,8 +40,7 @@ def _model_names(definition: Definition) -> Iterator[str]:
 
 def _factored(definition: Definition, taken: set[str]) -> Definition:
     definition = pads_apart(definition)
-    nodes = [node(step, definition) for step in definition.steps]
-    draft = Draft(Body(nodes, tuple(spec.name for spec in definition.outputs)))
+    draft = Draft(Body(nodes_of(definition), tuple(spec.name for spec in definition.outputs)))
     parts = open_models(definition, draft)
     search(draft)
     parts = {layer: _factored(part, taken) for layer, part in parts.items()}
