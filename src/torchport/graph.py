@@ -56,14 +56,45 @@ class Weight:
 
 
 @dataclass(frozen=True)
+class Text:
+    """How the text that an input is in the source becomes the numbers that stand in its place.
+
+    `layer` does it there, and `output` is its tensor; `shape` is that of the text. A text is put in a plain
+    form (`standardize`: "lower", "strip_punctuation", both), `split` ("whitespace", "character" or "") and
+    joined to `ngrams` of those lengths. The first of `tokens` has the number `start`; before it are
+    `unknown` numbers for what is no token, chosen by a hash with `salt`; `mask` is no token. `mode` says
+    what becomes of numbers: themselves, if it `pads` cut or filled to `length`, or vectors of `depth`, with
+    `weights` for each number.
+    """
+
+    layer: str
+    output: str
+    shape: Shape
+    tokens: tuple[str, ...]
+    start: int
+    unknown: int
+    mask: str | None
+    mode: str
+    depth: int
+    salt: tuple[int, int] | None = None
+    weights: tuple[float, ...] = ()
+    standardize: str = ""
+    split: str = ""
+    ngrams: tuple[int, ...] = ()
+    pads: bool = False
+    length: int | None = None
+
+
+@dataclass(frozen=True)
 class Op:
     """One call of a layer or an operation.
 
-    `args` and `kwargs` are the call's arguments, nested as the source had them, with `Ref` leaves;
-    `config` is the layer's configuration. Ops with the same `layer` share their weights. `stored` is the
-    layer's variables as the file has them, keyed by their place in it; `weights` are the same by the names of
-    the rule, once bound. A nested model is an op of kind "Model", whose graph is `graph.bodies[op.layer]`.
-    `turn` is its place in the order in which Keras runs the calls.
+    `args` and `kwargs` are the call's arguments, nested as the source had them, with `Ref` leaves; `config`
+    is the layer's configuration. Ops with the same `layer` share their weights. `stored` is the layer's
+    variables as the file has them, keyed by their place in it; `weights` are the same by the names of the
+    rule, once bound. A nested model is an op of kind "Model", whose graph is `graph.bodies[op.layer]`.
+    `turn` is its place in the order in which Keras runs the calls. `refused`: why it is not ported, and
+    what to do, where an earlier stage knows.
     """
 
     name: str
@@ -76,6 +107,7 @@ class Op:
     stored: Mapping[str, Weight] = field(default_factory=dict)
     weights: Mapping[str, Weight] = field(default_factory=dict)
     turn: int = 0
+    refused: tuple[str, str] | None = None
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -129,6 +161,8 @@ class Graph:
     structure: Any = None
     #: Graphs of the nested models by layer name: one for all calls of it.
     bodies: Mapping[str, Graph] = field(default_factory=dict)
+    #: For inputs that are text in the source: how their numbers are made.
+    texts: Mapping[str, Text] = field(default_factory=dict)
 
     def replace(self, **changes: Any) -> Graph:
         return replace(self, **changes)

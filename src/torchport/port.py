@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from torchport import __version__
 from torchport.axes import dims
+from torchport.emit import texts
 from torchport.emit.weights import provenance, write_weights
 from torchport.errors import BadFile, TorchportError
 from torchport.pipeline import Program
@@ -72,8 +73,20 @@ class Port:
 
         if len(arrays) == len(self.inputs):
             pairs = zip(arrays, self.inputs, strict=True)
-            arrays = tuple(np.asarray(array, dtype=spec.dtype) for array, spec in pairs)
+            arrays = tuple(
+                self.encoded(array, spec.name)
+                if spec.name in self.program.graph.texts
+                else np.asarray(array, dtype=spec.dtype)
+                for array, spec in pairs
+            )
         return run(self._module, self.inputs, self.outputs, arrays)
+
+    def encoded(self, given: Any, name: str) -> np.ndarray:
+        """The numbers that the port makes of the text for one of its inputs."""
+        module = self._module
+        function = texts.names(self.program.definition, self.program.classes.inputs)[name]
+        made = getattr(sys.modules[type(module).__module__], function)(texts.flat(given))
+        return made.numpy()  # type: ignore[no-any-return]
 
     def record(self) -> dict[str, Any]:
         """What port.json says."""
@@ -93,6 +106,7 @@ class Port:
             "class": classes.name,
             "inputs": [spec(it, classes.inputs[it.name]) for it in self.inputs],
             "outputs": [spec(it, it.name) for it in self.outputs],
+            "texts": texts.names(self.program.definition, classes.inputs),
             "permutes": [vars(it) for it in self.permutes],
             "weights": provenance(self.program.entries),
             "trace": trace(classes),
@@ -118,6 +132,8 @@ class Port:
             made = Path(scratch) / "made"
             made.mkdir()
             (made / "model.py").write_text(self.code, encoding="utf-8")
+            for name, values in texts.files(self.program.definition, self.program.classes.inputs):
+                (made / name).write_text(json.dumps(values, indent=0) + "\n", encoding="utf-8")
             write_weights(made, self.program.entries, progress=progress)
             record = json.dumps(self.record(), indent=1) + "\n"
             (made / "port.json").write_text(record, encoding="utf-8")
@@ -127,7 +143,10 @@ class Port:
 
 
 #: What `save` writes. Anything else in a folder is the user's.
-OURS = re.compile(r"model\.py|port\.json|model(-\d+-of-\d+)?\.safetensors(\.index\.json)?|__pycache__")
+OURS = re.compile(
+    r"model\.py|port\.json|model(-\d+-of-\d+)?\.safetensors(\.index\.json)?|__pycache__|"
+    r"(\w+_)?(vocabulary|idf_weights)\.json"
+)
 
 
 def check_replaceable(target: Path, force: bool) -> None:

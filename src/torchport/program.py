@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torchport.axes import Order, Turn, to_order
-from torchport.graph import Shape, Tensor, Weight
+from torchport.graph import Shape, Tensor, Text, Weight
 
 
 class Expr:
@@ -375,7 +375,7 @@ class Definition:
     `flags` are conditions that `forward` asks for: attribute and text. `shapes` is what a block's docstring
     says. `specs` are all its tensors. `structure` nests the outputs as the model returns them, with `Var`
     leaves; None: one, or a tuple. `parts`
-    are the classes of nested models by layer. `frozen` are the layers that do not train.
+    are the classes of nested models by layer. `frozen` are the layers that do not train. `texts` as in Graph.
     """
 
     name: str
@@ -387,6 +387,7 @@ class Definition:
     permutes: tuple[Permute, ...] = ()
     frozen: frozenset[str] = frozenset()
     specs: Mapping[str, Spec] = field(default_factory=dict)
+    texts: Mapping[str, Text] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
     flags: tuple[tuple[str, str], ...] = ()
     shapes: str = ""

@@ -32,6 +32,14 @@ CATEGORIES = [
     Case("Discretization", {"bin_boundaries": [1.0, 2.0, 4.5]}, "3 5", below=7, then=EMBED),
     Case("IntegerLookup", {"vocabulary": [4, 2, 6]}, "3 5", below=7, then=EMBED),
     Case("IntegerLookup", {"vocabulary": [4, 2, 6], "mask_token": 0}, "3 5", below=7, then=EMBED),
+    Case("IntegerLookup", {"vocabulary": [0, -1, 4, 2, 6], "mask_token": 0}, "3 5", below=7, then=EMBED),
+    Case("IntegerLookup", {"vocabulary": [-1, 4, 2, 6]}, "3 5", below=7, then=EMBED),
+    Case("IntegerLookup", {"vocabulary": [3, 4, 2, 6], "oov_token": 3}, "3 5", below=7, then=EMBED),
+    *(
+        Case("IntegerLookup", {"vocabulary": [4, 2, 6], "output_mode": mode, **options}, x, below=7)
+        for mode, x in (("one_hot", "3 1"), ("one_hot", "3 5"), ("multi_hot", "3 5"), ("count", "3 5"))
+        for options in ({}, {"mask_token": 5}, {"max_tokens": 7, "pad_to_max_tokens": True})
+    ),
 ]  # fmt: skip
 
 INT: dict[str, Any] = {"dtype": "int64"}

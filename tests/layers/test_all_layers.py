@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 import pytest
-from tests.layers.cases import CASES
+from tests.layers.cases import CASES, UNREACHABLE
 
 from torchport.rules import TABLE
 from torchport.rules.refused import ELSEWHERE, KERAS, REFUSED
@@ -23,7 +23,7 @@ def test_is_ported_or_refused(name: str) -> None:
     places = [kind in TABLE, kind in ELSEWHERE, kind in REFUSED]
     assert sum(places) == 1, "neither ported nor refused" if not any(places) else "both"
     if kind in TABLE:
-        assert kind in HAVE_CASES
+        assert kind in HAVE_CASES | UNREACHABLE
 
 
 def test_the_tables_name_nothing_else() -> None:
@@ -34,4 +34,4 @@ def test_the_tables_name_nothing_else() -> None:
 
 def test_most_are_ported() -> None:
     refused = [name for name, kind in NAMES.items() if kind in REFUSED]
-    assert len(NAMES) - len(refused) >= 141, refused
+    assert len(NAMES) - len(refused) >= 154, refused

@@ -13,6 +13,7 @@ from typing import Any
 from torchport import __version__
 from torchport.emit.expression import Writer
 from torchport.emit.forward import body
+from torchport.emit.texts import functions
 from torchport.emit.variables import called
 from torchport.errors import TorchportError
 from torchport.names import attribute_names, class_name, identifier, is_automatic, unique
@@ -150,6 +151,7 @@ def source(
     """The text of model.py, not yet formatted."""
     classes = ordered(item)
     texts = [_class(it, marks, pretrained if it is item else "", sharded) for it in classes]
+    texts = [*functions(item.definition, item.inputs), *texts]
     helpers = [snippet for snippet in snippets(texts)]
     everything = "\n\n\n".join([*helpers, *texts])
     weights = f'WEIGHTS = Path(__file__).with_name("{pretrained}")'
@@ -164,9 +166,9 @@ def _header(item: Class, text: str) -> str:
         "",
     ]
     used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
-    standard = [f"import {name}" for name in ("json", "math") if name in used]
-    if "Callable" in used:
-        standard.append("from collections.abc import Callable")
+    standard = [f"import {name}" for name in ("json", "math", "string") if name in used]
+    if abstract := [name for name in ("Callable", "Sequence") if name in used]:
+        standard.append(f"from collections.abc import {', '.join(abstract)}")
     standard.append("from pathlib import Path")
     if "Self" in used:
         standard.append("from typing import Self")

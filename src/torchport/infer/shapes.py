@@ -28,6 +28,8 @@ def infer_shapes(graph: Graph, refusals: list[Refusal], given: Sequence[Shape] |
     for op in graph.ops:
         known = all(name in tensors for name in op.inputs)
         try:
+            if op.refused:
+                raise Unsupported(*op.refused)
             check(op)
             op, outputs = _outputs(op, tensors, bodies) if known else (_checked(op, bodies), ())
         except Unsupported as error:

@@ -79,6 +79,7 @@ class _Writer:
                 **{name: Spec(name, it, self._order(name)) for name, it in graph.tensors.items()},
                 **self.twins,
             },
+            graph.texts,
         )
 
     def _order(self, name: str) -> Order:

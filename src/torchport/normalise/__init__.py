@@ -9,9 +9,10 @@ from torchport.normalise.masks import write_masks
 from torchport.normalise.operations import name_operations
 from torchport.normalise.pipelines import unroll_pipelines
 from torchport.normalise.spectral import show_spectral
+from torchport.normalise.texts import lift_texts
 
 REWRITES = (
-    unroll_pipelines, name_operations, name_functions, write_masks, fold_steps, show_spectral,
+    unroll_pipelines, name_operations, name_functions, lift_texts, write_masks, fold_steps, show_spectral,
     split_activations, keep_dims,
 )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from torchport.errors import BadFile
@@ -33,10 +34,22 @@ def read(path: Path) -> Graph:
     if is_keras_1(dialect.check_version(version, where)):
         raise BadFile(f"written by Keras {version}, which wrote no archives", where=where, advice=HOSTILE)
     files = [open_member(zipped, name) for name in weight_members(zipped)]
-    store = Store(where, version, merged(files, where), group_names(files), len(files) > 1)
+    groups = merged(files, where), group_names(files)
+    store = Store(where, version, *groups, len(files) > 1, asset=partial(asset, zipped))
     graph = config.graph(entry, version, Container(store, ""), where)
     store.check_all_claimed()
     return graph
+
+
+def asset(zipped: Archive, name: str) -> str:
+    """The text of a layer's asset, such as the vocabulary that it was adapted to; empty if it has none."""
+    member = f"assets/{name}"
+    if member not in zipped.members:
+        return ""
+    try:
+        return zipped.read(member, CONFIG_LIMIT).decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadFile(f"{member} is not text", where=zipped.where, advice=DAMAGED) from None
 
 
 def weight_members(zipped: Archive) -> list[str]:

@@ -68,6 +68,7 @@ def functional(config: Mapping[str, Any], version: str, claims: Claims, where: s
     for layer in found:
         if not layer.is_input:
             claim(layer, bodies, stored, version, claims, where, depth)
+    found = [adapted(layer, claims) for layer in found]
     inputs, outputs = (references(config.get(key), key, where) for key in ("input_layers", "output_layers"))
     if is_keras_2(version):
         found, outputs = from_zero(found, outputs)
@@ -149,6 +150,7 @@ def sequential(config: Any, version: str, claims: Claims, where: str, depth: int
         claim(layer, bodies, stored, version, claims, where, depth)
         if layer.is_model and len(bodies[layer.name].outputs) != 1:
             raise BadFile(f"{layer.name!r} in a Sequential model has several outputs", where=where)
+    rest = [adapted(layer, claims) for layer in rest]
     if found[0].is_input:
         tensor = input_tensor(found[0], where)
     else:
@@ -171,6 +173,17 @@ def sequential(config: Any, version: str, claims: Claims, where: str, depth: int
         structure=Ref(last),
         bodies=bodies,
     )
+
+
+#: Layers that learn a vocabulary from data, which is not part of their configuration.
+LOOKUPS = frozenset({"StringLookup", "IntegerLookup", "TextVectorization"})
+
+
+def adapted(layer: Layer, claims: Claims) -> Layer:
+    """The layer with what it was adapted to among its options."""
+    if layer.kind not in LOOKUPS or layer.config.get("vocabulary") is not None:
+        return layer
+    return replace(layer, entry={**layer.entry, "config": {**layer.config, **claims.adapted(layer)}})
 
 
 def claim(

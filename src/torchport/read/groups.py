@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from torchport.errors import BadFile
 from torchport.graph import Weight, is_keras_2
-from torchport.read.layers import Layer
+from torchport.read.layers import Claims, Layer
 from torchport.read.variables import DAMAGED, Variables
 
 #: Groups of a model that hold what training left behind, not weights.
@@ -44,6 +45,8 @@ class Store:
     #: The groups of the model itself and of the models in it.
     models: set[str] = field(default_factory=lambda: {""})
     by_group: dict[str, list[str]] = field(default_factory=dict)
+    #: The text of a file beside the weights, empty if there is none.
+    asset: Callable[[str], str] = lambda name: ""
 
     def __post_init__(self) -> None:
         for path in self.datasets:
@@ -118,7 +121,7 @@ def natural(path: str) -> list[tuple[int, int, str]]:
 
 
 @dataclass(frozen=True)
-class Container:
+class Container(Claims):
     """The layers of one model in the archive, each in a group named after its class and turn."""
 
     store: Store
@@ -152,6 +155,20 @@ class Container:
         found = self.store.weights(group, f"{self.path}{layer.name}")
         if shared is not None:
             self.store.shared[shared] = found
+        return found
+
+    def adapted(self, layer: Layer) -> Mapping[str, Any]:
+        """Source: keras/src/layers/preprocessing/index_lookup.py, load_assets and load_own_variables."""
+        group = self.group(layer)
+        lines = self.store.asset(f"{group}/vocabulary.txt").splitlines()
+        while lines and lines[-1] == "":
+            lines.pop()
+        found: dict[str, Any] = {}
+        if lines:
+            found["vocabulary"] = lines
+        path = f"{group}/vars/idf_weights"
+        if path in self.store.datasets:
+            found["idf_weights"] = self.store.datasets[path].weight(path, layer.name).load().tolist()
         return found
 
     def inside(self, layer: Layer) -> Container:

@@ -44,7 +44,7 @@ def read(path: Path) -> Graph:
 
 
 @dataclass(frozen=True)
-class LayerGroups:
+class LayerGroups(Claims):
     """The variables of a legacy file: a group for each layer, by its name.
 
     `root` is the group that holds them, `version` and `backend` are who wrote them. `groups` are those of
@@ -138,7 +138,7 @@ class LayerGroups:
 
 
 @dataclass(frozen=True)
-class Within:
+class Within(Claims):
     """The claims inside a nested model of a legacy file: none, the model holds them as one list."""
 
     def stored(self, layer: Layer) -> Mapping[str, Weight]:

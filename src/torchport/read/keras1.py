@@ -15,7 +15,7 @@ from torchport.axes import Turn, parse
 from torchport.errors import BadFile, Refusal, Refused
 from torchport.graph import Weight
 from torchport.read.document import mapping, sequence, text
-from torchport.read.layers import Layer, is_model
+from torchport.read.layers import Claims, Layer, is_model
 
 if TYPE_CHECKING:
     import numpy as np
@@ -320,7 +320,7 @@ def flipped(weight: Weight) -> Weight:
 
 
 @dataclass(frozen=True)
-class Slices:
+class Slices(Claims):
     """The layers of a nested model, whose variables Keras 1 saved as one list: first those that train."""
 
     found: Mapping[str, Mapping[str, Weight]]

@@ -49,6 +49,10 @@ class Claims(Protocol):
         """The variables of a layer or, where the file does not tell them apart, a nested model."""
         ...
 
+    def adapted(self, layer: Layer) -> Mapping[str, Any]:
+        """Options of a lookup layer that it was adapted to, and that its configuration lacks."""
+        return {}
+
     def inside(self, layer: Layer) -> Claims:
         """The claims of a nested model's layers."""
         ...

@@ -13,7 +13,7 @@ from torchport.errors import BadFile
 from torchport.graph import Graph, Weight
 from torchport.read import config, dialect
 from torchport.read.document import bounded
-from torchport.read.layers import Layer
+from torchport.read.layers import Claims, Layer
 
 
 def is_model(source: Any) -> bool:
@@ -57,6 +57,8 @@ def version_of(model: Any, where: str) -> str:
 
 def as_saved(value: Any) -> Any:
     """A config as JSON would hold it: lists for tuples, numbers of Python, texts."""
+    if isinstance(value, np.generic):  # np.str_ and np.float64 are a str and a float, but not written so
+        return value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if value is ...:
@@ -67,8 +69,6 @@ def as_saved(value: Any) -> Any:
         return [as_saved(item) for item in value]
     if isinstance(value, np.ndarray):
         return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
     if hasattr(value, "as_list"):  # tf.TensorShape, and lists that tf.keras wraps
         return as_saved(value.as_list())
     if isinstance(getattr(value, "name", None), str):  # tf.DType and the like
@@ -77,7 +77,7 @@ def as_saved(value: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Layers:
+class Layers(Claims):
     """The variables of a live model's layers, by name."""
 
     layers: Mapping[str, Any]
@@ -94,6 +94,14 @@ class Layers:
             str(number): reference(variable, f"{self.path}{layer.name}/{short(variable)}")
             for number, variable in enumerate(variables(self.layer(layer)))
         }
+
+    def adapted(self, layer: Layer) -> Mapping[str, Any]:
+        made = self.layer(layer)
+        lookup = getattr(made, "_lookup_layer", made)
+        found: dict[str, Any] = {"vocabulary": as_saved(lookup.get_vocabulary())}
+        if (weights := getattr(lookup, "idf_weights_const", None)) is not None:
+            found["idf_weights"] = as_saved(np.asarray(weights))
+        return found
 
     def inside(self, layer: Layer) -> Layers:
         return Layers.of(self.layer(layer), f"{self.path}{layer.name}/")

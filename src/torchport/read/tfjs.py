@@ -15,7 +15,7 @@ from torchport.graph import Graph, Weight
 from torchport.read import config, dialect, keras1
 from torchport.read.archive import CONFIG_LIMIT
 from torchport.read.document import bounded, integer, mapping, parse, sequence, text
-from torchport.read.layers import Layer
+from torchport.read.layers import Claims, Layer
 from torchport.read.members import DAMAGED, HOSTILE
 
 #: Element types, and the kinds of number that stand in for another.
@@ -87,7 +87,7 @@ class Shards:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class Manifest(Claims):
     """The variables that a manifest lists, by their names: `conv1/kernel`."""
 
     where: str

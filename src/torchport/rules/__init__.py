@@ -27,6 +27,7 @@ from torchport.rules import (
     recurrent,
     reshape,
     space,
+    text,
     wrappers,
 )
 from torchport.rules.table import (
@@ -56,5 +57,5 @@ __all__ = [
 FAMILIES = (
     conv, pool, space, norm, linear, activation, dropout, reshape, merge, preprocess,
     applications, *operations.FAMILIES, attention, einsum, recurrent, wrappers, embedding,
-    conv_lstm, preprocessing, hashing, augment, augment_place, augment_mix, audio,
+    conv_lstm, preprocessing, text, hashing, augment, augment_place, augment_mix, audio,
 )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
-from torchport.program import Expr, Fill, State, call
+from torchport.program import Expr, Fill, Infix, State, call
 from torchport.rules.image import channels, image_shape, spatial
 from torchport.rules.table import SOURCE, Value, image, rule
 
@@ -98,59 +98,66 @@ def discretization(
     return encoded(found, x.shape, mode, len(at) + 1)  # type: ignore[no-any-return]
 
 
-def vocabulary_of(vocabulary: Any) -> tuple[int, ...]:
+def without_special(vocabulary: Any, special: Sequence[Any]) -> tuple[Any, ...]:
+    """A vocabulary without its special tokens, if all of them stand at its start in this order.
+
+    Source: keras/src/layers/preprocessing/index_lookup.py, set_vocabulary.
+    """
     if isinstance(vocabulary, dict):  # as Keras saves an array
         vocabulary = vocabulary.get("config", {}).get("value")
-    if not isinstance(vocabulary, Sequence) or isinstance(vocabulary, str):
-        advice = "give the layer its vocabulary as an argument: `adapt` keeps it in another file"
-        raise Unsupported("the layer's vocabulary is not in its configuration", advice)
-    return tuple(int(it) for it in vocabulary)
+    known = () if not isinstance(vocabulary, Sequence) or isinstance(vocabulary, str) else tuple(vocabulary)
+    known = known[len(special) :] if list(known[: len(special)]) == list(special) else known
+    if not known:
+        advice = "adapt the layer, or give it its vocabulary, and save the model as .keras"
+        raise Unsupported("the layer has no vocabulary", advice)
+    return known
 
 
-def lookup_depth(vocabulary: Any, mask: Any, oov: int, mode: str, most: Any, pad: bool) -> int:
+def numbers_of(vocabulary: Any, mask: Any, oov: Any, mode: str) -> tuple[int, ...]:
+    """The numbers that an IntegerLookup knows, without those that stand for masked and unknown ones."""
+    if isinstance(vocabulary, Sequence) and not isinstance(vocabulary, str):
+        vocabulary = [int(it) for it in vocabulary]
+    special = [*([mask] if mask is not None and mode == "int" else []), oov]
+    return tuple(int(it) for it in without_special(vocabulary, special))
+
+
+def lookup_depth(known: Sequence[int], mask: Any, mode: str, most: Any, pad: bool) -> int:
     """How many different indices there are."""
-    return int(most) if pad else len(vocabulary_of(vocabulary)) + oov + (mask is not None and mode == "int")
+    return int(most) if pad else len(known) + 1 + (mask is not None and mode == "int")
 
 
 def lookup_shape(
-    x: Tensor, *, vocabulary: Any, output_mode: str, num_oov_indices: int, mask_token: Any, max_tokens: Any,
+    x: Tensor, *, vocabulary: Any, output_mode: str, mask_token: Any, oov_token: Any, max_tokens: Any,
     pad_to_max_tokens: bool,
 ) -> Shape:  # fmt: skip
     mode = MODES.get(output_mode, output_mode)
-    depth = lookup_depth(vocabulary, mask_token, num_oov_indices, mode, max_tokens, pad_to_max_tokens)
-    return encoded_shape(x, mode, depth)
+    known = numbers_of(vocabulary, mask_token, oov_token, mode)
+    return encoded_shape(x, mode, lookup_depth(known, mask_token, mode, max_tokens, pad_to_max_tokens))
 
 
 @rule(
-    "IntegerLookup", wants=SOURCE, shape=lookup_shape, dtype="int64", constants=True,
-    ignores="oov_token vocabulary_size has_input_vocabulary vocabulary_dtype idf_weights encoding",
+    "IntegerLookup", wants=SOURCE, shape=lookup_shape, dtype=encoded_dtype, constants=True,
+    ignores="vocabulary_size has_input_vocabulary vocabulary_dtype idf_weights encoding",
     only={"sparse": (False,), "invert": (False,), "oov_method": ("floormod",), "salt": (None,),
           "output_mode": ("int", "one_hot", "multi_hot", "binary", "count"), "num_oov_indices": (1, 0)},
 )  # fmt: skip
 def integer_lookup(
     x: Value, *, vocabulary: Any = None, output_mode: str = "int", num_oov_indices: int = 1,
-    mask_token: Any = None, max_tokens: Any = None, pad_to_max_tokens: bool = False, sparse: bool = False,
-    invert: bool = False, oov_method: str = "floormod", salt: Any = None,
+    mask_token: Any = None, oov_token: Any = -1, max_tokens: Any = None, pad_to_max_tokens: bool = False,
+    sparse: bool = False, invert: bool = False, oov_method: str = "floormod", salt: Any = None,
 ) -> Expr:  # fmt: skip
     """The place of each number in the vocabulary: where it is equal, or the place of the unknown."""
     mode = MODES.get(output_mode, output_mode)
-    known = vocabulary_of(vocabulary)
-    if mask_token is not None and mode != "int":
-        raise Unsupported("a mask_token with vectors, which drops it", "leave the mask_token out")
+    known = numbers_of(vocabulary, mask_token, oov_token, mode)
     if num_oov_indices == 0:
         advice = "give it one index: num_oov_indices=1"
         raise Unsupported("num_oov_indices=0 stops with an error at an unknown number", advice)
-    if mask_token is not None:
-        if known and known[0] == mask_token:
-            known = known[1:]
-        start = 1
-    else:
-        start = 0
-    if known and known[0] == -1 and len(set(known)) == len(known) and not start:
-        known = known[1:]  # the token of the unknown, which `get_vocabulary` lists
+    start, masked = (1, 0) if mask_token is not None and mode == "int" else (0, -1)
     table = State("vocabulary", Fill(known, (len(known),), "int64"), (len(known),), trainable=False)
-    place = call("lookup", bounded(x, "the lookup"), table, start, mask_token)
-    depth = lookup_depth(vocabulary, mask_token, num_oov_indices, mode, max_tokens, pad_to_max_tokens)
+    place = call("lookup", bounded(x, "the lookup"), table, start)
+    if mask_token is not None:
+        place = call("torch.where", Infix("==", x, mask_token), masked, place)
+    depth = lookup_depth(known, mask_token, mode, max_tokens, pad_to_max_tokens)
     return encoded(place, x.shape, mode, depth)  # type: ignore[no-any-return]
 
 

@@ -21,8 +21,6 @@ REFUSED: dict[str, tuple[str, str]] = {
     "JaxLayer": (OTHER, "write a rule for it, or rebuild it of Keras's layers"),
     "TFSMLayer": (OTHER, "convert the model that the SavedModel was made of"),
     "TorchModuleWrapper": ("it is a PyTorch module already", "use that module itself"),
-    "StringLookup": (TEXT, ENCODE),
-    "TextVectorization": (TEXT, ENCODE),
     "CutMix": (LABELS, LOADER),
     "MixUp": (LABELS, LOADER),
     "MaxNumBoundingBoxes": ("it pads boxes, which are a dictionary beside the images", LOADER),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from torchport.errors import BadFile
+from torchport.port import OURS
 from torchport.verify.result import Verification
 
 #: Options of a conversion that port.json repeats.
@@ -48,7 +49,9 @@ def write_record(folder: Path, result: Verification) -> None:
     record = json.loads(path.read_text())
     summary = None
     if result.passed:
-        files = sorted(it for it in folder.iterdir() if it.name == "model.py" or ".safetensors" in it.name)
+        files = sorted(
+            it for it in folder.iterdir() if OURS.fullmatch(it.name) and it.is_file() and it != path
+        )
         summary = {**result.summary(), "files": {it.name: digest(it) for it in files}}
     if record.get("verified") == summary:
         return

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from torchport.errors import TorchportError
-from torchport.graph import Graph, Shape
+from torchport.graph import Graph, Shape, Text
 from torchport.verify.result import first_line
 
 #: For axes that the model leaves open, by number of them: unequal, and divisible as most models
@@ -40,7 +40,12 @@ def attempts(shape_count: int) -> Iterator[Sequence[int]]:
 
 
 def shapes(graph: Graph, batches: Mapping[str, int | None], sizes: Sequence[int]) -> list[tuple[int, ...]]:
-    return [fill(graph.tensors[name].shape, sizes, batches.get(name)) for name in graph.inputs]
+    return [fill(given_shape(graph, name), sizes, batches.get(name)) for name in graph.inputs]
+
+
+def given_shape(graph: Graph, name: str) -> Shape:
+    """The shape of an input in the source: where it is text, that of the text."""
+    return graph.texts[name].shape if name in graph.texts else graph.tensors[name].shape
 
 
 def open_axes(graph: Graph) -> int:
@@ -101,7 +106,9 @@ def random(
     arrays: list[np.ndarray] = []
     for name, shape in zip(graph.inputs, sizes, strict=True):
         dtype = graph.tensors[name].dtype
-        if dtype == "bool":
+        if name in graph.texts:
+            arrays.append(random_texts(graph.texts[name], shape, rng))
+        elif dtype == "bool":
             arrays.append(rng.integers(0, 2, shape).astype(bool))
         elif "int" in dtype:
             arrays.append(rng.integers(0, top, shape).astype(dtype))
@@ -110,6 +117,25 @@ def random(
         else:
             arrays.append(rng.standard_normal(shape).astype(np.float32))
     return arrays
+
+
+#: Words that are in few vocabularies, spaces and letters beyond ASCII.
+ODD_WORDS = ("Unknown", "x-y,z!", "ÄRGER", "na\u00efve\u00a0it", "\ttab", "l" * 70)
+
+
+def random_texts(text: Text, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Words of the vocabulary and, unless all must be known, others; where they are split, some in a row."""
+    chosen = [text.tokens[at] for at in rng.integers(0, len(text.tokens), 64)]
+    words = [*chosen, *(ODD_WORDS if text.unknown else ())] + [""] * (text.mask is not None)
+    found = np.empty(shape, dtype=object)
+    for at in np.ndindex(*shape):
+        if not text.split:
+            found[at] = text.mask if (word := str(rng.choice(words))) == "" else word
+            continue
+        row = [str(rng.choice(words)) for _ in range(int(rng.integers(0, 24)))]
+        row = [it.upper() if rng.random() < 0.2 and text.unknown else it for it in row]
+        found[at] = "  ".join(row) + ("." if rng.random() < 0.5 and text.unknown else "")
+    return found
 
 
 def vocabularies(graph: Graph) -> Iterator[int]:
@@ -136,6 +162,9 @@ def given(graph: Graph, arrays: Any) -> list[np.ndarray]:
     made = []
     for name, array in zip(graph.inputs, map(np.asarray, arrays), strict=True):
         tensor = graph.tensors[name]
+        if name in graph.texts:
+            made.append(array.astype(object))
+            continue
         fits = len(array.shape) == len(tensor.shape) and all(
             size is None or size == have
             for size, have in zip(tensor.shape[1:], array.shape[1:], strict=False)

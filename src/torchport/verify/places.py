@@ -34,7 +34,14 @@ class Place:
         return f"{self.path}{layer.removesuffix('.activation')}"
 
     def held(self, array: np.ndarray) -> np.ndarray:
-        """An array in the source's axes as PyTorch holds it."""
+        """An array in the source's axes as PyTorch holds it.
+
+        Vectors of a lookup are whole numbers in TensorFlow, although Keras declares them as fractions.
+        Source: keras/src/layers/preprocessing/index_lookup.py, call and compute_output_spec.
+        """
+        is_lookup = self.op is None or self.op.kind == "IntegerLookup"
+        if is_lookup and array.dtype.kind == "i" and self.tensor.dtype.startswith("float"):
+            array = array.astype(np.float64)
         return held(array, self.order, self.tensor)
 
 

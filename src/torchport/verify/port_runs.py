@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from torchport.emit import texts
 from torchport.errors import TorchportError
 from torchport.verify.frameworks import default_dtype, torch
 from torchport.verify.instrument import Instrumented
@@ -50,6 +51,8 @@ class PortRuns:
     sink: list[Sink] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     paths: dict[int, str] = field(default_factory=dict)
+    #: The functions that make numbers of text, by input.
+    encoders: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, instrumented: Instrumented, name: str, places: Places, dtype: str, keras: Any) -> PortRuns:
@@ -62,6 +65,9 @@ class PortRuns:
             if not hasattr(namespace, name):
                 raise TorchportError(f"has no class {name}", where=str(instrumented.path))
             runs.module = getattr(namespace, name).from_pretrained()
+            program = places.program
+            functions = texts.names(program.definition, program.classes.inputs)
+            runs.encoders = {it: getattr(namespace, function) for it, function in functions.items()}
         finally:
             sys.modules.pop(module_name, None)
         runs.module = runs.module.to(getattr(torch(), dtype))
@@ -108,6 +114,11 @@ class PortRuns:
         """Inputs in the source's axes as the port takes them."""
         pt, made = torch(), []
         for spec, array in zip(self.places.program.definition.inputs, inputs, strict=True):
+            if spec.name in self.encoders:
+                array = self.encoders[spec.name](texts.flat(array)).numpy()
+                if self.sink:
+                    text = self.places.program.graph.texts[spec.name]
+                    self.sink[0](((), text.output), Place("", spec.tensor, spec.order), array)
             array = held(array, spec.order, spec.tensor)
             array = array.astype(self.dtype) if array.dtype.kind == "f" else array
             made.append(pt.from_numpy(np.ascontiguousarray(array)))

@@ -162,10 +162,20 @@ def copy_weights(source: Any, target: Any, unfused: set[int]) -> None:
             continue
         if getattr(ours, "fused", False) is True and not getattr(theirs, "fused", False):
             unfused.add(id(theirs))
+        if hasattr(ours, "get_vocabulary"):
+            copy_vocabulary(ours, theirs)
         for have, want in zip(theirs.weights, ours.weights, strict=True):
             if tuple(have.shape) != tuple(want.shape):
                 raise TorchportError(f"rebuilt with the shape {have.shape}", where=f"{ours.name}/{want.name}")
             have.assign(np.asarray(value_of(want)).astype(str(name_of(have.dtype))))
+
+
+def copy_vocabulary(source: Any, target: Any) -> None:
+    """What a lookup layer was adapted to."""
+    weights = getattr(getattr(source, "_lookup_layer", source), "idf_weights_const", None)
+    target.set_vocabulary(
+        source.get_vocabulary(), idf_weights=None if weights is None else np.asarray(weights)
+    )
 
 
 def layers_of(model: Any) -> list[Any]:

@@ -9,8 +9,7 @@ def one_hot_vectors(x: Tensor, depth: int) -> Tensor:
     return (x[..., None] == torch.arange(depth, device=x.device)).to(torch.get_default_dtype())
 
 
-def lookup(x: Tensor, vocabulary: Tensor, start: int, mask: int | None = None) -> Tensor:
-    """The place of each number in a vocabulary, behind one for the unknown; `mask` is 0."""
+def lookup(x: Tensor, vocabulary: Tensor, start: int) -> Tensor:
+    """The place of each number in a vocabulary; before it are `start` and one for the unknown."""
     same = x[..., None] == vocabulary
-    place = torch.where(same.any(-1), same.int().argmax(-1) + start + 1, start)
-    return place if mask is None else torch.where(x == mask, 0, place)
+    return torch.where(same.any(-1), same.int().argmax(-1) + start + 1, start)

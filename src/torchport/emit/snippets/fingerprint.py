@@ -60,6 +60,70 @@ def fingerprint(text: bytes) -> int:
     return (x ^ x >> 47) * k2 & bits
 
 
+def text_fingerprint(text: bytes) -> int:
+    """FarmHash's Fingerprint64 of any text."""
+    n, bits = len(text), 2**64 - 1
+    if n <= 32:
+        return fingerprint(text)
+    k0, k1, k2 = 0xC3A5C85C97CB3127, 0xB492B66FBE98F273, 0x9AE16A3B2F90404F
+
+    def word(start: int) -> int:
+        return int.from_bytes(text[start:][:8], "little")
+
+    def rotated(x: int, by: int) -> int:
+        x &= bits
+        return (x >> by | x << 64 - by) & bits
+
+    def shifted(x: int) -> int:
+        x &= bits
+        return x ^ x >> 47
+
+    def mixed(x: int, y: int, factor: int) -> int:
+        a = shifted(((x ^ y) & bits) * factor)
+        b = shifted(((y ^ a) & bits) * factor)
+        return b * factor & bits
+
+    if n <= 64:
+        factor = k2 + 2 * n
+        a, b, c, d = word(0) * k2, word(8), word(n - 8) * factor, word(n - 16) * k2
+        y = rotated(a + b, 43) + rotated(c, 30) + d
+        z = mixed(y, a + rotated(b + k2, 18) + c, factor)
+        e, f = word(16) * factor, word(24)
+        g, h = (y + word(n - 32)) * factor, (z + word(n - 24)) * factor
+        left = rotated(e + f, 43) + rotated(g, 30) + h
+        return mixed(left, e + rotated(f + a, 18) + g, factor)
+
+    def seeded(start: int, a: int, b: int) -> tuple[int, int]:
+        a += word(start)
+        b = rotated(b + a + word(start + 24), 21)
+        c = a
+        a += word(start + 8) + word(start + 16)
+        return a + word(start + 24), b + rotated(a, 44) + c
+
+    x, y = 81 * k2 + word(0), 81 * k1 + 113
+    z = shifted(y * k2 + 113) * k2
+    v, w = (0, 0), (0, 0)
+
+    def blended(start: int, factor: int, nine: int) -> None:
+        nonlocal x, y, z, v, w
+        x = rotated(x + y + v[0] + word(start + 8), 37) * factor ^ w[1] * nine
+        y = rotated(y + v[1] + word(start + 48), 42) * factor + v[0] * nine + word(start + 40)
+        z = rotated(z + w[0], 33) * factor
+        v = seeded(start, v[1] * factor, x + w[0])
+        w = seeded(start + 32, z + w[1], y + word(start + 16))
+        x, z = z & bits, x & bits
+
+    for start in range(0, (n - 1) // 64 * 64, 64):
+        blended(start, k1, 1)
+    factor = k1 + ((z & 255) << 1)
+    w = (w[0] + ((n - 1) & 63), w[1])
+    v = (v[0] + w[0], v[1])
+    w = (w[0] + v[0], w[1])
+    blended(n - 64, factor, 9)
+    left = mixed(v[0], w[0], factor) + shifted(y) * k0 + z
+    return mixed(left, mixed(v[1], w[1], factor) + x, factor)
+
+
 def sip_hash(text: bytes, key: tuple[int, int]) -> int:
     """SipHash-2-4 of any text."""
     bits = 2**64 - 1
