@@ -81,6 +81,8 @@ RESIZE = [
     Case("CenterCrop", {"height": 7, "width": 11}, "2 7 11 3"),
     Case("CenterCrop", {"height": 9, "width": 4}, "2 7 11 3", within=1e-6, why=FLOAT32),
     Case("CenterCrop", {"height": 3, "width": 4, **FIRST}, "2 3 7 11"),
+    Case("CenterCrop", {"height": 3, "width": 4}, "2 7 11 3", below=256),
+    Case("CenterCrop", {"height": 9, "width": 4}, "2 7 11 3", below=256, within=1e-6, why=FLOAT32),
 ]  # fmt: skip
 
 NESTED = [Inner("ReLU"), Inner("Normalization")]
@@ -88,8 +90,8 @@ ZOOM = {"height_factor": 0.1}
 UNIT = {"value_range": [0.0, 1.0]}
 
 
-def pipeline(*layers: Inner, shape: str = "2 5 7 3") -> Case:
-    return Case("Pipeline", {"layers": list(layers)}, shape)
+def pipeline(*layers: Inner, shape: str = "2 5 7 3", below: int = 0) -> Case:
+    return Case("Pipeline", {"layers": list(layers)}, shape, below=below)
 
 
 def clahe(shape: str = "2 11 13 3", **options: Any) -> Case:
@@ -125,6 +127,11 @@ AUGMENT = [
     Case("RandomErasing"),
     Case("RandomErasing", {"fill_value": [0.1, 0.2, 0.3], **UNIT}),
     Case("RandomCrop", {"height": 3, "width": 4}, then=(("GlobalAveragePooling2D", {}),)),
+    *(
+        Case("RandomCrop", {"height": height, "width": width}, of="tf_keras", within=1e-6, why=FLOAT32)
+        for height, width in ((3, 4), (5, 7), (6, 4), (3, 9), (8, 9))
+    ),
+    Case("RandomContrast", {"factor": 0.2}, of="tf_keras"),
     Case("RandomColorJitter", {"brightness_factor": 0.2, "hue_factor": 0.2, **UNIT}),
     Case("RandomPerspective"),
     Case("RandomElasticTransform"),
@@ -136,6 +143,18 @@ AUGMENT = [
     Case("AugMix"),
     Case("AugMix", {"all_ops": False, **UNIT}),
     Case("RandAugment", {"factor": [0.2, 0.4], **UNIT}),
+    *(
+        Case(kind, options, below=256)
+        for kind, options in (
+            ("RandomFlip", {}), ("RandomRotation", {"factor": 0.2}), ("RandomShear", {"x_factor": 0.2}),
+            ("RandomZoom", ZOOM), ("RandomTranslation", {"height_factor": 0.2, "width_factor": 0.3}),
+            ("RandomPerspective", {}), ("RandomElasticTransform", {}), ("RandomErasing", {}),
+            ("RandomElasticTransform", {"scale": 0.0}), ("RandomSharpness", {"factor": 0.2}),
+            ("RandomGaussianBlur", {}), ("Solarization", {"threshold_factor": 0.2}), ("RandAugment", {}), ("AugMix", {}),
+        )
+    ),
+    Case("AutoContrast", below=256, within=1e-6, why="images of whole numbers are computed in float32"),
+    Case("Rescaling", {"scale": 0.5}, below=256, then=(("RandomBrightness", {"factor": 0.2}),)),
     *(clahe(**options) for options in CLAHE),
     clahe("2 3 5 7", **FIRST),
     Case("AutoContrast"),
@@ -172,12 +191,19 @@ FIXED = [
     Case("RandomCrop", {"height": 3, "width": 9}, "2 5 7 3"),
     Case("RandomCrop", {"height": 6, "width": 2}, "2 5 7 3"),
     Case("RandomCrop", {"height": 6, "width": 9, **FIRST}, "2 3 5 7"),
+    Case("RandomCrop", {"height": 6, "width": 4}, of="tf_keras"),
     Case("RandomColorJitter", {
         "brightness_factor": [0.2, 0.2], "contrast_factor": [0.0, 0.0], "saturation_factor": [0.3, 0.3],
         "hue_factor": [1.0, 1.0], **UNIT,
     }),
     Case("RandomPerspective", {"scale": 0.0}),
     Case("RandomPerspective", {"factor": 0.0}),
+    Case("Solarization", {"addition_factor": 0.0, "threshold_factor": 0.0}, below=256),
+    Case("RandomErasing", {**WHOLE, "fill_value": 0.3}, below=256),
+    Case("RandomSharpness", {"factor": [0.3, 0.3]}, below=256),
+    Case("RandomGaussianBlur", {"factor": [1.0, 1.0], "sigma": [0.7, 0.7]}, below=256),
+    Case("RandomRotation", {"factor": [0.13, 0.13]}, below=256),
+    pipeline(Inner("Rescaling", {"scale": 1.0}), Inner("RandomPosterization", {"factor": [3, 3]}), below=256),
     pipeline(Inner("Equalization", {"value_range": [-3.0, 3.0]})),
     pipeline(Inner("Equalization", {"value_range": [-3.0, 3.0], "bins": 7})),
     pipeline(Inner("Equalization", {"value_range": [0.0, 0.0001], "bins": 2})),

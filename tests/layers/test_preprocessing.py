@@ -71,6 +71,15 @@ def test_without_chance_as_tensorflow(case: Case) -> None:
         Case("RandomRotation", {"factor": 0.3}, "60 3 5 3"),
         Case("RandomZoom", {"height_factor": 0.5, "width_factor": [-0.5, 0.0]}, "60 3 5 3"),
         Case("RandomTranslation", {"height_factor": 0.5, "width_factor": [0.0, 0.9]}, "60 3 5 3"),
+        *(
+            Case(kind, options, "60 3 5 3", of="tf_keras")
+            for kind, options in (
+                ("RandomRotation", {"factor": [-0.1, 0.3], "fill_mode": "constant"}),
+                ("RandomZoom", {"height_factor": [-0.5, 0.3]}),
+                ("RandomTranslation", {"height_factor": 0.5, "width_factor": [0.0, 0.9]}),
+                ("RandomBrightness", {"factor": [-0.1, 0.4], **WIDE}),
+            )
+        ),
     ],
     ids=str,
 )
@@ -87,6 +96,8 @@ def test_the_distribution_is_tensorflows(case: Case) -> None:
     ("case", "calls"),
     [
         (Case("RandomCrop", {"height": 3, "width": 4}, "2 5 7 3"), 2000),
+        (Case("RandomCrop", {"height": 5, "width": 4}, "2 5 7 3", of="tf_keras"), 2000),
+        (Case("RandomContrast", {"factor": [0.3, 0.9]}, "2 5 7 3", of="tf_keras"), 2000),
         (Case("RandAugment", {"factor": 0.6, **WHOLE}, "2 5 7 3"), 2000),
         (Case("RandAugment", {"factor": [0.2, 0.4], "num_ops": 3, **WHOLE}, "2 5 7 3"), 2000),
         (Case("AugMix", {"num_chains": 2, "factor": 0.6, **WHOLE}, "2 3 5 3"), 1000),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from torchport.errors import Unsupported
+from torchport.graph import is_keras_2
 from torchport.program import Expr, module
+from torchport.rules.preprocess import as_float, float_dtype
 from torchport.rules.table import Value, image, rule
 
 #: What every one of these layers has, and none of those ported reads.
 COMMON = "bounding_box_format factor value_range"
-OTHER_KERAS = "Keras 2 draws it in another way, which is not ported"
 DROP = "take the layer out of the model and augment in the data loader"
 
 
@@ -20,8 +22,22 @@ def images(x: Value) -> Value:
     if x.rank != 4:
         raise Unsupported(f"augmentation of a tensor with {x.rank} axes: images have four")
     if not x.tensor.dtype.startswith("float"):
-        raise Unsupported("augmentation of whole numbers, which are rounded", "put Rescaling(1.0) before")
+        raise Unsupported(
+            "augmentation of whole numbers, which Keras leaves as they are in inference alone",
+            "put Rescaling(1.0) before",
+        )
     return x
+
+
+def floats(x: Value) -> Expr:
+    """A batch of images for layers that make floats of whole numbers in inference too."""
+    images(fractions(x))
+    return as_float(x)
+
+
+def fractions(x: Value) -> Value:
+    """The same images as fractions."""
+    return replace(x, tensor=replace(x.tensor, dtype=float_dtype(x.tensor)))
 
 
 def between(factor: Any, least: float = float("-inf")) -> tuple[float, float]:
@@ -50,9 +66,11 @@ def random_contrast(
     x: Value, *, factor: Any, value_range: Sequence[float] = (0, 255), data_format: str | None = None,
     dialect: str = "",
 ) -> Expr:  # fmt: skip
-    """A module of a few lines: each image scaled around its mean."""
-    if not dialect.startswith("3"):
-        raise Unsupported(OTHER_KERAS, DROP)
+    """A module of a few lines: each image scaled around its mean; Keras 2 scales all of a batch alike."""
+    if is_keras_2(dialect):
+        low, high = factor if isinstance(factor, Sequence) else (factor, factor)
+        made = module("RandomContrast", 1 - low, 1 + high, (0, 255), alike=True, loads={})
+        return made(images(x))
     low, high = between(factor, 0)
     return module("RandomContrast", 1 - low, 1 + high, tuple(value_range), loads={})(images(x))
 
@@ -72,7 +90,7 @@ def random_grayscale(x: Value, *, factor: float = 0.5, data_format: str | None =
     return module("RandomGrayscale", factor, loads={})(images(x))
 
 
-@rule("Solarization", wants=image, ignores=COMMON)
+@rule("Solarization", wants=image, dtype=float_dtype, ignores=COMMON)
 def solarization(
     x: Value, *, addition_factor: Any = 0.0, threshold_factor: Any = 0.0,
     value_range: Sequence[float] = (0, 255), data_format: str | None = None,
@@ -86,17 +104,17 @@ def solarization(
     addition, threshold = scaled(addition_factor), scaled(threshold_factor)
     if addition[0] > addition[1] or threshold[0] > threshold[1]:
         raise Unsupported("an empty range of factors")
-    return module("Solarization", addition, threshold, ordered(value_range), loads={})(images(x))
+    return module("Solarization", addition, threshold, ordered(value_range), loads={})(floats(x))
 
 
-@rule("AutoContrast", wants=image, ignores=COMMON)
+@rule("AutoContrast", wants=image, dtype=float_dtype, ignores=COMMON)
 def auto_contrast(
     x: Value, *, value_range: Sequence[float] = (0, 255), data_format: str | None = None
 ) -> Expr:
     """A module of a few lines; the same in inference and training."""
     if data_format == "channels_first":
         raise Unsupported("AutoContrast of channels-first images, where Keras takes other axes", DROP)
-    return module("AutoContrast", ordered(value_range), loads={})(images(x))
+    return module("AutoContrast", ordered(value_range), loads={})(floats(x))
 
 
 @rule("RandomPosterization", wants=image, ignores=COMMON)
@@ -112,7 +130,7 @@ def random_posterization(
     return module("RandomPosterization", *bits, ordered(value_range), loads={})(images(x))
 
 
-@rule("RandomErasing", wants=image, ignores="bounding_box_format")
+@rule("RandomErasing", wants=image, dtype=float_dtype, ignores="bounding_box_format")
 def random_erasing(
     x: Value, *, factor: Any = 1.0, scale: Any = (0.02, 0.33), fill_value: Any = None,
     value_range: Sequence[float] = (0, 255), data_format: str | None = None,
@@ -129,7 +147,7 @@ def random_erasing(
     elif fill_value is not None:
         fill = min(max(fill_value, least), most)
     made = module("RandomErasing", *between(factor, 0), between(scale, 0), (least, most), fill=fill, loads={})
-    return made(images(x))
+    return made(floats(x))
 
 
 def color(kind: str, least: float, doc: str) -> None:
@@ -151,15 +169,15 @@ color("RandomSaturation", -1, "A module of some lines: images with another satur
 color("RandomHue", 0, "A module of some lines: images with another hue.")
 
 
-@rule("RandomSharpness", wants=image, ignores=COMMON)
+@rule("RandomSharpness", wants=image, dtype=float_dtype, ignores=COMMON)
 def random_sharpness(
     x: Value, *, factor: Any, value_range: Sequence[float] = (0, 255), data_format: str | None = None
 ) -> Expr:
     """A module of a few lines: each image blurred or sharpened."""
-    return module("RandomSharpness", *between(factor, 0), ordered(value_range), loads={})(images(x))
+    return module("RandomSharpness", *between(factor, 0), ordered(value_range), loads={})(floats(x))
 
 
-@rule("RandomGaussianBlur", wants=image, ignores="bounding_box_format")
+@rule("RandomGaussianBlur", wants=image, dtype=float_dtype, ignores="bounding_box_format")
 def random_gaussian_blur(
     x: Value, *, factor: Any = 1.0, kernel_size: Any = 3, sigma: Any = 1.0,
     value_range: Sequence[float] = (0, 255), data_format: str | None = None,
@@ -174,4 +192,4 @@ def random_gaussian_blur(
     made = module(
         "RandomGaussianBlur", low, high, sizes.pop(), between(sigma, 0), tuple(value_range), loads={}
     )  # fmt: skip
-    return made(images(x))
+    return made(floats(x))

@@ -7,7 +7,8 @@ from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.program import Apply, Expr, Module, call, module
-from torchport.rules.augment import COMMON, DROP, between, images, ordered
+from torchport.rules.augment import COMMON, DROP, between, floats, fractions, images, ordered
+from torchport.rules.preprocess import float_dtype
 from torchport.rules.table import Value, image, rule, rule_for
 
 
@@ -86,11 +87,11 @@ def augmentations(
     for kind in kinds:
         options = dict(ways.get(kind, {"factor": span}), data_format=data_format)
         options |= {"interpolation": interpolation} if kind in PLACES else {"value_range": value_range}
-        found.append(layer(kind, x, dialect, **options))
+        found.append(layer(kind, fractions(x), dialect, **options))
     return found
 
 
-@rule("RandAugment", wants=image, ignores="bounding_box_format")
+@rule("RandAugment", wants=image, dtype=float_dtype, ignores="bounding_box_format")
 def rand_augment(
     x: Value, *, num_ops: int = 2, factor: Any = 0.5, interpolation: str = "bilinear",
     value_range: Sequence[float] = (0, 255), data_format: str | None = None, dialect: str = "",
@@ -98,10 +99,10 @@ def rand_augment(
     """A module of a few lines, of those of the layers that it draws from, for the whole batch."""
     kinds = (*PLACES, *COLORS, *BYTES)
     layers = augmentations(x, kinds, factor, value_range, interpolation, data_format, dialect)
-    return module("RandAugment", *layers, num_ops=num_ops, loads={})(images(x))
+    return module("RandAugment", *layers, num_ops=num_ops, loads={})(floats(x))
 
 
-@rule("AugMix", wants=image, ignores="bounding_box_format")
+@rule("AugMix", wants=image, dtype=float_dtype, ignores="bounding_box_format")
 def aug_mix(
     x: Value, *, num_chains: int = 3, chain_depth: int = 3, factor: Any = 0.3, alpha: float = 1.0,
     all_ops: bool = True, interpolation: str = "bilinear", value_range: Sequence[float] = (0, 255),
@@ -114,4 +115,4 @@ def aug_mix(
         "AugMix", *layers, num_chains=num_chains, chain_depth=chain_depth, alpha=alpha,
         value_range=tuple(value_range), loads={},
     )  # fmt: skip
-    return made(images(x))
+    return made(floats(x))

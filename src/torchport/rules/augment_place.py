@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from torchport.errors import Unsupported
-from torchport.graph import Shape, Tensor
+from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Expr, module
-from torchport.rules.augment import COMMON, DROP, OTHER_KERAS, between, images
+from torchport.rules.augment import COMMON, between, floats, images
 from torchport.rules.image import channels, image_shape, spatial
+from torchport.rules.preprocess import float_dtype
 from torchport.rules.table import Value, image, rule
 
 
-@rule("RandomFlip", wants=image, ignores=COMMON)
+@rule("RandomFlip", wants=image, dtype=float_dtype, ignores=COMMON)
 def random_flip(
     x: Value, *, mode: str = "horizontal_and_vertical", data_format: str | None = None, dialect: str = ""
 ) -> Expr:
@@ -21,18 +22,18 @@ def random_flip(
     dims = {"horizontal": (3,), "vertical": (2,), "horizontal_and_vertical": (2, 3)}.get(mode)
     if dims is None:
         raise Unsupported(f"mode={mode!r} is not known")
-    if len(dims) == 2 and not dialect.startswith("3"):
-        across = module("RandomFlip", (3,), role="horizontal", loads={})(images(x))
+    if len(dims) == 2 and is_keras_2(dialect):
+        across = module("RandomFlip", (3,), role="horizontal", loads={})(floats(x))
         return module("RandomFlip", (2,), role="vertical", loads={})(across)
-    return module("RandomFlip", dims, loads={})(images(x))
+    return module("RandomFlip", dims, loads={})(floats(x))
 
 
-def crop_shape(x: Tensor, *, height: int, width: int, data_format: str | None) -> Shape:
-    """Sizes that inference, which leaves the images as they are, does not have are not known."""
+def crop_shape(x: Tensor, *, height: int, width: int, data_format: str | None, dialect: str) -> Shape:
+    """In Keras 3 sizes that inference, which leaves images as they are, does not have are not known."""
     if len(x.shape) != 4:
         return x.shape
     sizes = [
-        size if size == wanted else None
+        wanted if size == wanted or is_keras_2(dialect) else None
         for size, wanted in zip(spatial(x.shape, data_format), (height, width), strict=True)
     ]
     return image_shape(x.shape, sizes, channels(x.shape, data_format), data_format)
@@ -42,10 +43,9 @@ def crop_shape(x: Tensor, *, height: int, width: int, data_format: str | None) -
 def random_crop(
     x: Value, *, height: int, width: int, data_format: str | None = None, dialect: str = ""
 ) -> Expr:
-    """A module of some lines. In inference Keras 3 leaves images at their size, whatever it says of it."""
-    if not dialect.startswith("3"):
-        raise Unsupported(OTHER_KERAS, DROP)
-    return module("RandomCrop", height, width, loads={})(images(x))
+    """A module of some lines. In inference Keras 3 leaves images at their size, Keras 2 resizes them."""
+    cls = "RandomCropOrResize" if is_keras_2(dialect) else "RandomCrop"
+    return module(cls, height, width, loads={})(images(x))
 
 
 def filled(fill_mode: str) -> str | None:
@@ -70,10 +70,10 @@ def affine(
         cls, **ranges, fill_mode=filled(fill_mode), fill_value=fill_value or None,
         interpolation=sampled(interpolation), loads={},
     )  # fmt: skip
-    return made(images(x))
+    return made(floats(x))
 
 
-@rule("RandomRotation", wants=image, ignores=COMMON)
+@rule("RandomRotation", wants=image, dtype=float_dtype, ignores=COMMON)
 def random_rotation(
     x: Value, *, factor: Any, fill_mode: str = "reflect", fill_value: float = 0.0,
     interpolation: str = "bilinear", data_format: str | None = None,
@@ -82,7 +82,7 @@ def random_rotation(
     return affine(x, fill_mode, fill_value, interpolation, rotate=between(factor))
 
 
-@rule("RandomZoom", wants=image, ignores=COMMON)
+@rule("RandomZoom", wants=image, dtype=float_dtype, ignores=COMMON)
 def random_zoom(
     x: Value, *, height_factor: Any, width_factor: Any = None, fill_mode: str = "reflect",
     fill_value: float = 0.0, interpolation: str = "bilinear", data_format: str | None = None,
@@ -92,7 +92,7 @@ def random_zoom(
     return affine(x, fill_mode, fill_value, interpolation, zoom_y=between(height_factor), zoom_x=across)
 
 
-@rule("RandomTranslation", wants=image, ignores=COMMON)
+@rule("RandomTranslation", wants=image, dtype=float_dtype, ignores=COMMON)
 def random_translation(
     x: Value, *, height_factor: Any, width_factor: Any, fill_mode: str = "reflect",
     fill_value: float = 0.0, interpolation: str = "bilinear", data_format: str | None = None,
@@ -102,7 +102,7 @@ def random_translation(
     return affine(x, fill_mode, fill_value, interpolation, **move)
 
 
-@rule("RandomShear", wants=image, ignores=COMMON)
+@rule("RandomShear", wants=image, dtype=float_dtype, ignores=COMMON)
 def random_shear(
     x: Value, *, x_factor: Any = 0.0, y_factor: Any = 0.0, fill_mode: str = "reflect",
     fill_value: float = 0.0, interpolation: str = "bilinear", data_format: str | None = None,
@@ -112,7 +112,7 @@ def random_shear(
     return affine(x, fill_mode, fill_value, interpolation, "RandomShear", **ranges)
 
 
-@rule("RandomPerspective", wants=image, ignores="bounding_box_format")
+@rule("RandomPerspective", wants=image, dtype=float_dtype, ignores="bounding_box_format")
 def random_perspective(
     x: Value, *, factor: Any = 1.0, scale: float = 1.0, fill_value: float = 0.0,
     interpolation: str = "bilinear", data_format: str | None = None,
@@ -122,10 +122,10 @@ def random_perspective(
         "RandomPerspective", *between(factor, 0), scale, fill_value=fill_value or None,
         interpolation=sampled(interpolation), loads={},
     )  # fmt: skip
-    return made(images(x))
+    return made(floats(x))
 
 
-@rule("RandomElasticTransform", wants=image, ignores="bounding_box_format")
+@rule("RandomElasticTransform", wants=image, dtype=float_dtype, ignores="bounding_box_format")
 def random_elastic_transform(
     x: Value, *, factor: Any = 1.0, scale: Any = 1.0, fill_mode: str = "reflect", fill_value: float = 0.0,
     interpolation: str = "bilinear", value_range: Sequence[float] = (0, 255), data_format: str | None = None,
@@ -133,9 +133,9 @@ def random_elastic_transform(
     """A module of some lines: images moved by smooth noise. Keras draws the same noise for both axes."""
     chances, scales = between(factor, 0), between(scale, 0)
     if chances[1] == 0 or scales[1] == 0:
-        return images(x)
+        return floats(x)
     made = module(
         "RandomElasticTransform", *chances, scales, tuple(value_range), fill_mode=filled(fill_mode),
         fill_value=fill_value or None, interpolation=sampled(interpolation), loads={},
     )  # fmt: skip
-    return made(images(x))
+    return made(floats(x))

@@ -34,7 +34,12 @@ def as_float(x: Value) -> Expr:
     return x if x.tensor.dtype.startswith(("float", "bfloat")) else call(".float", x)
 
 
-@rule("Rescaling", constants=True)
+def float_dtype(x: Tensor) -> str:
+    """The dtype of `as_float`."""
+    return x.dtype if x.dtype.startswith(("float", "bfloat")) else "float32"
+
+
+@rule("Rescaling", constants=True, dtype=float_dtype)
 def rescaling(x: Value, *, scale: Any, offset: Any = 0.0) -> Expr:
     """x / 127.5 - 1. A list has an entry for each channel."""
     scale, offset = numbers(scale), numbers(offset)
@@ -72,7 +77,7 @@ def normalization_weights(x: Tensor, *, axis: Any, mean: Any) -> Mapping[str, Sh
     return {"mean": shape, "variance": shape, "count": ()}
 
 
-@rule("Normalization", weights=normalization_weights, constants=True)
+@rule("Normalization", weights=normalization_weights, constants=True, dtype=float_dtype)
 def normalization(
     x: Value, *, axis: Any = -1, mean: Any = None, variance: Any = None, invert: bool = False
 ) -> Expr:

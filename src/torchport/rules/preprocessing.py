@@ -9,6 +9,7 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Fill, Infix, State, call
 from torchport.rules.image import channels, image_shape, spatial
+from torchport.rules.preprocess import as_float, float_dtype
 from torchport.rules.table import SOURCE, Value, image, rule
 
 #: How Keras names its ways to write a category.
@@ -234,11 +235,11 @@ def resizing(
     return resize(image, height, width, interpolation, antialias)
 
 
-@rule("CenterCrop", wants=image, shape=resized_shape, ignores="bounding_box_format factor")
+@rule("CenterCrop", wants=image, shape=resized_shape, dtype=float_dtype, ignores="bounding_box_format factor")
 def center_crop(x: Value, *, height: int, width: int, data_format: str | None = None) -> Expr:
     """A slice; of images that are too small, the largest part of that ratio, resized."""
     size = sizes_of(x, data_format, "a crop")
     top, left = (size[0] - height) // 2, (size[1] - width) // 2
     if top >= 0 and left >= 0:
-        return cropped(x, size, (top, top + height), (left, left + width))
-    return resize(to_aspect(fractions(x), size, height, width), height, width, "bilinear")
+        return cropped(as_float(x), size, (top, top + height), (left, left + width))
+    return resize(to_aspect(as_float(x), size, height, width), height, width, "bilinear")

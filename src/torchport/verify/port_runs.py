@@ -184,7 +184,7 @@ class PortRuns:
         """Every random module at amount 0, counted when it runs in training mode; returns what they were."""
         kept, handles = [], []
         for path, module in self.module.named_modules():
-            if type(module).__name__ in {*AUGMENT, "RandomAffine"}:  # classes in model.py
+            if type(module).__name__ in WRITTEN:
                 module.training = False
             if name := amount_name(module):
                 kept.append((module, name, getattr(module, name)))
@@ -203,6 +203,10 @@ class PortRuns:
             pt.from_numpy(np.ascontiguousarray(held(it, spec.order, spec.tensor).astype(self.dtype)))
             for spec, it in zip(specs, projections, strict=True)
         ]
+
+
+#: Their classes in model.py.
+WRITTEN = AUGMENT | {"RandomAffine", "RandomCropOrResize"}
 
 
 def amount_name(module: Any) -> str:

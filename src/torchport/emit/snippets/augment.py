@@ -37,17 +37,20 @@ class RandomBrightness(nn.Module):
 
 
 class RandomContrast(nn.Module):
-    """Scale each image around the mean of its channels in training."""
+    """Scale each image around the mean of its channels in training; `alike`: all of a batch."""
 
-    def __init__(self, low: float, high: float, value_range: tuple[float, float]) -> None:
+    def __init__(
+        self, low: float, high: float, value_range: tuple[float, float], alike: bool = False
+    ) -> None:
         super().__init__()
-        self.low, self.high, self.value_range = low, high, value_range
+        self.low, self.high, self.value_range, self.alike = low, high, value_range, alike
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return x
         mean = x.mean((2, 3), keepdim=True)
-        return ((x - mean) * uniform(x, self.low, self.high) + mean).clamp(*self.value_range)
+        amount = uniform(x[:1] if self.alike else x, self.low, self.high)
+        return ((x - mean) * amount + mean).clamp(*self.value_range)
 
 
 class RandomInvert(nn.Module):

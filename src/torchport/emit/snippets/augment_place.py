@@ -43,6 +43,29 @@ class RandomCrop(nn.Module):
         return F.interpolate(x, (self.height, self.width), mode="bilinear")
 
 
+class RandomCropOrResize(nn.Module):
+    """Cut one part out of all images of a batch in training.
+
+    Of too small ones, and in inference, the largest part in the midst of that ratio is resized.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__()
+        self.height, self.width = height, width
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, columns = x.shape[2:]
+        if self.training and rows >= self.height and columns >= self.width:
+            top = int(torch.randint(rows - self.height + 1, ()))
+            left = int(torch.randint(columns - self.width + 1, ()))
+            return x[..., top : top + self.height, left : left + self.width]
+        height = min(rows, columns * self.height // self.width)
+        width = min(columns, rows * self.width // self.height)
+        top, left = (rows - height) // 2, (columns - width) // 2
+        x = x[..., top : top + height, left : left + width]
+        return F.interpolate(x, (self.height, self.width), mode="bilinear")
+
+
 class RandomAffine(nn.Module):
     """Rotate, zoom and move images in training, as TensorFlow samples and fills them.
 
