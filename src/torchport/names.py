@@ -47,11 +47,16 @@ def snake(name: str) -> str:
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
+def short_name(kind: str) -> str:
+    """A kind without where it is from: `Scale` of `shop>Scale` and of `shop.layers.Scale`."""
+    return kind.rpartition(">")[2].rpartition(".")[2]
+
+
 def is_automatic(layer: str, kind: str) -> bool:
     """Whether Keras made the name up: the class in snake case, perhaps numbered."""
     if kind == "Model":
         return re.fullmatch(r"(sequential|functional|model)(_\d+)?", layer) is not None
-    return re.fullmatch(rf"({re.escape(snake(kind))}|time_distributed)(_\d+)?", layer) is not None
+    return re.fullmatch(rf"({re.escape(snake(short_name(kind)))}|time_distributed)(_\d+)?", layer) is not None
 
 
 def identifier(name: str) -> str:
@@ -115,7 +120,10 @@ def attribute_names(layers: list[tuple[str, str, str]], model: str = "") -> dict
     Names that Keras made up become short nouns, numbered in this order; others lose the model's name where
     they begin with it.
     """
-    nouns = [NOUNS.get(kind, snake(kind)) if is_automatic(layer, kind) else "" for layer, _, kind in layers]
+    nouns = [
+        NOUNS.get(kind, snake(short_name(kind))) if is_automatic(layer, kind) else ""
+        for layer, _, kind in layers
+    ]
     owners: dict[str, dict[str, int]] = {}
     for (layer, _, _), noun in zip(layers, nouns, strict=True):
         numbers = owners.setdefault(noun, {})

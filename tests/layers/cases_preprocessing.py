@@ -150,7 +150,8 @@ AUGMENT = [
             ("RandomZoom", ZOOM), ("RandomTranslation", {"height_factor": 0.2, "width_factor": 0.3}),
             ("RandomPerspective", {}), ("RandomElasticTransform", {}), ("RandomErasing", {}),
             ("RandomElasticTransform", {"scale": 0.0}), ("RandomSharpness", {"factor": 0.2}),
-            ("RandomGaussianBlur", {}), ("Solarization", {"threshold_factor": 0.2}), ("RandAugment", {}), ("AugMix", {}),
+            ("RandomGaussianBlur", {}), ("Solarization", {"threshold_factor": 0.2}), ("RandAugment", {}),
+            ("AugMix", {}),
         )
     ),
     Case("AutoContrast", below=256, within=1e-6, why="images of whole numbers are computed in float32"),

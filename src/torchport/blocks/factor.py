@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from torchport.blocks.draft import Draft, Place
 from torchport.blocks.families import make_of_regions
+from torchport.blocks.models import is_chain
 from torchport.blocks.repeats import make_of_repeats
 from torchport.blocks.variants import Tried, use_for_variants
 
@@ -31,7 +32,10 @@ def search(draft: Draft) -> None:
 
 
 def _write_out(draft: Draft) -> bool:
-    """Write a block that stands in one place only, whole, where it stands."""
+    """Write a block that stands in one place only, whole, where it stands.
+
+    An optional part with weights has to stay a chain of modules.
+    """
     for block in list(draft.blocks):
         places = [
             Place(number, at, at + 1)
@@ -39,6 +43,9 @@ def _write_out(draft: Draft) -> bool:
             if it.key == block.key
         ]  # fmt: skip
         if len(places) == 1 and not block.parts:
-            draft.open(block, places[0])
-            return True
+            outer = draft.bodies[places[0].body].block
+            optional = outer is not None and outer.slots[places[0].start].part is not None
+            if not optional or is_chain(block.nodes()):
+                draft.open(block, places[0])
+                return True
     return False

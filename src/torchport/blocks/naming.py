@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from torchport.blocks.nodes import Node, is_activation
-from torchport.names import identifier, is_automatic
+from torchport.names import identifier, is_automatic, short_name
 from torchport.program import Apply, State, walk
 
 
@@ -47,7 +47,7 @@ def use_name(leaves: Sequence[Node], among: str = "") -> str:
 def block_name(leaves: Sequence[Node]) -> str:
     """What a person calls the class, from what it is made of."""
     classes = [it.module.cls for leaf in leaves for it in walk(leaf.step.value) if isinstance(it, Apply)]
-    kinds = [leaf.step.kind for leaf in leaves]
+    kinds = [short_name(leaf.step.kind) for leaf in leaves]
     convs = [it for it in classes if re.match(r"nn\.Conv\dd", it)]
     depthwise = kinds.count("DepthwiseConv2D") + kinds.count("DepthwiseConv1D")
     depthwise += sum(_is_depthwise(leaf) for leaf in leaves if leaf.step.kind == "Conv2D")
@@ -108,7 +108,7 @@ def _is_cross_attention(leaf: Node) -> bool:
 
 def _is_depthwise(leaf: Node) -> bool:
     calls = [it.module for it in walk(leaf.step.value) if isinstance(it, Apply)]
-    return any(it.kwargs.get("groups", 1) == it.args[0] for it in calls if it.args)
+    return any(it.kwargs.get("groups", 1) == it.args[0] > 1 for it in calls if it.args)
 
 
 def _kernel(leaf: Node) -> int:

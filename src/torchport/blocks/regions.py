@@ -88,5 +88,5 @@ def attached(nodes: Sequence[Node], at: int, readers: Readers) -> bool:
         and len(before.writes) == 1
         and set(it.reads) == {before.writes[0]}
         and readers.count[before.writes[0]] == len(it.reads)
-        and (before.heavy or before.light or before.merges and (not it.weighted or before.step.kind == "Add"))
+        and (before.light or (not it.weighted if before.merges or before.inside else before.heavy))
     )

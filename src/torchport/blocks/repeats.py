@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 
 from torchport.blocks.align import Wire
-from torchport.blocks.block import class_cost, goes_on, lines, parameters, use_cost, wires
+from torchport.blocks.block import class_cost, goes_on, lines, parameters, use_cost
 from torchport.blocks.draft import Body, Draft, Place
 from torchport.blocks.nodes import Node
 from torchport.blocks.regions import attached
@@ -41,25 +41,7 @@ def _saved(draft: Draft, places: Sequence[Place]) -> float:
     """Lines that a block of places that do the same saves."""
     columns = list(zip(*map(draft.nodes, places), strict=True))
     count, each = parameters(columns), lines(draft.nodes(places[0]))
-    return (len(places) - 1) * each - _uses_cost(draft, places, count) - class_cost(count)
-
-
-def _uses_cost(draft: Draft, places: Sequence[Place], count: float) -> float:
-    """Lines of the uses of a block with so many parameters; those in a row that are the same are one."""
-    uses = len(places)
-    if count == 0:
-        uses = 1 + sum(not _follows(draft, *pair) for pair in itertools.pairwise(places))
-    return uses * use_cost(count)
-
-
-def _follows(draft: Draft, before: Place, place: Place) -> bool:
-    """Whether a place goes on with what the one before it gives, and takes the rest as that does."""
-    if place.body != before.body or place.start != before.end:
-        return False
-    readers = draft.bodies[place.body].readers
-    _, before_takes, gives = wires(draft.nodes(before), readers)
-    _, takes, _ = wires(draft.nodes(place), readers)
-    return len(gives) == 1 and takes == (*gives, *before_takes[1:])
+    return (len(places) - 1) * each - draft.uses_cost(places, count) - class_cost(count)
 
 
 #: What a run does, as a number for its rows (equal rows, equal number), and the wires that leave it.
@@ -102,7 +84,7 @@ def _runs(number: int, body: Body, known: dict[Hashable, int]) -> Iterator[tuple
             if inputs > INPUTS:
                 break
             leaving = tuple(where[name] for name, count in left.items() if count)
-            if 0 < len(leaving) <= OUTPUTS and heavy and body.is_whole(start, end):
+            if end - start > 1 and 0 < len(leaving) <= OUTPUTS and heavy and body.is_whole(start, end):
                 yield Place(number, start, end), (single if heavy == 1 else several, leaving)
 
 

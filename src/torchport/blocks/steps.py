@@ -12,7 +12,7 @@ from torchport.blocks.block import Block, leaves
 from torchport.blocks.naming import named_layers, prefix
 from torchport.blocks.nodes import MODULES, Node, is_activation
 from torchport.blocks.parameters import Parameters
-from torchport.names import identifier, unique
+from torchport.names import identifier, short_name, unique
 from torchport.program import (
     Apply,
     Call,
@@ -83,7 +83,7 @@ class Steps:
             readers = [
                 it for slot, it in zip(self.block.slots, self.nodes, strict=True) if ("in", at) in slot.reads
             ]
-            kinds = {leaf.step.kind for it in readers for leaf in leaves(it)}
+            kinds = {short_name(leaf.step.kind) for it in readers for leaf in leaves(it)}
             base = "skip" if "Concatenate" in kinds else "shortcut" if "Add" in kinds else "other"
             names.append(unique(base, names))
         return names
@@ -135,7 +135,7 @@ class Steps:
 
     def _goes_to(self, kind: str, at: int) -> bool:
         return any(
-            (at, 0) in slot.reads and any(leaf.step.kind == kind for leaf in leaves(it))
+            (at, 0) in slot.reads and any(short_name(leaf.step.kind) == kind for leaf in leaves(it))
             for slot, it in zip(self.block.slots, self.nodes, strict=True)
         )
 
@@ -190,7 +190,7 @@ class Steps:
         for it in chain:
             value = rewrite(it.value, lambda e: values.get(e.tensor, e) if isinstance(e, Var) else e)
             values[it.outputs[0]] = Mark(value, it.outputs[0])
-        kinds = [it.kind for it in chain]
+        kinds = [short_name(it.kind) for it in chain]
         name = "residual" if "Add" in kinds else _called(chain[0].value)
         text = self.parameters.flag(there, name)
         flag = unique(name, [it for it, _ in self.flags])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torchport.emit.unpack import ITEM
-from torchport.names import NOUNS, identifier, is_automatic, snake, unique
+from torchport.names import NOUNS, identifier, is_automatic, short_name, snake, unique
 from torchport.program import Call, Definition, Unpack, Var, is_loop, walk
 
 
@@ -57,7 +57,7 @@ class Variables:
         self.readers: dict[str, list[str]] = defaultdict(list)
         for step in definition.steps:
             for name in step.inputs:
-                self.readers[name].append(step.kind)
+                self.readers[name].append(short_name(step.kind))
         self.holders = {variable: tensor for tensor, variable in inputs.items()}
         for function in called(definition):  # a variable of that name would hide it
             self.holders[function], self.last[function] = function, len(lines)
@@ -122,4 +122,4 @@ class Variables:
             return "skip"
         if "Add" in kinds:
             return "shortcut"
-        return NOUNS.get(step.kind, identifier(snake(step.kind.rpartition(":")[2])))
+        return NOUNS.get(step.kind, identifier(snake(short_name(step.kind).rpartition(":")[2])))

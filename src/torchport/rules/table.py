@@ -17,6 +17,7 @@ from typing import Any
 from torchport.axes import Order, position, to_order
 from torchport.errors import TorchportError, Unsupported
 from torchport.graph import Shape, Tensor
+from torchport.names import short_name
 from torchport.program import Expr, Var
 
 #: Options that change how a model is trained or named, not what it computes.
@@ -223,11 +224,6 @@ def named(function: Callable[..., Any]) -> tuple[str, ...]:
 def apply(function: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]) -> Any:
     """Call a rule's function with the tensors and those of the options that it names."""
     return function(*args, **{name: options[name] for name in named(function) if name in options})
-
-
-def short_name(kind: str) -> str:
-    """The class of a custom kind: `Scale` of `shop>Scale` and of `shop.layers.Scale`."""
-    return kind.rpartition(">")[2].rpartition(".")[2]
 
 
 def find(kind: str) -> Rule | None:

@@ -17,10 +17,10 @@ from typing import Any
 
 from torchport.errors import TorchportError, Unsupported
 from torchport.graph import Graph, Op, Ref, Shape
-from torchport.names import identifier
+from torchport.names import identifier, short_name
 from torchport.rules.refused import KERAS, REFUSED
 from torchport.rules.refused_operations import REFUSED_OPERATIONS
-from torchport.rules.table import IGNORED, TABLE, find, short_name
+from torchport.rules.table import IGNORED, TABLE, find
 
 #: Source text of functions and classes that a port may need, by name.
 HELPERS: dict[str, str] = {}
