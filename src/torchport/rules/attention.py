@@ -8,6 +8,7 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Fill, Infix, Load, State, call, module
+from torchport.rules.broadcast import check_bias
 from torchport.rules.norm import default, size_of
 from torchport.rules.table import SOURCE, Value, rule
 
@@ -106,7 +107,7 @@ def joined(masks: Sequence[Expr]) -> Expr | None:
 
 def heads(
     query: Value, value: Value, key: Value, weights: Mapping[str, Shape], masks: Sequence[Any], causal: bool,
-    scores: bool, dropout: float, output: int,
+    scores: bool, dropout: float, output: int, dialect: str,
 ) -> Any:  # fmt: skip
     """The module and its call: the weights as nn.Linear has them."""
     query_mask, value_mask, key_mask, mask = masks
@@ -121,6 +122,9 @@ def heads(
         sizes = {"h": first or 0, "k": second or 0}
         loads[f"{role}.weight"] = Load.of(f"{name}_dense/kernel", turn, **sizes)
         if bias:
+            if name != "output":
+                x = {"query": query, "key": key, "value": value}[name]
+                check_bias((*x.shape[:2], *shape[1:]), shape[1:], dialect)
             one = "d -> d" if name == "output" else "h k -> (h k)"
             loads[f"{role}.bias"] = Load.of(f"{name}_dense/bias", one, **({} if name == "output" else sizes))
     explicit = scores or any(it is not None for it in masks)
@@ -166,7 +170,7 @@ def multi_head_attention(
     query: Value, value: Value, *rest: Any, num_heads: int, key_dim: int, value_dim: int | None = None,
     dropout: float = 0.0, use_bias: bool = True, output_shape: Any = None, key: Any = None,
     query_mask: Any = None, value_mask: Any = None, key_mask: Any = None, attention_mask: Any = None,
-    return_attention_scores: bool = False, use_causal_mask: bool = False,
+    return_attention_scores: bool = False, use_causal_mask: bool = False, dialect: str = "",
 ) -> Any:  # fmt: skip
     """A module of nn.Linear and F.scaled_dot_product_attention; with masks, of what that stands for.
 
@@ -180,7 +184,7 @@ def multi_head_attention(
     masks = (query_mask, value_mask, key_mask, attention_mask)
     return heads(
         query, value, third_, weights, masks, use_causal_mask, return_attention_scores, dropout,
-        width(query, output_shape),
+        width(query, output_shape), dialect,
     )  # fmt: skip
 
 
@@ -192,7 +196,7 @@ def group_query_attention(
     query: Value, value: Value, *rest: Any, head_dim: int, num_query_heads: int, num_key_value_heads: int,
     dropout: float = 0.0, use_bias: bool = True, key: Any = None, query_mask: Any = None,
     value_mask: Any = None, key_mask: Any = None, attention_mask: Any = None,
-    return_attention_scores: bool = False, use_causal_mask: bool = False,
+    return_attention_scores: bool = False, use_causal_mask: bool = False, dialect: str = "",
 ) -> Any:  # fmt: skip
     """As MultiHeadAttention; several heads of the query share one of the key and value."""
     third_ = third(query, value, rest, key)
@@ -203,7 +207,7 @@ def group_query_attention(
     masks = (query_mask, value_mask, key_mask, attention_mask)
     return heads(
         query, value, third_, weights, masks, use_causal_mask, return_attention_scores, dropout,
-        features(query),
+        features(query), dialect,
     )  # fmt: skip
 
 

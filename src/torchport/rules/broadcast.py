@@ -7,6 +7,8 @@ from itertools import dropwhile
 from typing import Any
 
 from torchport.axes import Turn, to_order
+from torchport.errors import Unsupported
+from torchport.graph import Shape, is_keras_2
 from torchport.program import Expr, Fill, Load, State
 from torchport.rules.table import Value
 
@@ -57,3 +59,22 @@ def expand(x: Value, out: Value) -> Expr:
     while index and index[-1] == slice(None):
         index.pop()
     return x[tuple(index)] if index else x
+
+
+def check_bias(x: Shape, bias: Shape, dialect: str) -> None:
+    """Raises Unsupported where Keras 3 adds a bias along another axis than the one it broadcasts to.
+
+    Keras hands a sum to tf.nn.bias_add where all but one axis of the second operand have one entry,
+    and then looks for as many entries in the last axis of the first operand, then in its axis 1.
+    Source: keras/src/backend/tensorflow/numpy.py, add.
+    """
+    long = [at for at, size in enumerate(bias) if size != 1]
+    if is_keras_2(dialect) or len(long) != 1 or len(x) < 2:
+        return
+    own, count = len(x) - len(bias) + long[0], bias[long[0]]
+    found = len(x) - 1 if x[-1] == count else 1 if x[1] == count else own
+    if found != own:
+        raise Unsupported(
+            f"Keras adds its bias along axis {found}, which has {count} entries too, instead of axis {own}",
+            "keep those two sizes unequal, or train it again with use_bias=False",
+        )

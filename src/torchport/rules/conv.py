@@ -8,6 +8,7 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Load, module
+from torchport.rules.broadcast import check_bias
 from torchport.rules.image import channels, each, image_shape, one, padded, spatial
 from torchport.rules.table import Value, image, rule
 
@@ -51,8 +52,10 @@ def conv_weights(
     return {"kernel": kernel, **({"bias": (filters,)} if use_bias else {})}
 
 
-def bias(use_bias: bool) -> dict[str, Load]:
+def bias(use_bias: bool, out: Value, data_format: str | None, dialect: str) -> dict[str, Load]:
     """The bias as it is, if there is one."""
+    if use_bias and data_format == "channels_first":
+        check_bias(out.shape, (1, out.shape[1], *[1] * (out.rank - 2)), dialect)
     return {"bias": Load.of("bias", "o -> o")} if use_bias else {}
 
 
@@ -61,8 +64,9 @@ def bias(use_bias: bool) -> dict[str, Load]:
     activation=True,
 )  # fmt: skip
 def conv(
-    x: Value, *, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",
+    x: Value, *, out: Value, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",
     dilation_rate: Any = 1, groups: int = 1, use_bias: bool = True, data_format: str | None = None,
+    dialect: str = "",
 ) -> Expr:  # fmt: skip
     """nn.Conv2d. An uneven 'same' is padded first: torch pads both sides alike."""
     kernel, stride, dilation = _window(x, kernel_size, strides, dilation_rate)
@@ -72,7 +76,10 @@ def conv(
         f"nn.Conv{x.rank - 2}d", channels(x.shape, data_format), filters, one(kernel),
         stride=one(stride, 1), padding=pad, dilation=one(dilation, 1),
         groups=groups if groups != 1 else None, bias=None if use_bias else False,
-        loads={"weight": Load.of("kernel", f"{space} i o -> o i {space}"), **bias(use_bias)},
+        loads={
+            "weight": Load.of("kernel", f"{space} i o -> o i {space}"),
+            **bias(use_bias, out, data_format, dialect),
+        },
     )(before)  # fmt: skip
 
 
@@ -96,7 +103,7 @@ def depthwise_weights(
 
 def _depthwise(
     x: Value, kernel_size: Any, strides: Any, padding: str, dilation_rate: Any, multiplier: int,
-    data_format: str | None, weight: str, use_bias: bool, role: str,
+    data_format: str | None, weight: str, role: str, biased: Mapping[str, Load],
 ) -> Expr:  # fmt: skip
     kernel, stride, dilation = _window(x, kernel_size, strides, dilation_rate)
     before, pad = padded(x, kernel, stride, dilation, padding, data_format)
@@ -104,8 +111,8 @@ def _depthwise(
     load = Load.of(weight, f"{space} i m -> (i m) 1 {space}", m=multiplier)
     return module(
         f"nn.Conv{x.rank - 2}d", count, count * multiplier, one(kernel), stride=one(stride, 1),
-        padding=pad, dilation=one(dilation, 1), groups=count, bias=None if use_bias else False,
-        role=role, loads={"weight": load, **bias(use_bias)},
+        padding=pad, dilation=one(dilation, 1), groups=count, bias=None if biased else False,
+        role=role, loads={"weight": load, **biased},
     )(before)  # fmt: skip
 
 
@@ -114,14 +121,14 @@ def _depthwise(
     weights=depthwise_weights, activation=True,
 )  # fmt: skip
 def depthwise_conv(
-    x: Value, *, kernel_size: Any, strides: Any = 1, padding: str = "valid",
+    x: Value, *, out: Value, kernel_size: Any, strides: Any = 1, padding: str = "valid",
     depth_multiplier: int = 1, dilation_rate: Any = 1, use_bias: bool = True,
-    data_format: str | None = None,
+    data_format: str | None = None, dialect: str = "",
 ) -> Expr:  # fmt: skip
     """nn.Conv2d with a group for each channel; output i·M + m comes from input channel i."""
     return _depthwise(
         x, kernel_size, strides, padding, dilation_rate, depth_multiplier, data_format,
-        "kernel", use_bias, "",
+        "kernel", "", bias(use_bias, out, data_format, dialect),
     )  # fmt: skip
 
 
@@ -142,20 +149,20 @@ def separable_weights(
     activation=True,
 )  # fmt: skip
 def separable_conv(
-    x: Value, *, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",
+    x: Value, *, out: Value, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",
     dilation_rate: Any = 1, depth_multiplier: int = 1, use_bias: bool = True,
-    data_format: str | None = None,
+    data_format: str | None = None, dialect: str = "",
 ) -> Expr:  # fmt: skip
     """A depthwise nn.Conv2d without bias, then a pointwise one."""
     count, space = channels(x.shape, data_format) * depth_multiplier, SPACE[x.rank - 2]
     depthwise = _depthwise(
         x, kernel_size, strides, padding, dilation_rate, depth_multiplier, data_format,
-        "depthwise_kernel", False, "depthwise",
+        "depthwise_kernel", "depthwise", {},
     )  # fmt: skip
     load = Load.of("pointwise_kernel", f"{space} i o -> o i {space}")
     return module(
         f"nn.Conv{x.rank - 2}d", count, filters, 1, bias=None if use_bias else False,
-        role="pointwise", loads={"weight": load, **bias(use_bias)},
+        role="pointwise", loads={"weight": load, **bias(use_bias, out, data_format, dialect)},
     )(depthwise)  # fmt: skip
 
 
@@ -199,9 +206,9 @@ def transposed_weights(
     weights=transposed_weights, activation=True,
 )  # fmt: skip
 def conv_transpose(
-    x: Value, *, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",
+    x: Value, *, out: Value, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",
     output_padding: Any = None, dilation_rate: Any = 1, use_bias: bool = True,
-    data_format: str | None = None,
+    data_format: str | None = None, dialect: str = "",
 ) -> Expr:  # fmt: skip
     """nn.ConvTranspose2d; what TensorFlow crops more at the end than at the start is sliced off.
 
@@ -226,7 +233,10 @@ def conv_transpose(
         f"nn.ConvTranspose{x.rank - 2}d", channels(x.shape, data_format), filters, one(kernel),
         stride=one(stride, 1), padding=one(crops, 0), output_padding=one(extras, 0),
         dilation=one(dilation, 1), bias=None if use_bias else False,
-        loads={"weight": Load.of("kernel", f"{space} o i -> i o {space}"), **bias(use_bias)},
+        loads={
+            "weight": Load.of("kernel", f"{space} o i -> i o {space}"),
+            **bias(use_bias, out, data_format, dialect),
+        },
     )(x)  # fmt: skip
     if all(it == slice(None) for it in slices):
         return full_size

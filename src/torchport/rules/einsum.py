@@ -11,7 +11,7 @@ from torchport.axes import Order
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Load, State, call, module
-from torchport.rules.broadcast import parameter
+from torchport.rules.broadcast import check_bias, parameter
 from torchport.rules.norm import default, size_of
 from torchport.rules.operations.axes import axes_of
 from torchport.rules.table import FOLLOWS, SOURCE, Value, Wants, rule
@@ -64,8 +64,13 @@ def einsum_weights(
     "EinsumDense", wants=SOURCE, shape=einsum_shape, weights=einsum_weights, activation=True,
     ignores="quantization_config gptq_unpacked_column_size",
 )  # fmt: skip
-def einsum_dense(x: Value, *, equation: str, output_shape: Any, bias_axes: str | None = None) -> Expr:
+def einsum_dense(
+    x: Value, *, out: Value, equation: str, output_shape: Any, bias_axes: str | None = None,
+    dialect: str = "",
+) -> Expr:  # fmt: skip
     """nn.Linear where it is one, its new axes split off; else torch.einsum with a parameter."""
+    if bias_axes:
+        check_bias(out.shape, bias_of(x, equation, output_shape, bias_axes), dialect)
     left, kernel, right = terms(equation, x.rank)
     known = sizes(x, equation, output_shape)
     summed = [it for it in left if it not in right]
