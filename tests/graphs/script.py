@@ -12,7 +12,15 @@ import tensorflow as tf
 from keras.src.backend.common import global_state
 
 #: What Keras and TensorFlow raise for a call that they do not take.
-NOT_TAKEN = (ValueError, TypeError, IndexError, KeyError, AttributeError, NotImplementedError, tf.errors.OpError)
+NOT_TAKEN = (
+    ValueError,
+    TypeError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    NotImplementedError,
+    tf.errors.OpError,
+)
 #: Of another size than all axes: Keras takes (n, 1) for a bias where n is the last size.
 #: Source: keras/src/backend/tensorflow/numpy.py, add.
 BATCH = 11

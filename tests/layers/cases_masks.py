@@ -34,7 +34,14 @@ CHAINS: list[tuple[Layer, ...]] = [
     (("RNN", {"cell": Inner("StackedRNNCells", {"cells": [Inner("LSTMCell", {"units": 4})] * 2})}),),
 ]
 
+#: A nested model that reads masked words, and drops the mask.
+NESTED = (
+    "(lambda words, i: keras.Model(i, layers.Reshape((21,), dtype='float64')(i))(words))"
+    "(layers.Embedding(5, 3, mask_zero=True, dtype='float64')(x), keras.Input((7, 3), dtype='float64'))"
+)
+
 CASES = [
+    Case("Embedding", x="4 7", below=5, call=NESTED),
     Case("Embedding", WORDS, "3 7", below=5),
     Case("Embedding", WORDS, "3 2 7", below=5),
     Case("Embedding", {**WORDS, "mask_zero": True}, "3 7", below=5),

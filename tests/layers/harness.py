@@ -7,6 +7,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -175,7 +176,9 @@ class Reference:
 
     @cached_property
     def trains(self) -> bool:
-        return not TRAINS.isdisjoint((self.case.kind, *(kind for kind, _ in self.case.then)))
+        is_random = re.search("dropout|Noise", str(self.case), re.IGNORECASE)
+        kinds = (self.case.kind, *(kind for kind, _ in self.case.then))
+        return not is_random and not TRAINS.isdisjoint(kinds)
 
     def weights(self, graph: Graph) -> dict[str, Any]:
         """The Keras variable of every bound weight, by the weight's name."""

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import assume
 from hypothesis import strategies as st
 from tests.layers.draws import ACTIVATIONS, Draw, eighths, family, one_of, sizes, some, text
-from tests.layers.harness import Case
+from tests.layers.harness import Case, Inner
 
 #: Functions in which TensorFlow has a number as a float32, whatever the tensors are.
 ROUNDED = frozenset({"leaky_relu", "gelu"})
@@ -188,3 +188,37 @@ def categories(draw: Draw, kind: str) -> Case:
             "mask_token": st.sampled_from([None, 0, 3, 11]), "oov_token": st.sampled_from([-1, -2]),
         })  # fmt: skip
     return Case(kind, options, text(shape), below=below, then=EMBED if mode == "int" else ())
+
+
+@family("Hashing HashedCrossing")
+def hashing(draw: Draw, kind: str) -> Case:
+    mode = one_of(draw, "int", "one_hot", "multi_hot", "count")
+    options: dict[str, Any] = {"num_bins": draw(st.integers(1, 9)), "output_mode": mode}
+    options |= {"dtype": "int64"} if mode == "int" else {}
+    below = one_of(draw, 7, 700)
+    then = EMBED if mode == "int" else ()
+    if kind == "HashedCrossing":
+        assume(mode in ("int", "one_hot"))
+        return Case(kind, options, ("7 1",) * draw(st.integers(2, 3)), then, below=below)
+    whole = st.integers(-(2**40), 2**40)
+    options |= some(draw, {
+        "mask_value": st.integers(0, 6), "salt": whole | st.lists(whole, min_size=2, max_size=2),
+    })  # fmt: skip
+    return Case(kind, options, text([3, *sizes(draw, draw(st.integers(1, 2)), 1, 5)]), then, below=below)
+
+
+INSIDE: tuple[tuple[str, dict[str, Any], int], ...] = (
+    ("Conv1D", {"filters": 3, "kernel_size": 2, "padding": "causal"}, 1),
+    ("Conv2D", {"filters": 4, "kernel_size": 2, "groups": 2, "strides": 2, "padding": "same"}, 2),
+    ("Conv2D", {"filters": 3, "kernel_size": (1, 3), "use_bias": False, "activation": "relu"}, 2),
+    ("Conv2DTranspose", {"filters": 3, "kernel_size": 3, "strides": 2}, 2),
+    ("DepthwiseConv2D", {"kernel_size": 2, "depth_multiplier": 2}, 2),
+    ("Dense", {"units": 3, "activation": "tanh"}, 0), ("Dense", {"units": 5}, 1), ("Dense", {"units": 2}, 2),
+)  # fmt: skip
+
+
+@family("SpectralNormalization")
+def spectral(draw: Draw, kind: str) -> Case:
+    name, options, rank = one_of(draw, *INSIDE)
+    wrapper = {"layer": Inner(name, options), "power_iterations": draw(st.integers(1, 3))}
+    return Case(kind, wrapper, text([2, *sizes(draw, rank, 3, 6), one_of(draw, 2, 4)]))

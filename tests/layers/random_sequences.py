@@ -200,3 +200,21 @@ def masks(draw: Draw, kind: str) -> Case:
         assume(not options["mask_zero"])
         return Case(kind, options, text([batch, *sizes(draw, draw(st.integers(0, 2)), 1, 4)]), below=below)
     return Case(kind, options, text([batch, steps]), then=then, below=below)
+
+
+@family("ReversibleEmbedding")
+def reversible(draw: Draw, kind: str) -> Case:
+    count, width = sizes(draw, 2, 1, 5)
+    options = some(draw, {
+        "tie_weights": st.booleans(), "mask_zero": st.booleans(),
+        "logit_soft_cap": st.sampled_from([2.5, 8.0]),
+    })  # fmt: skip
+    given = "".join(f", {name}={value}" for name, value in options.items())
+    lstm = "layers.LSTM(2, dtype='float64')"
+    calls = ["words(x)", "words(words(x), reverse=True)", f"{lstm}(words(x))", "words(x, reverse=True)"]
+    call = one_of(draw, *calls)
+    made = f"layers.ReversibleEmbedding({count}, {width}, dtype='float64'{given})"
+    shape, below = [4, draw(st.integers(1, 5))], count
+    if call == calls[3]:
+        shape, below = [*shape, width], 0
+    return Case(kind, call=f"(lambda words: {call})({made})", x=text(shape), below=below)

@@ -25,7 +25,12 @@ from torchport.rules.refused import ELSEWHERE
 REFUSALS = re.compile(
     "|".join(
         [
-            "^Keras adds its bias along axis",
+            "^Keras adds its bias along a",
+            "^Keras does not read a query_mask that is given by name",
+            "^axis=.*: Keras itself runs it over the last axes only",  # of RMSNormalization
+            "^(multi_hot|count) of a tensor with 3 axes",
+            "^a mask_token with vectors",
+            "^(a crop|padding) of images whose size is not known",
             "^padding='same' with strides",  # of ConvLSTM
             r"^dropout=0\.\d+ is not ported",  # of ConvLSTM
         ]
@@ -43,7 +48,7 @@ def _pins() -> Iterator[None]:
 def test_agrees_or_refuses(family: tuple[str, str]) -> None:
     tried, agreed, refusals = 0, 0, []
 
-    @examples(3)
+    @examples(2)
     @given(FAMILIES[family])
     def check(case: Case) -> None:
         nonlocal tried, agreed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ import torchport
 from torchport.errors import Refused
 
 LAYERS = keras.layers
+FIRST: Any = {"data_format": "channels_first"}
 
 
 def refused(model: Any) -> str:
@@ -30,6 +32,11 @@ def refused(model: Any) -> str:
         (LAYERS.Conv2D(2, 3, dtype="mixed_float16"), (5, 5, 3), "policy 'mixed_float16'"),
         (LAYERS.Dense(2, dtype="bfloat16"), (5,), "policy 'bfloat16'"),
         (LAYERS.Lambda(lambda x: x), (5,), "it is Python code"),
+        (LAYERS.RMSNormalization(axis=1), (5, 3), "axis=[1]: Keras itself"),
+        (LAYERS.DepthwiseConv2D(2, **FIRST), (3, 5, 4), "bias along axis 3"),
+        (LAYERS.DepthwiseConv2D(2, **FIRST), (3, None, None), "bias along another axis"),
+        (LAYERS.SeparableConv1D(4, 2, **FIRST), (3, 5), "bias along axis 2"),
+        (LAYERS.EinsumDense("abc,cde->abde", (None, 2, 3), bias_axes="d"), (2, 5), "bias along axis 1"),
     ],
     ids=lambda value: getattr(value, "name", None),
 )
@@ -62,6 +69,35 @@ def test_unknown_option_is_named() -> None:
     config = model.layers[1].get_config
     model.layers[1].get_config = lambda: {**config(), "sparkle": 7}
     assert "the option sparkle=7 is not ported" in refused(model)
+
+
+def test_bias_of_as_many_heads_as_steps() -> None:
+    query, value = keras.Input((5, 3)), keras.Input((2, 3))
+    attention = LAYERS.MultiHeadAttention(2, key_dim=1)
+    assert "bias along axis 1" in refused(keras.Model([query, value], attention(query, value)))
+
+
+def test_query_mask_that_keras_does_not_read() -> None:
+    x = keras.Input((5, 3))
+    y = LAYERS.MultiHeadAttention(2, 4, name="heads")(x, x, query_mask=x[..., 0] > 0)
+    assert "/heads (" in (text := refused(keras.Model(x, y))) and "query_mask" in text
+
+
+@pytest.mark.parametrize("suffix", ["", ".keras"])
+def test_weights_that_a_nested_model_trains_too(suffix: str, tmp_path: Path) -> None:
+    """Frozen they stay alike, so that two modules may have them."""
+    shared = LAYERS.Dense(3, name="shared")
+    inner = keras.Input((3,))
+    x = keras.Input((3,))
+    core = keras.Model(inner, LAYERS.Dense(3)(shared(inner)), name="core")
+    model = keras.Model(x, core(shared(x)))
+    source: Any = model
+    if suffix:
+        source = tmp_path / f"model{suffix}"
+        model.save(source)
+    assert "shares its weights with shared, in another model" in refused(source)
+    shared.trainable = False
+    assert torchport.convert(model)
 
 
 def test_mask_argument_is_named() -> None:

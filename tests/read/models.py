@@ -82,6 +82,17 @@ def shared_across(keras: Any) -> Any:
 
 
 @builder
+def shared_without_weights(keras: Any) -> Any:
+    """A layer without weights that is part of the model and of a model in it: the archive has it once."""
+    L = keras.layers
+    shared = L.ReLU(name="shared")
+    p = keras.Input((5,), name="p")
+    core = keras.Model(p, L.Dense(5, name="own")(shared(p)), name="core")
+    x = keras.Input((5,), name="x")
+    return keras.Model(x, shared(core(L.Dense(5, name="before")(x))), name="outer")
+
+
+@builder
 def nested_output(keras: Any) -> Any:
     """A nested model whose calls are the outputs: there they are numbered differently."""
     p = keras.Input((5,), name="p")

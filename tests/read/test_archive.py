@@ -208,7 +208,8 @@ def test_weights_of_another_model(tmp_path: Path, case: str) -> None:
 
 def test_missing_group(tmp_path: Path) -> None:
     def fill(file: h5py.File) -> None:
-        file.create_group("layers/dense/vars").attrs["name"] = "d"
+        file["layers/dense/vars/0"] = KERNEL
+        file["layers/dense/vars"].attrs["name"] = "d"
 
     config = json.dumps(model(dense(), dense("e"))).encode()
     with pytest.raises(BadFile, match="no group layers/dense_1 for the layer 'e'"):

@@ -4,7 +4,7 @@ from torchport.errors import Refusal
 from torchport.graph import Graph
 from torchport.infer.parts import infer_parts
 from torchport.infer.shapes import infer_shapes
-from torchport.infer.weights import bind_weights
+from torchport.infer.weights import bind_weights, tied
 
 __all__ = ["infer"]
 
@@ -15,4 +15,8 @@ def infer(graph: Graph, refusals: list[Refusal]) -> Graph:
     Raises BadFile for weights that do not fit.
     """
     graph = infer_shapes(graph, refusals)
-    return graph if refusals else infer_parts(bind_weights(graph))
+    if refusals:
+        return graph
+    graph = bind_weights(graph)
+    refusals += tied(graph)
+    return infer_parts(graph)

@@ -67,6 +67,8 @@ def _outputs(
     inputs = [tensors[name] for name in op.inputs]
     try:
         result = apply(entry.shape, args, options) if entry.shape else inputs[0].shape
+        if entry.weights is not None:
+            apply(entry.weights, args, options)  # raises for weights that are not ported
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
         raise Unsupported(f"its options do not fit its input {inputs}: {error}") from error
     shapes = result if isinstance(result, list) else [result]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from torchport.errors import BadFile
+from torchport.errors import BadFile, Refusal
 from torchport.graph import Graph, Op, Shape, Weight, map_refs
 from torchport.infer.shapes import options_of
 from torchport.rules import apply, rule_for
@@ -26,6 +26,33 @@ def bind_weights(graph: Graph, path: str = "") -> Graph:
         ops.append(op)
     bound = {layer: bind_weights(body, f"{path}{layer}/") for layer, body in bodies.items()}
     return graph.replace(ops=tuple(ops), bodies=bound)
+
+
+def tied(graph: Graph) -> Iterator[Refusal]:
+    """The layers that train weights which another of the models in each other has too.
+
+    A port has a module of its own for every model, whose weights would part in training.
+    """
+    owners: dict[int, tuple[str, str]] = {}
+    for path, op in _trained(graph, ""):
+        layer = f"{path}{op.layer}"
+        for weight in op.weights.values():
+            model, owner = owners.setdefault(id(weight.load), (path, layer))
+            if model != path:
+                yield Refusal(
+                    f"{graph.name}/{layer}", op.kind, f"it shares its weights with {owner}, in another model",
+                    "call it in one of the two models only, or freeze it with trainable=False",
+                )  # fmt: skip
+                break
+
+
+def _trained(graph: Graph, path: str) -> Iterator[tuple[str, Op]]:
+    """The ops with weights that train, and the path of the model that each is in."""
+    for op in graph.ops:
+        if op.weights and op.trainable:
+            yield path, op
+    for layer, body in graph.bodies.items():
+        yield from _trained(body, f"{path}{layer}/")
 
 
 def expected(op: Op, graph: Graph) -> Mapping[str, Shape]:

@@ -71,10 +71,13 @@ class _Masks:
     def _read(self, op: Op, bodies: dict[str, Graph]) -> Op:
         """The op with its masks as keyword arguments."""
         if op.kind == "Model":
+            # Keras hands the masks of what a model reads to it by name.
+            is_masked = any(refs(op.kwargs.get("mask")))
+            op = replace(op, kwargs={key: it for key, it in op.kwargs.items() if key != "mask"})
             inputs = {
                 inner: ("outside", op.name)
                 for outer, inner in zip(op.inputs, bodies[op.layer].inputs, strict=False)
-                if self.masks.get(outer) is not None
+                if is_masked or self.masks.get(outer) is not None
             }
             inner = _Masks(bodies[op.layer], dict(inputs))
             written = inner.written()
@@ -101,11 +104,24 @@ class _Masks:
             named = dict(zip(("query", "value", "key"), op.args, strict=False)) | kwargs
             for name in ("query", "value", "key"):
                 mask = self._of(named.get(name))
+                if name == "query" and op.kind == "MultiHeadAttention" and not keras_2:
+                    self._check_query(op, mask)
                 if mask is not None and f"{name}_mask" not in kwargs:
                     kwargs[f"{name}_mask"] = self._ref(mask, op)
         if op.kind == "TimeDistributed" and not _takes_mask(op):
             kwargs.pop("mask", None)
         return replace(op, kwargs=kwargs)
+
+    def _check_query(self, op: Op, mask: Mask) -> None:
+        """Raises Refused for a query_mask that is not the query's own, which Keras overwrites.
+
+        Source: keras/src/layers/attention/multi_head_attention.py, `MultiHeadAttention.call`.
+        """
+        given = op.kwargs.get("query_mask")
+        if isinstance(given, Ref) and self._known(given.tensor) != mask:
+            why = "Keras does not read a query_mask that is given by name, only the one the query carries"
+            refusal = Refusal(f"{self.graph.name}/{op.name}", op.kind, why, "leave it out")
+            raise Refused((refusal,))
 
     def _previous(self, op: Op) -> Mask:
         """The mask that was given, or that the first argument has."""

@@ -75,7 +75,7 @@ class Store:
 
     def check_group(self, group: str, layer: Layer) -> None:
         """Raises BadFile if a layer's group is missing, or bears another layer's name."""
-        if group not in self.groups and self.is_complete:
+        if group not in self.groups and self.is_complete and not self.never_has_variables(group):
             raise BadFile(
                 f"has no group {group} for the layer {layer.name!r}",
                 where=self.where,
@@ -88,6 +88,17 @@ class Store:
                 where=self.where,
                 advice="the configuration and the weights are of different models",
             )
+
+    def never_has_variables(self, group: str) -> bool:
+        """Whether layers of a group's class are stored elsewhere, none of them with variables.
+
+        Such a layer that is part of two models is stored with one of them, and nothing is lost.
+        """
+        kind = re.sub(r"_\d+$", "", group.rpartition("/")[2])
+        alike = [
+            it for it in self.groups if re.fullmatch(rf"{re.escape(kind)}(_\d+)?", it.rpartition("/")[2])
+        ]
+        return bool(alike) and not any(self.by_group.get(it) for it in alike)
 
     def check_all_claimed(self) -> None:
         """Raises BadFile if variables are left over that belong to no layer."""

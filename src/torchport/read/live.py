@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -82,16 +82,18 @@ class Layers(Claims):
 
     layers: Mapping[str, Any]
     path: str = ""
+    #: How each variable is read, by its id: a layer that is in two models has the same twice.
+    loads: dict[int, Callable[[], np.ndarray]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model: Any, path: str = "") -> Layers:
-        return cls({layer.name: layer for layer in model.layers}, path)
+    def of(cls, model: Any) -> Layers:
+        return cls({layer.name: layer for layer in model.layers})
 
     def stored(self, layer: Layer) -> Mapping[str, Weight]:
         if layer.is_operation or layer.is_model:
             return {}
         return {
-            str(number): reference(variable, f"{self.path}{layer.name}/{short(variable)}")
+            str(number): self.reference(variable, f"{self.path}{layer.name}/{short(variable)}")
             for number, variable in enumerate(variables(self.layer(layer)))
         }
 
@@ -104,7 +106,13 @@ class Layers(Claims):
         return found
 
     def inside(self, layer: Layer) -> Layers:
-        return Layers.of(self.layer(layer), f"{self.path}{layer.name}/")
+        inner = {it.name: it for it in self.layer(layer).layers}
+        return Layers(inner, f"{self.path}{layer.name}/", self.loads)
+
+    def reference(self, variable: Any, name: str) -> Weight:
+        """A reference to a variable, read when it is loaded."""
+        made = reference(variable, name)
+        return replace(made, load=self.loads.setdefault(id(variable), made.load))
 
     def layer(self, layer: Layer) -> Any:
         if layer.name not in self.layers:

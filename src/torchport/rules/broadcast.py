@@ -72,7 +72,13 @@ def check_bias(x: Shape, bias: Shape, dialect: str) -> None:
     if is_keras_2(dialect) or len(long) != 1 or len(x) < 2:
         return
     own, count = len(x) - len(bias) + long[0], bias[long[0]]
-    found = len(x) - 1 if x[-1] == count else 1 if x[1] == count else own
+    if x[-1] == count:
+        found = len(x) - 1
+    elif x[-1] is None or x[1] is None:
+        why = f"Keras adds its bias along another axis where that has {count} entries too"
+        raise Unsupported(why, "give the model's input its size, or train it again with use_bias=False")
+    else:
+        found = 1 if x[1] == count else own
     if found != own:
         raise Unsupported(
             f"Keras adds its bias along axis {found}, which has {count} entries too, instead of axis {own}",
