@@ -222,3 +222,17 @@ def spectral(draw: Draw, kind: str) -> Case:
     name, options, rank = one_of(draw, *INSIDE)
     wrapper = {"layer": Inner(name, options), "power_iterations": draw(st.integers(1, 3))}
     return Case(kind, wrapper, text([2, *sizes(draw, rank, 3, 6), one_of(draw, 2, 4)]))
+
+
+@family("Pipeline")
+def pipelines(draw: Draw, kind: str) -> Case:
+    steps = [
+        Inner("Rescaling", {"scale": eighths(draw, -2, 2), "offset": 0.5}),
+        Inner("CenterCrop", {"height": draw(st.integers(1, 3)), "width": 2}),
+        Inner("Normalization", {"axis": one_of(draw, -1, None, [1, 3])}),
+        Inner("RandomFlip", {}),
+        Inner("GaussianNoise", {"stddev": 0.5}),
+        Inner("Identity", {}),
+    ]
+    layers = draw(st.lists(st.sampled_from(steps), min_size=1, max_size=3))
+    return Case(kind, {"layers": layers}, text([2, *sizes(draw, 2, 3, 5), draw(st.integers(1, 3))]))
