@@ -8,11 +8,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import re
+import tempfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -47,7 +49,8 @@ class Case:
     `then`: layers that follow it. `sizes`: what the model declares, where it leaves sizes open,
     "? ? ? 3". `within`: the relative error allowed, and `why` it is not 1e-10. `compiled`:
     TensorFlow has the kernel only when XLA compiles it; `dtype` is another where it has none for
-    float64. `of`: the package that has the layer. `below`: what it reads are integers below this.
+    float64. `of`: the package that has the layer, or "nodes" of a graph. `below`: what it reads are
+    integers below this.
     """
 
     kind: str
@@ -130,6 +133,44 @@ def make(kind: str, options: Mapping[str, Any], package: Any) -> Any:
     return getattr(package.layers, kind)(**options)
 
 
+class Nodes:
+    """A function of tensors, and the HDF5 file in which TensorFlow 2.0 to 2.3 kept it: node by node.
+
+    Keras still makes these layers of what TensorFlow does to its inputs in a graph of old.
+    Source: tf_keras/src/engine/base_layer_utils.py, create_keras_history.
+    """
+
+    layers = trainable_variables = ()
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.file = tempfile.NamedTemporaryFile(suffix=".h5")
+
+    def trace(self, shapes: Sequence[tuple[int | None, ...]], dtype: str) -> None:
+        import h5py
+        import tf_keras
+
+        with tf.Graph().as_default():
+            inputs = [tf_keras.Input(shape, dtype=dtype) for shape in shapes]
+            model = tf_keras.Model(inputs, self.function(*inputs))
+            config, names = model.to_json(), [layer.name for layer in model.layers]
+        with h5py.File(self.file.name, "w") as file:
+            file.attrs.update({"model_config": config, "keras_version": "2.4.0", "backend": "tensorflow"})
+            weights = file.create_group("model_weights")
+            weights.attrs["layer_names"] = [name.encode() for name in names]
+            for name in names:
+                weights.require_group(name).attrs["weight_names"] = np.zeros(0, "S1")
+
+    def __call__(self, x: Any, training: bool = False) -> Any:
+        return self.function(*(x if isinstance(x, list) else [x]))
+
+    def get_weights(self) -> list[Any]:
+        return []
+
+    def set_weights(self, weights: list[Any]) -> None:
+        pass
+
+
 class Reference:
     """The Keras model of a case, with random weights and inputs, and what TensorFlow computes."""
 
@@ -137,7 +178,7 @@ class Reference:
         self.case = case
         self.rng = np.random.default_rng(zlib.crc32(str(case).encode()))
         package = keras
-        if case.of == "tf_keras":
+        if case.of in ("tf_keras", "nodes"):
             import tf_keras as package
         declared = [shape[1:] for shape in case.shapes]
         if case.sizes:
@@ -153,8 +194,14 @@ class Reference:
             for shape in case.shapes
         ]
         result = inputs if len(inputs) > 1 else inputs[0]
+        names = {"ops": keras.ops, "tf": tf, "np": np, "keras": package, "layers": package.layers}
+        if case.of == "nodes":
+            self.model: Any = Nodes(
+                lambda *x: eval(case.call, {**names, **dict(zip("xyz", x, strict=False))})
+            )
+            self.model.trace(declared, dtype)
+            return
         if case.call:
-            names = {"ops": keras.ops, "tf": tf, "np": np, "keras": package, "layers": package.layers}
             result = eval(case.call, {**names, **dict(zip("xyz", inputs, strict=False))})
         for layer in layers:
             result = layer(result)
@@ -324,7 +371,7 @@ LAYOUTS = ("free", "keep_io", "first first", "first source", "source first", "so
 
 def ports(model: Any, layouts: Sequence[str] = LAYOUTS, *, exact: bool = False) -> list[Ported]:
     """The different ports of a model: free, with its inputs and outputs kept, and between pins."""
-    start = normalise(read(model))
+    start = normalise(read(Path(model.file.name) if isinstance(model, Nodes) else model))
     found: dict[str, Ported] = {}
     for layout in layouts:
         graph = start

@@ -1,0 +1,198 @@
+"""Nodes of a graph in a model of TensorFlow 2.0 to 2.3 become calls of TensorFlow's functions.
+
+before:  y = TensorFlowOpLayer(x), node_def={"op": "Mean", "attr": {"keep_dims": ...}}, constants={1: [1, 2]}
+after:   y = math.reduce_mean(x), axis=[1, 2], keepdims=True
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from torchport.errors import Unsupported
+from torchport.graph import Op
+
+
+class Node(NamedTuple):
+    """The function; names of inputs after the first; arguments that are attributes, by attribute; whether
+    the first inputs are a list; and attributes that must be false or not there.
+    """
+
+    function: str
+    inputs: tuple[str, ...] = ()
+    attributes: Mapping[str, str] = {}
+    listed: bool = False
+    never: tuple[str, ...] = ()
+
+
+AXIS, REDUCED = {"axis": "axis"}, {"keep_dims": "keepdims"}
+WINDOW = {"ksize": "ksize", "strides": "strides", "padding": "padding", "data_format": "data_format"}
+CONV = {key: key for key in ("strides", "padding", "data_format", "dilations")}
+
+NODES: dict[str, Node] = {
+    **{name: Node(function, ("y",)) for name, function in {
+        "Add": "add", "AddV2": "add", "Sub": "subtract", "Mul": "multiply", "RealDiv": "truediv",
+        "FloorDiv": "floordiv", "FloorMod": "floormod", "Pow": "pow", "Maximum": "maximum",
+        "Minimum": "minimum", "Equal": "equal", "NotEqual": "not_equal", "Greater": "greater",
+        "GreaterEqual": "greater_equal", "Less": "less", "LessEqual": "less_equal",
+        "LogicalAnd": "logical_and", "LogicalOr": "logical_or", "SquaredDifference": "squared_difference",
+        "DivNoNan": "divide_no_nan", "Div": "divide",
+    }.items()},
+    **{name: Node(function, ("axis",), REDUCED) for name, function in {
+        "Mean": "reduce_mean", "Sum": "reduce_sum", "Max": "reduce_max", "Min": "reduce_min",
+        "Prod": "reduce_prod", "Any": "reduce_any", "All": "reduce_all",
+    }.items()},
+    **{name: Node(function, ("axis",)) for name, function in {
+        "ExpandDims": "expand_dims", "ArgMax": "argmax", "ArgMin": "argmin", "ReverseV2": "reverse",
+    }.items()},
+    **{name: Node(name.lower()) for name in (
+        "Exp", "Expm1", "Log", "Log1p", "Sqrt", "Rsqrt", "Square", "Abs", "Tanh", "Sigmoid", "Relu", "Relu6",
+        "Elu", "Selu", "Softplus", "Softsign", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh",
+        "Floor", "Ceil", "Sign", "Softmax", "Erf", "Erfc", "Identity", "Reciprocal",
+    )},
+    "Round": Node("round"), "Rint": Node("round"), "Neg": Node("negative"), "Inv": Node("reciprocal"),
+    "LogSoftmax": Node("log_softmax"), "IsNan": Node("is_nan"), "LogicalNot": Node("logical_not"),
+    "ZerosLike": Node("zeros_like"), "OnesLike": Node("ones_like"), "StopGradient": Node("stop_gradient"),
+    "LeakyRelu": Node("leaky_relu", (), {"alpha": "alpha"}),
+    "Reshape": Node("reshape", ("shape",)), "Transpose": Node("transpose", ("perm",)),
+    "Tile": Node("tile", ("multiples",)), "BroadcastTo": Node("broadcast_to", ("shape",)),
+    "Pad": Node("pad", ("paddings",)), "PadV2": Node("pad", ("paddings", "constant_values")),
+    "MirrorPad": Node("pad", ("paddings",), {"mode": "mode"}),
+    "MatMul": Node("matmul", ("b",), {"transpose_a": "transpose_a", "transpose_b": "transpose_b"}),
+    **{name: Node("matmul", ("b",), {"adj_x": "transpose_a", "adj_y": "transpose_b"})
+       for name in ("BatchMatMul", "BatchMatMulV2")},
+    "GatherV2": Node("gather", ("indices", "axis"), {"batch_dims": "batch_dims"}),
+    "Cast": Node("cast", (), {"DstT": "dtype"}), "Squeeze": Node("squeeze", (), {"squeeze_dims": "axis"}),
+    "ConcatV2": Node("concat", ("axis",), {}, True), "Pack": Node("stack", (), AXIS, True),
+    "AddN": Node("add_n", (), {}, True), "Unpack": Node("unstack", (), AXIS),
+    "Split": Node("split", ("axis",), {"num_split": "num_or_size_splits"}),
+    "SplitV": Node("split", ("num_or_size_splits", "axis")),
+    "Select": Node("where", ("x", "y")), "SelectV2": Node("where", ("x", "y")),
+    "OneHot": Node("one_hot", ("depth", "on_value", "off_value"), AXIS),
+    "Cumsum": Node("cumsum", ("axis",), {"exclusive": "exclusive", "reverse": "reverse"}),
+    "Slice": Node("slice", ("begin", "size")), "BiasAdd": Node("bias_add", ("bias",)),
+    "TopKV2": Node("top_k", ("k",)), "Conv2D": Node("conv2d", ("filter",), CONV),
+    "DepthwiseConv2dNative": Node("depthwise_conv2d", ("filter",), CONV),
+    "MaxPool": Node("max_pool", (), WINDOW), "AvgPool": Node("avg_pool", (), WINDOW),
+    **{name: Node(function, (), {"block_size": "block_size", "data_format": "data_format"})
+       for name, function in {"DepthToSpace": "depth_to_space", "SpaceToDepth": "space_to_depth"}.items()},
+    "ResizeBilinear": Node("image.resize", ("size",), {}, False, ("align_corners",)),
+    "ResizeNearestNeighbor": Node("image.resize", ("size",), {}, False, ("align_corners",)),
+    "Shape": Node("shape"),
+}  # fmt: skip
+#: How nodes name the dtypes that have a name of another kind than DT_INT32.
+DTYPES = {"FLOAT": "float32", "DOUBLE": "float64", "HALF": "float16"}
+
+
+def function_of(op: Op) -> tuple[Op, str, dict[str, Any]]:
+    """The op with its tensors in order, its function and the function's arguments; "" where there is none.
+
+    Constants are kept beside the node, by the number of the input that they are.
+    """
+    node: Any = op.config.get("node_def")
+    try:
+        node = json.loads(node) if isinstance(node, str) else node
+    except ValueError:  # TensorFlow 2.0 wrote it in binary
+        node = None
+    kind = str(node.get("op")) if isinstance(node, Mapping) else "TensorFlowOpLayer"
+    unknown: tuple[Op, str, dict[str, Any]] = (
+        replace(op, kind=f"tf.raw_ops.{kind}", config={}, kwargs={}), "", {},
+    )  # fmt: skip
+    attributes = node.get("attr") if isinstance(node, Mapping) else None
+    if not isinstance(attributes, Mapping):
+        attributes = {}
+    inputs = _inputs(op)
+    if kind == "StridedSlice" and len(inputs) == 4:
+        return replace(op, args=(inputs[0],)), "__operators__.getitem", {"key": _key(inputs, attributes)}
+    known = NODES.get(kind)
+    legacy = kind.startswith("Resize") and not _value(attributes.get("half_pixel_centers"))
+    if known is None or legacy or any(_value(attributes.get(name)) for name in known.never):
+        return unknown
+    if kind == "Split":  # the axis comes first
+        inputs = [*inputs[1:], inputs[0]]
+    elif known.listed:
+        count = len(inputs) - len(known.inputs)
+        inputs = [inputs[:count], *inputs[count:]]
+    given = dict(zip(known.inputs, inputs[1:], strict=False))
+    for attribute, argument in known.attributes.items():
+        if attribute in attributes:
+            given[argument] = _value(attributes[attribute])
+    if kind == "Squeeze":
+        given["axis"] = given.get("axis") or None
+    if kind == "ResizeNearestNeighbor":
+        given["method"] = "nearest"
+    if kind == "OneHot" and (given.pop("on_value"), given.pop("off_value")) != (1, 0):
+        return unknown
+    return replace(op, args=(inputs[0],)), known.function, given
+
+
+def _inputs(op: Op) -> list[Any]:
+    """Tensors and constants in the node's order."""
+    held = op.config.get("constants")
+    constants = {int(at): _constant(it) for at, it in held.items()} if isinstance(held, Mapping) else {}
+    first = op.args[0]
+    tensors = list(first) if isinstance(first, (list, tuple)) else [first]
+    inputs: list[Any] = []
+    while tensors or len(inputs) in constants:
+        inputs.append(constants[len(inputs)] if len(inputs) in constants else tensors.pop(0))
+    return inputs
+
+
+def _constant(value: Any) -> Any:
+    """A constant that is a few whole numbers as these; others as they were saved."""
+    config = value.get("config") if isinstance(value, Mapping) else None
+    if isinstance(config, Mapping) and "int" in str(config.get("dtype")):
+        return config.get("value")
+    return value
+
+
+def _value(attribute: Any) -> Any:
+    """The value of an attribute: {"i": "3"} is 3, {"type": "DT_INT32"} is "int32"."""
+    if not isinstance(attribute, Mapping) or len(attribute) != 1:
+        return None
+    ((kind, value),) = attribute.items()
+    if kind == "list" and isinstance(value, Mapping):
+        return [_value({inner: it}) for inner, items in value.items() for it in items]
+    if kind == "i":
+        return int(value)
+    if kind == "type":
+        name = str(value).removeprefix("DT_")
+        return DTYPES.get(name, name.lower())
+    if kind == "s":
+        try:
+            return base64.b64decode(value, validate=True).decode("ascii")
+        except (binascii.Error, UnicodeDecodeError, TypeError, ValueError):
+            return None
+    return value
+
+
+def _key(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> list[Any]:
+    """The index of Python that a strided slice was.
+
+    Source: tensorflow/python/ops/array_ops.py, _slice_helper.
+    """
+    begin, end, strides = ([it] if isinstance(it, int) else it for it in inputs[1:])
+    if not all(isinstance(it, (list, tuple)) for it in (begin, end, strides)):
+        raise Unsupported("a slice with ends that are tensors")
+    masks = {
+        name: int(_value(attributes.get(f"{name}_mask")) or 0)
+        for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
+    }
+    key: list[Any] = []
+    for at, (first, last, step) in enumerate(zip(begin, end, strides, strict=True)):
+        bit = 1 << at
+        if masks["ellipsis"] & bit:
+            key.append(...)
+        elif masks["new_axis"] & bit:
+            key.append(None)
+        elif masks["shrink_axis"] & bit:
+            key.append(int(first))
+        else:
+            start = None if masks["begin"] & bit else int(first)
+            stop = None if masks["end"] & bit else int(last)
+            key.append(slice(start, stop, None if step == 1 else int(step)))
+    return key
