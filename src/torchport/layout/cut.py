@@ -165,7 +165,8 @@ def _add_graph(network: Network, path: str, graph: Graph, keep_io: bool) -> dict
                 mine = Wants(Want.SOURCE, Want.SOURCE, "its layer is called more than once")
             wants[path, op.name] = mine
             node = network.op(path, op)
-            network.add(SOURCE, node, mine.cost * PERMUTE)
+            network.add(SOURCE, node, max(mine.cost, 0) * PERMUTE)
+            network.add(node, FIRST, max(-mine.cost, 0) * PERMUTE)
             for name in op.outputs:
                 written = network._wanted(mine.outputs, node)
                 if written is not None and is_permutable(graph.tensors[name]):

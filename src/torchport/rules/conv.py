@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from torchport.axes import Order
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Load, module
 from torchport.rules.broadcast import check_bias
 from torchport.rules.image import channels, each, image_shape, one, padded, spatial
-from torchport.rules.table import Value, image, rule
+from torchport.rules.table import FOLLOWS, Value, Wants, image, rule
 
 #: Kernel axes by number of spatial axes: the source's, and PyTorch's.
 SPACE = {1: "t", 2: "h w", 3: "d h w"}
@@ -59,8 +61,20 @@ def bias(use_bias: bool, out: Value, data_format: str | None, dialect: str) -> d
     return {"bias": Load.of("bias", "o -> o")} if use_bias else {}
 
 
+def is_pointwise(x: Tensor | Value, kernel_size: Any, strides: Any, groups: int) -> bool:
+    """Whether a convolution over time is a matrix product at each step."""
+    return len(x.shape) == 3 and groups == 1 and each(kernel_size, 1) == each(strides, 1) == (1,)
+
+
+def conv_wants(x: Tensor, *, kernel_size: Any, strides: Any, groups: int, data_format: str | None) -> Wants:
+    """Channels first; a pointwise one over time, as in a transformer, is no reason for two permutes."""
+    if data_format != "channels_first" and is_pointwise(x, kernel_size, strides, groups):
+        return replace(FOLLOWS, cost=-0.5)
+    return image(x, data_format=data_format)
+
+
 @rule(
-    "Conv1D", "Conv2D", "Conv3D", wants=image, shape=conv_shape, weights=conv_weights,
+    "Conv1D", "Conv2D", "Conv3D", wants=conv_wants, shape=conv_shape, weights=conv_weights,
     activation=True,
 )  # fmt: skip
 def conv(
@@ -68,18 +82,21 @@ def conv(
     dilation_rate: Any = 1, groups: int = 1, use_bias: bool = True, data_format: str | None = None,
     dialect: str = "",
 ) -> Expr:  # fmt: skip
-    """nn.Conv2d. An uneven 'same' is padded first: torch pads both sides alike."""
+    """nn.Conv2d. An uneven 'same' is padded first: torch pads both sides alike. nn.Linear for Conv1D of one
+    step among layers that want features last.
+    """
+    count, has_bias = channels(x.shape, data_format), None if use_bias else False
+    own_bias = bias(use_bias, out, data_format, dialect)
+    if x.order is Order.SOURCE and data_format != "channels_first":
+        loads = {"weight": Load.of("kernel", "1 i o -> o i"), **own_bias}
+        return module("nn.Linear", count, filters, bias=has_bias, loads=loads)(x)
     kernel, stride, dilation = _window(x, kernel_size, strides, dilation_rate)
     before, pad = padded(x, kernel, stride, dilation, padding, data_format)
     space = SPACE[x.rank - 2]
     return module(
-        f"nn.Conv{x.rank - 2}d", channels(x.shape, data_format), filters, one(kernel),
-        stride=one(stride, 1), padding=pad, dilation=one(dilation, 1),
-        groups=groups if groups != 1 else None, bias=None if use_bias else False,
-        loads={
-            "weight": Load.of("kernel", f"{space} i o -> o i {space}"),
-            **bias(use_bias, out, data_format, dialect),
-        },
+        f"nn.Conv{x.rank - 2}d", count, filters, one(kernel), stride=one(stride, 1), padding=pad,
+        dilation=one(dilation, 1), groups=groups if groups != 1 else None, bias=has_bias,
+        loads={"weight": Load.of("kernel", f"{space} i o -> o i {space}"), **own_bias},
     )(before)  # fmt: skip
 
 

@@ -54,7 +54,8 @@ class Want(Enum):
 class Wants:
     """What an op wants of its tensors' orders: one entry for all inputs, one for all outputs.
 
-    `cost` is what being channels first costs, in permutes, where the op can do it but not as well.
+    `cost` is what being channels first costs, in permutes, where the op can do it but not as well; a negative
+    one, what the source's order costs.
     `why` is said when a permute is left because of this op.
     """
 
