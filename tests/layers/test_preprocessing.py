@@ -33,7 +33,7 @@ def test_without_chance_as_tensorflow(case: Case) -> None:
     reference = Reference(case)
     theirs = reference.call(*map(tf.constant, reference.x), training=True).numpy()
     for port in ports(reference.model, ("free", "keep_io")):
-        ours = port.back(port.module().train()(*port.turned(reference.x))).numpy()
+        ours = port.back(port.module().train()(*port.turned(reference.x))).detach().numpy()
         assert error(ours, theirs) < 1e-4, port.code  # TensorFlow computes places in float32
 
 
@@ -135,6 +135,38 @@ def same_distribution(ours: np.ndarray, theirs: np.ndarray) -> None:
     assert np.max(np.abs(ours.std(0) - theirs.std(0)) / spread) < 0.15
     both = [np.cov(it.T) for it in (ours, theirs)]
     assert np.max(np.abs(both[0] - both[1])) < 0.25 * max(np.abs(both[1]).max(), 0.05)
+
+
+@pytest.mark.parametrize("kind", ["RandAugment", "AugMix"])
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+def test_the_layers_drawn_from_are_tensorflows(kind: str, interpolation: str) -> None:
+    """With factors that leave nothing to chance, all but two of the layers make one image each."""
+    once = {"num_ops": 1} if kind == "RandAugment" else {"num_chains": 1, "chain_depth": 1}
+    options = {"factor": [0.3, 0.3], "interpolation": interpolation, **once, **WHOLE}
+    reference = Reference(Case(kind, options, "1 5 7 3"))
+    ours, theirs = (
+        repeated((it - reference.x[0]).reshape(400, -1), kind == "AugMix") for it in drawn(reference, 400)
+    )
+    # RandomContrast and Solarization draw still; RandomShear goes two ways. AugMix also leaves images
+    # alone, and RandomContrast does two things if one takes no account of how much.
+    assert len(ours) == len(theirs) == (10 if kind == "RandAugment" else 13)
+    for one in ours:
+        assert min(np.abs(one - other).max() for other in theirs) < 1e-4
+
+
+def repeated(changes: np.ndarray, mixed: bool) -> list[np.ndarray]:
+    """What comes more than five times; `mixed`: up to its size."""
+    found: list[tuple[np.ndarray, list[int]]] = []
+    for it in changes:
+        size = np.linalg.norm(it)
+        change = it / size if mixed and size > 1e-6 else it
+        for known, count in found:
+            if np.abs(known - change).max() < 1e-3:
+                count[0] += 1
+                break
+        else:
+            found.append((change, [1]))
+    return [known for known, (count,) in found if count > 5]
 
 
 @pytest.mark.parametrize("shape", ["2 5 7 3", "2 41 23 1"])

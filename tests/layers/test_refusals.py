@@ -37,6 +37,13 @@ def refused(model: Any) -> str:
         (LAYERS.DepthwiseConv2D(2, **FIRST), (3, None, None), "bias along another axis"),
         (LAYERS.SeparableConv1D(4, 2, **FIRST), (3, 5), "bias along axis 2"),
         (LAYERS.EinsumDense("abc,cde->abde", (None, 2, 3), bias_axes="d"), (2, 5), "bias along axis 1"),
+        (LAYERS.RandAugment(data_format="channels_first"), (3, 5, 7), "AutoContrast of channels-first"),
+        (LAYERS.RandomColorJitter(hue_factor=0.1, data_format="channels_first"), (3, 5, 7), "channels-first"),
+        (LAYERS.RandomErasing(fill_value=[0, 1, 2], data_format="channels_first"), (3, 5, 3), "fill_value="),
+        (LAYERS.RandomElasticTransform(fill_mode="mirror"), (5, 7, 3), "fill_mode='mirror'"),
+        (LAYERS.RandomPosterization(2.5), (5, 7, 3), "factor="),
+        (LAYERS.RandomSaturation(0.1), (5, 7, 1), "1 channels"),
+        (LAYERS.Pipeline([LAYERS.Dense(2), LAYERS.Dense(3)]), (5, 7), "weights cannot be told apart"),
     ],
     ids=lambda value: getattr(value, "name", None),
 )
@@ -47,6 +54,14 @@ def test_option_is_named(layer: Any, shape: tuple[int, ...], said: str) -> None:
     assert said in text
     assert "the_layer" in text and type(layer).__name__ in text
     assert text.startswith("1 thing in this model")
+
+
+def test_whole_numbers_that_inference_leaves_alone() -> None:
+    inputs = keras.Input((5, 7, 3), dtype="uint8")
+    text = refused(keras.Model(inputs, LAYERS.RandomBrightness(0.1)(inputs)))
+    assert "augmentation of whole numbers" in text and "put Rescaling(1.0) before" in text
+    scaled = LAYERS.RandomBrightness(0.1)(LAYERS.Rescaling(1.0)(inputs))
+    assert torchport.convert(keras.Model(inputs, scaled)).code
 
 
 def test_everything_at_once() -> None:
