@@ -154,6 +154,15 @@ AUGMENT = [
             ("AugMix", {}),
         )
     ),
+    *(
+        Case(kind, options, below=256, of="tf_keras", within=1e-6, why=FLOAT32)
+        for kind, options in (
+            ("RandomCrop", {"height": 3, "width": 4}), ("RandomContrast", {"factor": 0.2}),
+            ("RandomBrightness", {"factor": 0.2}), ("RandomFlip", {}), ("RandomZoom", ZOOM),
+        )
+    ),
+    Case("RandomCrop", {"height": 3, "width": 4}, of="tf_keras", within=1e-6, why=FLOAT32,
+         then=(("Flatten", {}), ("Dense", {"units": 5}))),
     Case("AutoContrast", below=256, within=1e-6, why="images of whole numbers are computed in float32"),
     Case("Rescaling", {"scale": 0.5}, below=256, then=(("RandomBrightness", {"factor": 0.2}),)),
     *(clahe(**options) for options in CLAHE),

@@ -31,7 +31,9 @@ def infer_shapes(graph: Graph, refusals: list[Refusal], given: Sequence[Shape] |
             if op.refused:
                 raise Unsupported(*op.refused)
             check(op)
-            op, outputs = _outputs(op, tensors, bodies) if known else (_checked(op, bodies), ())
+            op, outputs = (
+                _outputs(op, tensors, bodies, graph.dialect) if known else (_checked(op, bodies), ())
+            )
         except Unsupported as error:
             refusals.append(Refusal(f"{graph.name}/{op.name}", op.kind, error.why, error.advice))
             outputs = ()
@@ -56,13 +58,13 @@ def _checked(op: Op, bodies: Mapping[str, Graph]) -> Op:
 
 
 def _outputs(
-    op: Op, tensors: Mapping[str, Tensor], bodies: Mapping[str, Graph]
+    op: Op, tensors: Mapping[str, Tensor], bodies: Mapping[str, Graph], dialect: str
 ) -> tuple[Op, Sequence[Tensor]]:
     """The tensors that an op writes."""
     if op.kind == "Model":
         return op, _called(op, tensors, bodies[op.layer])
     entry = rule_for(op.kind)
-    options = options_of(op, tensors)
+    options = {**options_of(op, tensors), "dialect": dialect}
     args = map_refs(op.args, tensors.__getitem__)
     inputs = [tensors[name] for name in op.inputs]
     try:

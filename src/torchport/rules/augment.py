@@ -17,20 +17,20 @@ COMMON = "bounding_box_format factor value_range"
 DROP = "take the layer out of the model and augment in the data loader"
 
 
-def images(x: Value) -> Value:
-    """A batch of images of fractions. Raises Unsupported for others."""
+def images(x: Value, dialect: str = "") -> Expr:
+    """A batch of images of fractions: Keras 2 makes them of whole numbers, Keras 3 in training alone."""
     if x.rank != 4:
         raise Unsupported(f"augmentation of a tensor with {x.rank} axes: images have four")
-    if not x.tensor.dtype.startswith("float"):
+    if not x.tensor.dtype.startswith("float") and not is_keras_2(dialect):
         raise Unsupported(
             "augmentation of whole numbers, which Keras leaves as they are in inference alone",
             "put Rescaling(1.0) before",
         )
-    return x
+    return as_float(x)
 
 
 def floats(x: Value) -> Expr:
-    """A batch of images for layers that make floats of whole numbers in inference too."""
+    """A batch of images for layers that make fractions of whole numbers in inference too."""
     images(fractions(x))
     return as_float(x)
 
@@ -53,15 +53,18 @@ def ordered(value_range: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
-@rule("RandomBrightness", wants=image, ignores=COMMON)
+@rule("RandomBrightness", wants=image, dtype=float_dtype, ignores=COMMON)
 def random_brightness(
-    x: Value, *, factor: Any, value_range: Sequence[float] = (0, 255), data_format: str | None = None
-) -> Expr:
+    x: Value, *, factor: Any, value_range: Sequence[float] = (0, 255), data_format: str | None = None,
+    dialect: str = "",
+) -> Expr:  # fmt: skip
     """A module of a few lines: a number that is added to each image."""
-    return module("RandomBrightness", *between(factor, -1), ordered(value_range), loads={})(images(x))
+    return module("RandomBrightness", *between(factor, -1), ordered(value_range), loads={})(
+        images(x, dialect)
+    )
 
 
-@rule("RandomContrast", wants=image, ignores=COMMON)
+@rule("RandomContrast", wants=image, dtype=float_dtype, ignores=COMMON)
 def random_contrast(
     x: Value, *, factor: Any, value_range: Sequence[float] = (0, 255), data_format: str | None = None,
     dialect: str = "",
@@ -70,7 +73,7 @@ def random_contrast(
     if is_keras_2(dialect):
         low, high = factor if isinstance(factor, Sequence) else (factor, factor)
         made = module("RandomContrast", 1 - low, 1 + high, (0, 255), alike=True, loads={})
-        return made(images(x))
+        return made(images(x, dialect))
     low, high = between(factor, 0)
     return module("RandomContrast", 1 - low, 1 + high, tuple(value_range), loads={})(images(x))
 

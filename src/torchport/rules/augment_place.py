@@ -39,13 +39,13 @@ def crop_shape(x: Tensor, *, height: int, width: int, data_format: str | None, d
     return image_shape(x.shape, sizes, channels(x.shape, data_format), data_format)
 
 
-@rule("RandomCrop", wants=image, shape=crop_shape, ignores=COMMON)
+@rule("RandomCrop", wants=image, shape=crop_shape, dtype=float_dtype, ignores=COMMON)
 def random_crop(
     x: Value, *, height: int, width: int, data_format: str | None = None, dialect: str = ""
 ) -> Expr:
     """A module of some lines. In inference Keras 3 leaves images at their size, Keras 2 resizes them."""
     cls = "RandomCropOrResize" if is_keras_2(dialect) else "RandomCrop"
-    return module(cls, height, width, loads={})(images(x))
+    return module(cls, height, width, loads={})(images(x, dialect))
 
 
 def filled(fill_mode: str) -> str | None:
