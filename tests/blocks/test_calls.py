@@ -23,7 +23,8 @@ def test_calls_of_one_layer_keep_their_order(order: tuple[int, ...], join: str) 
     made = [norm(it) for it in inputs]
     if join == "nested":
         inner = [keras.Input((3,)), keras.Input((3,))]
-        model = keras.Model(inner, L.Subtract()([named[0](norm(inner[1])), named[0](norm(inner[0]))]))
+        own = L.BatchNormalization(momentum=0.3)
+        model = keras.Model(inner, L.Subtract()([named[0](own(inner[1])), named[0](own(inner[0]))]))
         made = [model([made[0], inputs[1]]), model([made[2], made[1]]), named[1](made[0])]
     else:
         made = [named[1](named[0](it)) for it in made]

@@ -19,7 +19,7 @@ import torchport
 from torchport.axes import Order, dims
 from torchport.errors import BadFile
 from torchport.port import Port
-from torchport.program import Load
+from torchport.program import Fill, Load
 from torchport.verify.reference import variables
 
 WITHIN = 1e-10
@@ -152,6 +152,9 @@ class Graph:
 
     def _weights(self, port: Port, module: torch.nn.Module) -> dict[str, np.ndarray]:
         parameters = dict(module.named_parameters())
+        for entry in port.program.entries:
+            if isinstance(entry.load, Fill) and entry.name in parameters:
+                assert not parameters[entry.name].requires_grad, f"{entry.name} is constant but trains"
         return {
             entry.name: entry.load.turn.undo(grad_of(parameters[entry.name]).numpy())
             for entry in port.program.entries

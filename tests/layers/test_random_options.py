@@ -28,6 +28,8 @@ REFUSALS = re.compile(
             "^Keras adds its bias along a",
             "^Keras does not read a query_mask that is given by name",
             "^axis=.*: Keras itself runs it over the last axes only",  # of RMSNormalization
+            "^in training Keras 3 takes the statistics of those steps alone",  # of BatchNormalization
+            "^its layers' weights cannot be told apart",  # of Pipeline
             "^(multi_hot|count) of a tensor with 3 axes",
             "^a mask_token with vectors",
             "^(a crop|padding) of images whose size is not known",

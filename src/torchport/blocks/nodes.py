@@ -17,6 +17,7 @@ from torchport.program import (
     Code,
     Definition,
     Expr,
+    Fill,
     Index,
     Infix,
     Item,
@@ -137,7 +138,7 @@ def node(step: Step, definition: Definition) -> Node:
         modules=len(owned),
         specs={name: definition.specs[name] for name in (*step.inputs, *step.outputs)},
         frozen=frozen,
-        modular=_is_modular(step.value),
+        modular=_is_modular(step.value) and not frozen and not _has_constants(step.value),
         pointwise=tuple(it.module.args[2] == 1 for it in owned if isinstance(it, Apply) and _is_conv(it)),
     )
 
@@ -159,6 +160,12 @@ def is_activation(value: Any) -> bool:
     """Whether the expression is an activation function of one tensor."""
     value = value.value if isinstance(value, Mark) else value
     return isinstance(value, Call) and value.function in MODULES
+
+
+def _has_constants(value: Any) -> bool:
+    """Whether a parameter of its module does not train: there has to be a name to say so with."""
+    loads = value.module.loads.values() if isinstance(value, Apply) else ()
+    return any(isinstance(it, Fill) and it.shape for it in loads)
 
 
 def _is_modular(value: Any) -> bool:

@@ -133,8 +133,11 @@ def heads(
         rate = [dropout] if dropout else []
         attention = module("MultiHeadAttention", features(query), count, dim, *rate, loads=loads)
     else:
+        # Keras attends with the backend's function, or where it wants the weights with its own Softmax,
+        # which leaves nothing where all is masked. Source: multi_head_attention.py, _compute_attention.
+        masked = "ZeroMaskedAttention" if dropout or scores else "MaskedAttention"
         attention = module(
-            "MaskedAttention" if explicit else "ProjectedAttention",
+            masked if explicit else "ProjectedAttention",
             features(query), count, dim,
             value_features=default(features(value), features(query)),
             key_features=default(features(key), features(value)),

@@ -79,12 +79,22 @@ class MaskedAttention(ProjectedAttention):
     ) -> tuple[Tensor, Tensor]:
         q, k, v = self.split(query, value, key)
         scores = q @ k.transpose(2, 3) / math.sqrt(q.size(3))
-        if mask is not None:
-            mask = mask[:, None] if mask.dim() == 3 else mask
-            scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-        weights = F.softmax(scores, dim=-1)
+        if mask is None:
+            weights = F.softmax(scores, dim=-1)
+        else:
+            weights = self.softmax(scores, mask[:, None] if mask.dim() == 3 else mask)
         x = self.dropout(weights) @ v
         return self.out(x.transpose(1, 2).flatten(2)), weights
+
+    def softmax(self, scores: Tensor, mask: Tensor) -> Tensor:
+        return F.softmax(scores.masked_fill(~mask, torch.finfo(scores.dtype).min), dim=-1)
+
+
+class ZeroMaskedAttention(MaskedAttention):
+    """Attention where a mask is True; a query that may attend to nothing gets nothing."""
+
+    def softmax(self, scores: Tensor, mask: Tensor) -> Tensor:
+        return super().softmax(scores, mask) * mask
 
 
 def causal_mask(query: Tensor, key: Tensor) -> Tensor:
