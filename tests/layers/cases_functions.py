@@ -132,4 +132,23 @@ NODES = [
     nodes("Resize", "tf.image.resize(x, [11, 13])", within=1e-6, why="TensorFlow resizes in float32"),
     nodes("Rsqrt", "tf.math.rsqrt(tf.square(x) + 1)"), nodes("Normalize", "tf.nn.l2_normalize(x, -1)"),
 ]  # fmt: skip
-FUNCTIONS += NODES
+
+#: What is computed of sizes: the kind is that of the op that stays.
+SIZES = [
+    *(Case("Reshape" if batch == "x" else kind, {}, PAIR, call=call, of=of)
+      for of in ("tf_keras", "nodes")
+      for batch, kind, call in (
+        ("x", "", "tf.reshape(x, [tf.shape(x)[0], -1, 3]) + tf.reshape(y, [-1, 35, 3])"),
+        ("x", "", "tf.reshape(x, tf.stack([tf.shape(x)[0], 105])) + tf.reshape(y, [-1, 105])"),
+        ("x", "", "tf.reshape(x, [tf.shape(x)[0], tf.shape(x)[1] * tf.shape(x)[2], 3]) "
+         "+ tf.reshape(y, [-1, 35, 3])"),
+        ("x", "", "tf.reshape(x, tf.concat([tf.shape(x)[:1], [35, 3]], 0)) + tf.reshape(y, [-1, 35, 3])"),
+        ("x", "", "tf.reshape(x, [tf.unstack(tf.shape(x))[0], 105]) + tf.reshape(y, [-1, 105])"),
+        ("y", "tf.size", "tf.reshape(x, [tf.shape(y)[0], -1, 3]) + tf.reshape(y, [-1, 35, 3])"),
+        ("y", "tf.size", "tf.reshape(x, [tf.shape(y)[0] * 5, -1, 3])"),
+        ("y", "keras.ops.Reshape", "tf.reshape(x, [tf.shape(y)[0] * 5, 7, 3])"),
+        ("y", "keras.ops.TrueDivide", "x / tf.cast(tf.shape(y)[1], 'float64')"),
+        ("y", "keras.ops.Multiply", "x * tf.cast(tf.reduce_prod(tf.shape(y)[1:]), 'float64')"),
+      )),
+]  # fmt: skip
+FUNCTIONS += [*NODES, *SIZES]

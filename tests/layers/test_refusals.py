@@ -119,3 +119,21 @@ def test_mask_argument_is_named() -> None:
     inputs, mask = keras.Input((5, 3)), keras.Input((5, 3), dtype="bool")
     text = refused(keras.Model([inputs, mask], LAYERS.Softmax(name="soft")(inputs, mask=mask)))
     assert "the option mask=" in text
+
+
+@pytest.mark.parametrize(
+    ("of", "said"),
+    [
+        (lambda tf, x: x / tf.cast(tf.shape(x)[0], "float32"), "only the run time knows"),
+        (lambda tf, x: tf.shape(x), "the model gives sizes of tensors"),
+        (lambda tf, x: tf.nn.max_pool(x, [1, 2, 2, 3], 1, "VALID"), "over the batch or the channels"),
+        (lambda tf, x: tf.linalg.band_part(x, 1, 1), "a triangle is ported"),
+        (lambda tf, x: tf.cumsum(x, 1, exclusive=True), "the option exclusive=True"),
+    ],
+)
+def test_function_of_tensorflow_says_why(of: Any, said: str) -> None:
+    import tensorflow as tf
+    import tf_keras
+
+    inputs = tf_keras.Input((4, 5, 3))
+    assert said in refused(tf_keras.Model(inputs, of(tf, inputs)))

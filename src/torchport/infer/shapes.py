@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from torchport.axes import NAMES
 from torchport.errors import BadFile, Refusal, Unsupported
 from torchport.graph import Graph, Op, Shape, Tensor, map_refs
+from torchport.infer.sizes import Sizes
 from torchport.rules import apply, rule_for
 from torchport.rules.user import check
 
@@ -24,8 +25,21 @@ def infer_shapes(graph: Graph, refusals: list[Refusal], given: Sequence[Shape] |
     ):
         tensors[name] = replace(graph.tensors[name], shape=shape, axes=axis_names(shape, "channels_last"))
     bodies = {layer: infer_shapes(body, refusals) for layer, body in graph.bodies.items()}
-    ops = []
-    for op in graph.ops:
+    ops, sizes = list[Op](), Sizes()
+
+    def refuse(name: str, kind: str, error: Unsupported) -> None:
+        refusals.append(Refusal(f"{graph.name}/{name}", kind, error.why, error.advice))
+
+    def rewritten() -> Iterator[Op]:
+        for op in graph.ops:
+            try:
+                yield from sizes.rewrite(op, tensors)
+            except Unsupported as error:
+                refuse(op.name, op.kind, error)
+            except (TypeError, ValueError, IndexError, ZeroDivisionError) as error:
+                refuse(op.name, op.kind, Unsupported(f"its arguments do not fit: {error}"))
+
+    for op in rewritten():
         known = all(name in tensors for name in op.inputs)
         try:
             if op.refused:
@@ -35,10 +49,14 @@ def infer_shapes(graph: Graph, refusals: list[Refusal], given: Sequence[Shape] |
                 _outputs(op, tensors, bodies, graph.dialect) if known else (_checked(op, bodies), ())
             )
         except Unsupported as error:
-            refusals.append(Refusal(f"{graph.name}/{op.name}", op.kind, error.why, error.advice))
+            refuse(op.name, op.kind, error)
             outputs = ()
         ops.append(op)
         tensors.update({it.name: it for it in outputs})
+    try:
+        sizes.check(graph)
+    except Unsupported as error:
+        refuse("outputs", "tf.shape", error)
     return graph.replace(ops=tuple(ops), tensors=tensors, bodies=bodies)
 
 

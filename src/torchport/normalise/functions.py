@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from torchport.errors import Unsupported
-from torchport.graph import Graph, Op, Ref
+from torchport.graph import Graph, Op, Ref, refs
 from torchport.normalise.function_table import FUNCTIONS, IDLE, KEPT, RENAMED
 from torchport.normalise.nodes import function_of
 from torchport.normalise.operations import PREFIX
@@ -27,14 +27,13 @@ def name_functions(graph: Graph) -> Graph:
 
 
 def _checked(op: Op) -> list[Op]:
-    """What stands for an op; if its arguments make no sense, itself with the reason, which refuses it."""
+    """What stands for an op; if its arguments make no sense, itself, refused."""
     try:
         return list(_named(op))
     except Unsupported as error:
-        why = {"why": error.why, "advice": error.advice}
+        return [replace(op, refused=(error.why, error.advice))]
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
-        why = {"why": f"its arguments do not fit: {error}", "advice": ""}
-    return [replace(op, kind=f"tf.{op.config.get('function', 'raw_ops')}", config=why, kwargs={})]
+        return [replace(op, refused=(f"its arguments do not fit: {error}", ""))]
 
 
 def _named(op: Op) -> Iterator[Op]:
@@ -100,7 +99,8 @@ def _function(op: Op, function: str, given: dict[str, Any]) -> Iterator[Op]:
         known.change(config)
     if kind == "Triangle":
         kind = "Triu" if config.pop("upper") else "Tril"
-    yield replace(op, kind=f"{PREFIX}{kind}", args=args, config=config, kwargs={})
+    tensors = {key: config.pop(key) for key in list(config) if any(refs(config[key]))}
+    yield replace(op, kind=f"{PREFIX}{kind}", args=args, config=config, kwargs=tensors)
 
 
 def _idle(key: str, value: Any) -> bool:

@@ -128,8 +128,6 @@ def check(op: Op) -> None:
     refused = REFUSED.get(op.kind) or REFUSED_OPERATIONS.get(op.kind.removeprefix("keras.ops."))
     if refused and op.kind not in TABLE:
         raise Unsupported(*refused)
-    if op.kind.startswith("tf.") and "why" in op.config:
-        raise Unsupported(op.config["why"], op.config["advice"])
     if not is_unknown(op.kind):
         return
     facts = [f"options {shown(op.config)}"] if shown(op.config) else []

@@ -15,11 +15,22 @@ from torchport.rules.operations.axes import axes_of, expanded_wants, in_order
 from torchport.rules.operations.operands import broadcast, together
 from torchport.rules.operations.reduce import reduced_shape, reduced_wants
 from torchport.rules.reshape import reshape, reshape_parts, reshape_shape, reshape_wants
-from torchport.rules.table import MEMORY, Value, Wants, rule
+from torchport.rules.table import MEMORY, Value, Want, Wants, rule
+
+
+def no_axes(x: Tensor) -> Shape:
+    return ()
+
+
+@rule("tf.size", wants=Wants(Want.ANY, Want.SOURCE), shape=no_axes, dtype="int32")
+def size_of(x: Value, *, axis: int) -> Expr:
+    """x.size: a number of Python."""
+    return call(".size", x, x.dim(axis))
 
 
 def known(newshape: Sequence[Any]) -> list[int]:
-    return [-1 if size is None else int(size) for size in newshape]
+    """The sizes, -1 where only the run time knows one."""
+    return [-1 if size is None or isinstance(size, (Tensor, Value)) else int(size) for size in newshape]
 
 
 def keeps_batch(x: Tensor, newshape: Sequence[Any]) -> bool:
@@ -52,7 +63,8 @@ def ops_reshape(x: Value, *, out: Value, newshape: Sequence[Any]) -> Expr:
     """x.reshape; as the layer Reshape where the batch stays."""
     if keeps_batch(x.tensor, newshape):
         return reshape(x, out=out, target_shape=known(newshape)[1:])  # type: ignore[no-any-return]
-    return call(".reshape", x, *known(newshape))
+    sizes = zip(newshape, known(newshape), strict=True)
+    return call(".reshape", x, *(given if isinstance(given, Value) else size for given, size in sizes))
 
 
 @rule(
