@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ import pytest
 
 import torchport
 from torchport.errors import TorchportError
-from torchport.verify import CHECKS, Verification
+from torchport.verify import CHECKS, Verification, frameworks
 from torchport.verify.compare import LIMIT, compare
+from torchport.verify.doubles import exact_doubles
 from torchport.verify.reference import Reference
 from torchport.verify.statistics import RunningVariance
 
 from .models import BUILDERS, build
 
 keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
 
 
 def report(result: Verification) -> str:
@@ -246,12 +249,44 @@ def test_no_reference(tmp_path: Path) -> None:
         torchport.verify(model, folder)
 
 
-def test_without_a_float64_kernel() -> None:
-    """Pooling in three dimensions exists in float32 only: that is said, and compared so."""
+def solid() -> Any:
     L = keras.layers
     x = keras.Input((6, 7, 8, 2), name="x")
     y = L.MaxPooling3D(2, name="pool")(L.Conv3D(3, 2, name="conv")(x))
-    model = keras.Model(x, y, name="solid")
+    return keras.Model(x, L.AveragePooling3D((1, 2, 2), padding="same", name="mean")(y), name="solid")
+
+
+def test_pooling_of_volumes_in_float64() -> None:
+    model = solid()
+    result = torchport.verify(model, torchport.convert(model))
+    assert result.passed, report(result)
+    assert result.precision == "float64"
+    assert result.worst("gradient") < 1e-13
+
+
+@pytest.mark.parametrize("kind", ["max_pool", "avg_pool"])
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+def test_pooling_of_volumes_is_tensorflows(kind: str, padding: str) -> None:
+    """The one that verify uses in float64 against TensorFlow's own in float32, on values with ties."""
+    x = np.random.default_rng(0).integers(0, 4, (2, 5, 6, 7, 3)).astype(np.float32)
+    found = []
+    for dtype in ("float32", "float64"):
+        with exact_doubles(tf), tf.GradientTape() as tape:
+            given = tf.constant(x.astype(dtype))
+            tape.watch(given)
+            y = getattr(tf.nn, kind)(given, (2, 3, 2), (2, 2, 3), padding, "NDHWC")
+            loss = tf.reduce_sum(y * tf.reshape(tf.range(tf.size(y), dtype=dtype), tf.shape(y)))
+        found.append((y.numpy(), tape.gradient(loss, given).numpy()))
+    (own, own_gradient), (ours, gradient) = found
+    assert ours.dtype == np.float64 and own.dtype == np.float32
+    np.testing.assert_allclose(ours, own, rtol=1e-6)
+    np.testing.assert_allclose(gradient, own_gradient, rtol=1e-5)
+
+
+def test_without_a_float64_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where TensorFlow has a kernel in float32 only, that is said, and compared so."""
+    monkeypatch.setattr(frameworks, "exact_doubles", nullcontext)
+    model = solid()
     result = torchport.verify(model, torchport.convert(model))
     assert result.passed, report(result)
     assert result.precision == "float32"

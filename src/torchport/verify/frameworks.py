@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from torchport.errors import TorchportError
 from torchport.graph import is_keras_2
+from torchport.verify.doubles import exact_doubles
 
 INSTALL = "pip install 'torchport[tensorflow]'"
 
@@ -66,63 +67,14 @@ def torch() -> Any:
 
 
 @contextmanager
-def double_slopes(dtype: str) -> Iterator[None]:
-    """In float64, LeakyReLU with the slope that was asked for.
-
-    TensorFlow's kernel keeps the slope as a float32 attribute in every dtype: 0.3 is 0.30000001192
-    there (tensorflow/core/ops/nn_ops.cc, LeakyRelu). In float32 its own kernel runs.
-    """
-    tf = tensorflow()
-    original = tf.nn.leaky_relu
-
-    def leaky_relu(features: Any, alpha: float = 0.2, name: str | None = None) -> Any:
-        x = tf.convert_to_tensor(features)
-        if x.dtype != tf.float64:
-            return original(features, alpha=alpha, name=name)
-        return tf.where(x > 0, x, tf.constant(alpha, tf.float64) * x)
-
-    if dtype == "float64":
-        tf.nn.leaky_relu = leaky_relu
-    try:
-        yield
-    finally:
-        tf.nn.leaky_relu = original
-
-
-@contextmanager
-def double_numbers(dtype: str) -> Iterator[None]:
-    """In float64, numbers of Python cast to float64 as they are.
-
-    `tf.cast` makes a float32 of them first: the square root of 2 in gelu, the scale of an attention
-    (tensorflow/python/ops/math_ops.py, cast).
-    """
-    tf = tensorflow()
-    from tensorflow.python.ops import math_ops
-
-    originals = tf.cast, math_ops.cast
-
-    def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
-        if isinstance(x, float) and tf.as_dtype(dtype) == tf.float64:
-            return tf.constant(x, tf.float64)
-        return originals[0](x, dtype, name=name)
-
-    if dtype == "float64":
-        tf.cast = math_ops.cast = cast
-    try:
-        yield
-    finally:
-        tf.cast, math_ops.cast = originals
-
-
-@contextmanager
 def default_dtype(keras: Any, dtype: str) -> Iterator[None]:
-    """Constants that both frameworks make up have this dtype, slopes of LeakyReLU as well."""
+    """Constants that both frameworks make up have this dtype; float64 is that all through."""
     pt = torch()
     before, torch_before = keras.backend.floatx(), pt.get_default_dtype()
     keras.backend.set_floatx(dtype)
     pt.set_default_dtype(getattr(pt, dtype))
     try:
-        with double_slopes(dtype), double_numbers(dtype):
+        with exact_doubles(tensorflow()) if dtype == "float64" else nullcontext():
             yield
     finally:
         keras.backend.set_floatx(before)

@@ -327,10 +327,12 @@ class Session:
         self.rows += dropout.dropout_rows(port.module, self.places, self.reference.model, ours.dropped, calls)
         entries, specs = self.program.entries, self.program.definition.inputs
 
+        def ignore(key: Key, value: np.ndarray) -> None:
+            """What layers give is compared already."""
+
         def again(number: int) -> source_runs.Trained:
-            nothing = forward.Reference().tensors.__setitem__
             with source32.nudged(self.arrays, self.seed + number) as given:
-                return source32.training(given, projections, 0, nothing, theirs.rate)
+                return source32.training(given, projections, 0, ignore, theirs.rate)
 
         exact = not inexact
         made = training.gradients(entries, specs, theirs, ours, theirs32, ours32, again, self.limit, exact)
@@ -338,9 +340,16 @@ class Session:
         self.notes += made.notes
         if self.steps:
             limit = LIMIT32 if inexact else self.limit
-            self.rows += training.step_rows(
-                entries, theirs, ours, theirs32, before, self.steps, limit, self.exact
+
+            def stepped(number: int) -> source_runs.Trained:
+                with source.nudged(self.arrays, self.seed + number, before) as given:
+                    return source.training(given, projections, self.steps, ignore, theirs.rate)
+
+            made = training.steps(
+                entries, theirs, ours, theirs32, stepped, before, self.steps, limit, self.exact
             )
+            self.rows += made.rows
+            self.notes += made.notes
         if any(random_layers(self.graph)):
             self.notes.append("training mode was compared with dropout off on both sides")
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from torchport.verify.compare import EPS32
 from torchport.verify.frameworks import default_dtype, tensorflow
 from torchport.verify.record import Key, Recorder, array
 from torchport.verify.reference import Reference, flat, value_of, variables
@@ -135,8 +134,12 @@ class SourceRuns:
         return made
 
     @contextmanager
-    def nudged(self, inputs: Sequence[np.ndarray], seed: int) -> Iterator[list[np.ndarray]]:
-        """Every float that goes in, weights too, moved by a last bit of float32 at random; put back after.
+    def nudged(
+        self, inputs: Sequence[np.ndarray], seed: int, start: Mapping[str, np.ndarray] | None = None
+    ) -> Iterator[list[np.ndarray]]:
+        """Every float that goes in, weights too, moved by a last bit at random; put back after.
+
+        `start`: the weights, if not those that the model has.
 
         What that does to the results is what rounding may do to them: in a network of many kinks (ReLU, max
         pooling) that one run meets few of them by luck.
@@ -146,14 +149,14 @@ class SourceRuns:
         def moved(array: np.ndarray) -> np.ndarray:
             if array.dtype.kind != "f":
                 return array
-            factor: np.ndarray = 1 + EPS32 * rng.integers(-1, 2, array.shape)
+            factor: np.ndarray = 1 + np.finfo(self.dtype).eps * rng.integers(-1, 2, array.shape)
             found: np.ndarray = (array * factor).astype(array.dtype)
             return found
 
         before = {name: it.numpy() for name, it in self.variables.items()}
         try:
             for name, it in self.variables.items():
-                it.assign(moved(before[name]))
+                it.assign(moved((start or before)[name]))
             yield [moved(it.astype(self.dtype)) if it.dtype.kind == "f" else it for it in inputs]
         finally:
             for name, it in self.variables.items():

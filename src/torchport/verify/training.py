@@ -26,8 +26,10 @@ from torchport.verify.places import held
 from torchport.verify.result import Row
 from torchport.verify.statistics import RunningVariance
 
-#: So often TensorFlow's float32 gradients are measured again where the port's look worse than its own.
+#: So often TensorFlow's own error is measured again where the port's looks worse.
 NUDGED = 6
+#: An error after some steps beyond this is no rounding that training magnified.
+MAGNIFIED = 1e-6
 
 
 def gradient_rows(
@@ -62,8 +64,8 @@ def gradient_rows(
 
 
 @dataclass(frozen=True)
-class Gradients:
-    """The rows of all gradients, and what a reader has to know of them."""
+class Measured:
+    """Rows, and what a reader has to know of them."""
 
     rows: list[Row]
     notes: tuple[str, ...] = ()
@@ -73,7 +75,7 @@ def gradients(
     entries: Sequence[Entry], specs: Sequence[Spec], source: source_runs.Trained, port: port_runs.Trained,
     source32: source_runs.Trained | None, port32: port_runs.Trained | None,
     again: Callable[[int], source_runs.Trained], limit: float, exact: bool,
-) -> Gradients:  # fmt: skip
+) -> Measured:  # fmt: skip
     """`gradient_rows`, TensorFlow's float32 run made again where the port's looks worse.
 
     `again`: that run with its last bits moved by the seed given.
@@ -88,7 +90,7 @@ def gradients(
         "this network magnifies rounding: TensorFlow's float32 error in gradients is the largest of "
         f"{len(own)} runs, weights and inputs moved by a last bit"
     )
-    return Gradients(rows, (magnifies,) if len(own) > 1 else ())
+    return Measured(rows, (magnifies,) if len(own) > 1 else ())
 
 
 def compared(
@@ -110,15 +112,41 @@ def compared(
     return row("gradient", name, layer, tensor, found, limit, low, own, note)
 
 
+def steps(
+    entries: Sequence[Entry], source: source_runs.Trained, port: port_runs.Trained,
+    source32: source_runs.Trained | None, again: Callable[[int], source_runs.Trained],
+    before: Mapping[str, np.ndarray], count: int, limit: float, exact: bool,
+) -> Measured:  # fmt: skip
+    """`step_rows`; where they are off by little, against what a last bit does to TensorFlow's own steps.
+
+    `again`: TensorFlow's steps with its last bits moved by the seed given.
+    """
+    nudged: list[source_runs.Trained] = []
+    while True:
+        rows = list(step_rows(entries, source, port, source32, nudged, before, count, limit, exact))
+        errors = [it.error64 for it in rows if not it.passed]
+        far = any(it is None or it > MAGNIFIED for it in errors)
+        if not errors or far or len(nudged) == NUDGED:
+            break
+        nudged.append(again(1 + len(nudged)))
+    magnifies = (
+        "training magnifies rounding: weights after some steps are compared with what a last bit of "
+        f"weights and inputs does to TensorFlow's own, in {len(nudged)} runs"
+    )
+    return Measured(rows, (magnifies,) if nudged else ())
+
+
 def step_rows(
     entries: Sequence[Entry], source: source_runs.Trained, port: port_runs.Trained,
-    source32: source_runs.Trained | None, before: Mapping[str, np.ndarray], steps: int, limit: float,
-    exact: bool,
+    source32: source_runs.Trained | None, nudged: Sequence[source_runs.Trained],
+    before: Mapping[str, np.ndarray], steps: int, limit: float, exact: bool,
 ) -> Iterator[Row]:  # fmt: skip
     """Every weight and running statistic after the last step.
 
-    `exact`: the port promises Keras's own running variance, not torch's.
+    `nudged`: the source's steps with last bits moved. `exact`: the port promises Keras's own running
+    variance, not torch's.
     """
+    smallest = limit
     for entry in entries:
         got = port.state.get(entry.name)
         if isinstance(entry.load, Fill):
@@ -145,6 +173,8 @@ def step_rows(
                 float(np.max(np.abs(want), initial=0.0)),
                 source.rate * steps * scale_of(source.gradients[name], noise),
             )
+        noise = max((difference(turn.apply(it.weights[name]), want) for it in nudged), default=0.0)
+        limit = max(smallest, MULTIPLE * noise / scale) if scale else smallest
         found, note = compare(got, want, scale=scale), ""
         right = found.error is not None and found.error <= limit
         running = source.unbiased.get(name)

@@ -1,0 +1,104 @@
+"""TensorFlow in float64 where its own kernels are not: by others of its kernels, for as long as verify runs.
+
+In float32 its own kernels run, unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+
+@contextmanager
+def exact_doubles(tf: Any) -> Iterator[None]:
+    """Slopes, numbers of Python and 3D pooling in float64 all through."""
+    from tensorflow.python.ops import math_ops
+
+    replaced: list[tuple[Any, str, Any]] = []
+
+    def put(owner: Any, name: str, made: Callable[[Any], Any]) -> None:
+        original = getattr(owner, name)
+        replaced.append((owner, name, original))
+        setattr(owner, name, made(original))
+
+    put(tf.nn, "leaky_relu", lambda original: slope(tf, original))
+    cast = tf.cast
+    put(tf, "cast", lambda original: number(tf, cast))
+    put(math_ops, "cast", lambda original: number(tf, cast))
+    for name in ("max_pool", "avg_pool"):
+        flat = getattr(tf.nn, name)
+        put(tf.nn, name, partial(pooling, tf, flat))
+        put(tf.nn, f"{name}3d", partial(pooling, tf, flat))
+    try:
+        yield
+    finally:
+        for owner, name, original in reversed(replaced):
+            setattr(owner, name, original)
+
+
+def slope(tf: Any, original: Any) -> Any:
+    """LeakyReLU with the slope that was asked for.
+
+    TensorFlow's kernel keeps the slope as a float32 attribute in every dtype: 0.3 is 0.30000001192
+    there (tensorflow/core/ops/nn_ops.cc, LeakyRelu).
+    """
+
+    def leaky_relu(features: Any, alpha: float = 0.2, name: str | None = None) -> Any:
+        x = tf.convert_to_tensor(features)
+        if x.dtype != tf.float64:
+            return original(features, alpha=alpha, name=name)
+        return tf.where(x > 0, x, tf.constant(alpha, tf.float64) * x)
+
+    return leaky_relu
+
+
+def number(tf: Any, original: Any) -> Any:
+    """Numbers of Python cast to float64 as they are.
+
+    `tf.cast` makes a float32 of them first: the square root of 2 in gelu, the scale of an attention
+    (tensorflow/python/ops/math_ops.py, cast).
+    """
+
+    def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
+        if isinstance(x, float) and tf.as_dtype(dtype) == tf.float64:
+            return tf.constant(x, tf.float64)
+        return original(x, dtype, name=name)
+
+    return cast
+
+
+def pooling(tf: Any, flat: Any, original: Any) -> Any:
+    """3D pooling of (n, d, h, w, c) as one over the planes, and one along the depth of what that gives.
+
+    TensorFlow's own is for float32 and less (tensorflow/core/kernels/pooling_ops_3d.cc). A maximum of maxima
+    is the maximum, and the first of equal ones in the order of memory stays the first; an average of averages
+    is the average, since every window of a plane holds as many pixels at each depth.
+    """
+
+    def pool(
+        input: Any, ksize: Any, strides: Any, padding: Any, data_format: Any = None, name: str | None = None
+    ) -> Any:
+        x = tf.convert_to_tensor(input)
+        channels_last = data_format in (None, "NDHWC")
+        if x.dtype != tf.float64 or x.shape.rank != 5 or not channels_last or not isinstance(padding, str):
+            given = {} if data_format is None else {"data_format": data_format}
+            return original(input, ksize, strides, padding, name=name, **given)
+        (deep, *window), (far, *step) = (three(it) for it in (ksize, strides))
+        n, d, h, w, c = tf.unstack(tf.shape(x))
+        planes = flat(tf.reshape(x, (n * d, h, w, c)), window, step, padding)
+        height, width = tf.unstack(tf.shape(planes))[1:3]
+        rows = tf.reshape(planes, (n, d, height * width, c))
+        pooled = flat(rows, (deep, 1), (far, 1), padding)
+        return tf.reshape(pooled, (n, tf.shape(pooled)[1], height, width, c))
+
+    return pool
+
+
+def three(sizes: Any) -> tuple[int, ...]:
+    """Depth, height and width of a window that may be one number, three, or five."""
+    if isinstance(sizes, int):
+        return (sizes,) * 3
+    found = tuple(sizes)
+    return found[1:4] if len(found) == 5 else found * (3 // len(found))
