@@ -73,8 +73,9 @@ def pooling(tf: Any, flat: Any, original: Any) -> Any:
     """3D pooling of (n, d, h, w, c) as one over the planes, and one along the depth of what that gives.
 
     TensorFlow's own is for float32 and less (tensorflow/core/kernels/pooling_ops_3d.cc). A maximum of maxima
-    is the maximum, and the first of equal ones in the order of memory stays the first; an average of averages
-    is the average, since every window of a plane holds as many pixels at each depth.
+    is the maximum; an average of averages is the average, since every window of a plane holds as many pixels
+    at each depth. Of equal maxima the first takes the gradient, as in cuDNN and in torch; TensorFlow's kernel
+    for the CPU gives it whole to each of them (there, LaunchMaxPooling3dGradOp).
     """
 
     def pool(
