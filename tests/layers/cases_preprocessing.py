@@ -215,6 +215,8 @@ FIXED = [
     Case("RandomGaussianBlur", {"factor": [1.0, 1.0], "sigma": [0.7, 0.7]}, below=256),
     Case("RandomRotation", {"factor": [0.13, 0.13]}, below=256),
     pipeline(Inner("Rescaling", {"scale": 1.0}), Inner("RandomPosterization", {"factor": [3, 3]}), below=256),
+    Case("RandomTranslation", {"height_factor": [0.125, 0.125], "width_factor": [0.125, 0.125],
+         "fill_mode": "constant", "interpolation": "nearest"}, "2 4 12 3"),
     pipeline(Inner("Equalization", {"value_range": [-3.0, 3.0]})),
     pipeline(Inner("Equalization", {"value_range": [-3.0, 3.0], "bins": 7})),
     pipeline(Inner("Equalization", {"value_range": [0.0, 0.0001], "bins": 2})),
