@@ -64,6 +64,12 @@ def test_whole_numbers_that_inference_leaves_alone() -> None:
     assert torchport.convert(keras.Model(inputs, scaled)).code
 
 
+def test_sizes_that_random_crop_does_not_give_in_inference() -> None:
+    inputs = keras.Input((5, 7, 3))
+    flat = LAYERS.Flatten()(LAYERS.RandomCrop(3, 4)(inputs))
+    assert "is not known" in refused(keras.Model(inputs, LAYERS.Dense(2, name="dense")(flat)))
+
+
 def test_everything_at_once() -> None:
     """Layers without a rule, options, and what stands behind them, all in one message."""
     inputs = keras.Input((4, 5, 3))
