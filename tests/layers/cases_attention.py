@@ -8,6 +8,9 @@ from tests.layers.harness import Case
 
 QUERY, VALUE = "2 5 8", "2 7 6"
 MASK = "y[..., 0] > -0.5"
+ROWS = "x[..., 0] > 0"
+NONE = "y[..., 0] > 99"
+SCORES = ", return_attention_scores=True"
 
 
 def layer(kind: str, options: str, call: str, x: Any = (QUERY, VALUE), **more: Any) -> Case:
@@ -44,6 +47,15 @@ ATTENTION = [
           why="the gradient of the key's bias is zero, up to rounding"),
     layer("GroupQueryAttention", "4, 6, 2, dtype='float64'", "x, x, use_causal_mask=True", QUERY),
     layer("GroupQueryAttention", "4, 6, 1, dtype='float64'", f"x, y, value_mask={MASK}", (QUERY, "2 7 8")),
+    *(
+        Case(
+            kind, {}, (QUERY, "2 7 8"),
+            call=f"layers.{kind}({options}, dtype='float64'{more})(x, y, {masks}{scores}",
+        )
+        for kind, options in (("GroupQueryAttention", "4, 6, 2"), ("MultiHeadAttention", "2, 4"))
+        for more, scores in (("", ")"), (", dropout=0.3", ")"), ("", f"{SCORES})[0]"), ("", f"{SCORES})[1]"))
+        for masks in (f"query_mask={ROWS}", f"query_mask={ROWS}, value_mask={MASK}", f"value_mask={NONE}")
+    ),
     *(
         layer(kind, f"{options}dtype='float64'", call, (QUERY, "2 7 8", "2 7 8")[: 3 if "z" in call else 2])
         for kind in ("Attention", "AdditiveAttention")

@@ -26,7 +26,6 @@ REFUSALS = re.compile(
     "|".join(
         [
             "^Keras adds its bias along a",
-            "^Keras does not read a query_mask that is given by name",
             "^axis=.*: Keras itself runs it over the last axes only",  # of RMSNormalization
             "^in training Keras 3 takes the statistics of those steps alone",  # of BatchNormalization
             "^its layers' weights cannot be told apart",  # of Pipeline

@@ -98,12 +98,6 @@ def test_bias_of_as_many_heads_as_steps() -> None:
     assert "bias along axis 1" in refused(keras.Model([query, value], attention(query, value)))
 
 
-def test_query_mask_that_keras_does_not_read() -> None:
-    x = keras.Input((5, 3))
-    y = LAYERS.MultiHeadAttention(2, 4, name="heads")(x, x, query_mask=x[..., 0] > 0)
-    assert "/heads (" in (text := refused(keras.Model(x, y))) and "query_mask" in text
-
-
 @pytest.mark.parametrize("suffix", ["", ".keras"])
 def test_weights_that_a_nested_model_trains_too(suffix: str, tmp_path: Path) -> None:
     """Frozen they stay alike, so that two modules may have them."""

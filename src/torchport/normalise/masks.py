@@ -5,6 +5,7 @@ after:   x = Embedding(words);  mask = mask:unlike(words), value=0;  y = LSTM(x,
 
 A Functional model of Keras 3 records the operations that make a mask, though not for every layer that gets
 it; those that say what is known anyway are replaced. Source: keras/src/layers/layer.py, `Layer.__call__`.
+All others are looked for when the model runs, in that order: MultiHeadAttention takes them off what it reads.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from torchport.errors import Refusal, Refused
-from torchport.graph import Graph, Op, Ref, is_keras_2, refs
+from torchport.errors import Unsupported
+from torchport.graph import Graph, Op, Ref, Tensor, is_keras_2, refs
 
 #: What a mask is, to compare: ("unlike", tensor, value), ("or", masks)…; None: all steps count.
 Mask = tuple[Any, ...] | None
@@ -55,41 +56,44 @@ class _Masks:
     masks: dict[str, Mask]
     ops: list[Op] = field(default_factory=list)
     made: dict[Any, str] = field(default_factory=dict)
+    #: Nested models that were called so far, and the masks of the outputs of the last.
+    entered: dict[str, Graph] = field(default_factory=dict)
+    inside: list[Mask] = field(default_factory=list)
 
     def written(self) -> Graph:
         self.defined = {name: op for op in self.graph.ops for name in op.outputs}
         bodies = dict(self.graph.bodies)
-        for op in self.graph.ops:
-            self.ops.append(self._read(op, bodies))
+        for op in sorted(self.graph.ops, key=lambda it: it.turn) if self._takes_off() else self.graph.ops:
+            try:
+                self.ops.append(self._read(op, bodies))
+            except Unsupported as error:
+                self.ops.append(replace(op, refused=(error.why, error.advice)))
             for name, mask in zip(op.outputs, self._given(op, self.ops[-1]), strict=False):
                 self.masks[name] = mask
+            if op.kind == "MultiHeadAttention" and self._takes_off():
+                self.masks.update(dict.fromkeys(refs((op.args, op.kwargs))))
         graph = self.graph.replace(ops=tuple(self.ops), bodies=bodies)
         return _without_unread(graph)
+
+    def _takes_off(self) -> bool:
+        """Whether a layer takes masks off what it reads.
+
+        Source: keras/src/layers/attention/multi_head_attention.py, call.
+        """
+        keras_2 = not self.graph.dialect.startswith("3")
+        return not keras_2 and any(op.kind == "MultiHeadAttention" for op in self.graph.ops)
 
     # What an op reads
 
     def _read(self, op: Op, bodies: dict[str, Graph]) -> Op:
         """The op with its masks as keyword arguments."""
         if op.kind == "Model":
-            # Keras hands the masks of what a model reads to it by name.
-            is_masked = any(refs(op.kwargs.get("mask")))
-            op = replace(op, kwargs={key: it for key, it in op.kwargs.items() if key != "mask"})
-            inputs = {
-                inner: ("outside", op.name)
-                for outer, inner in zip(op.inputs, bodies[op.layer].inputs, strict=False)
-                if is_masked or self.masks.get(outer) is not None
-            }
-            inner = _Masks(bodies[op.layer], dict(inputs))
-            written = inner.written()
-            if written is not None and op.layer not in {it.layer for it in self.ops}:
-                bodies[op.layer] = written
-            self.inside = [inner.masks.get(name) for name in written.outputs]
-            return op
+            return self._enter(op, bodies)
         keras_2 = is_keras_2(self.graph.dialect)
         kwargs = dict(op.kwargs)
         if op.kind == "Masking":
             return replace(op, kwargs={"mask": self._ref(self._masking(op), op)})
-        reads_one = op.kind in READS or (op.kind == "BatchNormalization" and not keras_2 and op.trainable)
+        reads_one = op.kind in READS or (op.kind == "BatchNormalization" and op.trainable)
         # Keras 3 looks for a mask only where one tensor alone is given: none where there are states.
         unseen = not keras_2 and op.kind in RECURRENT and "mask" not in kwargs and _has_states(op)
         if reads_one and not unseen and (mask := self._previous(op)) is not None:
@@ -102,26 +106,54 @@ class _Masks:
                 kwargs["mask"] = [self._ref(it, op) for it in masks]
         elif op.kind in READS_EACH:
             named = dict(zip(("query", "value", "key"), op.args, strict=False)) | kwargs
+            if self._takes_off() and op.kind == "MultiHeadAttention":
+                kwargs.pop("query_mask", None)  # it looks at the tensor's own alone
             for name in ("query", "value", "key"):
                 mask = self._of(named.get(name))
-                if name == "query" and op.kind == "MultiHeadAttention" and not keras_2:
-                    self._check_query(op, mask)
                 if mask is not None and f"{name}_mask" not in kwargs:
                     kwargs[f"{name}_mask"] = self._ref(mask, op)
         if op.kind == "TimeDistributed" and not _takes_mask(op):
             kwargs.pop("mask", None)
         return replace(op, kwargs=kwargs)
 
-    def _check_query(self, op: Op, mask: Mask) -> None:
-        """Raises Refused for a query_mask that is not the query's own, which Keras overwrites.
-
-        Source: keras/src/layers/attention/multi_head_attention.py, `MultiHeadAttention.call`.
-        """
-        given = op.kwargs.get("query_mask")
-        if isinstance(given, Ref) and self._known(given.tensor) != mask:
-            why = "Keras does not read a query_mask that is given by name, only the one the query carries"
-            refusal = Refusal(f"{self.graph.name}/{op.name}", op.kind, why, "leave it out")
-            raise Refused((refusal,))
+    def _enter(self, op: Op, bodies: dict[str, Graph]) -> Op:
+        """A nested model; masks that are used in it are further inputs. Those that it makes stay inside."""
+        body = self.graph.bodies[op.layer]
+        recorded = op.kwargs.get("mask")
+        op = replace(op, kwargs={key: value for key, value in op.kwargs.items() if key != "mask"})
+        found = [self.masks.get(name) for name in op.inputs]
+        if recorded is not None:
+            found = self._list(recorded, given=True)
+        taken = {*body.inputs, *(name for it in body.ops for name in it.outputs)}
+        outer: dict[str, Mask] = {}
+        carried: dict[str, Tensor] = {}
+        masks: dict[str, Mask] = {}
+        for mask, name in zip(found, body.inputs, strict=False):
+            if mask is not None:
+                given = next(
+                    it for it in ("mask", f"{name}_mask", f"{op.layer}_{name}_mask") if it not in taken
+                )
+                taken.add(given)
+                outer[given], masks[name] = mask, ("given", given)
+                carried[given] = Tensor(given, body.tensors[name].shape[:-1], dtype="bool")
+        inner = _Masks(body, masks)
+        written = inner.written()
+        read = {name for it in written.ops for name in it.inputs}
+        used = [name for name in outer if name in read]
+        added = {name: carried[name] for name in used}
+        written = written.replace(inputs=(*written.inputs, *used), tensors={**written.tensors, **added})
+        made = [inner.masks.get(name) for name in body.outputs]
+        hidden = ("inside", op.layer)
+        self.inside = [
+            mask and (outer.get(mask[1], hidden) if mask[0] == "given" else hidden) for mask in made
+        ]
+        if op.layer in self.entered and self.entered[op.layer] != written:
+            why = f"the nested model {op.layer!r} is called with other masks than before"
+            raise Unsupported(why, "give all its calls a mask, or none")
+        self.entered[op.layer] = bodies[op.layer] = written
+        if used and any(refs(op.kwargs)):
+            raise Unsupported("masks for a nested model that is given tensors by name", "give them by place")
+        return replace(op, args=(*op.args, *(self._ref(outer[name], op) for name in used)))
 
     def _previous(self, op: Op) -> Mask:
         """The mask that was given, or that the first argument has."""
@@ -151,7 +183,7 @@ class _Masks:
         """The masks of the op's outputs. Source: `compute_mask` of each layer."""
         kind, config = op.kind, op.config
         if kind == "Model":
-            return [None if mask is None else ("inside", op.name) for mask in self.inside]
+            return self.inside
         if kind in ("Embedding", "ReversibleEmbedding"):
             is_lookup = config.get("mask_zero") and not op.kwargs.get("reverse")
             return [("unlike", next(refs(op.args)), 0)] if is_lookup else [None]
@@ -241,11 +273,11 @@ class _Masks:
         kind, *rest = mask
         if kind == "given":
             return Ref(rest[0])
-        if kind in ("inside", "outside", "unknown"):
-            crosses = f"its mask crosses the border of the nested model {rest[0]!r}"
-            why = f"it gets {rest[0]}" if kind == "unknown" else crosses
+        if kind in ("inside", "unknown"):
+            made = f"its mask is made in the nested model {rest[0]!r}"
+            why = f"it gets {rest[0]}" if kind == "unknown" else made
             advice = "call the layers of the nested model directly, or pass the mask as an input"
-            raise Refused((Refusal(f"{self.graph.name}/{op.name}", op.kind, why, advice),))
+            raise Unsupported(why, advice)
         if mask not in self.made:
             options: dict[str, Any] = {}
             if kind in ("unlike", "any_unlike"):

@@ -14,7 +14,7 @@ from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Infix, Load, call, module
 from torchport.rules.broadcast import parameter
 from torchport.rules.norm import default, size_of
-from torchport.rules.table import Value, rule
+from torchport.rules.table import FOLLOWS, SOURCE, Value, Wants, rule
 
 #: Functions of keras.activations that torch has under a name of its own.
 SAME = {
@@ -173,14 +173,23 @@ def hard_sigmoid_of_keras_2(x: Value) -> Expr:
     return call("torch.clamp", 0.2 * x + 0.5, 0, 1)
 
 
-@rule("Softmax", "activation:softmax")
-def softmax(x: Value, *, axis: int | Sequence[int] = -1) -> Expr:
-    """F.softmax over the same named axis; over several, what it stands for."""
+def softmax_wants(x: Tensor, *, mask: Any) -> Wants:
+    """It follows, but for a mask that has fewer axes."""
+    return FOLLOWS if mask is None or len(mask.shape) == len(x.shape) else SOURCE
+
+
+@rule("Softmax", "activation:softmax", wants=softmax_wants)
+def softmax(x: Value, *, axis: int | Sequence[int] = -1, mask: Value | None = None) -> Expr:
+    """F.softmax over the same named axis; over several, what it stands for. What is masked gets zero."""
     axes = axis if isinstance(axis, Sequence) else [axis]
+    kept = mask if mask is None or mask.tensor.dtype == "bool" else Infix(">", mask, 0.5)
+    scores: Any = x if kept is None else call("torch.where", kept, x, -1e9)
     if len(axes) == 1:
-        return call("F.softmax", x, dim=x.dim(axes[0]))
-    dims = tuple(sorted(x.dim(it) for it in axes))
-    return call("torch.exp", x - call("torch.logsumexp", x, dim=dims, keepdim=True))
+        result: Expr = call("F.softmax", scores, dim=x.dim(axes[0]))
+    else:
+        dims = tuple(sorted(x.dim(it) for it in axes))
+        result = call("torch.exp", scores - call("torch.logsumexp", scores, dim=dims, keepdim=True))
+    return result if kept is None else call("torch.where", kept, result, 0.0)
 
 
 @rule("activation:log_softmax")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torchport.errors import Unsupported
-from torchport.graph import Shape, Tensor
+from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Expr, Fill, Infix, Load, State, call, module
 from torchport.rules.broadcast import check_bias
 from torchport.rules.norm import default, size_of
@@ -135,7 +135,9 @@ def heads(
     else:
         # Keras attends with the backend's function, or where it wants the weights with its own Softmax,
         # which leaves nothing where all is masked. Source: multi_head_attention.py, _compute_attention.
+        # That of Keras 2 only lowers scores. Source: tf_keras/src/layers/activation/softmax.py.
         masked = "ZeroMaskedAttention" if dropout or scores else "MaskedAttention"
+        masked = "LoweredAttention" if is_keras_2(dialect) else masked
         attention = module(
             masked if explicit else "ProjectedAttention",
             features(query), count, dim,

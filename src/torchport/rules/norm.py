@@ -88,19 +88,19 @@ def batch_norm(
     """nn.BatchNorm2d. Keras's momentum is what is kept, torch's what is taken.
 
     Where Keras keeps a biased running variance, `exact` writes one that does so too: torch's is
-    unbiased. A layer that is not trainable always uses its running statistics.
+    unbiased. A layer that is not trainable always uses its running statistics. Under a mask the
+    statistics are those of the steps that it keeps.
     """
-    if mask is not None:
-        raise Unsupported(
-            "in training Keras 3 takes the statistics of those steps alone that its mask keeps",
-            "freeze the layer (trainable=False), or use LayerNormalization",
-        )
     axis = axis_of(axis, x.rank)
+    if mask is not None and (x.rank, axis) != (3, 2):
+        raise Unsupported("a mask over other things than steps (n, t, c)", "freeze it (trainable=False)")
     if x.rank > 5:
         raise Unsupported(f"batch normalisation of a tensor with {x.rank} axes")
     cls = f"BatchNorm{max(x.rank - 2, 1)}d"
     if not trainable:
         cls = f"Frozen{cls}"
+    elif mask is not None:
+        cls = f"Masked{cls}"
     elif exact and keeps_biased(dialect, axis, x.rank):
         cls = f"Biased{cls}"
     else:
@@ -112,13 +112,17 @@ def batch_norm(
     norm = module(
         cls, count, eps=default(epsilon, 1e-5), momentum=default(taken, 0.1),
         affine=None if scale or center else False,
+        spare=0.0 if cls.startswith("Masked") and is_keras_2(dialect) else None,
         loads={
             **affine(count, scale, center, "c -> c", regroup),
             "running_mean": mean, "running_var": variance,
             "num_batches_tracked": Fill(0, (), "int64"),
         },
     )  # fmt: skip
-    return over_channels(x, axis, norm)
+    if mask is None or not trainable:
+        return over_channels(x, axis, norm)
+    kept = mask if mask.tensor.dtype == "bool" else call(".bool", mask)
+    return over_channels(x, axis, lambda channels: norm(channels, kept))
 
 
 def default(value: Any, theirs: Any) -> Any:

@@ -97,6 +97,13 @@ class ZeroMaskedAttention(MaskedAttention):
         return super().softmax(scores, mask) * mask
 
 
+class LoweredAttention(MaskedAttention):
+    """Attention where a mask is True; if that is nowhere, as if there were none."""
+
+    def softmax(self, scores: Tensor, mask: Tensor) -> Tensor:
+        return masked_softmax(scores, mask)
+
+
 def causal_mask(query: Tensor, key: Tensor) -> Tensor:
     """Which keys are not later than each query: (t, s)."""
     size = (query.size(1), key.size(1))
