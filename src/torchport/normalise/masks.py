@@ -105,6 +105,8 @@ class _Masks:
             if any(masks):
                 kwargs["mask"] = [self._ref(it, op) for it in masks]
         elif op.kind in READS_EACH:
+            if len(op.args) == 1 and "value" in kwargs:  # as Keras 2 records it
+                op = replace(op, args=(*op.args, kwargs.pop("value")))
             named = dict(zip(("query", "value", "key"), op.args, strict=False)) | kwargs
             if self._takes_off() and op.kind == "MultiHeadAttention":
                 kwargs.pop("query_mask", None)  # it looks at the tensor's own alone
