@@ -1,11 +1,10 @@
 """Random networks of random blocks: the factored program, the flat one and Keras agree.
 
-Seeds: derandomised in CI; TORCHPORT_EXAMPLES widens it, TORCHPORT_SEED=random draws anew.
+How many, and from which seed: tests/examples.py.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,13 +13,13 @@ from typing import Any
 import keras
 import numpy as np
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers
+from tests.examples import examples
 
 import torchport
 
-EXAMPLES = int(os.environ.get("TORCHPORT_EXAMPLES", "8"))
 ACTIVATIONS = ("relu", "silu", "tanh", "sigmoid")
 
 
@@ -96,10 +95,7 @@ def network(kinds: list[Plan], order: list[tuple[int, int, int, bool, int]], ski
     return model
 
 
-@settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck),
-    derandomize=os.environ.get("TORCHPORT_SEED") != "random",
-)  # fmt: skip
+@examples(8)
 @given(st.lists(plans, min_size=1, max_size=2), st.lists(uses, min_size=2, max_size=4), st.booleans())
 def test_agree(kinds: list[Plan], order: list[tuple[int, int, int, bool, int]], skip: bool) -> None:
     model = network(kinds, order, skip)

@@ -90,7 +90,7 @@ class Level:
 
     def expression(self) -> None:
         x = self.pick()
-        templates = EXPRESSIONS[0] + EXPRESSIONS[len(self.shape(x))]
+        templates = EXPRESSIONS[self.draw(st.sampled_from([len(self.shape(x)), 0]))]
         text = drawn(self.draw, self.draw(st.sampled_from(templates)))
         y = self.alike(x) if re.search(r"\by\b", text) else ""
         self.add(re.sub(r"\b[xy]\b", lambda it: {"x": x, "y": y}[it[0]], text))
@@ -228,5 +228,5 @@ def graphs(draw: Draw) -> Script:
         level = Level(script, draw)
         for _ in range(draw(st.integers(1, 3))):
             place(level)
-        assume(level.finish("model", draw(st.integers(2, 12))))
+        assume(level.finish("model", draw(st.integers(3, 14))))
     return script

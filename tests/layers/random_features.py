@@ -32,6 +32,8 @@ def norms(draw: Draw, kind: str) -> Case:
         assume(not alone)  # a group of one value: its gradient is nothing but rounding
     if kind[0] in "LRU" and draw(st.booleans()):
         options["axis"] = draw(st.lists(st.integers(1, rank - 1), min_size=1, unique=True))
+    if kind == "RMSNormalization" and draw(st.integers(0, 3)):  # Keras itself takes the last axes only
+        options["axis"] = one_of(draw, -1, list(range(axis, rank)))
     return Case(kind, options, text(shape))
 
 
