@@ -230,3 +230,10 @@ def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
         command = [sys.executable, "-c", script, str(UNET), str(tmp_path / seed)]
         subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": seed})
     assert content(tmp_path / "1") == content(tmp_path / "2")
+
+
+def test_a_model_without_a_name_has_its_files(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    assert torchport.convert(model).class_name == "Model"
+    model.save(tmp_path / "tumour_grader.v2.keras")
+    assert torchport.convert(tmp_path / "tumour_grader.v2.keras").class_name == "TumourGrader"

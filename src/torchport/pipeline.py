@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torchport.blocks import factor, in_reading_order
@@ -13,9 +14,10 @@ from torchport.errors import Refusal, Refused
 from torchport.graph import Graph
 from torchport.infer import infer
 from torchport.layout import choose_orders, refused, write
+from torchport.names import is_automatic
 from torchport.normalise import normalise
 from torchport.program import Definition, Permute
-from torchport.read import read
+from torchport.read import WithConfig, read
 from torchport.rules import user
 
 
@@ -42,6 +44,14 @@ def permutes(definition: Definition) -> Iterator[Permute]:
         yield from permutes(part)
 
 
+def own_name(name: str, model: Any) -> str:
+    """What a model is called: by its own name, or by its file's where Keras made that up."""
+    if not is_automatic(name, "Model"):
+        return name
+    file = model.weights if isinstance(model, WithConfig) else model
+    return Path(file).name.partition(".")[0] if isinstance(file, (str, Path)) else "model"
+
+
 def port(
     model: Any,
     *,
@@ -52,6 +62,7 @@ def port(
 ) -> Program:
     """A model, or the path of one, as a PyTorch program."""
     graph = read(model).check()
+    class_name = class_name or own_name(graph.name, model)
     user.plugins(graph)
     graph = normalise(graph)
     refusals: list[Refusal] = []
@@ -62,7 +73,7 @@ def port(
     definition = write(graph, orders, exact)
     definition = in_reading_order(definition)
     if not flat:
-        definition = factor(definition, class_name or definition.name)
+        definition = factor(definition, class_name)
     classes = name_classes(definition, class_name)
     entries = tuple(Entry(name, load) for name, load in state(classes))
     sharded = len(shards(entries)) > 1

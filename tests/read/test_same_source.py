@@ -47,13 +47,15 @@ def tensors(port: Port) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module", params=NETWORKS)
 def today(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Port]:
     path = tmp_path_factory.mktemp("today") / "m"
-    return request.param, torchport.convert(saved(keras, ".keras")(path, NETWORKS[request.param]))
+    return request.param, torchport.convert(
+        saved(keras, ".keras")(path, NETWORKS[request.param]), class_name="Net"
+    )
 
 
 @pytest.mark.parametrize("version", FILES)
 def test_same_source_and_weights(version: str, today: tuple[str, Port], tmp_path: Path) -> None:
     name, expected = today
-    port = torchport.convert(FILES[version](tmp_path / "m.h5", NETWORKS[name]))
+    port = torchport.convert(FILES[version](tmp_path / "m.h5", NETWORKS[name]), class_name="Net")
     assert port.code == expected.code
     ours, theirs = tensors(port), tensors(expected)
     assert ours.keys() == theirs.keys()
