@@ -5,6 +5,7 @@ In float32 its own kernels run, unchanged.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,7 +14,7 @@ from typing import Any
 
 @contextmanager
 def exact_doubles(tf: Any) -> Iterator[None]:
-    """Slopes, numbers of Python and 3D pooling in float64 all through."""
+    """Slopes, numbers of Python, scales and 3D pooling in float64 all through."""
     from tensorflow.python.ops import math_ops
 
     replaced: list[tuple[Any, str, Any]] = []
@@ -27,6 +28,8 @@ def exact_doubles(tf: Any) -> Iterator[None]:
     cast = tf.cast
     put(tf, "cast", lambda original: number(tf, cast))
     put(math_ops, "cast", lambda original: number(tf, cast))
+    if keras := sys.modules.get("keras.src.backend.tensorflow.nn"):
+        put(keras, "dot_product_attention", scaled)
     for name in ("max_pool", "avg_pool"):
         flat = getattr(tf.nn, name)
         put(tf.nn, name, partial(pooling, tf, flat))
@@ -67,6 +70,20 @@ def number(tf: Any, original: Any) -> Any:
         return original(x, dtype, name=name)
 
     return cast
+
+
+def scaled(original: Any) -> Any:
+    """keras.ops.dot_product_attention with the scale that it stands for.
+
+    Keras takes the root in float32 (keras/src/backend/tensorflow/nn.py, dot_product_attention).
+    """
+
+    def attention(query: Any, key: Any, value: Any, **options: Any) -> Any:
+        if options.get("scale") is None:
+            options["scale"] = key.shape[-1] ** -0.5
+        return original(query, key, value, **options)
+
+    return attention
 
 
 def pooling(tf: Any, flat: Any, original: Any) -> Any:

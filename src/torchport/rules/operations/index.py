@@ -10,7 +10,7 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules.operations.axes import in_order, kept_wants
-from torchport.rules.operations.operands import as_dtype
+from torchport.rules.operations.operands import as_dtype, broadcast, shape_of
 from torchport.rules.table import MEMORY, SOURCE, Value, Wants, rule
 
 
@@ -115,7 +115,15 @@ def take(x: Value, indices: Any, *, axis: Any = None) -> Expr:
     return x[(*(slice(None),) * (axis % x.rank), given)]
 
 
-@rule("keras.ops.TakeAlongAxis", wants=in_order)
+def along_shape(x: Tensor, indices: Any, *, axis: Any) -> Shape:
+    if axis is None or len(shape_of(indices)) != len(x.shape):
+        raise Unsupported("of constants, or of the flattened tensor", "give it a tensor and an axis")
+    at, places = axis % len(x.shape), shape_of(indices)
+    others = broadcast(*((*it[:at], 1, *it[at + 1 :]) for it in (x.shape, places)))
+    return (*others[:at], places[at], *others[at + 1 :])
+
+
+@rule("keras.ops.TakeAlongAxis", wants=in_order, shape=along_shape)
 def take_along_axis(x: Value, indices: Value, *, axis: Any = None) -> Expr:
     """torch.take_along_dim."""
     if axis is None or not isinstance(indices, Value):
