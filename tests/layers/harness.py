@@ -412,6 +412,11 @@ def problems(case: Case, reference: Reference, port: Ported) -> list[str]:
             shapes = "" if ours.shape == theirs.shape else f", {ours.shape} for {theirs.shape}"
             found.append(f"{what}: {apart:.1e}{shapes}")
 
+    inferred = port.graph.tensors[port.graph.outputs[0]].shape
+    if [size or real for size, real in zip(inferred, reference.output.shape, strict=False)] != list(
+        reference.output.shape
+    ):
+        found.append(f"inferred {inferred}, it is {reference.output.shape}")
     module = port.module()
     x = [it.requires_grad_(it.is_floating_point()) for it in port.turned(reference.x)]
     same("forward", port.back(module(*x)).detach().numpy(), reference.output)
