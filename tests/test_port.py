@@ -233,6 +233,7 @@ def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_a_model_without_a_name_has_its_files(tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     assert torchport.convert(model).class_name == "Model"
     model.save(tmp_path / "tumour_grader.v2.keras")
