@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 
 import torchport
@@ -96,6 +97,24 @@ def test_bias_of_as_many_heads_as_steps() -> None:
     query, value = keras.Input((5, 3)), keras.Input((2, 3))
     attention = LAYERS.MultiHeadAttention(2, key_dim=1)
     assert "bias along axis 1" in refused(keras.Model([query, value], attention(query, value)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "constant", "axis"), [((5, 3, 7), (5, 1, 1), 0), ((5, 3, 5), (5, 1, 1), 3), ((4, 4), (4, 1), 2)]
+)
+def test_constant_that_keras_takes_for_a_bias(
+    shape: tuple[int, ...], constant: tuple[int, ...], axis: int
+) -> None:
+    """It adds the constant as broadcasting would, or it is refused."""
+    rng = np.random.default_rng(0)
+    x, array = rng.normal(size=(2, *shape)).astype("float32"), rng.normal(size=constant).astype("float32")
+    inputs = keras.Input(shape)
+    model = keras.Model(inputs, inputs + array)
+    if axis:
+        assert np.abs(model(x).numpy() - (x + array)).max() > 0.1
+        assert f"along axis {axis}" in refused(model)
+    else:
+        np.testing.assert_allclose(torchport.convert(model).run(x), model(x).numpy())
 
 
 @pytest.mark.parametrize("suffix", ["", ".keras"])

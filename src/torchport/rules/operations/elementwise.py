@@ -8,6 +8,7 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape
 from torchport.program import Expr, Infix, call
+from torchport.rules.broadcast import check_bias
 from torchport.rules.operations.operands import (
     as_float,
     broadcast_shape,
@@ -32,7 +33,9 @@ def is_name(function: str) -> bool:
 def binary(function: str) -> Callable[..., Expr]:
     """The rule of an operator of Python, or of a function or method of two tensors."""
 
-    def write(x1: Any, x2: Any, *, out: Value) -> Expr:
+    def write(x1: Any, x2: Any, *, out: Value, dialect: str = "") -> Expr:
+        if function == "+" and not isinstance(x2, Value):
+            check_bias(shape_of(x1), shape_of(x2), dialect)
         left, right = operand(x1, out, "left"), operand(x2, out, "right")
         return call(function, left, right) if is_name(function) else Infix(function, left, right)
 
