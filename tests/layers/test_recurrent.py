@@ -206,10 +206,57 @@ def test_masked_statistics(of: str) -> None:
     assert found.passed, str(found)
 
 
+@pytest.mark.parametrize("of", ["keras", "tf_keras"])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("LSTM", {"return_sequences": True}),
+        ("LSTM", {"return_state": True}),
+        ("LSTM", {"activation": "relu"}),
+        ("GRU", {"go_backwards": True}),
+        ("GRU", {"reset_after": False}),
+        ("SimpleRNN", {"return_sequences": True}),
+    ],
+)
+def test_stateful(of: str, kind: str, options: dict[str, Any]) -> None:
+    """Each batch goes on where the last one ended, until the state is reset; verify compares the rest."""
+    package = importlib.import_module(of)
+    x = package.Input(batch_shape=(2, 5, 3))
+    layer = getattr(package.layers, kind)(4, stateful=True, **options)
+    model = package.Model(x, layer(x))
+    port = torchport.convert(model)
+    found = torchport.verify(model, port)
+    assert found.passed, str(found)
+    module, rng = port.module(), np.random.default_rng(0)
+    for training in (False, False, True, False):
+        given = rng.normal(size=(2, 5, 3)).astype("float32")
+        theirs, ours = model(given, training=training), module.train(training)(torch.tensor(given))
+        for want, got in zip(
+            *(it if isinstance(it, (list, tuple)) else [it] for it in (theirs, ours)), strict=True
+        ):
+            np.testing.assert_allclose(got.detach().numpy(), want.numpy(), atol=1e-6)
+    first = module(torch.tensor(given))
+    for it in module.modules():
+        if hasattr(it, "reset_state"):
+            it.reset_state()
+    (layer.reset_state if of == "keras" else layer.reset_states)()
+    again, want = module(torch.tensor(given)), model(given)
+    pairs = [it[0] if isinstance(it, (list, tuple)) else it for it in (again, want, first)]
+    np.testing.assert_allclose(pairs[0].detach().numpy(), pairs[1].numpy(), atol=1e-6)
+    assert not np.allclose(pairs[0].detach().numpy(), pairs[2].detach().numpy())
+
+
 def test_stateful_is_refused() -> None:
     x = keras.Input(batch_shape=(2, 5, 3))
-    with pytest.raises(Refused, match="stateful"):
-        torchport.convert(keras.Model(x, L.LSTM(3, stateful=True)(x)))
+    for layer, said in (
+        (L.Bidirectional(L.LSTM(3, stateful=True)), "in both directions"),
+        (L.RNN(L.StackedRNNCells([L.LSTMCell(3), L.GRUCell(2)]), stateful=True), "of stacked cells"),
+    ):
+        with pytest.raises(Refused, match=f"stateful=True {said}"):
+            torchport.convert(keras.Model(x, layer(x)))
+    y = L.LSTM(3, stateful=True)(L.Masking()(x))
+    with pytest.raises(Refused, match="stateful=True under a mask"):
+        torchport.convert(keras.Model(x, y))
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])

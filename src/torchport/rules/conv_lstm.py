@@ -59,7 +59,7 @@ def conv_lstm(
     stateful: bool = False, initial_state: Any = None,
 ) -> Any:  # fmt: skip
     """A module of a few lines, with a convolution each for inputs and states."""
-    check({"stateful": stateful})
+    check(stateful, "of ConvLSTM")
     rank = x.rank - 3
     first = data_format == "channels_first"
     kernel, stride = tuple(each(kernel_size, rank)), each(strides, rank)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torchport.errors import Unsupported
@@ -195,7 +195,7 @@ class Run:
 
 def run(
     cells: Sequence[Cell], x: Value, *, states: Sequence[Any] = (), mask: Any = None,
-    backwards: bool = False, role: str = "",
+    backwards: bool = False, role: str = "", stateful: bool = False,
 ) -> Run:  # fmt: skip
     """Cells on top of one another, from the first step to the last, or from the last to the first."""
     count = size_of(x, x.rank - 1)
@@ -209,7 +209,11 @@ def run(
         name = f"{role}_{at}".lstrip("_") if len(cells) > 1 else role
         start = [call(".unsqueeze", left.pop(0), 0) for _ in cell.states] if left else []
         state = [] if not start else [start[0] if len(start) == 1 else tuple(start)]
-        result = cell.called(cell.module(count, name), cell.dropped(outputs, name), state, mask)
+        made = cell.module(count, name)
+        if stateful:
+            loads = {f"rnn.{key}": load for key, load in made.loads.items()}
+            made = module("StatefulRNN", replace(made, loads={}, role=""), role=name, loads=loads)
+        result = cell.called(made, cell.dropped(outputs, name), state, mask)
         pattern = ("x", cell.states if len(cell.states) > 1 else cell.states[0])
         end = [Item(result, pattern, it)[-1] for it in cell.states]
         outputs, count = Item(result, pattern, "x"), cell.units
@@ -225,11 +229,11 @@ def as_mask(mask: Any) -> Any:
     return call(".bool", mask) if isinstance(mask, Value) and mask.tensor.dtype != "bool" else mask
 
 
-def check(options: Mapping[str, Any]) -> None:
-    """Raises Unsupported for a layer that keeps its state from batch to batch."""
-    if options.get("stateful"):
+def check(stateful: bool, where: str) -> None:
+    """Raises Unsupported for a layer that keeps its state from batch to batch, where that is not ported."""
+    if stateful:
         raise Unsupported(
-            "stateful=True keeps the state from one batch to the next",
+            f"stateful=True {where}",
             "give the layer initial_state and return_state=True, and pass the state on yourself",
         )
 
@@ -255,7 +259,6 @@ def snake(name: str) -> str:
 
 def cells_of(kind: str, options: Mapping[str, Any], prefix: str = "") -> tuple[Cell, ...]:
     """The cells of a recurrent layer, the first of which reads its input. Raises Unsupported."""
-    check(options)
     if kind.startswith("CuDNN"):
         return (cell_of(kind, options, prefix),)
     if kind != "RNN":
@@ -334,14 +337,17 @@ def layer_weights(x: Tensor, cells: Sequence[Cell]) -> Mapping[str, Shape]:
 
 def layer_call(
     x: Value, cells: Sequence[Cell], states: Sequence[Any], *, return_sequences: bool, return_state: bool,
-    go_backwards: bool, mask: Any, zero_output_for_mask: bool = False,
+    go_backwards: bool, mask: Any, zero_output_for_mask: bool = False, stateful: bool = False,
 ) -> Any:  # fmt: skip
+    check(stateful and len(cells) > 1, "of stacked cells")
+    check(stateful and mask is not None, "under a mask")
+    check(stateful and len(states) > 0, "with an initial_state")
     if return_state and len(cells) > 1:
         raise Unsupported("return_state=True of stacked cells", "use a layer for each cell")
     if states and len(states) != sum(len(cell.states) for cell in cells):
         raise Unsupported(f"{len(states)} initial states of {len(cells)} cells")
     mask = None if mask is None else as_mask(mask)
-    made = run(cells, x, states=states, mask=mask, backwards=go_backwards)
+    made = run(cells, x, states=states, mask=mask, backwards=go_backwards, stateful=stateful)
     output = made.outputs if return_sequences else made.last
     if zero_output_for_mask and mask is not None:
         output = zeroed(output, mask, return_sequences, go_backwards)
@@ -379,12 +385,12 @@ def enter(kind: str, doc: str, **found: Any) -> None:
         made = cells(
             units=units, activation=activation, recurrent_activation=recurrent_activation,
             use_bias=use_bias, reset_after=reset_after, dropout=dropout,
-            recurrent_dropout=recurrent_dropout, stateful=stateful,
+            recurrent_dropout=recurrent_dropout,
         )  # fmt: skip
         return layer_call(
             x, made, initial(states, initial_state), return_sequences=return_sequences,
             return_state=return_state, go_backwards=go_backwards, mask=mask,
-            zero_output_for_mask=zero_output_for_mask,
+            zero_output_for_mask=zero_output_for_mask, stateful=stateful,
         )  # fmt: skip
 
     write.__doc__ = doc
@@ -413,9 +419,9 @@ def rnn(
     initial_state: Any = None, mask: Any = None,
 ) -> Any:  # fmt: skip
     """The modules of its cells, one on top of another."""
-    made = cells_of("RNN", {"cell": cell, "stateful": stateful})
+    made = cells_of("RNN", {"cell": cell})
     return layer_call(
         x, made, initial(states, initial_state), return_sequences=return_sequences,
         return_state=return_state, go_backwards=go_backwards, mask=mask,
-        zero_output_for_mask=zero_output_for_mask,
+        zero_output_for_mask=zero_output_for_mask, stateful=stateful,
     )  # fmt: skip

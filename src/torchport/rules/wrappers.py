@@ -14,6 +14,7 @@ from torchport.rules.recurrent import (
     Cell,
     as_mask,
     cells_of,
+    check,
     initial,
     itself,
     layer_shape,
@@ -59,6 +60,7 @@ def direction(entry: Any, what: str, prefix: str) -> Direction:
     if kind not in RECURRENT:
         raise Unsupported(f"{what}={kind} is not ported", f"{', '.join(RECURRENT)} are")
     options = rule_for(kind).accept(config)
+    check(options["stateful"], "in both directions")
     kept = {key: options[key] for key in ("return_sequences", "return_state")}
     return Direction(cells_of(kind, options, prefix), options["go_backwards"], **kept)
 

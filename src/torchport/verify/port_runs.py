@@ -71,6 +71,9 @@ class PortRuns:
         finally:
             sys.modules.pop(module_name, None)
         runs.module = runs.module.to(getattr(torch(), dtype))
+        for it in runs.module.modules():
+            if hasattr(it, "reset_state"):
+                it.register_forward_pre_hook(lambda module, given: module.reset_state())
         runs.paths = {id(it): path for path, it in runs.module.named_modules()}
         for path, it in runs.module.named_modules():
             if path in places.links:

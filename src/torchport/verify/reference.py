@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,28 @@ class Reference:
             packed: Any = inputs[0]
         else:
             packed = tensorflow().nest.pack_sequence_as(struct_of(model), list(inputs))
-        return flat(model(packed, training=training))
+        with from_rest(model):
+            return flat(model(packed, training=training))
+
+
+@contextmanager
+def from_rest(model: Any) -> Iterator[None]:
+    """Recurrent layers that keep their state start from zeros; what they kept is put back after."""
+    states = [
+        state
+        for layer in model._flatten_layers()
+        if getattr(layer, "stateful", False) and getattr(layer, "states", None)
+        for state in flat(list(layer.states))
+        if state is not None
+    ]
+    before = [value_of(it) for it in states]
+    for it in states:
+        it.assign(np.zeros(it.shape))
+    try:
+        yield
+    finally:
+        for it, value in zip(states, before, strict=True):
+            it.assign(value)
 
 
 def loaded(keras: Any, source: str | Path | WithConfig) -> Any:

@@ -177,6 +177,23 @@ class StepwiseResetAfterGRU(StepwiseRNN):
         return [z * h + (1 - z) * n]
 
 
+class StatefulRNN(nn.Module):
+    """A recurrent layer that goes on from the state in which the last batch left it."""
+
+    def __init__(self, rnn: nn.Module) -> None:
+        super().__init__()
+        self.rnn, self.state = rnn, None
+
+    def forward(self, x: Tensor) -> tuple:
+        x, end = self.rnn(x, self.state)
+        self.state = tuple(it.detach() for it in end) if isinstance(end, tuple) else end.detach()
+        return x, end
+
+    def reset_state(self) -> None:
+        """Start the next batch from zeros."""
+        self.state = None
+
+
 def clipped_gate(x: Tensor) -> Tensor:
     """The hard sigmoid of Keras 2."""
     return (0.2 * x + 0.5).clamp(0, 1)
