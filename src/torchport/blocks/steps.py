@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ from torchport.blocks.block import Block, leaves
 from torchport.blocks.naming import named_layers, prefix
 from torchport.blocks.nodes import MODULES, Node, is_activation
 from torchport.blocks.parameters import Parameters
-from torchport.names import identifier, short_name, unique
+from torchport.names import identifier, short_name, snake, unique
 from torchport.program import (
     Apply,
     Call,
@@ -182,7 +183,10 @@ class Steps:
         first = chain[0].value
         if isinstance(first, Apply) and not is_heavy(first):
             return "norm" if "Norm" in first.module.cls else "dropout"
-        return "expand" if passes == "x" else "optional"
+        cls = first.module.cls if isinstance(first, Apply) else ""
+        if passes == "x" and cls.startswith("nn.Conv"):
+            return "expand"
+        return re.sub(r"_?\d+d?$", "", snake(cls.removeprefix("nn."))) or "optional"
 
     def _conditional(self, number: int, chain: Sequence[Step], passes: str, there: Sequence[bool]) -> Step:
         """What is computed or not: `x + shortcut if self.residual else x`."""
