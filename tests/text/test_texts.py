@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -255,3 +257,21 @@ def test_words_cannot_leave_their_quotes() -> None:
     words = ['"', "'''", "\\", "\n", '"""\nimport os\n"""', "{x}", "\u2028", "%s"]
     port = same(behind(lookup(vocabulary=words), (1,)), [[it] for it in [*words, "other"]])
     assert "\nimport os" not in port.code
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: vectorizer(ngrams=2, output_sequence_length=4),
+        lambda: vectorizer(output_mode="tf_idf", idf_weights=WEIGHTS),
+        lambda: lookup(num_oov_indices=3, mask_token="", vocabulary=[f"word{at}" for at in range(40)]),
+        lambda: lookup(num_oov_indices=3, salt=(1, 2), output_mode="one_hot"),
+        lambda: lookup(output_mode="multi_hot", mask_token=""),
+    ],
+)
+def test_source_is_clean(layer: Any, tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(torchport.convert(behind(layer(), (1,))).code)
+    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--line-length=100", "--no-cache"]
+    rules = ["--select=E,F,W,B,I,UP", "--target-version=py311", "--output-format=concise"]
+    checked = subprocess.run([*ruff, *rules, "."], cwd=tmp_path, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout

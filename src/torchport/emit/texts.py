@@ -92,7 +92,10 @@ def body(function: str, text: Text, argument: str, shape: str) -> str:
     what = "Texts" if text.split else "Words"
     lines = [
         f"def {function}(texts: {each}) -> Tensor:",
-        f'    """{what} as `forward` takes them for `{argument}`: {shape}. {meaning(text)}"""',
+        f'    """{what} as `forward` takes them for `{argument}`: {shape}.',
+        "",
+        f"    {meaning(text)}",
+        '    """',
         f"    rows = {rows}",
         f"    return {result(text, f'{prefix(function)}idf_weights'.upper())}",
     ]
