@@ -143,11 +143,15 @@ class PortRuns:
     ) -> Trained:
         """Steps of plain SGD on sum(output * projection), dropout off; the weights are put back after."""
         pt = torch()
-        start = {name: it.clone() for name, it in self.module.state_dict().items()}
+        parameters = dict(self.module.named_parameters())
+        changing = {
+            name: it for name, it in self.module.state_dict(keep_vars=True).items()
+            if steps or name not in parameters
+        }  # fmt: skip
+        start = {name: it.detach().clone() for name, it in changing.items()}
         self.module.train()
         dropped: dict[str, int] = {}
         kept, handles = self._without_dropout(dropped)
-        parameters = dict(self.module.named_parameters())
         optimizer = pt.optim.SGD(
             [it for it in parameters.values() if it.requires_grad] or [pt.zeros(1)], lr=rate
         )
@@ -166,9 +170,10 @@ class PortRuns:
                 if made is None:
                     made = Trained(
                         [it.detach().numpy() for it in outputs],
+                        {name: taken(it) for name, it in parameters.items()} if not steps else
                         {name: copied(it.grad) for name, it in parameters.items()},
                         [copied(it.grad) for it in given],
-                    )
+                    )  # fmt: skip
                     made.dropped = dict(dropped)
                 if steps:
                     optimizer.step()
@@ -179,8 +184,10 @@ class PortRuns:
                 setattr(module, name, amount)
             self.module.eval()
         assert made is not None
-        made.state = {name: it.numpy().copy() for name, it in self.module.state_dict().items()}
-        self.module.load_state_dict(start)
+        made.state = {name: it.detach().numpy() for name, it in changing.items()}
+        for name, it in changing.items():
+            it.data = start[name]
+            it.grad = None
         return made
 
     def _without_dropout(self, dropped: dict[str, int]) -> tuple[list[tuple[Any, str, float]], list[Any]]:
@@ -226,6 +233,12 @@ def amount_name(module: Any) -> str:
 def outputs_of(result: Any) -> list[Any]:
     """What `forward` returns, flat."""
     return list(result) if isinstance(result, (tuple, list)) else [result]
+
+
+def taken(parameter: Any) -> np.ndarray | None:
+    """A parameter's gradient, which it then has no more: large models have no room for two."""
+    gradient, parameter.grad = parameter.grad, None
+    return None if gradient is None else gradient.detach().numpy()
 
 
 def copied(gradient: Any) -> np.ndarray | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -299,7 +299,7 @@ class Session:
         shapes = [it.shape for it in source.inference(self.arrays)]
         projections = [rng.standard_normal(shape) for shape in shapes]
         at = forward.Reference(limit=self.limit)
-        before = {name: value_of(it) for name, it in source.variables.items()}
+        before = Before(self.source_variables, source.dtype)
         theirs = source.training(self.arrays, projections, self.steps, at.tensors.__setitem__)
         theirs32, noise = None, []
         if port32:
@@ -366,6 +366,24 @@ class Session:
             ):
                 said = "differs inside of edited code; outputs, gradients and training agree"
                 self.rows = [row if row.passed else replace(row, passed=True, note=said) for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Before(Mapping[str, np.ndarray]):
+    """The source's variables as they are before training, in what runs' precision; made when asked for."""
+
+    variables: Mapping[str, Any]
+    dtype: str
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        found = value_of(self.variables[name])
+        return found.astype(self.dtype) if found.dtype.kind == "f" else found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.variables)
+
+    def __len__(self) -> int:
+        return len(self.variables)
 
 
 def failed(check: str, error: Exception, layer: str, before: str = "") -> Row:

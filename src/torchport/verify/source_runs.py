@@ -129,7 +129,8 @@ class SourceRuns:
                     for name, gradient in gradients.items():
                         self.variables[name].assign_sub(tf.constant(made.rate, gradient.dtype) * gradient)
         assert made is not None
-        made.weights = {name: value_of(it) for name, it in self.variables.items()}
+        if steps:
+            made.weights = {name: value_of(it) for name, it in self.variables.items()}
         made.unbiased = dict(statistics.running)
         return made
 
