@@ -78,9 +78,20 @@ class Graph:
         """Whether training mode is compared: not where it is random."""
         return not any(it in str(self.script) for it in RANDOM)
 
-    def reference(self, training: bool) -> Results:
-        """What TensorFlow computes."""
-        given = [tf.constant(it, "int32" if it.dtype.kind == "i" else "float64") for it in self.x]
+    def is_ill_conditioned(self, training: bool, theirs: Results, found: dict[str, float]) -> bool:
+        """Whether TensorFlow's own results move as much where its inputs move in their last bits."""
+        moved = apart(self.reference(training, moved=1e-15), theirs)
+        return bool(moved) and max(found.values()) < 10 * max(moved.values())
+
+    def reference(self, training: bool, moved: float = 0.0) -> Results:
+        """What TensorFlow computes, with each input moved by so much of itself, up or down."""
+        signs = np.random.default_rng(2)
+        given = [
+            tf.constant(it, "int32")
+            if it.dtype.kind == "i"
+            else tf.constant(it * (1 + moved * signs.choice([-1, 1], it.shape)), "float64")
+            for it in self.x
+        ]
         floating = [it for it in given if it.dtype.is_floating]
         trainable = self.exact.trainable_variables
         before = self.exact.get_weights()

@@ -42,6 +42,9 @@ class Store:
     claimed: set[str] = field(default_factory=set)
     #: What the layers that occur in several models own, by their `shared_object_id`.
     shared: dict[int, Mapping[str, Weight]] = field(default_factory=dict)
+    #: The models that occur in several, by that id, and what has been read of each group.
+    containers: dict[int, Container] = field(default_factory=dict)
+    kept: dict[str, Mapping[str, Weight]] = field(default_factory=dict)
     #: The groups of the model itself and of the models in it.
     models: set[str] = field(default_factory=lambda: {""})
     by_group: dict[str, list[str]] = field(default_factory=dict)
@@ -163,7 +166,9 @@ class Container(Claims):
             return self.store.shared[shared]
         group = self.group(layer)
         self.store.check_group(group, layer)
-        found = self.store.weights(group, f"{self.path}{layer.name}")
+        if group not in self.store.kept:
+            self.store.kept[group] = self.store.weights(group, f"{self.path}{layer.name}")
+        found = self.store.kept[group]
         if shared is not None:
             self.store.shared[shared] = found
         return found
@@ -185,16 +190,17 @@ class Container(Claims):
     def inside(self, layer: Layer) -> Container:
         path = f"{self.path}{layer.name}/"
         shared = shared_id(layer)
-        if shared in self.store.shared:
-            # Its layers are shared too: each is found by its own id, none in a group from here.
+        if shared is not None and shared in self.store.containers:
+            # Stored where it was first met; its layers may have got an id only since then.
             self.visit_again(layer)
-            return Container(self.store, "", path=path)
-        if shared is not None:
-            self.store.shared[shared] = {}
+            return self.store.containers[shared]
         group = self.group(layer)
         self.store.check_group(group, layer)
         self.store.models.add(group)
-        return Container(self.store, group, path=path)
+        made = Container(self.store, group, path=path)
+        if shared is not None:
+            self.store.containers[shared] = made
+        return made
 
     def visit_again(self, layer: Layer) -> None:
         """A layer that another model stored: Keras 3 counts it here as well, Keras 2 does not."""
