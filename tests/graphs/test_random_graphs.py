@@ -21,6 +21,8 @@ REFUSALS = re.compile(
     "|".join(
         [
             "it shares its weights with .*, in another model",
+            "where a tensor is masked Keras 3 takes the other's values",
+            "masked tensors that are broadcast",
             "its mask crosses the border of the nested model",
         ]
     )

@@ -117,6 +117,13 @@ def test_constant_that_keras_takes_for_a_bias(
         np.testing.assert_allclose(torchport.convert(model).run(x), model(x).numpy())
 
 
+@pytest.mark.parametrize("kind", ["Maximum", "Minimum"])
+def test_extremes_of_masked_tensors(kind: str) -> None:
+    words = keras.Input((5,), dtype="int32")
+    x = [LAYERS.Embedding(7, 3, mask_zero=zero)(words) for zero in (True, False)]
+    assert "where a tensor is masked" in refused(keras.Model(words, getattr(LAYERS, kind)()(x)))
+
+
 @pytest.mark.parametrize("suffix", ["", ".keras"])
 def test_weights_that_a_nested_model_trains_too(suffix: str, tmp_path: Path) -> None:
     """Frozen they stay alike, so that two modules may have them."""

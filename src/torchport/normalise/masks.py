@@ -98,7 +98,7 @@ class _Masks:
         unseen = not keras_2 and op.kind in RECURRENT and "mask" not in kwargs and _has_states(op)
         if reads_one and not unseen and (mask := self._previous(op)) is not None:
             kwargs["mask"] = self._ref(mask, op)
-        elif op.kind == "Multiply" and not keras_2 and any(self._list(op.args[0])):
+        elif op.kind in ("Multiply", "Maximum", "Minimum") and not keras_2 and any(self._list(op.args[0])):
             kwargs["mask"] = [self._ref(it, op) for it in self._list(op.args[0])]
         elif op.kind in READS_LIST:
             masks = self._list(kwargs.get("mask") or op.args[0], given="mask" in kwargs)

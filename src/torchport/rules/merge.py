@@ -85,15 +85,24 @@ def average(xs: Sequence[Value], *, out: Value) -> Expr:
     return merge(xs, out, "+") / len(xs)
 
 
+def check_unmasked(mask: Any) -> None:
+    """Raises Unsupported under a mask. Source: base_merge.py, _apply_merge_op_and_or_mask."""
+    if mask is not None:
+        why = "where a tensor is masked Keras 3 takes the other's values"
+        raise Unsupported(why, "merge before the mask is made, or use Add")
+
+
 @rule("Maximum", shape=merged_shape)
-def maximum(xs: Sequence[Value], *, out: Value) -> Expr:
+def maximum(xs: Sequence[Value], *, out: Value, mask: Any = None) -> Expr:
     """torch.maximum."""
+    check_unmasked(mask)
     return merge(xs, out, "torch.maximum")
 
 
 @rule("Minimum", shape=merged_shape)
-def minimum(xs: Sequence[Value], *, out: Value) -> Expr:
+def minimum(xs: Sequence[Value], *, out: Value, mask: Any = None) -> Expr:
     """torch.minimum."""
+    check_unmasked(mask)
     return merge(xs, out, "torch.minimum")
 
 
