@@ -349,8 +349,12 @@ def main() -> None:
 
     rows = []
     wanted = names(options.only)
+    kept = OUT / "rows.jsonl"  # as they come: a run takes an hour
+    kept.write_text("")
     for at, row in enumerate(results(wanted, options), start=1):
         rows.append(row)
+        with kept.open("a") as file:
+            print(json.dumps(row), file=file)
         state = "ok" if row.get("passed") else row.get("failed") or row.get("says") or "permutes are left"
         with contextlib.suppress(BrokenPipeError):
             print(f"{at}/{len(wanted)} {row['name']}: {state}", file=sys.stderr, flush=True)
