@@ -150,7 +150,6 @@ def merged(layer: Any) -> Callable[[Any, Any], Any]:
         lambda x, y: L.GlobalAveragePooling1D(**F64)(L.Concatenate(axis=1, **F64)([y, x])),
         lambda x, y: L.LSTM(4, **F64)(L.Reshape((5, 3), **F64)(y)),
         merged(L.Add(**F64)),
-        merged(L.Maximum(**F64)),
         merged(L.Multiply(**F64)),
         lambda x, y: L.Multiply(**F64)([x, y]),
         lambda x, y: L.Attention(**F64)([L.Dense(3, **F64)(y), y]),

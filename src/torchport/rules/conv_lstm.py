@@ -8,10 +8,11 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Item, Load, call, module
+from torchport.rules.cells import activation_name, gate_activation
 from torchport.rules.conv import SPACE, conv_length
 from torchport.rules.image import each, one
 from torchport.rules.norm import size_of
-from torchport.rules.recurrent import activation_name, check, gate_activation, initial
+from torchport.rules.recurrent import check, initial
 from torchport.rules.table import CHANNELS_FIRST, SOURCE, Value, Wants, rule
 
 

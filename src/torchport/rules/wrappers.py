@@ -9,20 +9,9 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Apply, Item, Load, call, module, rewrite
+from torchport.rules.cells import Cell, cells_of, itself, serialized
 from torchport.rules.norm import size_of
-from torchport.rules.recurrent import (
-    Cell,
-    as_mask,
-    cells_of,
-    check,
-    initial,
-    itself,
-    layer_shape,
-    layer_weights,
-    run,
-    serialized,
-    zeroed,
-)
+from torchport.rules.recurrent import as_mask, check, initial, layer_shape, layer_weights, run, zeroed
 from torchport.rules.table import SOURCE, Rule, Value, Wants, apply, rule, rule_for
 
 RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU")
