@@ -78,7 +78,7 @@ def identifier(name: str) -> str:
 SPELLINGS = {
     "resnet": "ResNet", "resnext": "ResNeXt", "mobilenet": "MobileNet", "efficientnet": "EfficientNet",
     "densenet": "DenseNet", "convnext": "ConvNeXt", "nasnet": "NASNet", "regnet": "RegNet", "unet": "UNet",
-    "vgg": "VGG", "gan": "GAN", "vae": "VAE", "bert": "BERT", "lstm": "LSTM", "gru": "GRU", "cnn": "CNN",
+    "vgg": "VGG", "gan": "GAN", "vae": "VAE", "vit": "ViT", "gpt": "GPT", "bert": "BERT", "lstm": "LSTM", "gru": "GRU", "cnn": "CNN",
     "rnn": "RNN", "mlp": "MLP", "ihc": "IHC",
 }  # fmt: skip
 

@@ -144,6 +144,21 @@ def encoder_decoder(count: int = 6) -> Any:
     return keras.Model([source, target], layers.Dense(WORDS, name="head")(y), name="translator")
 
 
+def vit(count: int = 6) -> Any:
+    """Norms stand before what they norm for, and one after the last block."""
+    image = keras.Input((32, 32, 3))
+    x = layers.Reshape((16, WIDTH))(layers.Conv2D(WIDTH, 8, strides=8, name="patches")(image))
+    x = x + layers.Embedding(16, WIDTH, name="positions")(ops.arange(16))
+    for _ in range(count):
+        y = layers.LayerNormalization(epsilon=1e-6)(x)
+        x = layers.Add()([layers.MultiHeadAttention(HEADS, WIDTH // HEADS, dropout=0.1)(y, y), x])
+        y = layers.LayerNormalization(epsilon=1e-6)(x)
+        y = layers.Dropout(0.1)(layers.Dense(2 * WIDTH, activation="gelu")(y))
+        x = layers.Add()([layers.Dropout(0.1)(layers.Dense(WIDTH)(y)), x])
+    x = layers.Flatten()(layers.LayerNormalization(epsilon=1e-6)(x))
+    return keras.Model(image, layers.Dense(10)(layers.Dropout(0.5)(x)), name="vit")
+
+
 def application(name: str) -> Callable[[], keras.Model]:
     """One of Keras's own networks, weights as initialised."""
     return lambda: getattr(keras.applications, name)(weights=None)
@@ -155,6 +170,7 @@ NETWORKS: dict[str, tuple[Callable[[], keras.Model], int]] = {
     "pix2pix": (pix2pix, 75),
     "dcgan": (dcgan_generator, 45),
     "residual_tower": (residual_tower, 75),
+    "vit": (vit, 80),
     "encoder": (encoder, 80),
     "encoder_decoder": (encoder_decoder, 115),
     "ResNet50": (application("ResNet50"), 110),

@@ -68,26 +68,10 @@ class Draft:
         """A place, to be aligned with others."""
         return rows(self.nodes(place), self.bodies[place.body].readers, single)
 
-    def uses_cost(self, places: Sequence[Place], count: float) -> float:
-        """Lines of the uses of a block with so many parameters; those in a row that are the same are one."""
-        uses = len(places)
-        if count == 0:
-            uses = 1 + sum(not self.follows(*pair) for pair in itertools.pairwise(places))
-        return uses * use_cost(count)
-
-    def follows(self, before: Place, place: Place) -> bool:
-        """Whether a place goes on with what the one before it gives, and takes the rest as that does."""
-        if place.body != before.body or place.start != before.end:
-            return False
-        readers = self.bodies[place.body].readers
-        _, before_takes, gives = wires(self.nodes(before), readers)
-        _, takes, _ = wires(self.nodes(place), readers)
-        return len(gives) == 1 and takes == (*gives, *before_takes[1:])
-
-    def make(self, places: Sequence[Place]) -> bool:
+    def make(self, places: Sequence[Place], weighed: bool = False) -> bool:
         """Make a block of places that are one but for optional parts, if it saves lines.
 
-        Of places that overlap the inner one is taken.
+        Of places that overlap the inner one is taken. `weighed`: the caller knows that it saves lines.
         """
         chosen: list[Place] = []
         taken: set[tuple[int, int]] = set()
@@ -101,8 +85,8 @@ class Draft:
         alike = [it for it in chosen if it.end - it.start == longest.end - longest.start]
         count = parameters(list(zip(*map(self.nodes, alike), strict=True)))
         cost = class_cost(count) + lines(self.nodes(longest)) + PART * (len(shapes) - 1)
-        cost += self.uses_cost(sorted(chosen, key=lambda it: (it.body, it.start)), count)
-        if len(chosen) < 2 or sum(lines(self.nodes(it)) for it in chosen) <= cost:
+        saved = sum(lines(self.nodes(it)) - use_cost(count) for it in chosen) - cost
+        if len(chosen) < 2 or not (weighed or saved > 0):
             return False
         run = self.run(longest)
         slots = [Slot(row.key, row.reads) for row in run.rows]
