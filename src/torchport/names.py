@@ -78,8 +78,8 @@ def identifier(name: str) -> str:
 SPELLINGS = {
     "resnet": "ResNet", "resnext": "ResNeXt", "mobilenet": "MobileNet", "efficientnet": "EfficientNet",
     "densenet": "DenseNet", "convnext": "ConvNeXt", "nasnet": "NASNet", "regnet": "RegNet", "unet": "UNet",
-    "vgg": "VGG", "gan": "GAN", "vae": "VAE", "vit": "ViT", "gpt": "GPT", "bert": "BERT", "lstm": "LSTM", "gru": "GRU", "cnn": "CNN",
-    "rnn": "RNN", "mlp": "MLP", "ihc": "IHC",
+    "vgg": "VGG", "gan": "GAN", "vae": "VAE", "vit": "ViT", "gpt": "GPT", "bert": "BERT", "lstm": "LSTM",
+    "gru": "GRU", "cnn": "CNN", "rnn": "RNN", "mlp": "MLP", "ihc": "IHC",
 }  # fmt: skip
 
 
