@@ -85,6 +85,8 @@ class Level:
         chosen = [first, *(self.alike(first) for _ in range(count - 1))]
         if self.draw(st.integers(0, 2)) == 2:
             chosen[-1] = self.pick()
+        if kind == "Subtract" and len(set(chosen)) == 1:
+            return  # zeros, of which a later norm has gradients of nothing but rounding
         call = kind if "(" in kind else f"{kind}()"
         self.add(f"({self.script.fresh('l')} := layers.{call})([{', '.join(chosen)}])")
 
@@ -93,6 +95,8 @@ class Level:
         templates = EXPRESSIONS[self.draw(st.sampled_from([len(self.shape(x)), 0]))]
         text = drawn(self.draw, self.draw(st.sampled_from(templates)))
         y = self.alike(x) if re.search(r"\by\b", text) else ""
+        if y == x and "-" in text:
+            return  # as above
         self.add(re.sub(r"\b[xy]\b", lambda it: {"x": x, "y": y}[it[0]], text))
 
     def again(self) -> None:
