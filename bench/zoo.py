@@ -44,7 +44,8 @@ SIZES = {
     **dict.fromkeys(("DenseNet121", "DenseNet169", "DenseNet201"), 64), "NASNetMobile": 64, "NASNetLarge": 64,
     **{f"EfficientNetB{number}": 64 for number in range(8)},
     **{f"EfficientNetV2{name}": 64 for name in ("B0", "B1", "B2", "B3", "S", "M", "L")},
-    **{f"ConvNeXt{name}": 64 for name in ("Tiny", "Small", "Base", "Large", "XLarge")},
+    **{f"ConvNeXt{name}": 64 for name in ("Tiny", "Small", "Base")},
+    **{f"ConvNeXt{name}": 32 for name in ("Large", "XLarge")},  # without batch norms, and large
 }  # fmt: skip
 #: Networks that are tried without their top too, at another size.
 FEATURES = ("ResNet50", "MobileNetV2", "DenseNet121", "EfficientNetB0", "NASNetMobile", "VGG16")
