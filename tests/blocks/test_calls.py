@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import pytest
@@ -59,3 +61,15 @@ def test_a_layer_that_is_called_again_stays_one(wrapped: bool) -> None:
     found = torchport.verify(model, port)
     assert found.passed, str(found)
     assert len(list(port.module().parameters())) == len(model.trainable_variables)
+
+
+@pytest.mark.parametrize("make", [lambda: L.LayerNormalization(), lambda: L.Dense(4)])
+def test_one_module_reads_tensors_of_other_ranks(make: Callable[[], Any]) -> None:
+    """A norm, or a Dense, of channels first is another module than that of flat features."""
+    series, flat = keras.Input((6, 4)), keras.Input((4,))
+    layer = make()
+    padded = L.ZeroPadding1D(1)(series)
+    shifted = L.Add()([layer(flat), padded])
+    model = keras.Model([series, flat], [L.SeparableConv1D(3, 2)(padded), layer(shifted)])
+    result = torchport.verify(model, torchport.convert(model), steps=1)
+    assert result.passed, result

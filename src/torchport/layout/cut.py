@@ -156,12 +156,16 @@ def _add_graph(network: Network, path: str, graph: Graph, keep_io: bool) -> dict
     wants: dict[tuple[str, str], Wants] = {}
     readers: dict[str, list[Node]] = defaultdict(list)
     calls: dict[str, int] = defaultdict(int)
+    ranks: dict[str, set[int]] = defaultdict(set)
     for op in graph.ops:
         calls[op.layer] += 1
+        ranks[op.layer].update(len(graph.tensors[name].shape) for name in op.inputs[:1])
     for op in graph.ops:
         if op.kind != "Model":
             mine = wants_of(op, graph)
-            if calls[op.layer] > 1 and op.weights and Want.ANY in (mine.inputs, mine.outputs):
+            one_module = calls[op.layer] > 1 and op.weights
+            unlike = len(ranks[op.layer]) > 1 and mine.inputs is Want.SAME  # channels first: other modules
+            if one_module and (unlike or Want.ANY in (mine.inputs, mine.outputs)):
                 mine = Wants(Want.SOURCE, Want.SOURCE, "its layer is called more than once")
             wants[path, op.name] = mine
             node = network.op(path, op)
