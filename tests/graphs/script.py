@@ -19,6 +19,7 @@ NOT_TAKEN = (
     KeyError,
     AttributeError,
     NotImplementedError,
+    ZeroDivisionError,
     tf.errors.OpError,
 )
 #: Of another size than all axes: Keras takes (n, 1) for a bias where n is the last size.
