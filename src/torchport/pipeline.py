@@ -49,7 +49,9 @@ def own_name(name: str, model: Any) -> str:
     if not is_automatic(name, "Model"):
         return name
     file = model.weights if isinstance(model, WithConfig) else model
-    return Path(file).name.partition(".")[0] if isinstance(file, (str, Path)) else "model"
+    if not isinstance(file, (str, Path)) or Path(file).is_dir():
+        return "model"
+    return Path(file).name.partition(".")[0]
 
 
 def port(

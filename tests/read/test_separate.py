@@ -41,7 +41,8 @@ def test_json_and_weights(package: Any, ending: str, network: str, tmp_path: Pat
         pytest.skip("Keras 3 writes no such file")
     model.save_weights(weights)
     architecture.write_text(model.to_json())
-    same(torchport.convert(weights, config=architecture), torchport.convert(model))
+    found = torchport.convert(weights, config=architecture, class_name="Net")
+    same(found, torchport.convert(model, class_name="Net"))
 
 
 @pytest.mark.parametrize("ending", [".weights.h5", ".h5"])
@@ -80,8 +81,8 @@ def test_keras_1_in_two_files(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "w.h5", "w") as file:
         fill(file, CNN[1], keras_1_weights)
     (tmp_path / "model.json").write_text(json.dumps(dialects.keras_1_config(CNN)))
-    port = torchport.convert(tmp_path / "w.h5", config=tmp_path / "model.json")
-    same(port, torchport.convert(dialects.keras_1(tmp_path / "m.h5", CNN)))
+    port = torchport.convert(tmp_path / "w.h5", config=tmp_path / "model.json", class_name="Net")
+    same(port, torchport.convert(dialects.keras_1(tmp_path / "m.h5", CNN), class_name="Net"))
 
 
 @pytest.mark.parametrize(
