@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -115,18 +115,20 @@ class SourceRuns:
                 found = tape.gradient(
                     loss, watched + floats, unconnected_gradients=tf.UnconnectedGradients.ZERO
                 )
-                found = [tf.convert_to_tensor(it) for it in found]
-                gradients = dict(zip(names, found[: len(names)], strict=True))
+                gradients = {name: found.pop(0) for name in names}
                 if made is None:
-                    inside = iter(found[len(names) :])
+                    inside = iter(found)
                     by_input = [array(next(inside)) if it.dtype.is_floating else None for it in given]
-                    arrays = {name: array(it) for name, it in gradients.items()}
+                    take = gradients.get if steps else gradients.pop  # large models have no room for two
+                    arrays = {name: array(tf.convert_to_tensor(take(name))) for name in names}
+                    weights = (value_of(self.variables[name]) for name in names)
                     made = Trained(
                         [array(it) for it in outputs], arrays, by_input,
-                        rate or chosen_rate(arrays, {name: value_of(self.variables[name]) for name in names}),
+                        rate or chosen_rate(arrays.values(), weights),
                     )  # fmt: skip
                 if steps:
                     for name, gradient in gradients.items():
+                        gradient = tf.convert_to_tensor(gradient)
                         self.variables[name].assign_sub(tf.constant(made.rate, gradient.dtype) * gradient)
         assert made is not None
         if steps:
@@ -164,13 +166,13 @@ class SourceRuns:
                 it.assign(before[name])
 
 
-def chosen_rate(gradients: dict[str, np.ndarray], weights: dict[str, np.ndarray]) -> float:
+def chosen_rate(gradients: Iterable[np.ndarray], weights: Iterable[np.ndarray]) -> float:
     """A rate at which the largest step moves a weight by a thousandth of the largest weight.
 
     Larger steps make training chaotic: the last digits of both sides then part within a few steps.
     """
-    steepest = max((float(np.max(np.abs(it), initial=0.0)) for it in gradients.values()), default=0.0)
-    largest = max((float(np.max(np.abs(it), initial=0.0)) for it in weights.values()), default=0.0)
+    steepest = max((float(np.max(np.abs(it), initial=0.0)) for it in gradients), default=0.0)
+    largest = max((float(np.max(np.abs(it), initial=0.0)) for it in weights), default=0.0)
     if not np.isfinite(steepest) or not np.isfinite(largest) or steepest == 0:
         return 1e-3
     return 1e-3 * (largest or 1.0) / steepest
