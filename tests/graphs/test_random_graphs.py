@@ -24,6 +24,7 @@ REFUSALS = re.compile(
             "where a tensor is masked Keras 3 takes the other's values",
             "masked tensors that are broadcast",
             "the number of channels is not known",
+            "a mask over other things than steps",
             "its mask crosses the border of the nested model",
         ]
     )

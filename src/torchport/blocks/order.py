@@ -14,11 +14,7 @@ from torchport.program import Apply, Definition, Step, walk
 
 
 def in_reading_order(definition: Definition) -> Definition:
-    """The definition, and all in it, with its steps in reading order.
-
-    Steps that nobody reads keep their place where they hold modules, which may change in training; others go.
-    """
-    definition = replace(definition, steps=_needed(definition))
+    """The definition, and all in it, with its steps in reading order. Steps nobody reads keep their place."""
     producer = {name: step for step in definition.steps for name in step.outputs}
     depth: dict[str, int] = {}
     for step in definition.steps:
@@ -53,18 +49,6 @@ def in_reading_order(definition: Definition) -> Definition:
             visit(step)
     parts = {layer: in_reading_order(part) for layer, part in definition.parts.items()}
     return replace(definition, steps=tuple(done.values()), parts=parts)
-
-
-def _needed(definition: Definition) -> tuple[Step, ...]:
-    """The steps that are read, or hold modules: Keras hands on arguments that a layer ignores."""
-    read = {spec.name for spec in definition.outputs}
-    kept: list[Step] = []
-    for step in reversed(definition.steps):
-        held = any(isinstance(node, Apply) for node in walk(step.value))
-        if held or read.intersection(step.outputs):
-            kept.append(step)
-            read.update(step.inputs)
-    return tuple(reversed(kept))
 
 
 def _previous_calls(definition: Definition) -> dict[str, Step]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from torchport.program import (
     call,
     rewrite,
 )
+from torchport.program import walk as walk_expression
 from torchport.rules import Value, Want, apply, rule_for
 
 
@@ -36,6 +37,21 @@ def write(graph: Graph, orders: Orders, exact: bool = False) -> Definition:
     if refusals:
         raise Refused(tuple(refusals))
     return definition
+
+
+def needed(steps: Sequence[Step], outputs: Iterable[str]) -> tuple[Step, ...]:
+    """The steps that are read, and those that hold modules, which may change in training.
+
+    Keras hands on arguments that a layer ignores; what computes them is not written.
+    """
+    read = set(outputs)
+    kept: list[Step] = []
+    for step in reversed(steps):
+        held = any(isinstance(node, Apply) for node in walk_expression(step.value))
+        if held or read.intersection(step.outputs):
+            kept.append(step)
+            read.update(step.inputs)
+    return tuple(reversed(kept))
 
 
 class _Writer:
@@ -66,14 +82,16 @@ class _Writer:
             layer: _Writer(body, self.orders, f"{self.path}{layer}/", self.exact, self.refusals).definition()
             for layer, body in graph.bodies.items()
         }
+        steps = needed(self.steps, renamed.values())
+        written = {it.name for it in steps}
         return Definition(
             graph.name,
             tuple(Spec(name, graph.tensors[name], self._order(name)) for name in graph.inputs),
             tuple(Spec(renamed[name], graph.tensors[name], self._read_order(name)) for name in graph.outputs),
-            tuple(self.steps),
+            steps,
             map_refs(graph.structure, lambda name: Var(renamed[name])),
             parts,
-            tuple(self.permutes.values()),
+            tuple(it for (name, order), it in self.permutes.items() if twin_of(name, order) in written),
             frozenset(op.layer for op in graph.ops if op.weights and not op.trainable),
             {
                 **{name: Spec(name, it, self._order(name)) for name, it in graph.tensors.items()},
@@ -140,7 +158,7 @@ class _Writer:
         tensor, written = self.graph.tensors[name], self._order(name)
         if order is written:
             return name
-        twin = f"{name}.{order.name.lower()}"
+        twin = twin_of(name, order)
         if (name, order) not in self.permutes:
             self.steps.append(Step(twin, "", "permute", (twin,), _permute(tensor, written, order)))
             self.twins[twin] = Spec(twin, tensor, order)
@@ -149,6 +167,11 @@ class _Writer:
         seen = self.permutes[name, order]
         self.permutes[name, order] = replace(seen, readers=(*seen.readers, reader))
         return twin
+
+
+def twin_of(name: str, order: Order) -> str:
+    """What a tensor is called in the order in which it is not written."""
+    return f"{name}.{order.name.lower()}"
 
 
 def _values(tree: Any) -> Iterator[Value]:
