@@ -54,6 +54,7 @@ FEATURES_SIZE = (96, 128)
 BATCH = 2
 LIMIT = 1e-10  # of float64 errors
 HUGE = 150_000_000  # parameters; beyond it no steps are trained: they need each weight three times more
+LARGEST = 300_000_000  # parameters; beyond it float32 is not compared: 24 GB are too little
 ROUNDS = 7  # of forward, best of
 
 
@@ -138,11 +139,12 @@ def examine(name: str, with_keras_torch: bool = False) -> dict[str, Any]:
         row |= json.loads(converted.stdout)
         port = torchport.convert(path)
         x = image(name, model.input_shape[1:])
-        steps = 3 if model.count_params() < HUGE else 0
+        parameters = model.count_params()
+        steps = 3 if parameters < HUGE else 0
         del model  # the largest of them fits once less
         gc.collect()
         start = perf_counter()
-        result = torchport.verify(path, port, inputs=[x], steps=steps)
+        result = torchport.verify(path, port, inputs=[x], steps=steps, float32=parameters < LARGEST)
         row["verify_seconds"] = perf_counter() - start
         row |= {
             "agrees": result.passed, "says": str(result), "precision": result.precision,

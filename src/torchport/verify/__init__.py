@@ -24,7 +24,7 @@ __all__ = ["CHECKS", "MEASURE", "Divergence", "Row", "Verification", "verify"]
 def verify(
     source: Any, port: Any, *, inputs: Any = None, seed: int = 0, steps: int = 3,
     progress: Callable[[str], None] | None = None, custom: Any = None,
-    rules: str | Path | None = None, config: str | Path | None = None,
+    rules: str | Path | None = None, config: str | Path | None = None, float32: bool = True,
 ) -> Verification:  # fmt: skip
     """Compare a model with its port: the very files in the port's folder, as they are now.
 
@@ -32,7 +32,8 @@ def verify(
     Port. inputs: arrays in the source's axes, in order or by name; random ones by `seed` otherwise.
     steps: how many steps of SGD are taken. progress: told what is being done. custom: classes of
     layers of the user's own by name, or the Python file that has them, which is run. rules, config:
-    as `torchport.convert` was given.
+    as `torchport.convert` was given. float32: False leaves the comparison in float32 out: very
+    large models then need less memory.
 
     If all agrees, and a folder was given, its port.json says so under "verified"; else that is
     cleared. Raises TorchportError where there is nothing to compare: no TensorFlow, no reference, a
@@ -49,12 +50,14 @@ def verify(
     if config is not None:
         source = WithConfig(Path(source), str(config))
     if isinstance(port, (str, Path)):
-        result = Session.start(source, folder_of(port), None, inputs, seed, steps, tell, classes).run()
+        result = Session.start(
+            source, folder_of(port), None, inputs, seed, steps, tell, classes, float32
+        ).run()
         write_record(folder_of(port), result)
         return result
     with tempfile.TemporaryDirectory(prefix="torchport-") as scratch:
         folder = port.save(Path(scratch) / "port")
-        return Session.start(source, folder, port.program, inputs, seed, steps, tell, classes).run()
+        return Session.start(source, folder, port.program, *how).run()
 
 
 class _Room(types.ModuleType):

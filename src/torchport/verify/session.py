@@ -49,6 +49,8 @@ class Session:
     steps: int
     tell: Callable[[str], None]
     exact: bool = False
+    #: Whether float32 is compared as well.
+    float32: bool = True
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     precision: str = "float64"
@@ -61,7 +63,7 @@ class Session:
     @classmethod
     def start(
         cls, source: Any, folder: Path, program: Program | None, given: Any, seed: int, steps: int,
-        tell: Callable[[str], None], custom: Mapping[str, Any],
+        tell: Callable[[str], None], custom: Mapping[str, Any], float32: bool = True,
     ) -> Session:  # fmt: skip
         record = read_record(folder)
         options = {key: value for key, value in record["options"].items() if value is not None}
@@ -82,6 +84,7 @@ class Session:
             steps,
             tell,
             bool(options.get("exact")),
+            float32,
         )
 
     @property
@@ -116,10 +119,14 @@ class Session:
         self.arrays, outputs32 = self.choose_inputs(source32)
         self.rows += self.rebuilt_rows(outputs32)
         source = self.in_float64(source32)
+        if not self.float32:
+            source32 = source  # it is not run again, and takes room
+            self.notes.append("float32 was not compared: float32=False was asked for")
         try:
             code = instrument(self.folder / "model.py", self.places.classes)
             port = self.load(code, self.precision)
-            port32 = self.load(code, "float32") if self.precision == "float64" else None
+            both = self.precision == "float64" and self.float32
+            port32 = self.load(code, "float32") if both else None
         except Exception as error:  # model.py is the user's: it may raise anything
             self.rows.append(failed("run", error, "", "model.py or its weights cannot be loaded: "))
             return self.result()
