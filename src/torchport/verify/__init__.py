@@ -49,10 +49,9 @@ def verify(
         user.load(rules)
     if config is not None:
         source = WithConfig(Path(source), str(config))
+    how = (inputs, seed, steps, tell, classes, float32)
     if isinstance(port, (str, Path)):
-        result = Session.start(
-            source, folder_of(port), None, inputs, seed, steps, tell, classes, float32
-        ).run()
+        result = Session.start(source, folder_of(port), None, *how).run()
         write_record(folder_of(port), result)
         return result
     with tempfile.TemporaryDirectory(prefix="torchport-") as scratch:
