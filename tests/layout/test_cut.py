@@ -44,6 +44,12 @@ def plans(draw: st.DrawFn) -> list[Plan]:
     return found
 
 
+def ends(ops: list[Plan], outputs: int) -> list[int]:
+    """The tensors that the graph gives: the last ones, and all that nobody reads."""
+    read = {it for plan in ops for it in plan.reads}
+    return [at for at in range(1, len(ops) + 1) if at not in read or at > len(ops) - outputs]
+
+
 def graph_of(ops: list[Plan], outputs: int) -> Graph:
     """The graph; `Permute` swaps two axes, so that sizes are made equal by hand."""
     made = []
@@ -52,7 +58,7 @@ def graph_of(ops: list[Plan], outputs: int) -> Graph:
         kind, config = KINDS[plan.wants] if len(refs) == 1 else ("Add", {})
         args = (refs[0],) if len(refs) == 1 else (refs,)
         made.append(Op(f"op{at}", kind, args, (f"t{at}",), config, layer=f"op{at}"))
-    last = [f"t{len(ops) - at}" for at in range(min(outputs, len(ops)))]
+    last = [f"t{at}" for at in ends(ops, outputs)]
     return Graph("model", ("t0",), tuple(last), tuple(made), {"t0": Tensor("t0", (None, 5, 5, 7))})
 
 
@@ -66,7 +72,7 @@ def permutes(graph: Graph, keep_io: bool) -> tuple[Permute, ...]:
 def fewest(ops: list[Plan], outputs: int, keep_io: bool) -> int:
     """The fewest permutes over all orders of all ops that follow, and of the input."""
     free = [at for at, plan in enumerate(ops, 1) if not plan.wants]
-    given_names = set(range(len(ops) + 1 - min(outputs, len(ops)), len(ops) + 1))
+    given_names = ends(ops, outputs)
     best = len(ops) + 2
     for choice in itertools.product((FIRST, SOURCE), repeat=len(free) + 1):
         order = {at: plan.wants for at, plan in enumerate(ops, 1)}
