@@ -12,7 +12,8 @@ from torchport.graph import Graph
 from torchport.port import Port
 from torchport.program import Definition, Fill, Spec
 from torchport.report.terminal import counted, grid, size, styled
-from torchport.rules.norm import axis_of, keeps_biased
+from torchport.rules.norm import keeps_biased
+from torchport.rules.sizes import axis_of
 from torchport.rules.table import STATISTICS
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from torchport.rules import (
     augment,
     augment_mix,
     augment_place,
+    categories,
     conv,
     conv_lstm,
     dropout,
@@ -19,13 +20,14 @@ from torchport.rules import (
     hashing,
     linear,
     merge,
+    multi_head,
     norm,
     operations,
     pool,
-    preprocess,
-    preprocessing,
     recurrent,
+    rescale,
     reshape,
+    resize,
     space,
     text,
     wrappers,
@@ -55,7 +57,7 @@ __all__ = [
 ]  # fmt: skip
 
 FAMILIES = (
-    conv, pool, space, norm, linear, activation, dropout, reshape, merge, preprocess,
-    applications, *operations.FAMILIES, attention, einsum, recurrent, wrappers, embedding,
-    conv_lstm, preprocessing, text, hashing, augment, augment_place, augment_mix, audio,
+    conv, pool, space, norm, linear, activation, dropout, reshape, merge, rescale, resize,
+    applications, *operations.FAMILIES, attention, multi_head, einsum, recurrent, wrappers, embedding,
+    conv_lstm, categories, text, hashing, augment, augment_place, augment_mix, audio,
 )  # fmt: skip

@@ -12,8 +12,9 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Infix, Load, call, module
+from torchport.rules.arguments import default, plain, unless
 from torchport.rules.broadcast import parameter
-from torchport.rules.norm import default, size_of
+from torchport.rules.sizes import dims_of, size_of, with_size
 from torchport.rules.table import FOLLOWS, SOURCE, Value, Wants, rule
 
 #: Functions of keras.activations that torch has under a name of its own.
@@ -77,16 +78,6 @@ def relu(
     if not slope:
         return above
     return above + slope * call(".clamp", x - plain(start) if start else x, max=0)
-
-
-def plain(value: float) -> float | int:
-    """A whole number without its `.0`, where torch takes either."""
-    return int(value) if float(value).is_integer() else value
-
-
-def unless(value: Any, theirs: Any) -> list[Any]:
-    """The argument, unless torch's default is the same."""
-    return [] if value == theirs else [value]
 
 
 @rule("ThresholdedReLU")
@@ -187,8 +178,8 @@ def softmax(x: Value, *, axis: int | Sequence[int] = -1, mask: Value | None = No
     if len(axes) == 1:
         result: Expr = call("F.softmax", scores, dim=x.dim(axes[0]))
     else:
-        dims = tuple(sorted(x.dim(it) for it in axes))
-        result = call("torch.exp", scores - call("torch.logsumexp", scores, dim=dims, keepdim=True))
+        total = call("torch.logsumexp", scores, dim=dims_of(x, axes), keepdim=True)
+        result = call("torch.exp", scores - total)
     return result if kept is None else call("torch.where", kept, result, 0.0)
 
 
@@ -209,10 +200,10 @@ def sparsemax(x: Value, *, axis: int = -1) -> Expr:
 
 
 def glu_shape(x: Tensor, *, axis: int) -> Shape:
-    size = size_of(x, axis % len(x.shape))
+    size = size_of(x, axis)
     if size % 2:
         raise Unsupported(f"glu halves axis {axis}, which has {size} entries")
-    return tuple(size // 2 if at == axis % len(x.shape) else it for at, it in enumerate(x.shape))
+    return with_size(x.shape, axis, size // 2)
 
 
 @rule("activation:glu", shape=glu_shape)

@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, module
 from torchport.rules.broadcast import parameter
-from torchport.rules.norm import size_of
+from torchport.rules.sizes import features
 from torchport.rules.table import Value, rule
 
 
 def scale_weights(x: Tensor) -> Mapping[str, Shape]:
-    return {"gamma": (size_of(x, len(x.shape) - 1),)}
+    return {"gamma": (features(x),)}
 
 
 @rule("LayerScale", weights=scale_weights, ignores="init_values projection_dim")
 def layer_scale(x: Value) -> Expr:
     """x * gamma, one for each channel. A layer of keras.applications.convnext."""
-    return x * parameter(x, "gamma", [x.rank - 1], [size_of(x, x.rank - 1)])
+    return x * parameter(x, "gamma", [x.rank - 1], [features(x)])
 
 
 @rule("StochasticDepth")

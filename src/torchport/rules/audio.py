@@ -9,6 +9,7 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Load, call, module
+from torchport.rules.arguments import default
 from torchport.rules.image import channels, padded, same_padding, spatial
 from torchport.rules.table import SOURCE, Value, image, rule
 
@@ -25,11 +26,6 @@ def mel_shape(x: Tensor, *, fft_length: int, sequence_stride: int, num_mel_bins:
     return (x.shape[0], num_mel_bins, frames)
 
 
-def is_other(value: Any, usual: Any) -> Any:
-    """An argument that is not the usual one; else None, which is left out."""
-    return None if value == usual else value
-
-
 @rule("MelSpectrogram", wants=SOURCE, shape=mel_shape, dtype="float32")
 def mel_spectrogram(
     x: Value, *, fft_length: int = 2048, sequence_stride: int = 512, sequence_length: int | None = None,
@@ -41,12 +37,12 @@ def mel_spectrogram(
     if window not in ("hann", "hamming"):
         raise Unsupported(f"window={window!r} is not ported", "'hann' or 'hamming' is")
     made = module(
-        "MelSpectrogram", fft_length, sequence_stride, length=is_other(sequence_length, fft_length),
-        window=is_other(window, "hann"), rate=is_other(sampling_rate, 16000),
-        bins=is_other(num_mel_bins, 128),
-        low=is_other(min_freq, 20.0), high=is_other(max_freq, sampling_rate // 2),
-        decibel=is_other(power_to_db, True), top_db=is_other(top_db, 80.0), exponent=is_other(mag_exp, 2.0),
-        least=is_other(min_power, 1e-10), reference=is_other(ref_power, 1.0), loads={},
+        "MelSpectrogram", fft_length, sequence_stride, length=default(sequence_length, fft_length),
+        window=default(window, "hann"), rate=default(sampling_rate, 16000),
+        bins=default(num_mel_bins, 128),
+        low=default(min_freq, 20.0), high=default(max_freq, sampling_rate // 2),
+        decibel=default(power_to_db, True), top_db=default(top_db, 80.0), exponent=default(mag_exp, 2.0),
+        least=default(min_power, 1e-10), reference=default(ref_power, 1.0), loads={},
     )  # fmt: skip
     return made(x)
 

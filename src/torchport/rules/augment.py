@@ -9,7 +9,7 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import is_keras_2
 from torchport.program import Expr, module
-from torchport.rules.preprocess import as_float, float_dtype
+from torchport.rules.dtypes import as_float, float_dtype
 from torchport.rules.table import Value, image, rule
 
 #: What every one of these layers has, and none of those ported reads.

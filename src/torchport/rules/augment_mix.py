@@ -8,7 +8,7 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.program import Apply, Expr, Module, call, module
 from torchport.rules.augment import COMMON, DROP, between, floats, fractions, images, ordered
-from torchport.rules.preprocess import float_dtype
+from torchport.rules.dtypes import float_dtype
 from torchport.rules.table import Value, image, rule, rule_for
 
 

@@ -9,8 +9,8 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Expr, module
 from torchport.rules.augment import COMMON, between, floats, images
+from torchport.rules.dtypes import float_dtype
 from torchport.rules.image import channels, image_shape, spatial
-from torchport.rules.preprocess import float_dtype
 from torchport.rules.table import Value, image, rule
 
 

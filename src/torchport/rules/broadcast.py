@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from itertools import dropwhile
 from typing import Any
 
-from torchport.axes import Turn, to_order
+from torchport.axes import to_order
 from torchport.errors import Unsupported
 from torchport.graph import Shape, is_keras_2
-from torchport.program import Expr, Fill, Load, State
+from torchport.program import Expr, Load, State
+from torchport.rules.arguments import indexed
+from torchport.rules.constants import fixed
 from torchport.rules.table import Value
 
 
@@ -34,18 +36,14 @@ def parameter(
     return State(weight, load, load.turn.shape(shape), trainable)
 
 
-def constant(x: Value, role: str, value: Any, axes: Sequence[int]) -> State:
-    """A buffer with values from the layer's configuration, float32 as TensorFlow makes of lists."""
+def constant(x: Value, role: str, value: Any, axes: Sequence[int], dtype: str = "float32") -> State:
+    """A buffer with an entry for each of these axes of `x`, laid to broadcast against it."""
     import numpy as np
 
-    regroup = ((0, x.regroup),) if x.rank == 2 and x.regroup and 1 in axes else ()
-    array = Turn(along(x, axes), regroup).apply(np.asarray(value, "float32"))
-    return State(role, Fill(nested(array.tolist()), array.shape), array.shape, trainable=False)
-
-
-def nested(value: Any) -> Any:
-    """Nested lists as tuples, which compare and hash."""
-    return tuple(map(nested, value)) if isinstance(value, list) else value
+    array = np.asarray(value)
+    flat = x.rank == 2 and 1 in axes and array.shape[-1] == x.shape[1]
+    regroup = (axes.index(1), x.regroup) if flat else (0, ())
+    return fixed(role, Load.of(role, along(x, axes), regroup).turn.apply(array), dtype)
 
 
 def expand(x: Value, out: Value) -> Expr:
@@ -56,9 +54,7 @@ def expand(x: Value, out: Value) -> Expr:
     added = range(1, 1 + out.rank - x.rank)
     held = to_order(range(out.rank), out.order)
     index = [None if axis in added else slice(None) for axis in held]
-    while index and index[-1] == slice(None):
-        index.pop()
-    return x[tuple(index)] if index else x
+    return indexed(x, index)
 
 
 def check_bias(x: Shape, bias: Shape, dialect: str) -> None:

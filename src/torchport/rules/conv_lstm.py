@@ -11,8 +11,8 @@ from torchport.program import Item, Load, call, module
 from torchport.rules.cells import activation_name, gate_activation
 from torchport.rules.conv import SPACE, conv_length
 from torchport.rules.image import each, one
-from torchport.rules.norm import size_of
 from torchport.rules.recurrent import check, initial
+from torchport.rules.sizes import size_of
 from torchport.rules.table import CHANNELS_FIRST, SOURCE, Value, Wants, rule
 
 
@@ -38,7 +38,7 @@ def conv_lstm_shape(
 def conv_lstm_weights(
     x: Tensor, *states: Any, filters: int, kernel_size: Any, use_bias: bool, data_format: str | None
 ) -> Mapping[str, Shape]:
-    count = size_of(x, 2 if data_format == "channels_first" else len(x.shape) - 1)
+    count = size_of(x, 2 if data_format == "channels_first" else -1)
     kernel = tuple(each(kernel_size, len(x.shape) - 3))
     found: dict[str, Shape] = {
         "cell/kernel": (*kernel, count, 4 * filters),
@@ -76,7 +76,7 @@ def conv_lstm(
         loads["conv_x.bias"] = Load.of("cell/bias", "o -> o")
     names = activation_name(activation), activation_name(recurrent_activation)
     made = module(
-        "ConvLSTM", size_of(x, 2 if first else x.rank - 1), filters, kernel, stride=one(stride, 1),
+        "ConvLSTM", size_of(x, 2 if first else -1), filters, kernel, stride=one(stride, 1),
         padding="same" if padding == "same" else None, dilation=one(each(dilation_rate, rank), 1),
         bias=None if use_bias else False,
         activation=None if names[0] == "tanh" else gate_activation(names[0]),

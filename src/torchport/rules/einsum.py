@@ -1,4 +1,4 @@
-"""EinsumDense; RMSNormalization, UnitNormalization."""
+"""EinsumDense: a product that letters describe."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torchport.axes import Order
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Load, State, call, module
-from torchport.rules.broadcast import check_bias, parameter
-from torchport.rules.norm import default, size_of
-from torchport.rules.operations.axes import axes_of
-from torchport.rules.table import FOLLOWS, SOURCE, Value, Wants, rule
+from torchport.rules.broadcast import check_bias
+from torchport.rules.table import SOURCE, Value, rule
 
 
 def terms(equation: str, rank: int) -> tuple[str, str, str]:
@@ -108,41 +105,3 @@ def group(letters: Sequence[str]) -> str:
 def merged(counts: Mapping[str, int], *groups: Sequence[str]) -> dict[str, int]:
     """Sizes of the axes that a pattern merges, without which there is no way back."""
     return {it: counts[it] for letters in groups if len(letters) > 1 for it in letters}
-
-
-def rms_wants(x: Tensor, *, axis: Any) -> Wants:
-    return SOURCE if axes_of(axis, len(x.shape)) != [len(x.shape) - 1] else FOLLOWS
-
-
-def rms_weights(x: Tensor, *, axis: Any) -> Mapping[str, Shape]:
-    axes = axes_of(axis, len(x.shape))
-    if axes[-1] != len(x.shape) - 1:
-        raise Unsupported(f"axis={axis!r}: Keras itself runs it over the last axes only")
-    return {"scale": tuple(size_of(x, at) for at in axes_of(axis, len(x.shape)))}
-
-
-@rule("RMSNormalization", wants=rms_wants, weights=rms_weights)
-def rms_norm(x: Value, *, axis: Any = -1, epsilon: float = 1e-6) -> Expr:
-    """nn.RMSNorm over the last axes; else x / root mean square times a parameter."""
-    axes = axes_of(axis, x.rank)
-    last = list(range(x.rank - len(axes), x.rank))
-    shape = tuple(size_of(x, at) for at in axes)
-    if axes == last and (x.order is Order.SOURCE or x.rank < 3) and not x.regroup:
-        names = " ".join(x.tensor.axes[at] for at in axes)
-        loads = {"weight": Load.of("scale", f"{names} -> {names}")}
-        return module("nn.RMSNorm", shape[0] if len(shape) == 1 else shape, eps=epsilon, loads=loads)(x)
-    dims = sorted(x.dim(at) for at in axes)
-    dim: Any = dims[0] if len(dims) == 1 else tuple(dims)
-    mean = call(".mean", call(".square", x), dim=dim, keepdim=True)
-    return x * call("torch.rsqrt", mean + epsilon) * parameter(x, "scale", axes, shape)
-
-
-@rule("UnitNormalization")
-def unit_norm(x: Value, *, axis: Any = -1) -> Expr:
-    """F.normalize, whose epsilon is Keras's here; over several axes, what it stands for."""
-    axes = axes_of(axis, x.rank)
-    if len(axes) == 1:
-        return call("F.normalize", x, dim=default(x.dim(axes[0]), 1))
-    dims = tuple(sorted(x.dim(at) for at in axes))
-    square = call(".sum", call(".square", x), dim=dims, keepdim=True)
-    return x * call(".clamp", call("torch.rsqrt", square), max=1e12)

@@ -7,9 +7,9 @@ from typing import Any
 
 from torchport.graph import Shape, Tensor
 from torchport.program import Apply, Code, Expr, Infix, Load, call, module
+from torchport.rules.dtypes import as_index
+from torchport.rules.sizes import end_to_end
 from torchport.rules.table import FOLLOWS, SOURCE, Value, Wants, rule
-
-INTEGERS = ("int", "uint")
 
 
 def embedding_shape(x: Tensor, *, output_dim: int) -> Shape:
@@ -28,7 +28,7 @@ def embedding(x: Value, *, input_dim: int, output_dim: int) -> Expr:
     """nn.Embedding. `mask_zero` is not `padding_idx`: the row of zero is used and trained."""
     loads = {"weight": Load.of("embeddings", "v d -> v d")}
     table = module("nn.Embedding", input_dim, output_dim, loads=loads)
-    return table(x if x.tensor.dtype.startswith(INTEGERS) else call(".int", x))
+    return table(as_index(x))
 
 
 def reversible_shape(x: Tensor, *, input_dim: int, output_dim: int, reverse: bool) -> Shape:
@@ -60,7 +60,7 @@ def reversible_embedding(
     )  # fmt: skip
     if reverse:
         return call(".reverse", Apply(table, (), called=False), x)
-    return table(x if x.tensor.dtype.startswith(INTEGERS) else call(".int", x))
+    return table(as_index(x))
 
 
 @rule("Masking", ignores="mask_value")
@@ -117,10 +117,7 @@ def every(x: Value) -> Expr:
 
 
 def joint_shape(xs: Sequence[Tensor], *, axis: int) -> Shape:
-    sizes = [x.shape[axis] for x in xs]
-    shape = list(xs[0].shape)
-    shape[axis] = None if None in sizes else sum(size or 0 for size in sizes)
-    return tuple(shape)
+    return end_to_end(xs, axis)
 
 
 @rule("mask:cat", shape=joint_shape, dtype="bool")

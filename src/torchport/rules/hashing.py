@@ -8,7 +8,7 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
-from torchport.rules.preprocessing import encoded, encoded_dtype, encoded_shape
+from torchport.rules.categories import encoded, encoded_dtype, encoded_shape
 from torchport.rules.table import SOURCE, Value, rule
 
 

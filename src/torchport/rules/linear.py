@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torchport.axes import Order
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Load, module
-from torchport.rules.norm import size_of
+from torchport.rules.sizes import features
 from torchport.rules.table import FOLLOWS, SOURCE, Value, Want, Wants, rule
 
 
@@ -23,7 +23,7 @@ def dense_shape(x: Tensor, *, units: int) -> Shape:
 
 
 def dense_weights(x: Tensor, *, units: int, use_bias: bool) -> Mapping[str, Shape]:
-    kernel = (size_of(x, len(x.shape) - 1), units)
+    kernel = (features(x), units)
     return {"kernel": kernel, **({"bias": (units,)} if use_bias else {})}
 
 
@@ -33,7 +33,7 @@ def dense_weights(x: Tensor, *, units: int, use_bias: bool) -> Mapping[str, Shap
 )  # fmt: skip
 def dense(x: Value, *, out: Value, units: int, use_bias: bool = True) -> Expr:
     """nn.Linear over the last axis; over channels that come first, a convolution of 1."""
-    count = size_of(x, x.rank - 1)
+    count = features(x)
     bias = None if use_bias else False
     if x.order is Order.CHANNELS_FIRST and x.rank > 2:
         ones = " ".join("1" * (x.rank - 2))

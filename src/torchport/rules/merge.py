@@ -11,6 +11,7 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Infix, call
 from torchport.rules.broadcast import expand
+from torchport.rules.sizes import broadcast, end_to_end, with_size
 from torchport.rules.table import FOLLOWS, MEMORY, Value, Wants, rule
 
 
@@ -20,14 +21,7 @@ def merged_shape(xs: Sequence[Tensor]) -> Shape:
     Source: keras/src/layers/merging/base_merge.py, _compute_elemwise_op_output_shape.
     """
     rank = max(len(x.shape) for x in xs)
-    shapes = [(x.shape[0], *(1,) * (rank - len(x.shape)), *x.shape[1:]) for x in xs]
-    sizes: list[int | None] = []
-    for column in zip(*shapes, strict=True):
-        known = {size for size in column if size not in (None, 1)}
-        if len(known) > 1:
-            raise Unsupported(f"sizes {sorted(known)} do not fit each other")
-        sizes.append(known.pop() if known else (None if None in column else 1))
-    return tuple(sizes)
+    return broadcast(*((x.shape[0], *(1,) * (rank - len(x.shape)), *x.shape[1:]) for x in xs))
 
 
 def merge(xs: Sequence[Value], out: Value, function: str) -> Expr:
@@ -107,10 +101,7 @@ def minimum(xs: Sequence[Value], *, out: Value, mask: Any = None) -> Expr:
 
 
 def concatenate_shape(xs: Sequence[Tensor], *, axis: int) -> Shape:
-    sizes = [x.shape[axis] for x in xs]
-    shape = list(xs[0].shape)
-    shape[axis] = None if None in sizes else sum(size or 0 for size in sizes)
-    return tuple(shape)
+    return end_to_end(xs, axis)
 
 
 def concatenate_parts(
@@ -147,14 +138,10 @@ def dot_axes(xs: Sequence[Tensor | Value], axes: Any) -> tuple[int, int]:
     return first, second
 
 
-def rest(shape: Shape, axis: int) -> Shape:
-    return tuple(size for at, size in enumerate(shape) if at not in (0, axis))
-
-
 def dot_shape(xs: Sequence[Tensor], *, axes: Any) -> Shape:
     first, second = dot_axes(xs, axes)
-    left = rest(xs[0].shape, first)
-    sizes = (xs[0].shape[0], *left, *rest(xs[1].shape, second))
+    left, right = (with_size(x.shape, axis)[1:] for x, axis in ((xs[0], first), (xs[1], second)))
+    sizes = (xs[0].shape[0], *left, *right)
     return (*sizes, 1) if len(sizes) == 1 else sizes
 
 

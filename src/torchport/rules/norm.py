@@ -11,18 +11,11 @@ from torchport.axes import Order, to_order
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Expr, Fill, Load, call, module
+from torchport.rules.arguments import default
+from torchport.rules.broadcast import parameter
+from torchport.rules.dtypes import as_bool
+from torchport.rules.sizes import axes_of, axis_of, dims_of, held, size_of
 from torchport.rules.table import CHANNELS_FIRST, FOLLOWS, SOURCE, Value, Wants, rule
-
-
-def axis_of(axis: Any, rank: int) -> int:
-    """One axis counted from the start; older files give a list of one."""
-    if isinstance(axis, Sequence):
-        if len(axis) != 1:
-            raise Unsupported(f"axis={axis!r}: one axis is ported")
-        axis = axis[0]
-    if not -rank <= axis < rank:
-        raise Unsupported(f"axis={axis!r} of a tensor with {rank} axes")
-    return int(axis) % rank
 
 
 def channel_wants(x: Tensor, *, axis: Any) -> Wants:
@@ -40,14 +33,6 @@ def over_channels(x: Value, axis: int, norm: Callable[[Any], Expr]) -> Expr:
     """A norm over the axis behind the batch, applied to another."""
     dim = x.dim(axis)
     return norm(x) if dim == 1 else call(".movedim", norm(call(".movedim", x, dim, 1)), 1, dim)
-
-
-def size_of(x: Tensor | Value, axis: int) -> int:
-    """The size of an axis that weights lie along."""
-    size = x.shape[axis]
-    if size is None:
-        raise Unsupported(f"the size of axis {axis} is not known")
-    return size
 
 
 def norm_shape(x: Tensor, *, axis: Any) -> Shape:
@@ -121,13 +106,7 @@ def batch_norm(
     )  # fmt: skip
     if mask is None or not trainable:
         return over_channels(x, axis, norm)
-    kept = mask if mask.tensor.dtype == "bool" else call(".bool", mask)
-    return over_channels(x, axis, lambda channels: norm(channels, kept))
-
-
-def default(value: Any, theirs: Any) -> Any:
-    """None, so that it is not written, where torch's default is the same."""
-    return None if value == theirs else value
+    return over_channels(x, axis, lambda channels: norm(channels, as_bool(mask)))
 
 
 def affine(
@@ -145,9 +124,8 @@ def affine(
 
 def layer_axes(axis: Any, rank: int) -> tuple[int, ...]:
     """The axes that are normalised, counted from the start, in order."""
-    given = sorted(axis) if isinstance(axis, Sequence) else [axis]
-    axes = [int(it) % rank for it in given]
-    if axes != sorted(axes):
+    axes = axes_of(axis, rank)
+    if isinstance(axis, Sequence) and axes != [int(it) % rank for it in sorted(axis)]:
         raise Unsupported(f"axis={axis!r}: some axes are counted from the start, some from the end")
     return tuple(axes)
 
@@ -186,9 +164,9 @@ def layer_norm(
     sizes = {at: size_of(x, at) for at in axes}
     first = x.order is Order.CHANNELS_FIRST and x.rank > 2
     dims = sorted(x.dim(at) for at in axes)
-    held = [at for at in to_order(range(x.rank), x.order) if at in axes]
-    pattern = " -> ".join(" ".join(x.tensor.axes[at] for at in order) for order in (axes, held))
-    shape = tuple(sizes[at] for at in held)
+    laid = [at for at in to_order(range(x.rank), x.order) if at in axes]
+    pattern = " -> ".join(" ".join(x.tensor.axes[at] for at in order) for order in (axes, laid))
+    shape = tuple(sizes[at] for at in laid)
     loads = affine(shape, scale, center, pattern, x.regroup if x.rank == 2 else ())
     plain = None if scale or center else False
     norm = module(
@@ -199,10 +177,7 @@ def layer_norm(
     last = list(range(x.rank - len(dims), x.rank))
     if dims == last or (first and dims == [1]):
         return norm(x)
-    there: Any = tuple(dims)
-    back: Any = tuple(at - x.rank for at in last)
-    if len(dims) == 1:
-        there, back = dims[0], -1
+    there, back = held(dims), held([at - x.rank for at in last])
     return call(".movedim", norm(call(".movedim", x, there, back)), back, there)
 
 
@@ -219,3 +194,38 @@ def group_norm(
         affine=None if scale or center else False, loads=affine(count, scale, center, "c -> c"),
     )  # fmt: skip
     return over_channels(x, axis, norm)
+
+
+def rms_wants(x: Tensor, *, axis: Any) -> Wants:
+    return SOURCE if axes_of(axis, len(x.shape)) != [len(x.shape) - 1] else FOLLOWS
+
+
+def rms_weights(x: Tensor, *, axis: Any) -> Mapping[str, Shape]:
+    axes = axes_of(axis, len(x.shape))
+    if axes[-1] != len(x.shape) - 1:
+        raise Unsupported(f"axis={axis!r}: Keras itself runs it over the last axes only")
+    return {"scale": tuple(size_of(x, at) for at in axes)}
+
+
+@rule("RMSNormalization", wants=rms_wants, weights=rms_weights)
+def rms_norm(x: Value, *, axis: Any = -1, epsilon: float = 1e-6) -> Expr:
+    """nn.RMSNorm over the last axes; else x / root mean square times a parameter."""
+    axes = axes_of(axis, x.rank)
+    last = list(range(x.rank - len(axes), x.rank))
+    shape = tuple(size_of(x, at) for at in axes)
+    if axes == last and (x.order is Order.SOURCE or x.rank < 3) and not x.regroup:
+        names = " ".join(x.tensor.axes[at] for at in axes)
+        loads = {"weight": Load.of("scale", f"{names} -> {names}")}
+        return module("nn.RMSNorm", shape[0] if len(shape) == 1 else shape, eps=epsilon, loads=loads)(x)
+    mean = call(".mean", call(".square", x), dim=dims_of(x, axis), keepdim=True)
+    return x * call("torch.rsqrt", mean + epsilon) * parameter(x, "scale", axes, shape)
+
+
+@rule("UnitNormalization")
+def unit_norm(x: Value, *, axis: Any = -1) -> Expr:
+    """F.normalize, whose epsilon is Keras's here; over several axes, what it stands for."""
+    axes = axes_of(axis, x.rank)
+    if len(axes) == 1:
+        return call("F.normalize", x, dim=default(x.dim(axes[0]), 1))
+    square = call(".sum", call(".square", x), dim=dims_of(x, axis), keepdim=True)
+    return x * call(".clamp", call("torch.rsqrt", square), max=1e12)

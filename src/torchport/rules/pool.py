@@ -16,6 +16,7 @@ from torchport.rules.image import (
     spatial,
     spatial_axes,
 )
+from torchport.rules.sizes import dims_of
 from torchport.rules.table import Value, image, rule
 
 
@@ -49,53 +50,51 @@ def pool_padding(size: int | None, k: int, s: int) -> tuple[int, int, bool] | No
     return befores.pop(), 0, any(amount and amount[0] < amount[1] for amount in amounts)
 
 
-def pool(
-    x: Value, function: str, pool_size: Any, strides: Any, padding: str, data_format: str | None
-) -> Expr | None:
-    """torch's pooling; None where 'same' depends on sizes that are not known."""
+def pool(x: Value, kind: str, pool_size: Any, strides: Any, padding: str, data_format: str | None) -> Expr:
+    """torch's pooling; a helper pads before it where 'same' depends on sizes that are not known."""
     size, stride = pool_window(x, pool_size, strides)
-    sizes = spatial(x.shape, data_format)
-    axes = [(0, 0, False)] * len(size)
+    function, step = f"F.{kind}_pool{x.rank - 2}d", None if stride == size else one(stride)
+    axes: list[tuple[int, int, bool] | None] = [(0, 0, False)] * len(size)
     if padding == "same":
-        found = [pool_padding(n, k, s) for n, k, s in zip(sizes, size, stride, strict=True)]
-        axes = [axis for axis in found if axis]
-        if None in found:
-            return None
-    pads, drops, hangs = zip(*axes, strict=True)
+        window = zip(spatial(x.shape, data_format), size, stride, strict=True)
+        axes = [pool_padding(n, k, s) for n, k, s in window]
+    known = [axis for axis in axes if axis]
+    if len(known) < len(axes):
+        if kind == "avg":
+            return call("same_avg_pool", x, one(size), one(stride))
+        before = call("same_pad", x, one(size), one(stride), value=Code('float("-inf")'))
+        return call(function, before, one(size), stride=step)
+    pads, drops, hangs = zip(*known, strict=True)
     options: dict[str, Any] = {"padding": one(pads, 0), "ceil_mode": any(hangs) or None}
-    if any(pads) and "avg" in function:
+    if any(pads) and kind == "avg":
         options["count_include_pad"] = False
-    step = None if stride == size else one(stride)
-    pooled = call(f"{function}{x.rank - 2}d", x, one(size), stride=step, **options)
+    pooled = call(function, x, one(size), stride=step, **options)
     if not any(drops):
         return pooled
     return pooled[(slice(None), slice(None), *(slice(drop or None, None) for drop in drops))]
 
 
-@rule("MaxPooling1D", "MaxPooling2D", "MaxPooling3D", wants=image, shape=pool_shape)
+@rule(
+    "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "keras.ops.MaxPool", wants=image, shape=pool_shape
+)  # fmt: skip
 def max_pool(
     x: Value, *, pool_size: Any = 2, strides: Any = None, padding: str = "valid",
     data_format: str | None = None,
 ) -> Expr:  # fmt: skip
     """F.max_pool2d. 'same' pads with minus infinity, the odd one at the end."""
-    if pooled := pool(x, "F.max_pool", pool_size, strides, padding, data_format):
-        return pooled
-    size, stride = pool_window(x, pool_size, strides)
-    before = call("same_pad", x, one(size), one(stride), value=Code('float("-inf")'))
-    step = None if stride == size else one(stride)
-    return call(f"F.max_pool{x.rank - 2}d", before, one(size), stride=step)
+    return pool(x, "max", pool_size, strides, padding, data_format)
 
 
-@rule("AveragePooling1D", "AveragePooling2D", "AveragePooling3D", wants=image, shape=pool_shape)
+@rule(
+    "AveragePooling1D", "AveragePooling2D", "AveragePooling3D", "keras.ops.AveragePool", wants=image,
+    shape=pool_shape,
+)  # fmt: skip
 def average_pool(
     x: Value, *, pool_size: Any = 2, strides: Any = None, padding: str = "valid",
     data_format: str | None = None,
 ) -> Expr:  # fmt: skip
     """F.avg_pool2d. 'same' leaves what it pads out of the mean."""
-    if pooled := pool(x, "F.avg_pool", pool_size, strides, padding, data_format):
-        return pooled
-    size, stride = pool_window(x, pool_size, strides)
-    return call("same_avg_pool", x, one(size), one(stride))
+    return pool(x, "avg", pool_size, strides, padding, data_format)
 
 
 def global_shape(x: Tensor, *, keepdims: bool, data_format: str | None) -> Shape:
@@ -107,8 +106,7 @@ def global_shape(x: Tensor, *, keepdims: bool, data_format: str | None) -> Shape
 
 def over_space(x: Value, method: str, keepdims: bool, data_format: str | None) -> Expr:
     """A method that takes `dim`, over space, wherever the layout put it."""
-    dims = tuple(sorted(x.dim(axis) for axis in spatial_axes(x.rank, data_format)))
-    dim = dims[0] if len(dims) == 1 else dims
+    dim = dims_of(x, spatial_axes(x.rank, data_format))
     return call(method, x, dim=dim, keepdim=keepdims or None)
 
 
@@ -133,20 +131,22 @@ def global_max_pool(x: Value, *, keepdims: bool = False, data_format: str | None
 
 def pooled_shape(x: Tensor, *, output_size: Any, data_format: str | None) -> Shape:
     rank = len(x.shape) - 2
-    size = [output_size] * rank if isinstance(output_size, int) else list(output_size)
-    if data_format == "channels_first":
-        return (*x.shape[:2], *size)
-    return (x.shape[0], *size, x.shape[-1])
+    return image_shape(x.shape, each(output_size, rank), channels(x.shape, data_format), data_format)
 
 
-@rule("AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", wants=image,
-      shape=pooled_shape)  # fmt: skip
+@rule(
+    "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D",
+    "keras.ops.AdaptiveAveragePool", wants=image, shape=pooled_shape,
+)  # fmt: skip
 def adaptive_average_pool(x: Value, *, output_size: Any, data_format: str | None = None) -> Expr:
     """F.adaptive_avg_pool2d."""
     return adaptive(x, "avg", output_size)
 
 
-@rule("AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", wants=image, shape=pooled_shape)
+@rule(
+    "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "keras.ops.AdaptiveMaxPool",
+    wants=image, shape=pooled_shape,
+)  # fmt: skip
 def adaptive_max_pool(x: Value, *, output_size: Any, data_format: str | None = None) -> Expr:
     """F.adaptive_max_pool2d."""
     return adaptive(x, "max", output_size)

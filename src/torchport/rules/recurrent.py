@@ -10,7 +10,8 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Item, call, module
 from torchport.rules.cells import Cell, cells_of
-from torchport.rules.norm import size_of
+from torchport.rules.dtypes import as_bool
+from torchport.rules.sizes import features
 from torchport.rules.table import SOURCE, Value, rule
 
 #: Options that change nothing here: how Keras runs the loop, and how it starts weights.
@@ -31,7 +32,7 @@ def run(
     backwards: bool = False, role: str = "", stateful: bool = False,
 ) -> Run:  # fmt: skip
     """Cells on top of one another, from the first step to the last, or from the last to the first."""
-    count = size_of(x, x.rank - 1)
+    count = features(x)
     outputs: Any = call(".flip", x, 1) if backwards else x
     if mask is not None:
         mask = call(".flip", mask, 1) if backwards else mask
@@ -59,7 +60,7 @@ def as_mask(mask: Any) -> Any:
     """A mask of true and false."""
     while isinstance(mask, (list, tuple)):
         mask = mask[0]
-    return call(".bool", mask) if isinstance(mask, Value) and mask.tensor.dtype != "bool" else mask
+    return as_bool(mask) if isinstance(mask, Value) else mask
 
 
 def check(stateful: bool, where: str) -> None:
@@ -96,7 +97,7 @@ def layer_shape(x: Tensor, cells: Sequence[Cell], return_sequences: bool, return
 
 def layer_weights(x: Tensor, cells: Sequence[Cell]) -> Mapping[str, Shape]:
     found: dict[str, Shape] = {}
-    count = size_of(x, len(x.shape) - 1)
+    count = features(x)
     for cell in cells:
         found |= cell.weights(count)
         count = cell.units

@@ -10,6 +10,7 @@ from torchport.axes import Order, from_order, to_order
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
+from torchport.rules.sizes import product
 from torchport.rules.table import FOLLOWS, MEMORY, SOURCE, Value, Want, Wants, rule
 
 Parts = tuple[tuple[int, ...], ...]
@@ -28,8 +29,7 @@ def flatten_parts(x: Tensor, *, out: Tensor, data_format: str | None) -> Mapping
 
 
 def flatten_shape(x: Tensor) -> Shape:
-    sizes = x.shape[1:]
-    return (x.shape[0], None if None in sizes else math.prod(size or 1 for size in sizes))
+    return (x.shape[0], product(x.shape[1:]))
 
 
 def flatten_wants(x: Tensor, *, out: Tensor, data_format: str | None) -> Wants:
@@ -53,8 +53,7 @@ def flatten(x: Value, *, out: Value, data_format: str | None = None) -> Expr:
 
 
 def reshape_shape(x: Tensor, *, target_shape: Sequence[int]) -> Shape:
-    sizes = x.shape[1:]
-    total = None if None in sizes else math.prod(size or 1 for size in sizes)
+    total = product(x.shape[1:])
     known = math.prod(size for size in target_shape if size != -1)
     if -1 not in target_shape:
         if total is not None and total != known:

@@ -9,6 +9,7 @@ from torchport.axes import to_order
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
+from torchport.rules.arguments import indexed
 from torchport.rules.image import channels, each, image_shape, one, pad, spatial, spatial_axes
 from torchport.rules.table import Value, image, rule
 
@@ -80,7 +81,4 @@ def cropped_shape(x: Tensor, *, cropping: Any, data_format: str | None) -> Shape
 def crop(x: Value, *, cropping: Any = 1, data_format: str | None = None) -> Expr:
     """A slice."""
     pairs = to_order(all_axes(x, amounts(cropping, x.rank - 2), data_format), x.order)
-    index = [slice(before or None, -after or None) for before, after in pairs]
-    while index and index[-1] == slice(None):
-        index.pop()
-    return x[tuple(index)] if index else x
+    return indexed(x, [slice(before or None, -after or None) for before, after in pairs])

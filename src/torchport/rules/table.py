@@ -154,8 +154,9 @@ class Rule:
     @property
     def defaults(self) -> dict[str, Any]:
         """The source's defaults, as the rule's signature states them."""
-        if hasattr(self.write, "__code__"):
-            return dict(self.write.__kwdefaults__ or {})
+        write = inspect.unwrap(self.write)
+        if hasattr(write, "__code__"):
+            return dict(write.__kwdefaults__ or {})
         parameters = inspect.signature(self.write).parameters.values()
         return {
             it.name: it.default
@@ -214,8 +215,8 @@ RESERVED = frozenset({"out", "dialect", "exact"})
 
 
 def named(function: Callable[..., Any]) -> tuple[str, ...]:
-    """The keyword-only parameters of a function."""
-    code = getattr(function, "__code__", None)
+    """The keyword-only parameters of a function, or of the one that it wraps."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
     if code is None:  # a partial, a class: rare
         parameters = inspect.signature(function).parameters.values()
         return tuple(it.name for it in parameters if it.kind is it.KEYWORD_ONLY)

@@ -8,16 +8,12 @@ from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor, Text
-from torchport.rules.preprocessing import MODES, encoded_dtype, encoded_shape, without_special
+from torchport.rules.categories import encoded_dtype, encoded_shape, kind_of, without_special
 from torchport.rules.table import SOURCE, Value, rule, rule_for
 
 LOOKUP: dict[str, tuple[Any, ...]] = {
     "sparse": (False,), "encoding": ("utf-8",), "invert": (False,), "oov_method": ("floormod", "farmhash"),
 }  # fmt: skip
-
-
-def kind_of(mode: str) -> str:
-    return {**MODES, "tf-idf": "tf_idf"}.get(mode, mode)
 
 
 def words_of(vocabulary: Any, special: Sequence[str | None]) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Apply, Item, Load, call, module, rewrite
 from torchport.rules.cells import Cell, cells_of, itself, serialized
-from torchport.rules.norm import size_of
 from torchport.rules.recurrent import as_mask, check, initial, layer_shape, layer_weights, run, zeroed
+from torchport.rules.sizes import features
 from torchport.rules.table import SOURCE, Rule, Value, Wants, apply, rule, rule_for
 
 RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU")
@@ -127,7 +127,7 @@ def together(
 ) -> tuple[list[Any], list[Any], bool]:
     """One module: its outputs, last states, and whether the outputs are laid end to end already."""
     cell = forward.cells[0]
-    made = cell.module(size_of(x, x.rank - 1), "", backward.cells[0])
+    made = cell.module(features(x), "", backward.cells[0])
     if mask is not None and forward.return_sequences and not forward.return_state and not start:
         return [call("run_kept", itself(made), x, mask)], [], True
     count = len(cell.states)

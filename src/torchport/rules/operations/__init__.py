@@ -2,8 +2,8 @@
 
 from torchport.rules.operations import (
     axes,
+    casts,
     conv,
-    dtypes,
     elementwise,
     image,
     index,
@@ -20,6 +20,6 @@ from torchport.rules.operations import (
 )
 
 FAMILIES = (
-    elementwise, dtypes, reduce, sorting, axes, pieces, numpy, index, scatter, nn, conv, products, matrices,
+    elementwise, casts, reduce, sorting, axes, pieces, numpy, index, scatter, nn, conv, products, matrices,
     waves, image, patches,
 )  # fmt: skip

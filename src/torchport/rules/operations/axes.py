@@ -1,37 +1,28 @@
-"""Operations that add, remove or move axes; and where an axis is."""
+"""Operations that add, remove or move axes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 from torchport.axes import Order, to_order
-from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules.reshape import permute, permute_wants
+from torchport.rules.sizes import axes_of, held
 from torchport.rules.table import FOLLOWS, MEMORY, SOURCE, Value, Want, Wants, rule
 
 #: For each axis of a result, the axis of the tensor it is; None for a new one.
 Kept = Sequence[int | None]
 
 
-def axes_of(axis: Any, rank: int) -> list[int]:
-    """Axes counted from the start, in order; None is all of them."""
-    if axis is None:
-        return list(range(rank))
-    given = list(axis) if isinstance(axis, Sequence) else [axis]
-    if any(not -rank <= int(it) < rank for it in given):
-        raise Unsupported(f"axis={axis!r} of a tensor with {rank} axes")
-    return sorted(int(it) % rank for it in given)
-
-
 def kept_wants(rank: int, kept: Kept) -> Wants:
     """In which orders an op needs no permute whose result has these axes of its input, in their order."""
 
     def free(before: Order, after: Order) -> bool:
-        held = [axis for axis in to_order(range(rank), before) if axis in kept]
-        return held == [axis for axis in to_order(kept, after) if axis is not None]
+        left = [axis for axis in to_order(range(rank), before) if axis in kept]
+        return left == [axis for axis in to_order(kept, after) if axis is not None]
 
     source, first = Order.SOURCE, Order.CHANNELS_FIRST
     if free(first, first):
@@ -44,14 +35,6 @@ def kept_wants(rank: int, kept: Kept) -> Wants:
 def in_order(x: Tensor, *others: Any) -> Wants:
     """Free; but of flattened features the source's order, which it looks at."""
     return FOLLOWS if len(x.shape) != 2 else MEMORY
-
-
-def dims_of(x: Value, axis: Any) -> Any:
-    """Where PyTorch holds these axes: a number, or a tuple; None for all."""
-    if axis is None:
-        return None
-    dims = sorted(x.dim(it) for it in axes_of(axis, x.rank))
-    return dims[0] if len(dims) == 1 else tuple(dims)
 
 
 def expanded_kept(x: Tensor, axis: Any) -> Kept:
@@ -102,8 +85,8 @@ def squeezed_wants(x: Tensor, *, axis: Any) -> Wants:
 @rule("keras.ops.Squeeze", wants=squeezed_wants, shape=squeezed_shape)
 def squeeze(x: Value, *, axis: Any = None) -> Expr:
     """x.squeeze."""
-    dims = sorted(x.dim(it) for it in squeezed_axes(x.tensor, axis))
-    return call(".squeeze", x, dims[0] if len(dims) == 1 else tuple(dims)) if dims else x
+    dims = [x.dim(it) for it in squeezed_axes(x.tensor, axis)]
+    return call(".squeeze", x, held(dims)) if dims else x
 
 
 def reversed_axes(x: Tensor | Value, axes: Any) -> list[int]:
@@ -132,27 +115,32 @@ def transpose(x: Value, *, axes: Any = None) -> Expr:
     return call(".transpose", x, *moved) if len(moved) == 2 else call(".permute", x, *order)
 
 
-def swapped(x: Tensor | Value, axis1: int, axis2: int) -> list[int]:
+def reordered(kind: str, doc: str, order: Callable[..., list[int]]) -> None:
+    """Enter an operation that is a transpose to an order of axes, which its options give."""
+
+    @wraps(order)
+    def shape(x: Tensor, **options: Any) -> Shape:
+        return transposed_shape(x, axes=order(x, **options))
+
+    @wraps(order)
+    def wants(x: Tensor, **options: Any) -> Wants:
+        return transposed_wants(x, axes=order(x, **options))
+
+    @wraps(order)
+    def write(x: Value, **options: Any) -> Expr:
+        return transpose(x, axes=order(x, **options))  # type: ignore[no-any-return]
+
+    write.__doc__ = doc
+    rule(kind, wants=wants, shape=shape)(write)
+
+
+def swapped(x: Tensor | Value, *, axis1: int, axis2: int) -> list[int]:
     order = list(range(len(x.shape)))
     order[axis1], order[axis2] = order[axis2], order[axis1]
     return order
 
 
-def swapped_shape(x: Tensor, *, axis1: int, axis2: int) -> Shape:
-    return transposed_shape(x, axes=swapped(x, axis1, axis2))
-
-
-def swapped_wants(x: Tensor, *, axis1: int, axis2: int) -> Wants:
-    return transposed_wants(x, axes=swapped(x, axis1, axis2))
-
-
-@rule("keras.ops.Swapaxes", wants=swapped_wants, shape=swapped_shape)
-def swapaxes(x: Value, *, axis1: int, axis2: int) -> Expr:
-    """x.transpose."""
-    return transpose(x, axes=swapped(x, axis1, axis2))  # type: ignore[no-any-return]
-
-
-def carried(x: Tensor | Value, source: Any, destination: Any) -> list[int]:
+def carried(x: Tensor | Value, *, source: Any, destination: Any) -> list[int]:
     """The axes after a move. Source: numpy.moveaxis."""
     rank = len(x.shape)
     start, end = ([it] if isinstance(it, int) else list(it) for it in (source, destination))
@@ -163,15 +151,5 @@ def carried(x: Tensor | Value, source: Any, destination: Any) -> list[int]:
     return order
 
 
-def carried_shape(x: Tensor, *, source: Any, destination: Any) -> Shape:
-    return transposed_shape(x, axes=carried(x, source, destination))
-
-
-def carried_wants(x: Tensor, *, source: Any, destination: Any) -> Wants:
-    return transposed_wants(x, axes=carried(x, source, destination))
-
-
-@rule("keras.ops.Moveaxis", wants=carried_wants, shape=carried_shape)
-def moveaxis(x: Value, *, source: Any, destination: Any) -> Expr:
-    """x.permute."""
-    return transpose(x, axes=carried(x, source, destination))  # type: ignore[no-any-return]
+reordered("keras.ops.Swapaxes", "x.transpose.", swapped)
+reordered("keras.ops.Moveaxis", "x.permute.", carried)

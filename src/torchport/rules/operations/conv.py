@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from torchport.axes import Turn, permutation
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
-from torchport.program import Expr, Fill, State, call
-from torchport.rules.broadcast import nested
+from torchport.program import Expr, call
+from torchport.rules.constants import fixed, numbers, shape_of
 from torchport.rules.conv import SPACE, conv_shape
 from torchport.rules.image import channels, each, one, padded
-from torchport.rules.operations.operands import numbers, shape_of
+from torchport.rules.sizes import product
 from torchport.rules.table import Value, image, rule
 
 
@@ -21,8 +22,7 @@ def kernel_of(kernel: Any, rank: int, pattern: str, role: str = "kernel") -> Exp
 
     text = pattern.format(space=SPACE[rank - 2])
     if not isinstance(kernel, Value):
-        array = Turn(text).apply(np.asarray(numbers(kernel), "float32"))
-        return State(role, Fill(nested(array.tolist()), array.shape), array.shape, trainable=False)
+        return fixed(role, Turn(text).apply(np.asarray(numbers(kernel), "float32")))
     left, right = (side.split() for side in text.split("->"))
     return call(".permute", kernel, *(kernel.dim(at) for at in permutation(left, right)))
 
@@ -36,14 +36,19 @@ def window(
     return tuple(size or 0 for size in shape[:-2]), each(strides, rank), each(dilation_rate, rank)
 
 
-def convolved_shape(
-    x: Tensor, kernel: Any, *, strides: Any, padding: str, dilation_rate: Any, data_format: str | None
-) -> Shape:
-    size, stride, dilation = window(x, kernel, strides, dilation_rate)
-    return conv_shape(
-        x, filters=shape_of(kernel)[-1] or 0, kernel_size=size, strides=stride, padding=padding,
-        dilation_rate=dilation, data_format=data_format,
-    )  # fmt: skip
+def shape_by(filters: Callable[..., int | None]) -> Callable[..., Shape]:
+    """The shape of a convolution whose number of filters stands in its kernels' shapes."""
+
+    def shape(
+        x: Tensor, *kernels: Any, strides: Any, padding: str, dilation_rate: Any, data_format: str | None
+    ) -> Shape:
+        size, stride, dilation = window(x, kernels[0], strides, dilation_rate)
+        return conv_shape(
+            x, filters=filters(*map(shape_of, kernels)) or 0, kernel_size=size, strides=stride,
+            padding=padding, dilation_rate=dilation, data_format=data_format,
+        )  # fmt: skip
+
+    return shape
 
 
 def wants_image(x: Tensor, *kernels: Any, data_format: str | None) -> Any:
@@ -62,7 +67,7 @@ def convolved(
     )  # fmt: skip
 
 
-@rule("keras.ops.Conv", wants=wants_image, shape=convolved_shape, constants=True)
+@rule("keras.ops.Conv", wants=wants_image, shape=shape_by(lambda kernel: kernel[-1]), constants=True)
 def conv(
     x: Value, kernel: Any, *, strides: Any = 1, padding: str = "valid", data_format: str | None = None,
     dilation_rate: Any = 1,
@@ -73,17 +78,6 @@ def conv(
     return convolved(x, kernel, weight, groups, strides, padding, dilation_rate, data_format)
 
 
-def depthwise_shape(
-    x: Tensor, kernel: Any, *, strides: Any, padding: str, dilation_rate: Any, data_format: str | None
-) -> Shape:
-    size, stride, dilation = window(x, kernel, strides, dilation_rate)
-    *_, count, multiplier = shape_of(kernel)
-    return conv_shape(
-        x, filters=(count or 0) * (multiplier or 0), kernel_size=size, strides=stride, padding=padding,
-        dilation_rate=dilation, data_format=data_format,
-    )  # fmt: skip
-
-
 def depthwise_kernel(kernel: Any, rank: int, role: str = "kernel") -> Expr:
     if not isinstance(kernel, Value):
         return kernel_of(kernel, rank, "{space} i m -> (i m) 1 {space}", role)
@@ -92,7 +86,12 @@ def depthwise_kernel(kernel: Any, rank: int, role: str = "kernel") -> Expr:
     )
 
 
-@rule("keras.ops.DepthwiseConv", wants=wants_image, shape=depthwise_shape, constants=True)
+@rule(
+    "keras.ops.DepthwiseConv",
+    wants=wants_image,
+    shape=shape_by(lambda kernel: product(kernel[-2:])),
+    constants=True,
+)
 def depthwise_conv(
     x: Value, kernel: Any, *, strides: Any = 1, padding: str = "valid", data_format: str | None = None,
     dilation_rate: Any = 1,
@@ -102,18 +101,12 @@ def depthwise_conv(
     return convolved(x, kernel, weight, count, strides, padding, dilation_rate, data_format)
 
 
-def separable_shape(
-    x: Tensor, kernel: Any, pointwise: Any, *, strides: Any, padding: str, dilation_rate: Any,
-    data_format: str | None,
-) -> Shape:  # fmt: skip
-    size, stride, dilation = window(x, kernel, strides, dilation_rate)
-    return conv_shape(
-        x, filters=shape_of(pointwise)[-1] or 0, kernel_size=size, strides=stride, padding=padding,
-        dilation_rate=dilation, data_format=data_format,
-    )  # fmt: skip
-
-
-@rule("keras.ops.SeparableConv", wants=wants_image, shape=separable_shape, constants=True)
+@rule(
+    "keras.ops.SeparableConv",
+    wants=wants_image,
+    shape=shape_by(lambda kernel, pointwise: pointwise[-1]),
+    constants=True,
+)
 def separable_conv(
     x: Value, kernel: Any, pointwise: Any, *, strides: Any = 1, padding: str = "valid",
     data_format: str | None = None, dilation_rate: Any = 1,

@@ -9,18 +9,15 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape
 from torchport.program import Expr, Infix, call
 from torchport.rules.broadcast import check_bias
+from torchport.rules.constants import shape_of
+from torchport.rules.dtypes import float_dtype, is_float, kept_float, real_of
 from torchport.rules.operations.operands import (
-    as_float,
     broadcast_shape,
     buffer,
     chosen,
     divided,
-    is_float,
-    kept_float,
     operand,
     promoted,
-    real_of,
-    shape_of,
     together,
 )
 from torchport.rules.table import SOURCE, Value, rule
@@ -55,7 +52,7 @@ def unary(function: str) -> Callable[..., Expr]:
 
 #: Functions that torch has under a name of its own, by the dtype of their result.
 UNARY: dict[str | Callable[..., str], dict[str, str]] = {
-    as_float: {
+    float_dtype: {
         "Exp": "torch.exp", "Exp2": "torch.exp2", "Expm1": "torch.expm1", "Log": "torch.log",
         "Log2": "torch.log2", "Log10": "torch.log10", "Log1p": "torch.log1p", "Sqrt": "torch.sqrt",
         "Rsqrt": "torch.rsqrt", "Sin": "torch.sin", "Cos": "torch.cos", "Tan": "torch.tan",

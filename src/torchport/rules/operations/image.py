@@ -7,10 +7,12 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
+from torchport.rules.arguments import default
+from torchport.rules.constants import numbers
+from torchport.rules.dtypes import kept_float
 from torchport.rules.image import channels, each, image_shape, spatial
-from torchport.rules.norm import default
-from torchport.rules.operations.operands import buffer, kept_float, numbers
-from torchport.rules.preprocessing import resizing
+from torchport.rules.operations.operands import buffer
+from torchport.rules.resize import resizing
 from torchport.rules.space import crop, cropped_shape, zero_padded_shape, zero_padding
 from torchport.rules.table import Value, Want, Wants, image, rule
 

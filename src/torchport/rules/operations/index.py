@@ -9,8 +9,11 @@ from torchport.axes import Order, to_order
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
+from torchport.rules.arguments import indexed, unless
+from torchport.rules.constants import shape_of
+from torchport.rules.dtypes import as_dtype
 from torchport.rules.operations.axes import in_order, kept_wants
-from torchport.rules.operations.operands import as_dtype, broadcast, shape_of
+from torchport.rules.sizes import broadcast, with_size
 from torchport.rules.table import MEMORY, SOURCE, Value, Wants, rule
 
 
@@ -81,22 +84,18 @@ def get_item(x: Value, key: Any, *, out: Value) -> Expr:
         index.append(here[axis])
         place += not isinstance(here[axis], int)
     index += [None for at in new if at >= place]
-    while index and index[-1] == slice(None):
-        index.pop()
-    if len(index) > 2 and all(it == slice(None) for it in index[:-1]) and x.order is Order.SOURCE:
-        if len(index) == x.rank:
-            index = [Ellipsis, index[-1]]
-    return value[tuple(index)] if index else value
+    *before, last = index or [slice(None)]
+    if len(index) == x.rank > 2 and all(it == slice(None) for it in before) and last != slice(None):
+        index = [Ellipsis, last] if x.order is Order.SOURCE else index
+    return indexed(value, index)
 
 
 def taken_shape(x: Tensor, indices: Any, *, axis: Any) -> Shape:
     if axis is None:
         raise Unsupported("axis=None: of the flattened tensor", "give it an axis")
-    at = axis % len(x.shape)
-    middle = (
-        indices.shape if isinstance(indices, Tensor) else (len(indices),) if indices_list(indices) else ()
-    )
-    return (*x.shape[:at], *middle, *x.shape[at + 1 :])
+    if isinstance(indices, Tensor):
+        return with_size(x.shape, axis, *indices.shape)
+    return with_size(x.shape, axis, *([len(indices)] if indices_list(indices) else []))
 
 
 def indices_list(indices: Any) -> bool:
@@ -118,9 +117,9 @@ def take(x: Value, indices: Any, *, axis: Any = None) -> Expr:
 def along_shape(x: Tensor, indices: Any, *, axis: Any) -> Shape:
     if axis is None or len(shape_of(indices)) != len(x.shape):
         raise Unsupported("of constants, or of the flattened tensor", "give it a tensor and an axis")
-    at, places = axis % len(x.shape), shape_of(indices)
-    others = broadcast(*((*it[:at], 1, *it[at + 1 :]) for it in (x.shape, places)))
-    return (*others[:at], places[at], *others[at + 1 :])
+    places = shape_of(indices)
+    others = broadcast(*(with_size(it, axis, 1) for it in (x.shape, places)))
+    return with_size(others, axis, places[axis])
 
 
 @rule("keras.ops.TakeAlongAxis", wants=in_order, shape=along_shape)
@@ -165,7 +164,7 @@ def multi_hot(x: Value, *, num_classes: int, axis: int = -1, dtype: Any = None) 
 
 def triangle(function: str) -> Callable[..., Expr]:
     def write(x: Value, *, k: int = 0) -> Expr:
-        return call(function, x, *([k] if k else []))
+        return call(function, x, *unless(k, 0))
 
     write.__doc__ = f"{function}."
     return write

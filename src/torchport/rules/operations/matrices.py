@@ -8,10 +8,12 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Infix, call
-from torchport.rules.norm import default, size_of
-from torchport.rules.operations.axes import axes_of
-from torchport.rules.operations.operands import broadcast, buffer, kept_float, shape_of
+from torchport.rules.arguments import default, unless
+from torchport.rules.constants import shape_of
+from torchport.rules.dtypes import kept_float
+from torchport.rules.operations.operands import buffer
 from torchport.rules.operations.reduce import summed
+from torchport.rules.sizes import axes_of, broadcast, size_of
 from torchport.rules.table import SOURCE, Value, rule
 
 
@@ -59,22 +61,23 @@ def solved_shape(a: Tensor, b: Tensor) -> Shape:
     return b.shape
 
 
+def solved(function: str, a: Value, b: Value, **options: Any) -> Expr:
+    """A function of a matrix and one or, in a batch, several right sides: torch wants columns."""
+    if b.rank == a.rank - 1:
+        return call(".squeeze", call(function, a, call(".unsqueeze", b, -1), **options), -1)
+    return call(function, a, b, **options)
+
+
 @rule("keras.ops.Solve", wants=SOURCE, shape=solved_shape, dtype=kept_float)
 def solve(a: Value, b: Value) -> Expr:
     """torch.linalg.solve."""
-    if b.rank == a.rank - 1:
-        return call(".squeeze", call("torch.linalg.solve", a, call(".unsqueeze", b, -1)), -1)
-    return call("torch.linalg.solve", a, b)
+    return solved("torch.linalg.solve", a, b)
 
 
 @rule("keras.ops.SolveTriangular", wants=SOURCE, shape=solved_shape, dtype=kept_float)
 def solve_triangular(a: Value, b: Value, *, lower: bool = False) -> Expr:
     """torch.linalg.solve_triangular."""
-    vector = b.rank == a.rank - 1
-    found = call(
-        "torch.linalg.solve_triangular", a, call(".unsqueeze", b, -1) if vector else b, upper=not lower
-    )
-    return call(".squeeze", found, -1) if vector else found
+    return solved("torch.linalg.solve_triangular", a, b, upper=not lower)
 
 
 def qr_shape(x: Tensor, *, mode: str) -> list[Shape]:
@@ -113,14 +116,10 @@ def pinv(x: Value, *, rcond: float | None = None) -> Expr:
     return call("torch.linalg.pinv", x, rtol=rcond) if rcond is not None else call("pinv", x)
 
 
-def rank_shape(x: Tensor) -> Shape:
-    return x.shape[:-2]
-
-
 @rule(
     "keras.ops.MatrixRank",
     wants=SOURCE,
-    shape=rank_shape,
+    shape=number_shape,
     dtype="int32",
     only={"tol": (None,)},
     ignores="tol",
@@ -184,7 +183,7 @@ def diag_shape(x: Tensor, *, k: int) -> Shape:
 @rule("keras.ops.Diag", wants=SOURCE, shape=diag_shape)
 def diag(x: Value, *, k: int = 0) -> Expr:
     """torch.diag."""
-    return call("torch.diag", x, *([k] if k else []))
+    return call("torch.diag", x, *unless(k, 0))
 
 
 def diagflat_shape(x: Tensor) -> Shape:
@@ -194,7 +193,7 @@ def diagflat_shape(x: Tensor) -> Shape:
 @rule("keras.ops.Diagflat", wants=SOURCE, shape=diagflat_shape)
 def diagflat(x: Value, *, k: int = 0) -> Expr:
     """torch.diagflat."""
-    return call("torch.diagflat", x, *([k] if k else []))
+    return call("torch.diagflat", x, *unless(k, 0))
 
 
 def vander_shape(x: Tensor, *, N: int | None) -> Shape:

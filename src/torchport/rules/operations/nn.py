@@ -9,18 +9,10 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules import activation
-from torchport.rules.norm import axis_of, default, size_of
-from torchport.rules.operations.axes import axes_of
+from torchport.rules.arguments import default
 from torchport.rules.operations.operands import buffer, operand, together
-from torchport.rules.pool import (
-    adaptive_average_pool,
-    adaptive_max_pool,
-    average_pool,
-    max_pool,
-    pool_shape,
-    pooled_shape,
-)
-from torchport.rules.table import SOURCE, TABLE, Value, Wants, image, rule
+from torchport.rules.sizes import axes_of, axis_of, size_of
+from torchport.rules.table import SOURCE, TABLE, Value, Wants, rule
 
 #: Operations that are functions of keras.activations, with the same defaults.
 ACTIVATIONS = {
@@ -40,26 +32,6 @@ for _name, _function in ACTIVATIONS.items():
 def gelu(x: Value, *, approximate: bool = True) -> Expr:
     """F.gelu; the tanh form by default, as keras.activations.gelu is not."""
     return activation.gelu(x, approximate=approximate)  # type: ignore[no-any-return]
-
-
-@rule("keras.ops.MaxPool", wants=image, shape=pool_shape)
-def ops_max_pool(
-    x: Value, *, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None
-) -> Expr:
-    """F.max_pool2d."""
-    return max_pool(x, pool_size=pool_size, strides=strides, padding=padding, data_format=data_format)  # type: ignore[no-any-return]
-
-
-@rule("keras.ops.AveragePool", wants=image, shape=pool_shape)
-def ops_average_pool(
-    x: Value, *, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None
-) -> Expr:
-    """F.avg_pool2d."""
-    return average_pool(x, pool_size=pool_size, strides=strides, padding=padding, data_format=data_format)  # type: ignore[no-any-return]
-
-
-rule("keras.ops.AdaptiveAveragePool", wants=image, shape=pooled_shape)(adaptive_average_pool)
-rule("keras.ops.AdaptiveMaxPool", wants=image, shape=pooled_shape)(adaptive_max_pool)
 
 
 @rule("keras.ops.Normalize", only={"order": (2, 1)})

@@ -10,11 +10,12 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
+from torchport.rules.arguments import default
 from torchport.rules.merge import concatenate_shape
-from torchport.rules.norm import default, size_of
 from torchport.rules.operations.axes import in_order
 from torchport.rules.operations.operands import promoted
 from torchport.rules.operations.pieces import flip, pieces, split, split_shape
+from torchport.rules.sizes import product, size_of, with_size
 from torchport.rules.table import MEMORY, SOURCE, Value, Wants, rule
 
 
@@ -69,9 +70,7 @@ def uneven(x: Tensor | Value, sections: Any, axis: int) -> list[int]:
 
 
 def array_split_shape(x: Tensor, *, indices_or_sections: Any, axis: int) -> list[Shape]:
-    at = axis % len(x.shape)
-    sizes = uneven(x, indices_or_sections, axis)
-    return [(*x.shape[:at], size, *x.shape[at + 1 :]) for size in sizes]
+    return [with_size(x.shape, axis, size) for size in uneven(x, indices_or_sections, axis)]
 
 
 @rule("keras.ops.ArraySplit", wants=in_order, shape=array_split_shape)
@@ -121,7 +120,7 @@ def rot90(x: Value, *, k: int = 1, axes: Any = (0, 1)) -> Expr:
 
 
 def flat_shape(x: Tensor) -> Shape:
-    return (None if None in x.shape else math.prod(size or 1 for size in x.shape),)
+    return (product(x.shape),)
 
 
 def in_memory(x: Tensor) -> Wants:
@@ -150,8 +149,8 @@ def meshgrid(*xs: Value, indexing: str = "xy") -> Expr:
 
 
 def differences_shape(x: Tensor, *, n: int, axis: int) -> Shape:
-    at = axis % len(x.shape)
-    return tuple(size if it != at or size is None else max(size - n, 0) for it, size in enumerate(x.shape))
+    size = x.shape[axis]
+    return with_size(x.shape, axis, None if size is None else max(size - n, 0))
 
 
 @rule("keras.ops.Diff", wants=in_order, shape=differences_shape)
@@ -161,8 +160,7 @@ def diff(a: Value, *, n: int = 1, axis: int = -1) -> Expr:
 
 
 def area_shape(y: Tensor, *, axis: int) -> Shape:
-    at = axis % len(y.shape)
-    return tuple(size for it, size in enumerate(y.shape) if it != at)
+    return with_size(y.shape, axis)
 
 
 # Keras does not save `x`.
@@ -200,11 +198,7 @@ def rearranged(
 
 def rearranged_shape(x: Tensor, *, pattern: str, lengths: Mapping[str, int]) -> Shape:
     _, right, sizes = rearranged(x, pattern, lengths)
-    found = []
-    for group in right:
-        each = [sizes[name] for name in group]
-        found.append(None if None in each else math.prod(size or 1 for size in each))
-    return tuple(found)
+    return tuple(product([sizes[name] for name in group]) for group in right)
 
 
 @rule("keras.ops.Rearrange", wants=SOURCE, shape=rearranged_shape)
@@ -224,10 +218,7 @@ def rearrange(x: Value, *, pattern: str, lengths: Mapping[str, int]) -> Expr:
 
 def reshaped(groups: Sequence[Sequence[str]], sizes: Mapping[str, int | None]) -> list[int]:
     """The sizes of groups; one that is not known is -1."""
-    found = []
-    for group in groups:
-        each = [sizes[name] for name in group]
-        found.append(-1 if None in each else math.prod(size or 1 for size in each))
-    if found.count(-1) > 1:
+    found = [product([sizes[name] for name in group]) for group in groups]
+    if found.count(None) > 1:
         raise Unsupported("several sizes are not known")
-    return found
+    return [-1 if size is None else size for size in found]

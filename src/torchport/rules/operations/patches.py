@@ -11,7 +11,7 @@ from torchport.program import Expr, call
 from torchport.rules.conv import conv_shape
 from torchport.rules.image import channels, each, image_shape, one, padded, spatial
 from torchport.rules.image import pad as pad_image
-from torchport.rules.norm import size_of
+from torchport.rules.sizes import size_of
 from torchport.rules.table import SOURCE, Value, image, rule
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,10 +10,11 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules.merge import concatenate, concatenate_parts, concatenate_shape, concatenate_wants
-from torchport.rules.operations.axes import axes_of, expanded_wants, in_order
-from torchport.rules.operations.operands import broadcast, together
-from torchport.rules.operations.reduce import reduced_shape, reduced_wants
+from torchport.rules.operations.axes import expanded_wants, in_order
+from torchport.rules.operations.operands import together
+from torchport.rules.operations.reduce import reduced_wants
 from torchport.rules.reshape import reshape, reshape_parts, reshape_shape, reshape_wants
+from torchport.rules.sizes import axes_of, broadcast, product, size_of, with_size
 from torchport.rules.table import MEMORY, Value, Want, Wants, rule
 
 
@@ -23,7 +23,7 @@ def no_axes(x: Tensor) -> Shape:
 
 
 @rule("tf.size", wants=Wants(Want.ANY, Want.SOURCE), shape=no_axes, dtype="int32")
-def size_of(x: Value, *, axis: int) -> Expr:
+def run_time_size(x: Value, *, axis: int) -> Expr:
     """x.size: a number of Python."""
     return call(".size", x, x.dim(axis))
 
@@ -38,9 +38,7 @@ def keeps_batch(x: Tensor, newshape: Sequence[Any]) -> bool:
     sizes, own = known(newshape), x.shape[1:]
     if not sizes or (sizes[0] not in (-1, x.shape[0]) and x.shape[0] is not None):
         return False
-    if -1 in sizes[1:] or None in own:
-        return False
-    return math.prod(sizes[1:]) == math.prod(size or 1 for size in own)
+    return -1 not in sizes[1:] and product(sizes[1:]) == product(own)
 
 
 def ops_reshape_shape(x: Tensor, *, newshape: Sequence[Any]) -> Shape:
@@ -93,9 +91,7 @@ def stack(xs: Sequence[Value], *, out: Value, axis: int = 0) -> Expr:
 
 def pieces(x: Tensor | Value, indices_or_sections: Any, axis: int) -> list[int]:
     """The sizes of the pieces."""
-    size = x.shape[axis]
-    if size is None:
-        raise Unsupported(f"the size of axis {axis} is not known")
+    size = size_of(x, axis)
     if isinstance(indices_or_sections, int):
         return [size // indices_or_sections] * indices_or_sections
     cuts = [0, *indices_or_sections, size]
@@ -103,9 +99,7 @@ def pieces(x: Tensor | Value, indices_or_sections: Any, axis: int) -> list[int]:
 
 
 def split_shape(x: Tensor, *, indices_or_sections: Any, axis: int) -> list[Shape]:
-    sizes = pieces(x, indices_or_sections, axis)
-    at = axis % len(x.shape)
-    return [(*x.shape[:at], size, *x.shape[at + 1 :]) for size in sizes]
+    return [with_size(x.shape, axis, size) for size in pieces(x, indices_or_sections, axis)]
 
 
 @rule("keras.ops.Split", wants=in_order, shape=split_shape)
@@ -117,10 +111,7 @@ def split(x: Value, *, indices_or_sections: Any, axis: int = 0) -> Expr:
 
 
 def unstacked_shape(x: Tensor, *, axis: int) -> list[Shape]:
-    size = x.shape[axis]
-    if size is None:
-        raise Unsupported(f"the size of axis {axis} is not known")
-    return [reduced_shape(x, axis=axis, keepdims=False)] * size
+    return [with_size(x.shape, axis)] * size_of(x, axis)
 
 
 def unstacked_wants(x: Tensor, *, axis: int) -> Wants:
@@ -136,8 +127,8 @@ def unstack(x: Value, *, axis: int = 0) -> Expr:
 def repeated_shape(x: Tensor, *, repeats: Any, axis: Any) -> Shape:
     if axis is None or not isinstance(repeats, int):
         raise Unsupported(f"repeats={repeats!r}, axis={axis!r}: a number along an axis is ported")
-    at = axis % len(x.shape)
-    return tuple(size and size * repeats if n == at else size for n, size in enumerate(x.shape))
+    size = x.shape[axis]
+    return with_size(x.shape, axis, None if size is None else size * repeats)
 
 
 @rule("keras.ops.Repeat", wants=in_order, shape=repeated_shape)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Infix, call
-from torchport.rules.operations.operands import broadcast, promoted
+from torchport.rules.operations.operands import promoted
+from torchport.rules.sizes import broadcast, product
 from torchport.rules.table import SOURCE, Value, rule
 
 
@@ -106,12 +106,8 @@ def inner(x1: Value, x2: Value) -> Expr:
     return call("torch.inner", x1, x2)
 
 
-def flat_size(x: Tensor) -> int | None:
-    return None if None in x.shape else math.prod(size or 1 for size in x.shape)
-
-
 def outer_shape(x1: Tensor, x2: Tensor) -> Shape:
-    return (flat_size(x1), flat_size(x2))
+    return (product(x1.shape), product(x2.shape))
 
 
 @rule("keras.ops.Outer", wants=SOURCE, shape=outer_shape, dtype=promoted)
@@ -134,7 +130,7 @@ def kron_shape(x1: Tensor, x2: Tensor) -> Shape:
     if len(x1.shape) != len(x2.shape):
         raise Unsupported("of tensors with different numbers of axes")
     pairs = zip(x1.shape, x2.shape, strict=True)
-    return tuple(None if None in pair else (pair[0] or 0) * (pair[1] or 0) for pair in pairs)
+    return tuple(map(product, pairs))
 
 
 @rule("keras.ops.Kron", wants=SOURCE, shape=kron_shape, dtype=promoted)

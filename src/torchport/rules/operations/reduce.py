@@ -8,9 +8,12 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Unpack, call
-from torchport.rules.norm import default
-from torchport.rules.operations.axes import Kept, axes_of, dims_of, in_order, kept_wants
-from torchport.rules.operations.operands import as_dtype, as_float, buffer, is_float, kept_float, shape_of
+from torchport.rules.arguments import default
+from torchport.rules.constants import shape_of
+from torchport.rules.dtypes import as_dtype, float_dtype, is_float, kept_float
+from torchport.rules.operations.axes import Kept, in_order, kept_wants
+from torchport.rules.operations.operands import buffer
+from torchport.rules.sizes import axes_of, dims_of
 from torchport.rules.table import SOURCE, Value, Wants, rule
 
 #: Functions that want to be told over which axes, all or not.
@@ -52,19 +55,19 @@ def summed(x: Tensor) -> str:
 
 
 REDUCTIONS: dict[str, tuple[Callable[..., Expr], Any]] = {
-    "Mean": (reduction(".mean", fractions=True), as_float),
+    "Mean": (reduction(".mean", fractions=True), float_dtype),
     "Sum": (reduction(".sum"), summed),
     "Max": (reduction(".amax"), ""),
     "Amax": (reduction(".amax"), ""),
     "Min": (reduction(".amin"), ""),
     "Amin": (reduction(".amin"), ""),
-    "Var": (reduction(".var", fractions=True, correction=0), as_float),
-    "Std": (reduction(".std", fractions=True, correction=0), as_float),
+    "Var": (reduction(".var", fractions=True, correction=0), float_dtype),
+    "Std": (reduction(".std", fractions=True, correction=0), float_dtype),
     "Any": (reduction(".any"), "bool"),
     "All": (reduction(".all"), "bool"),
-    "Logsumexp": (reduction("torch.logsumexp"), as_float),
+    "Logsumexp": (reduction("torch.logsumexp"), float_dtype),
     "Nansum": (reduction("torch.nansum"), summed),
-    "Nanmean": (reduction("torch.nanmean", fractions=True), as_float),
+    "Nanmean": (reduction("torch.nanmean", fractions=True), float_dtype),
     "Nanmax": (reduction("nan_amax"), kept_float),
     "Nanmin": (reduction("nan_amin"), kept_float),
     "Nanvar": (reduction("nan_var"), kept_float),

@@ -8,8 +8,10 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
-from torchport.rules.norm import size_of
-from torchport.rules.operations.operands import buffer, numbers, saved_dtype, shape_of
+from torchport.rules.arguments import indexed
+from torchport.rules.constants import numbers, saved_dtype, shape_of
+from torchport.rules.operations.operands import buffer
+from torchport.rules.sizes import size_of
 from torchport.rules.table import SOURCE, Value, rule
 
 
@@ -39,10 +41,7 @@ def slice_shape(x: Tensor, start: Any, *, shape: Any) -> Shape:
 @rule("keras.ops.Slice", wants=SOURCE, shape=slice_shape)
 def cut(x: Value, start: Any, *, shape: Any) -> Expr:
     """x[...]."""
-    index = sliced(x, start, shape)
-    while index and index[-1] == slice(None):
-        index.pop()
-    return x[tuple(index)] if index else x
+    return indexed(x, sliced(x, start, shape))
 
 
 def update_shape(x: Tensor, *rest: Any) -> Shape:

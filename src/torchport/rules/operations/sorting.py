@@ -8,10 +8,13 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
-from torchport.rules.norm import default
-from torchport.rules.operations.axes import axes_of, dims_of, in_order
-from torchport.rules.operations.operands import buffer, kept_float, numbers, shape_of
+from torchport.rules.arguments import default
+from torchport.rules.constants import numbers, shape_of
+from torchport.rules.dtypes import kept_float
+from torchport.rules.operations.axes import in_order
+from torchport.rules.operations.operands import buffer
 from torchport.rules.operations.reduce import reduced_shape, reduced_wants
+from torchport.rules.sizes import axes_of, dims_of
 from torchport.rules.table import MEMORY, SOURCE, Value, Wants, rule
 
 

@@ -7,14 +7,8 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
-from torchport.rules.operations.operands import (
-    as_dtype,
-    broadcast_shape,
-    dtype_of,
-    is_complex,
-    is_float,
-    real_of,
-)
+from torchport.rules.dtypes import as_dtype, dtype_of, is_complex, is_float, real_of
+from torchport.rules.operations.operands import broadcast_shape
 from torchport.rules.table import SOURCE, Value, rule
 
 

@@ -1,0 +1,228 @@
+"""Attention with several heads: MultiHeadAttention, GroupQueryAttention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torchport.errors import Unsupported
+from torchport.graph import Shape, Tensor, is_keras_2
+from torchport.program import Expr, Fill, Load, call, module
+from torchport.rules.arguments import default
+from torchport.rules.attention import joined
+from torchport.rules.broadcast import check_bias
+from torchport.rules.dtypes import as_bool
+from torchport.rules.sizes import features
+from torchport.rules.table import SOURCE, Value, rule
+
+
+def third(query: Any, value: Any, rest: Sequence[Any], key: Any) -> Any:
+    """The key, given by place or by name; the value where there is none."""
+    given = rest[0] if rest and rest[0] is not None else key
+    return value if given is None else given
+
+
+def width(query: Tensor | Value, output_shape: Any) -> int:
+    """How many features come out."""
+    sizes = [output_shape] if isinstance(output_shape, int) else list(output_shape or [])
+    if len(sizes) > 1:
+        raise Unsupported(f"output_shape={output_shape!r} has several axes", "reshape what comes out")
+    return int(sizes[0]) if sizes else features(query)
+
+
+@dataclass(frozen=True)
+class Heads:
+    """How many heads the query has, how many key and value, and how many features each."""
+
+    query: int
+    key: int
+    dim: int
+    value_dim: int
+    out: int
+    bias: bool
+
+    def weights(self, query: Tensor, value: Tensor, key: Tensor) -> Mapping[str, Shape]:
+        """In the order in which Keras creates them."""
+        shapes: dict[str, Shape] = {}
+        for name, source, count, size in (
+            ("query", query, self.query, self.dim), ("key", key, self.key, self.dim),
+            ("value", value, self.key, self.value_dim),
+        ):  # fmt: skip
+            shapes[f"{name}_dense/kernel"] = (features(source), count, size)
+            if self.bias:
+                shapes[f"{name}_dense/bias"] = (count, size)
+        shapes["output_dense/kernel"] = (self.query, self.value_dim, self.out)
+        return {**shapes, **({"output_dense/bias": (self.out,)} if self.bias else {})}
+
+    def loads(self, tensors: Mapping[str, Value], dialect: str) -> dict[str, Load | Fill]:
+        """The weights as those of four nn.Linear: q, k, v, out."""
+        loads: dict[str, Load | Fill] = {}
+        for name, h, k in (
+            ("query", self.query, self.dim), ("key", self.key, self.dim), ("value", self.key, self.value_dim)
+        ):  # fmt: skip
+            loads[f"{name[0]}.weight"] = Load.of(f"{name}_dense/kernel", "d h k -> (h k) d", h=h, k=k)
+            if self.bias:
+                check_bias((*tensors[name].shape[:2], h, k), (h, k), dialect)
+                loads[f"{name[0]}.bias"] = Load.of(f"{name}_dense/bias", "h k -> (h k)", h=h, k=k)
+        sizes = {"h": self.query, "k": self.value_dim}
+        loads["out.weight"] = Load.of("output_dense/kernel", "h k d -> d (h k)", **sizes)
+        if self.bias:
+            loads["out.bias"] = Load.of("output_dense/bias", "d -> d")
+        return loads
+
+
+def multi_heads(
+    query: Tensor | Value, *, num_heads: int, key_dim: int, value_dim: int | None, use_bias: bool,
+    output_shape: Any,
+) -> Heads:  # fmt: skip
+    out = width(query, output_shape)
+    return Heads(num_heads, num_heads, key_dim, value_dim or key_dim, out, use_bias)
+
+
+def grouped_heads(
+    query: Tensor | Value, *, head_dim: int, num_query_heads: int, num_key_value_heads: int, use_bias: bool
+) -> Heads:
+    return Heads(num_query_heads, num_key_value_heads, head_dim, head_dim, features(query), use_bias)
+
+
+def attended_shape(
+    query: Tensor, value: Tensor, *rest: Any, num_heads: int, output_shape: Any,
+    return_attention_scores: bool,
+) -> Any:  # fmt: skip
+    if len(query.shape) != 3 or len(value.shape) != 3:
+        raise Unsupported("over several axes", "flatten them to one axis of steps first")
+    out = (*query.shape[:-1], width(query, output_shape))
+    scores = (query.shape[0], num_heads, query.shape[1], value.shape[1])
+    return [out, scores] if return_attention_scores else out
+
+
+def grouped_shape(
+    query: Tensor, value: Tensor, *rest: Any, num_query_heads: int, return_attention_scores: bool
+) -> Any:
+    return attended_shape(
+        query, value, num_heads=num_query_heads, output_shape=None,
+        return_attention_scores=return_attention_scores,
+    )  # fmt: skip
+
+
+def attended_weights(
+    query: Tensor, value: Tensor, *rest: Any, key: Any, num_heads: int, key_dim: int, value_dim: int | None,
+    use_bias: bool, output_shape: Any,
+) -> Mapping[str, Shape]:  # fmt: skip
+    heads = multi_heads(
+        query, num_heads=num_heads, key_dim=key_dim, value_dim=value_dim, use_bias=use_bias,
+        output_shape=output_shape,
+    )  # fmt: skip
+    return heads.weights(query, value, third(query, value, rest, key))
+
+
+def grouped_weights(
+    query: Tensor, value: Tensor, *rest: Any, key: Any, head_dim: int, num_query_heads: int,
+    num_key_value_heads: int, use_bias: bool,
+) -> Mapping[str, Shape]:  # fmt: skip
+    heads = grouped_heads(
+        query, head_dim=head_dim, num_query_heads=num_query_heads, num_key_value_heads=num_key_value_heads,
+        use_bias=use_bias,
+    )  # fmt: skip
+    return heads.weights(query, value, third(query, value, rest, key))
+
+
+def attend(
+    heads: Heads, query: Value, value: Value, key: Value, masks: Sequence[Any], *, causal: bool,
+    scores: bool, dropout: float, dialect: str,
+) -> Any:  # fmt: skip
+    """The module and its call. `masks`: of the query, the value, the key, and of their pairs."""
+    loads = heads.loads({"query": query, "value": value, "key": key}, dialect)
+    explicit = scores or any(it is not None for it in masks)
+    tensors = (query, value) if key == value else (query, value, key)
+    count, dim = heads.query, heads.dim
+    square = features(value) == features(key) == features(query) == heads.out
+    plain = square and heads.bias and (heads.key, heads.value_dim) == (count, dim) and key == value
+    if plain and not explicit:
+        rate = [dropout] if dropout else []
+        attention = module("MultiHeadAttention", features(query), count, dim, *rate, loads=loads)
+    else:
+        # Keras attends with the backend's function, or where it wants the weights with its own Softmax,
+        # which leaves nothing where all is masked. Source: multi_head_attention.py, _compute_attention.
+        # That of Keras 2 only lowers scores. Source: tf_keras/src/layers/activation/softmax.py.
+        masked = "ZeroMaskedAttention" if dropout or scores else "MaskedAttention"
+        masked = "LoweredAttention" if is_keras_2(dialect) else masked
+        attention = module(
+            masked if explicit else "ProjectedAttention",
+            features(query), count, dim,
+            value_features=default(features(value), features(query)),
+            key_features=default(features(key), features(value)),
+            value_dim=default(heads.value_dim, dim), out_features=default(heads.out, features(query)),
+            num_kv_heads=default(heads.key, count), bias=None if heads.bias else False,
+            dropout=default(float(dropout), 0.0), loads=loads,
+        )  # fmt: skip
+    if not explicit:
+        return attention(*tensors, **({"is_causal": True} if causal else {}))
+    allowed = joined(pair_masks(query, value, masks, causal))
+    result = attention(*tensors, **({} if allowed is None else {"mask": allowed}))
+    return result if scores else result[0]
+
+
+def pair_masks(query: Value, value: Value, masks: Sequence[Any], causal: bool) -> list[Expr]:
+    """Masks of steps as masks of their pairs (n, t, s)."""
+    query_mask, value_mask, key_mask, mask = masks
+    if mask is not None and mask.rank == 4 and (causal or any(it is not None for it in masks[:3])):
+        raise Unsupported("an attention_mask for each head together with other masks")
+    found: list[Expr] = []
+    if query_mask is not None:
+        found.append(as_bool(query_mask)[(slice(None), slice(None), None)])
+    found += [as_bool(it)[(slice(None), None)] for it in (value_mask, key_mask) if it is not None]
+    found += [call("causal_mask", query, value)] if causal else []
+    return found + ([as_bool(mask)] if mask is not None else [])
+
+
+ATTENTION = {"use_gate": (False,), "sliding_window": (None,)}
+
+
+@rule(
+    "MultiHeadAttention", wants=SOURCE, shape=attended_shape, weights=attended_weights,
+    only={**ATTENTION, "attention_axes": (None, [1], (1,), 1)},
+    ignores="use_gate sliding_window flash_attention attention_axes",
+)  # fmt: skip
+def multi_head_attention(
+    query: Value, value: Value, *rest: Any, num_heads: int, key_dim: int, value_dim: int | None = None,
+    dropout: float = 0.0, use_bias: bool = True, output_shape: Any = None, key: Any = None,
+    query_mask: Any = None, value_mask: Any = None, key_mask: Any = None, attention_mask: Any = None,
+    return_attention_scores: bool = False, use_causal_mask: bool = False, dialect: str = "",
+) -> Any:  # fmt: skip
+    """A module of nn.Linear and F.scaled_dot_product_attention; with masks, of what that stands for.
+
+    A query whose keys are all masked gets the mean of all values in Keras, of none from torch.
+    """
+    heads = multi_heads(
+        query, num_heads=num_heads, key_dim=key_dim, value_dim=value_dim, use_bias=use_bias,
+        output_shape=output_shape,
+    )  # fmt: skip
+    return attend(
+        heads, query, value, third(query, value, rest, key),
+        (query_mask, value_mask, key_mask, attention_mask), causal=use_causal_mask,
+        scores=return_attention_scores, dropout=dropout, dialect=dialect,
+    )  # fmt: skip
+
+
+@rule(
+    "GroupQueryAttention", wants=SOURCE, shape=grouped_shape, weights=grouped_weights, only=ATTENTION,
+    ignores="use_gate sliding_window flash_attention",
+)  # fmt: skip
+def group_query_attention(
+    query: Value, value: Value, *rest: Any, head_dim: int, num_query_heads: int, num_key_value_heads: int,
+    dropout: float = 0.0, use_bias: bool = True, key: Any = None, query_mask: Any = None,
+    value_mask: Any = None, key_mask: Any = None, attention_mask: Any = None,
+    return_attention_scores: bool = False, use_causal_mask: bool = False, dialect: str = "",
+) -> Any:  # fmt: skip
+    """As MultiHeadAttention; several heads of the query share one of the key and value."""
+    heads = grouped_heads(
+        query, head_dim=head_dim, num_query_heads=num_query_heads, num_key_value_heads=num_key_value_heads,
+        use_bias=use_bias,
+    )  # fmt: skip
+    return attend(
+        heads, query, value, third(query, value, rest, key),
+        (query_mask, value_mask, key_mask, attention_mask), causal=use_causal_mask,
+        scores=return_attention_scores, dropout=dropout, dialect=dialect,
+    )  # fmt: skip
