@@ -56,7 +56,7 @@ class ViT(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.patches = nn.Conv2d(3, 64, 8, stride=8)
-        self.register_buffer("add_right", torch.zeros(16, 64))
+        self.register_buffer("add_offset", torch.zeros(16, 64))
         self.blocks = nn.Sequential(*(TransformerBlock() for _ in range(6)))
         self.norm = nn.LayerNorm(64, eps=1e-6)
         self.dropout = nn.Dropout(0.5)
@@ -64,7 +64,7 @@ class ViT(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.patches(x).permute(0, 2, 3, 1).reshape(-1, 16, 64)
-        x = x + self.add_right
+        x = x + self.add_offset
         x = self.dropout(torch.flatten(self.norm(self.blocks(x)), 1))
         return self.fc(x)
 

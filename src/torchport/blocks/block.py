@@ -273,11 +273,14 @@ def use(
 
 
 def goes_on(before: Node, it: Node) -> bool:
-    """Whether a node is a use of the same block as the one before it, takes what that gives, and what else it
-    takes, as that does: both can stand in a row.
-    """
-    reads = (*before.writes, *before.reads[1:])
-    return it.inside is not None and it.key == before.key and len(before.writes) == 1 and it.reads == reads
+    """Whether a node is a use of the same block as the one before it: both can stand in a row."""
+    same = it.inside is not None and it.key == before.key
+    return same and is_next(before.reads, before.writes, it.reads)
+
+
+def is_next(before: Sequence[str], gives: Sequence[str], reads: Sequence[str]) -> bool:
+    """Whether what reads so takes the one tensor given by what read `before`, and the rest as that did."""
+    return len(gives) == 1 and tuple(reads) == (*gives, *before[1:])
 
 
 def lines(nodes: Iterable[Node | None]) -> float:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 
 from torchport.blocks.align import Wire
-from torchport.blocks.block import class_cost, goes_on, lines, parameters, use_cost, wires
+from torchport.blocks.block import class_cost, goes_on, is_next, lines, parameters, use_cost, wires
 from torchport.blocks.draft import Body, Draft, Place
 from torchport.blocks.nodes import Node
 from torchport.blocks.regions import attached
@@ -48,18 +48,12 @@ def _uses_cost(draft: Draft, places: Sequence[Place], count: float) -> float:
     """Lines of the uses of a block with so many parameters; those in a row that are the same are one."""
     uses = len(places)
     if count == 0:
-        uses = 1 + sum(not _follows(draft, *pair) for pair in itertools.pairwise(places))
+        ends = [wires(draft.nodes(it), draft.bodies[it.body].readers)[1:] for it in places]
+        uses = 1
+        for at, (before, place) in enumerate(itertools.pairwise(places)):
+            touching = place.body == before.body and place.start == before.end
+            uses += not (touching and is_next(*ends[at], ends[at + 1][0]))
     return uses * use_cost(count)
-
-
-def _follows(draft: Draft, before: Place, place: Place) -> bool:
-    """Whether a place goes on with what the one before it gives, and takes the rest as that does."""
-    if place.body != before.body or place.start != before.end:
-        return False
-    readers = draft.bodies[place.body].readers
-    _, before_takes, gives = wires(draft.nodes(before), readers)
-    _, takes, _ = wires(draft.nodes(place), readers)
-    return len(gives) == 1 and takes == (*gives, *before_takes[1:])
 
 
 #: What a run does, as a number for its rows (equal rows, equal number), and the wires that leave it.

@@ -170,9 +170,8 @@ class PortRuns:
                 if made is None:
                     made = Trained(
                         [it.detach().numpy() for it in outputs],
-                        {name: taken(it) for name, it in parameters.items()} if not steps else
-                        {name: copied(it.grad) for name, it in parameters.items()},
-                        [copied(it.grad) for it in given],
+                        {name: gradient_of(it, keep=steps > 0) for name, it in parameters.items()},
+                        [gradient_of(it, keep=False) for it in given],
                     )  # fmt: skip
                     made.dropped = dict(dropped)
                 if steps:
@@ -235,14 +234,15 @@ def outputs_of(result: Any) -> list[Any]:
     return list(result) if isinstance(result, (tuple, list)) else [result]
 
 
-def taken(parameter: Any) -> np.ndarray | None:
-    """A parameter's gradient, which it then has no more: large models have no room for two."""
-    gradient, parameter.grad = parameter.grad, None
-    return None if gradient is None else gradient.detach().numpy()
-
-
-def copied(gradient: Any) -> np.ndarray | None:
-    return None if gradient is None else gradient.detach().numpy().copy()
+def gradient_of(tensor: Any, *, keep: bool) -> np.ndarray | None:
+    """A tensor's gradient; unless `keep`, it then has none: large models have no room for two."""
+    if tensor.grad is None:
+        return None
+    gradient: np.ndarray = tensor.grad.detach().numpy()
+    if keep:
+        return gradient.copy()
+    tensor.grad = None
+    return gradient
 
 
 def read_state(folder: Path) -> dict[str, np.ndarray]:

@@ -80,17 +80,32 @@ def gradients(
 
     `again`: that run with its last bits moved by the seed given.
     """
-    own = [source32] if source32 else []
-    while True:
-        rows = list(gradient_rows(entries, specs, source, port, own, port32, limit, exact))
-        if not own or len(own) > NUDGED or not any(it.only_in_float32 for it in rows):
-            break
-        own.append(again(len(own)))
-    magnifies = (
-        "this network magnifies rounding: TensorFlow's float32 error in gradients is the largest of "
-        f"{len(own)} runs, weights and inputs moved by a last bit"
-    )
-    return Measured(rows, (magnifies,) if len(own) > 1 else ())
+
+    def rows(nudged: Sequence[source_runs.Trained]) -> list[Row]:
+        own = [source32, *nudged] if source32 else []
+        return list(gradient_rows(entries, specs, source, port, own, port32, limit, exact))
+
+    return measured(
+        rows, again, lambda found: source32 is not None and any(it.only_in_float32 for it in found),
+        "this network magnifies rounding: TensorFlow's float32 error in gradients is the largest of {} "
+        "runs more, weights and inputs moved by a last bit",
+    )  # fmt: skip
+
+
+def measured(
+    rows: Callable[[Sequence[source_runs.Trained]], list[Row]], again: Callable[[int], source_runs.Trained],
+    is_doubtful: Callable[[list[Row]], bool], note: str,
+) -> Measured:  # fmt: skip
+    """Rows, measured again with one more of TensorFlow's own runs as long as they are doubtful.
+
+    `again`: TensorFlow's run with its last bits moved by the seed given. `note` says so, {} times.
+    """
+    nudged: list[source_runs.Trained] = []
+    found = rows(nudged)
+    while is_doubtful(found) and len(nudged) < NUDGED:
+        nudged.append(again(1 + len(nudged)))
+        found = rows(nudged)
+    return Measured(found, (note.format(len(nudged)),) if nudged else ())
 
 
 def compared(
@@ -121,19 +136,19 @@ def steps(
 
     `again`: TensorFlow's steps with its last bits moved by the seed given.
     """
-    nudged: list[source_runs.Trained] = []
-    while True:
-        rows = list(step_rows(entries, source, port, source32, nudged, before, count, limit, exact))
-        errors = [it.error64 for it in rows if not it.passed]
-        far = any(it is None or it > MAGNIFIED for it in errors)
-        if not errors or far or len(nudged) == NUDGED:
-            break
-        nudged.append(again(1 + len(nudged)))
-    magnifies = (
+
+    def rows(nudged: Sequence[source_runs.Trained]) -> list[Row]:
+        return list(step_rows(entries, source, port, source32, nudged, before, count, limit, exact))
+
+    def is_doubtful(found: list[Row]) -> bool:
+        errors = [it.error64 for it in found if not it.passed]
+        return bool(errors) and all(it is not None and it <= MAGNIFIED for it in errors)
+
+    return measured(
+        rows, again, is_doubtful,
         "training magnifies rounding: weights after some steps are compared with what a last bit of "
-        f"weights and inputs does to TensorFlow's own, in {len(nudged)} runs"
-    )
-    return Measured(rows, (magnifies,) if nudged else ())
+        "weights and inputs does to TensorFlow's own, in {} runs",
+    )  # fmt: skip
 
 
 def step_rows(

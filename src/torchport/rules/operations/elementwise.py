@@ -27,13 +27,22 @@ def is_name(function: str) -> bool:
     return function[0].isalpha() or function[0] == "."
 
 
+#: What a constant is to an operator: the name of its buffer.
+ROLES = {"+": "offset", "-": "offset", "*": "scale", "/": "divisor", "**": "exponent"}
+
+
+def both(x1: Any, x2: Any, out: Value, role: str = "constant") -> tuple[Any, Any]:
+    """Two operands, of which one may be a constant."""
+    return operand(x1, out, role), operand(x2, out, role)
+
+
 def binary(function: str) -> Callable[..., Expr]:
     """The rule of an operator of Python, or of a function or method of two tensors."""
 
     def write(x1: Any, x2: Any, *, out: Value, dialect: str = "") -> Expr:
         if function == "+" and not isinstance(x2, Value):
             check_bias(shape_of(x1), shape_of(x2), dialect)
-        left, right = operand(x1, out, "left"), operand(x2, out, "right")
+        left, right = both(x1, x2, out, ROLES.get(function, "constant"))
         return call(function, left, right) if is_name(function) else Infix(function, left, right)
 
     write.__doc__ = f"{function}."
@@ -170,7 +179,7 @@ def bounded(x1: Any, x2: Any, out: Value, function: str, side: str) -> Expr:
     tensor, other = (x1, x2) if isinstance(x1, Value) else (x2, x1)
     if isinstance(other, (int, float)):
         return call(".clamp", tensor, **{side: other})
-    return call(function, operand(x1, out, "left"), operand(x2, out, "right"))
+    return call(function, *both(x1, x2, out, "bound"))
 
 
 @rule("keras.ops.Maximum", wants=together, shape=broadcast_shape, dtype=promoted, constants=True)
@@ -188,13 +197,13 @@ def minimum(x1: Any, x2: Any, *, out: Value) -> Expr:
 @rule("keras.ops.SquaredDifference", wants=together, shape=broadcast_shape, dtype=promoted, constants=True)
 def squared_difference(x1: Any, x2: Any, *, out: Value) -> Expr:
     """(a - b)². An operation of tf."""
-    return call(".square", Infix("-", operand(x1, out, "left"), operand(x2, out, "right")))
+    return call(".square", Infix("-", *both(x1, x2, out, "offset")))
 
 
 @rule("keras.ops.FloorDivide", wants=together, shape=broadcast_shape, dtype=promoted, constants=True)
 def floor_divide(x1: Any, x2: Any, *, out: Value) -> Expr:
     """a // b; of fractions torch.floor of the quotient, since // has no gradient in torch."""
-    left, right = operand(x1, out, "left"), operand(x2, out, "right")
+    left, right = both(x1, x2, out, "divisor")
     fractions = is_float(out.tensor.dtype)
     return call("torch.floor", Infix("/", left, right)) if fractions else Infix("//", left, right)
 
@@ -207,7 +216,7 @@ def where(condition: Any, x1: Any, x2: Any, *, out: Value) -> Expr:
         raise Unsupported("the condition is a constant")
     if condition.tensor.dtype != "bool":
         test = call(".bool", test)
-    return call("torch.where", test, operand(x1, out, "left"), operand(x2, out, "right"))
+    return call("torch.where", test, operand(x1, out, "chosen"), operand(x2, out, "otherwise"))
 
 
 def selected_shape(conditions: Sequence[Any], choices: Sequence[Any], default: Any = 0) -> Shape:
@@ -230,7 +239,7 @@ def select(conditions: Sequence[Any], choices: Sequence[Any], default: Any = 0, 
 @rule("keras.ops.Heaviside", wants=together, shape=broadcast_shape, dtype=divided, constants=True)
 def heaviside(x1: Any, x2: Any, *, out: Value) -> Expr:
     """0 below zero, 1 above it, x2 at it; torch.heaviside has no gradient."""
-    x, at_zero = operand(x1, out, "left"), operand(x2, out, "right")
+    x, at_zero = both(x1, x2, out, "at_zero")
     above = call("torch.where", Infix(">", x, 0), 1.0, at_zero)
     return call("torch.where", Infix("<", x, 0), 0.0, above)
 
