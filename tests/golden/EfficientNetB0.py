@@ -20,7 +20,6 @@ class MBConv(nn.Module):
         in_channels: int,
         hidden_channels: int,
         out_channels: int,
-        padding: int,
         kernel_size: int = 5,
         stride: int = 1,
     ) -> None:
@@ -30,7 +29,7 @@ class MBConv(nn.Module):
             in_channels,
             kernel_size,
             stride=stride,
-            padding=padding,
+            padding=kernel_size // 2 if stride == 1 else 0,
             groups=in_channels,
             bias=False,
         )
@@ -55,7 +54,6 @@ class MBConv2(nn.Module):
         in_channels: int,
         out_channels: int,
         kernel_size: int = 5,
-        padding: int = 2,
         stride: int = 1,
         dropout: float = 0.0,
     ) -> None:
@@ -65,12 +63,7 @@ class MBConv2(nn.Module):
         self.expand_conv = nn.Conv2d(in_channels, 6 * in_channels, 1, bias=False)
         self.expand_bn = nn.BatchNorm2d(6 * in_channels, eps=1e-3, momentum=0.01)
         self.mb_conv = MBConv(
-            6 * in_channels,
-            in_channels // 4,
-            out_channels,
-            padding=padding,
-            kernel_size=kernel_size,
-            stride=stride,
+            6 * in_channels, in_channels // 4, out_channels, kernel_size, stride=stride
         )
         self.drop = nn.Dropout(dropout)
 
@@ -87,10 +80,8 @@ class MBConv3(nn.Module):
         super().__init__()
         self.block2a_expand_conv = nn.Conv2d(in_channels, 6 * in_channels, 1, bias=False)
         self.block2a_expand_bn = nn.BatchNorm2d(6 * in_channels, eps=1e-3, momentum=0.01)
-        self.block2a = MBConv(
-            6 * in_channels, in_channels // 4, out_channels, padding=0, kernel_size=3, stride=2
-        )
-        self.block2b = MBConv2(out_channels, out_channels, 3, padding=1, dropout=dropout)
+        self.block2a = MBConv(6 * in_channels, in_channels // 4, out_channels, 3, stride=2)
+        self.block2b = MBConv2(out_channels, out_channels, 3, dropout=dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.pad(F.silu(self.block2a_expand_bn(self.block2a_expand_conv(x))), (0, 1, 0, 1))
@@ -106,23 +97,21 @@ class Efficientnetb0(nn.Module):
         self.register_buffer("normalize_variance", torch.zeros(3, 1, 1))
         self.stem_conv = nn.Conv2d(3, 32, 3, stride=2, bias=False)
         self.stem_bn = nn.BatchNorm2d(32, eps=1e-3, momentum=0.01)
-        self.block1a = MBConv(32, 8, 16, padding=1, kernel_size=3)
+        self.block1a = MBConv(32, 8, 16, 3)
         self.mb_conv31 = MBConv3(16, 24)
-        self.block3 = nn.Sequential(
-            MBConv2(24, 40, padding=0, stride=2), MBConv2(40, 40, dropout=0.05)
-        )
+        self.block3 = nn.Sequential(MBConv2(24, 40, stride=2), MBConv2(40, 40, dropout=0.05))
         self.mb_conv32 = MBConv3(40, 80, dropout=0.075)
-        self.block4c = MBConv2(80, 80, 3, padding=1, dropout=0.0875)
+        self.block4c = MBConv2(80, 80, 3, dropout=0.0875)
         self.block5 = nn.Sequential(
             MBConv2(80, 112), MBConv2(112, 112, dropout=0.1125), MBConv2(112, 112, dropout=0.125)
         )
         self.block6 = nn.Sequential(
-            MBConv2(112, 192, padding=0, stride=2),
+            MBConv2(112, 192, stride=2),
             MBConv2(192, 192, dropout=0.15),
             MBConv2(192, 192, dropout=0.1625),
             MBConv2(192, 192, dropout=0.175),
         )
-        self.block7a = MBConv2(192, 320, 3, padding=1)
+        self.block7a = MBConv2(192, 320, 3)
         self.top_conv = nn.Conv2d(320, 1280, 1, bias=False)
         self.top_bn = nn.BatchNorm2d(1280, eps=1e-3, momentum=0.01)
         self.top_dropout = nn.Dropout(0.2)

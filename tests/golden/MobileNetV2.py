@@ -15,12 +15,7 @@ class InvertedResidual(nn.Module):
     """(n, in_channels, h, w) -> (n, out_channels, h / stride, w / stride)."""
 
     def __init__(
-        self,
-        in_channels: int,
-        hidden_channels: int,
-        out_channels: int,
-        stride: int = 1,
-        padding: int = 1,
+        self, in_channels: int, hidden_channels: int, out_channels: int, stride: int = 1
     ) -> None:
         super().__init__()
         self.pad = stride != 1
@@ -39,7 +34,7 @@ class InvertedResidual(nn.Module):
             hidden_channels,
             3,
             stride=stride,
-            padding=padding,
+            padding=1 if stride == 1 else 0,
             groups=hidden_channels,
             bias=False,
         )
@@ -64,15 +59,15 @@ class MobileNetV2_1_00_224(nn.Module):
         self.bn_conv1 = nn.BatchNorm2d(32, eps=1e-3, momentum=1e-3)
         self.expanded_conv = InvertedResidual(32, 32, 16)
         self.block = nn.Sequential(
-            InvertedResidual(16, 96, 24, stride=2, padding=0),
+            InvertedResidual(16, 96, 24, stride=2),
             InvertedResidual(24, 144, 24),
-            InvertedResidual(24, 144, 32, stride=2, padding=0),
+            InvertedResidual(24, 144, 32, stride=2),
             *(InvertedResidual(32, 192, 32) for _ in range(2)),
-            InvertedResidual(32, 192, 64, stride=2, padding=0),
+            InvertedResidual(32, 192, 64, stride=2),
             *(InvertedResidual(64, 384, 64) for _ in range(3)),
             InvertedResidual(64, 384, 96),
             *(InvertedResidual(96, 576, 96) for _ in range(2)),
-            InvertedResidual(96, 576, 160, stride=2, padding=0),
+            InvertedResidual(96, 576, 160, stride=2),
             *(InvertedResidual(160, 960, 160) for _ in range(2)),
             InvertedResidual(160, 960, 320),
         )

@@ -14,13 +14,13 @@ WEIGHTS = Path(__file__).with_name("model.safetensors")
 class ResidualBlock(nn.Module):
     """(n, in_channels, h, w) -> (n, out_channels, h / stride, w / stride)."""
 
-    def __init__(
-        self, in_channels: int, out_channels: int, stride: int = 1, padding: int = 1
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
-        self.pad = in_channels != out_channels
+        self.pad = stride != 1
         self.bn1 = nn.BatchNorm2d(in_channels, eps=1e-3, momentum=0.01)
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=padding)
+        self.conv1 = nn.Conv2d(
+            in_channels, out_channels, 3, stride=stride, padding=1 if stride == 1 else 0
+        )
         self.bn2 = nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.shortcut = (
@@ -45,9 +45,9 @@ class ResidualTower(nn.Module):
         self.conv = nn.Conv2d(3, 16, 3, padding=1)
         self.blocks = nn.Sequential(
             *(ResidualBlock(16, 16) for _ in range(3)),
-            ResidualBlock(16, 32, stride=2, padding=0),
+            ResidualBlock(16, 32, stride=2),
             *(ResidualBlock(32, 32) for _ in range(2)),
-            ResidualBlock(32, 64, stride=2, padding=0),
+            ResidualBlock(32, 64, stride=2),
             *(ResidualBlock(64, 64) for _ in range(2)),
         )
         self.fc = nn.Linear(64, 10)

@@ -127,6 +127,7 @@ class _Class(Steps):
         super().__init__(block)
         self.builder, self.blocks = builder, blocks
         self.parts: dict[str, Definition] = {}
+        self.constructed: set[str] = set()
 
     def make(self) -> Made:
         name = unique(block_name([leaf for it in self.nodes for leaf in leaves(it)]), self.builder.taken)
@@ -134,6 +135,9 @@ class _Class(Steps):
         inputs = self.inputs()
         steps = [self._step(at, inputs) for at in range(len(self.nodes))]
         steps = self.optional(self.rows(steps), inputs)
+        attributes = {text.text for _, text in self.flags} - self.constructed
+        follows = self.parameters.paddings(attributes)
+        flags = [(attribute, follows.get(text.text, text.text)) for attribute, text in self.flags]
         found = self.parameters.finish()
         definition = Definition(
             name,
@@ -152,7 +156,7 @@ class _Class(Steps):
                 Parameter(it.name, it.annotation, REQUIRED if it.default is ABSENT else it.default)
                 for it in found
             ),
-            flags=tuple((name, text.text) for name, text in self.flags),
+            flags=tuple(flags),
             shapes=docstring(self.block, found),
         )  # fmt: skip
         uses = {id(it): at for at, it in enumerate(self.block.uses)}
@@ -174,7 +178,7 @@ class _Class(Steps):
         for place, (callee, name) in enumerate(holes(it.step)):
             numbers = tuple(ABSENT if other is None else other.values[place] for other in column)
             value = self.parameters.expression(numbers, self._role(at, callee, name, numbers))
-            values.append(value if callee in built else self._kept(value))
+            values.append(self._built(value) if callee in built else self._kept(value))
         step = filled(it.step, values)
 
         rest = iter(reads)
@@ -185,6 +189,12 @@ class _Class(Steps):
             return replace(expr, owner=owner) if isinstance(expr, (Apply, State)) else expr
 
         return Step(f"{at}", owner, it.step.kind, outputs, rewrite(step.value, settle))
+
+    def _built(self, value: Any) -> Any:
+        """A number that the constructor needs."""
+        if isinstance(value, Code):
+            self.constructed.add(value.text)
+        return value
 
     def _kept(self, value: Any) -> Any:
         """A number that `forward` needs: where it is a parameter, the attribute that keeps it."""
@@ -204,9 +214,8 @@ class _Class(Steps):
             numbers = tuple(
                 ABSENT if other is None else found.values[made.uses[id(other)]] for other in column
             )
-            values.append(
-                self.parameters.expression(numbers, self._nested_role(at, owner, found.name, numbers))
-            )
+            role = self._nested_role(at, owner, found.name, numbers)
+            values.append(self._built(self.parameters.expression(numbers, role)))
         module = self.builder.call(made, values)
         return Apply(module, tuple(map(Var, reads)), owner=owner)
 

@@ -7,10 +7,11 @@ that is always a multiple of another is written so.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from torchport.blocks.derive import derived, padding_before
 from torchport.blocks.nodes import ABSENT
 from torchport.program import Code
 
@@ -19,10 +20,6 @@ Column = tuple[Any, ...]
 #: Parameters that come first and without a name at the call.
 POSITIONAL = ("in_channels", "hidden_channels", "out_channels", "in_features", "hidden_features",
               "out_features", "channels", "kernel_size")  # fmt: skip
-
-#: Numbers that are no parameter of their own if they follow from another.
-RATIOS = (2, 3, 4, 6, 8)
-
 
 #: Conditions that people write for parts that are there or not.
 CONDITIONS = (
@@ -80,55 +77,15 @@ class Parameters:
             if agree(column, values):
                 _merge(values, column)
                 return Code(called)
-        derived = self._derived(column, name)
-        if derived:
-            return Code(derived)
+        text = derived(column, name, self.found)
+        if text:
+            return Code(text)
         called = self._unique(name)
         values = list(column)
         if name.startswith("in_") and self.sizes and agree(column, self.sizes):
             _merge(values, self.sizes)
         self.found.append((called, values))
         return Code(called)
-
-    def _derived(self, column: Column, name: str) -> str | None:
-        """The number as a multiple, a fraction or a sum of parameters."""
-        if not all(type(it) is int for it in column if it is not ABSENT):
-            return None
-        for called, values in self.found:
-            pairs = [
-                (ours, theirs) for ours, theirs in zip(column, values, strict=True) if ours is not ABSENT
-            ]
-            if any(type(theirs) is not int or theirs == 0 for _, theirs in pairs):
-                continue
-            if name == "padding" and called.startswith("kernel_size"):
-                if all(ours == theirs // 2 for ours, theirs in pairs):
-                    return f"{called} // 2"
-                continue
-            if called.startswith(("kernel_size", "stride", "padding", "dilation", "groups")):
-                continue
-            if len({theirs for _, theirs in pairs}) < 2:
-                continue
-            for ratio in RATIOS:
-                if all(ours == ratio * theirs for ours, theirs in pairs):
-                    return f"{ratio} * {called}"
-                if all(ours * ratio == theirs for ours, theirs in pairs):
-                    return f"{called} // {ratio}"
-            differences = {ours - theirs for ours, theirs in pairs}
-            if len(pairs) > 2 and len(differences) == 1:
-                (difference,) = differences
-                return f"{called} + {difference}" if difference > 0 else f"{called} - {-difference}"
-        for at, (one, left) in enumerate(self.found):
-            for other, right in self.found[at:]:
-                triples = list(zip(column, left, right, strict=True))
-                known = [it for it in triples if it[0] is not ABSENT]
-                if all(type(a) is int and type(b) is int for _, a, b in known) and len(known) > 2:
-                    if (
-                        all(ours == a + b for ours, a, b in known)
-                        and "channels" in one
-                        and "channels" in other
-                    ):
-                        return f"{one} + {other}" if one != other else f"2 * {one}"
-        return None
 
     def has(self, name: str) -> bool:
         return any(called == name for called, _ in self.found)
@@ -146,7 +103,8 @@ class Parameters:
         """A condition that tells the uses that have a part: one of the parameters, or a flag of its own."""
         if all(column):
             return Code("True")
-        for text in CONDITIONS:
+        # what is padded before a convolution depends on its stride
+        for text in sorted(CONDITIONS, key=lambda it: name == "pad" and not it.startswith("stride")):
             values = [self._test(text, at) for at in range(self.count)]
             if values == list(column):
                 return Code(text)
@@ -161,6 +119,16 @@ class Parameters:
             return bool(eval(text, {"__builtins__": {}}, named))
         except (NameError, TypeError):
             return None
+
+    def paddings(self, names: Collection[str]) -> dict[str, str]:
+        """Which of these follow from other parameters, and what is written for them: they are none then."""
+        texts = {}
+        for called, values in self.found:
+            text = padding_before(values, self.found) if called in names else None
+            if text:
+                texts[called] = text
+        self.found = [it for it in self.found if it[0] not in texts]
+        return texts
 
     def finish(self) -> tuple[Parameter, ...]:
         """The parameters in the order of the signature; those that are mostly alike have a default."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
-from torchport.rules.arguments import plain
+from torchport.rules.arguments import plain, scaled
 from torchport.rules.broadcast import constant, parameter
 from torchport.rules.constants import numbers, shape_of
 from torchport.rules.dtypes import as_float, float_dtype
@@ -23,11 +23,7 @@ def rescaling(x: Value, *, scale: Any, offset: Any = 0.0) -> Expr:
     if shape_of(scale):
         result = result * _values(x, "scale", scale)
     elif scale != 1:
-        divisor = 1 / scale if scale else 0.0
-        if divisor and 1 / divisor == scale and len(repr(divisor)) < len(repr(float(scale))):
-            result = result / plain(divisor)
-        else:
-            result = result * plain(scale)
+        result = scaled(result, scale)
     if shape_of(offset):
         return result + _values(x, "offset", offset)
     if not offset:

@@ -8,6 +8,7 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape
 from torchport.program import Expr, Infix, call
+from torchport.rules.arguments import plain, scaled
 from torchport.rules.broadcast import check_bias
 from torchport.rules.constants import shape_of
 from torchport.rules.dtypes import float_dtype, is_float, kept_float, real_of
@@ -36,6 +37,11 @@ def both(x1: Any, x2: Any, out: Value, role: str = "constant") -> tuple[Any, Any
     return operand(x1, out, role), operand(x2, out, role)
 
 
+def bare(x: Any) -> Any:
+    """A float of Python without its `.0`; anything else as it is."""
+    return plain(x) if isinstance(x, float) else x
+
+
 def binary(function: str) -> Callable[..., Expr]:
     """The rule of an operator of Python, or of a function or method of two tensors."""
 
@@ -43,6 +49,10 @@ def binary(function: str) -> Callable[..., Expr]:
         if function == "+" and not isinstance(x2, Value):
             check_bias(shape_of(x1), shape_of(x2), dialect)
         left, right = both(x1, x2, out, ROLES.get(function, "constant"))
+        if all(is_float(it.tensor.dtype) for it in (x1, x2) if isinstance(it, Value)):
+            left, right = bare(left), bare(right)
+            if function == "*" and isinstance(right, (int, float)):
+                return scaled(left, right)
         return call(function, left, right) if is_name(function) else Infix(function, left, right)
 
     write.__doc__ = f"{function}."

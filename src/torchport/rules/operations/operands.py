@@ -52,7 +52,9 @@ def operand(x: Any, out: Value, role: str = "constant") -> Any:
     """A tensor or a constant, laid to broadcast against the result."""
     if not isinstance(x, Value):
         value, rank = numbers(x), len(shape_of(x))
-        return constant(out, role, value, range(out.rank - rank, out.rank), saved_dtype(x)) if rank else value
+        if rank:
+            return constant(out, role, value, range(out.rank - rank, out.rank), saved_dtype(x))
+        return value
     after = out.rank - 1 - out.dim(-1) if out.rank else 0
     if x.rank != 1 or not after:
         return x
