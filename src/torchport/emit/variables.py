@@ -54,6 +54,7 @@ class Variables:
             if is_loop(line.value):  # every turn reads the others again
                 self.last.update({it.tensor: at + 1 for it in line.value.args[1:]})
         self.steps = {name: step for step in definition.steps for name in step.outputs}
+        self.parts = definition.parts
         self.readers: dict[str, list[str]] = defaultdict(list)
         for step in definition.steps:
             for name in step.inputs:
@@ -104,11 +105,24 @@ class Variables:
                 found.update({name: f"{base}{number}" for number, (_, name) in enumerate(places, 1)})
         return found
 
+    def _own_name(self, layer: str, at: int) -> str:
+        """What a nested model calls one of its several outputs, by the layer that gives it."""
+        inside = self.parts.get(layer)
+        if inside is None or len(inside.outputs) == 1:
+            return ""
+        tensor = inside.outputs[at].name
+        giver = next((it for it in inside.steps if tensor in it.outputs), None)
+        if giver is None or not giver.layer or is_automatic(giver.layer, giver.kind):
+            return ""
+        return identifier(giver.layer.removesuffix(".activation"))
+
     def _descriptive(self, tensor: str) -> str:
         """What a person calls a value that is used again later."""
         step = self.steps[tensor]
         layer = step.layer.removesuffix(".activation")
         index = tensor.rpartition(":")[2] if ":" in tensor else ""
+        if step.kind == "Model" and (own := self._own_name(layer, step.outputs.index(tensor))):
+            return own
         if not layer:
             return identifier(tensor.replace(".source", "_last").replace(".channels_first", "_first"))
         if not is_automatic(layer, step.kind) and not step.kind.startswith("activation:"):

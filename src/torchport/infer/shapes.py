@@ -13,6 +13,9 @@ from torchport.infer.sizes import Sizes
 from torchport.rules import apply, rule_for
 from torchport.rules.user import check
 
+#: What they read are steps, not features.
+EMBEDDINGS = ("Embedding", "ReversibleEmbedding")
+
 
 def infer_shapes(graph: Graph, refusals: list[Refusal], given: Sequence[Shape] | None = None) -> Graph:
     """The graph with a tensor for every name; what is not ported is added to `refusals`.
@@ -23,7 +26,9 @@ def infer_shapes(graph: Graph, refusals: list[Refusal], given: Sequence[Shape] |
     for name, shape in zip(
         graph.inputs, given or [graph.tensors[it].shape for it in graph.inputs], strict=True
     ):
-        tensors[name] = replace(graph.tensors[name], shape=shape, axes=axis_names(shape, "channels_last"))
+        words = len(shape) == 2 and any(op.kind in EMBEDDINGS and name in op.inputs for op in graph.ops)
+        axes = ("n", "t") if words else axis_names(shape, "channels_last")
+        tensors[name] = replace(graph.tensors[name], shape=shape, axes=axes)
     bodies = {layer: infer_shapes(body, refusals) for layer, body in graph.bodies.items()}
     ops, sizes = list[Op](), Sizes()
 

@@ -1,0 +1,39 @@
+"""Tensors in `forward` and in docstrings are called what a person would call them."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+import torchport
+
+L = keras.layers
+
+
+def test_outputs_of_a_nested_model_have_its_names() -> None:
+    image = keras.Input((8,))
+    encoder = keras.Model(image, [L.Dense(2, name="z_mean")(image), L.Dense(2, name="z_log_var")(image)])
+    z_mean, z_log_var = encoder(image)
+    z = z_mean + ops.exp(0.5 * z_log_var)
+    model = keras.Model(image, [L.Dense(8)(z), z_mean, z_log_var])
+    port = torchport.convert(model)
+    assert "z_mean, z_log_var = self." in port.code
+    found = torchport.verify(model, port)
+    assert found.passed, str(found)
+
+
+def test_words_are_steps() -> None:
+    words = keras.Input((None,), dtype="int32")
+    model = keras.Model(words, L.LSTM(3, return_sequences=True)(L.Embedding(10, 4)(words)))
+    assert '"""(n, t) -> (n, t, 3)."""' in torchport.convert(model).code
+
+
+def test_numbers_of_operators_are_short() -> None:
+    x = keras.Input((4,))
+    model = keras.Model(x, ops.relu6(x + 3.0) * (1 / 6))
+    port = torchport.convert(model)
+    assert "return F.relu6(x + 3) / 6" in port.code
+    found = torchport.verify(model, port)
+    assert found.passed, str(found)
+    whole = keras.Input((4,), dtype="int32")
+    assert "x + 3.0" in torchport.convert(keras.Model(whole, whole + 3.0)).code, "of whole numbers a float"
