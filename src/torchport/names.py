@@ -84,9 +84,10 @@ SPELLINGS = {
 
 
 def _spelled(word: str) -> str:
-    stem, version, rest = re.fullmatch(r"(.*?)(v\d+)?(\d+[a-z]?\d*)?", word.lower()).groups()  # type: ignore[union-attr]
-    if stem in SPELLINGS and word == word.lower():
-        return f"{SPELLINGS[stem]}{(version or '').upper()}{(rest or '').upper()}"
+    for stem, spelled in SPELLINGS.items():
+        rest = word.removeprefix(stem)
+        if rest != word and re.fullmatch(r"(v\d+)?([a-z]?\d+[a-z]?\d*)?", rest):
+            return spelled + rest.upper()
     return word[0].upper() + word[1:]
 
 

@@ -1,4 +1,4 @@
-"""Efficientnetb0, ported from Keras by torchport 0.1.0."""
+"""EfficientNetB0, ported from Keras by torchport 0.1.0."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class MBConv3(nn.Module):
         return self.block2b(self.block2a(x))
 
 
-class Efficientnetb0(nn.Module):
+class EfficientNetB0(nn.Module):
     """(n, 3, 224, 224) -> (n, 1000)."""
 
     def __init__(self) -> None:
@@ -131,7 +131,7 @@ class Efficientnetb0(nn.Module):
         return F.softmax(self.predictions(self.top_dropout(x)), dim=1)
 
     @classmethod
-    def from_pretrained(cls, path: str | Path = WEIGHTS) -> Efficientnetb0:
+    def from_pretrained(cls, path: str | Path = WEIGHTS) -> EfficientNetB0:
         """Load the ported weights; in evaluation mode."""
         model = cls()
         model.load_state_dict(load_file(path))

@@ -1,11 +1,13 @@
-"""Tensors in `forward` and in docstrings are called what a person would call them."""
+"""Tensors and classes are called what a person would call them."""
 
 from __future__ import annotations
 
 import keras
+import pytest
 from keras import ops
 
 import torchport
+from torchport.names import class_name
 
 L = keras.layers
 
@@ -37,3 +39,14 @@ def test_numbers_of_operators_are_short() -> None:
     assert found.passed, str(found)
     whole = keras.Input((4,), dtype="int32")
     assert "x + 3.0" in torchport.convert(keras.Model(whole, whole + 3.0)).code, "of whole numbers a float"
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("resnet50v2", "ResNet50V2"), ("efficientnetb0", "EfficientNetB0"),
+        ("efficientnetv2-b0", "EfficientNetV2B0"), ("my_unet", "MyUNet"), ("unet3d", "UNet3D"), ("gans", "Gans"), ("3d model", "N3dModel"), ("", "Model"),
+    ],
+)  # fmt: skip
+def test_classes_are_spelled_as_people_spell_networks(name: str, written: str) -> None:
+    assert class_name(name) == written
