@@ -45,7 +45,8 @@ def test_numbers_of_operators_are_short() -> None:
     ("name", "written"),
     [
         ("resnet50v2", "ResNet50V2"), ("efficientnetb0", "EfficientNetB0"),
-        ("efficientnetv2-b0", "EfficientNetV2B0"), ("my_unet", "MyUNet"), ("unet3d", "UNet3D"), ("gans", "Gans"), ("3d model", "N3dModel"), ("", "Model"),
+        ("efficientnetv2-b0", "EfficientNetV2B0"), ("my_unet", "MyUNet"),
+        ("unet3d", "UNet3D"), ("gans", "Gans"), ("3d model", "N3dModel"), ("", "Model"),
     ],
 )  # fmt: skip
 def test_classes_are_spelled_as_people_spell_networks(name: str, written: str) -> None:
