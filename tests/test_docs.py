@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,3 +29,20 @@ def test_programs_are_those_of_the_golden_files(page: str) -> None:
 def test_lines_are_counted() -> None:
     table = re.findall(r"^\| (\w+) \| (\d+) \|$", (ROOT / READABILITY).read_text(), re.M)
     assert dict(table) == {name: str(len(code.splitlines())) for name, code in GOLDEN.items()}
+
+
+def test_the_api_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines under "Use it", on a small U-Net in the place of the user's own."""
+    import numpy as np
+
+    from tests.blocks.networks import classic_unet
+
+    (api,) = (it for it in blocks("README.md") if it.startswith("import torchport"))
+    monkeypatch.chdir(tmp_path)
+    model = classic_unet(levels=2, width=4)
+    model.save("unet.keras")
+    images = np.random.default_rng(0).random((1, *model.input_shape[1:]), "float32")
+    found: dict[str, Any] = {"images": images}
+    exec(api, found)
+    want = model(images).numpy()
+    assert np.abs(found["masks"] - want).max() < 1e-5 and found["port"].permutes == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from torchport.report.terminal import styled
-from torchport.rules import TABLE, Rule
+from torchport.rules import FAMILIES, TABLE, Rule
 from torchport.rules.refused import REFUSED
 from torchport.rules.refused_operations import REFUSED_OPERATIONS
 from torchport.rules.table import named
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: A kind with this prefix is a function, what `activation="relu"` names.
 FUNCTION = "activation:"
+#: A kind with this prefix is an operation in a graph.
+OPERATION = "keras.ops."
 
 
 def rows() -> list[dict[str, Any]]:
@@ -22,7 +24,8 @@ def rows() -> list[dict[str, Any]]:
 
     An option without a default is required: its default is missing.
     """
-    rules = list({id(it): it for it in TABLE.values()}.values())
+    order = {it.__name__.removeprefix("torchport.rules."): at for at, it in enumerate(FAMILIES)}
+    rules = {id(it): it for it in TABLE.values()}.values()
     return [
         {
             "family": it.family,
@@ -30,8 +33,13 @@ def rows() -> list[dict[str, Any]]:
             "written": (it.write.__doc__ or "").partition("\n")[0],
             "options": _options(it),
         }
-        for it in rules
+        for it in sorted(rules, key=lambda it: order.get(it.family, len(order)))
     ]
+
+
+def is_layer(name: str) -> bool:
+    """Whether a kind is a class of Keras's layers, no function or operation, nothing that a stage made up."""
+    return not any(sign in name for sign in ".:>")
 
 
 def _options(rule: Rule) -> dict[str, dict[str, Any]]:
@@ -65,12 +73,13 @@ def kind(name: str) -> str:
 def markdown() -> str:
     """The table as a page."""
     found = rows()
-    layers = sum(not name.startswith(FUNCTION) for it in found for name in it["kinds"])
-    functions = sum(len(it["kinds"]) for it in found) - layers
+    names = [name for it in found for name in it["kinds"]]
+    layers, functions = sum(map(is_layer, names)), sum(name.startswith(FUNCTION) for name in names)
+    operations = sum(name.startswith(OPERATION) for name in names)
     lines = [
         "# What torchport ports",
         "",
-        f"{layers} layers and {functions} activation functions. "
+        f"{layers} layers, {functions} activation functions and {operations} operations. "
         "An option that is not listed is refused by name.",
         "This page is generated: `torchport rules --markdown > docs/rules.md`.",
     ]
@@ -135,9 +144,8 @@ def families() -> str:
     operations = 0
     for it in rows():
         for name in it["kinds"]:
-            if "." in name or ">" in name or name.startswith(("mask:", "time:")):
-                operations += name.startswith("keras.ops.")
-            elif not name.startswith(FUNCTION):
+            operations += name.startswith(OPERATION)
+            if is_layer(name):
                 found.setdefault(it["family"], []).append(f"`{name}`")
     lines = ["| family | layers |", "| --- | --- |"]
     lines += [f"| {family} | {', '.join(names)} |" for family, names in found.items()]

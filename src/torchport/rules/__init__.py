@@ -56,8 +56,9 @@ __all__ = [
     "HELPERS", "TABLE", "Rule", "apply", "find", "rule_for",
 ]  # fmt: skip
 
+#: In the order in which they are shown.
 FAMILIES = (
-    conv, pool, space, norm, linear, activation, dropout, reshape, merge, rescale, resize,
-    applications, *operations.FAMILIES, attention, multi_head, einsum, recurrent, wrappers, embedding,
-    conv_lstm, categories, text, hashing, augment, augment_place, augment_mix, audio,
+    conv, pool, space, resize, norm, linear, einsum, activation, dropout, reshape, merge, rescale, embedding,
+    recurrent, conv_lstm, wrappers, multi_head, attention, categories, hashing, text, audio, augment,
+    augment_place, augment_mix, applications, *operations.FAMILIES,
 )  # fmt: skip
