@@ -1,6 +1,6 @@
 """Every network of keras.applications, converted and verified: make zoo, make zoo ARGS="--only VGG16"
 
-    python bench/zoo.py [--only NAME,...] [--jobs 2] [--keras-torch] [--json]
+    python bench/zoo.py [--only NAME,...] [--jobs 2] [--no-keras-torch] [--json]
 
 Weights and statistics are random, by seed; nothing is downloaded. `NAME:features` is a network without its
 top, at another size, not square. A process for each; converting has one of its own, which imports no
@@ -117,7 +117,7 @@ def random_weight(variable: Any, rng: np.random.Generator) -> np.ndarray:
     return 0.1 * rng.standard_normal(shape)
 
 
-def examine(name: str, with_keras_torch: bool = False) -> dict[str, Any]:
+def examine(name: str, with_keras_torch: bool) -> dict[str, Any]:
     """All that is known of one network; JSON."""
     import keras
 
@@ -241,7 +241,7 @@ def best(run: Callable[[], object]) -> float:
 def in_a_process(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """`examine` in a process of its own."""
     command = [sys.executable, __file__, "--one", name]
-    command += ["--keras-torch"] if options.keras_torch else []
+    command += [] if options.keras_torch else ["--no-keras-torch"]
     threads = max(1, len(os.sched_getaffinity(0)) // options.jobs)
     env = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     ran = subprocess.run(command, capture_output=True, text=True, env=env)
@@ -332,7 +332,10 @@ def main() -> None:
     arguments.add_argument(
         "--jobs", type=int, default=1, help="processes at a time; times then disturb each other"
     )
-    arguments.add_argument("--keras-torch", action="store_true", help="time Keras on torch too: slow")
+    arguments.add_argument(
+        "--keras-torch", action=argparse.BooleanOptionalAction, default=True,
+        help="time the source with Keras on torch too",
+    )  # fmt: skip
     arguments.add_argument("--json", action="store_true", help="print JSON instead of a table")
     for name in ("--one", "--convert", "--keras-torch-forward"):
         arguments.add_argument(name, help=argparse.SUPPRESS)

@@ -34,7 +34,6 @@ def test_lines_are_counted() -> None:
 def test_the_api_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The lines under "Use it", on a small U-Net in the place of the user's own."""
     import numpy as np
-
     from tests.blocks.networks import classic_unet
 
     (api,) = (it for it in blocks("README.md") if it.startswith("import torchport"))
