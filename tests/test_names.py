@@ -7,6 +7,7 @@ import pytest
 from keras import ops
 
 import torchport
+from torchport.blocks.naming import local
 from torchport.names import class_name
 
 L = keras.layers
@@ -51,3 +52,18 @@ def test_numbers_of_operators_are_short() -> None:
 )  # fmt: skip
 def test_classes_are_spelled_as_people_spell_networks(name: str, written: str) -> None:
     assert class_name(name) == written
+
+
+@pytest.mark.parametrize(
+    ("names", "called"),
+    [
+        (["1_conv", "1_conv"], "conv1"), (["expand_conv"], "expand_conv"),
+        (["left1_stem_1", "left1_stem_2"], "left1_stem"), (["1_left_stem_1", "1_normal_left"], "left1"),
+        (["block2a_expand_bn", "block4a_expand_bn"], "expand_bn"),
+        (["sepconv1_bn", "sepconv2_bn"], "bn"), (["1_left", "1_right"], "1"), (["left", "right"], ""),
+        (["conv_1.activation", "conv_2.activation"], "conv.activation"),
+        (["a.b-c", "a.b-c"], "a.b-c"), (["_", "x"], ""), (["été_1", "été_2"], "été"),
+    ],
+)  # fmt: skip
+def test_a_place_in_a_block_is_called_by_what_its_names_share(names: list[str], called: str) -> None:
+    assert local(names) == called

@@ -78,14 +78,14 @@ class MBConv3(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, dropout: float = 0.025) -> None:
         super().__init__()
-        self.block2a_expand_conv = nn.Conv2d(in_channels, 6 * in_channels, 1, bias=False)
-        self.block2a_expand_bn = nn.BatchNorm2d(6 * in_channels, eps=1e-3, momentum=0.01)
-        self.block2a = MBConv(6 * in_channels, in_channels // 4, out_channels, 3, stride=2)
-        self.block2b = MBConv2(out_channels, out_channels, 3, dropout=dropout)
+        self.expand_conv = nn.Conv2d(in_channels, 6 * in_channels, 1, bias=False)
+        self.expand_bn = nn.BatchNorm2d(6 * in_channels, eps=1e-3, momentum=0.01)
+        self.mb_conv = MBConv(6 * in_channels, in_channels // 4, out_channels, 3, stride=2)
+        self.mb_conv2 = MBConv2(out_channels, out_channels, 3, dropout=dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.pad(F.silu(self.block2a_expand_bn(self.block2a_expand_conv(x))), (0, 1, 0, 1))
-        return self.block2b(self.block2a(x))
+        x = F.pad(F.silu(self.expand_bn(self.expand_conv(x))), (0, 1, 0, 1))
+        return self.mb_conv2(self.mb_conv(x))
 
 
 class EfficientNetB0(nn.Module):

@@ -20,18 +20,18 @@ class SeparableConvNorm(nn.Module):
             in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False
         )
         self.sepconv1_pointwise = nn.Conv2d(in_channels, hidden_channels, 1, bias=False)
-        self.sepconv1_bn = nn.BatchNorm2d(hidden_channels, eps=1e-3, momentum=0.01)
+        self.bn1 = nn.BatchNorm2d(hidden_channels, eps=1e-3, momentum=0.01)
         self.sepconv2_depthwise = nn.Conv2d(
             hidden_channels, hidden_channels, 3, padding=1, groups=hidden_channels, bias=False
         )
         self.sepconv2_pointwise = nn.Conv2d(hidden_channels, out_channels, 1, bias=False)
-        self.sepconv2_bn = nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01)
+        self.bn2 = nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.sepconv1_pointwise(self.sepconv1_depthwise(x))
-        x = F.relu(self.sepconv1_bn(x))
+        x = F.relu(self.bn1(x))
         x = self.sepconv2_pointwise(self.sepconv2_depthwise(x))
-        return self.sepconv2_bn(x)
+        return self.bn2(x)
 
 
 class SeparableResidual(nn.Module):

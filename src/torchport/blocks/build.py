@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from torchport.blocks.block import Block, leaves
-from torchport.blocks.naming import block_name, local, use_name
+from torchport.blocks.naming import block_name, is_word, local, use_name
 from torchport.blocks.nodes import ABSENT, Node, filled, holes
 from torchport.blocks.pads import pads_joined
 from torchport.blocks.parameters import POSITIONAL, agree
 from torchport.blocks.parameters import Parameter as Found
 from torchport.blocks.shapes import docstring
 from torchport.blocks.steps import Steps, as_module, tensor_name
-from torchport.names import identifier, is_automatic, snake, unique
+from torchport.names import NOUNS, identifier, is_automatic, short_name, snake, unique
 from torchport.program import (
     REQUIRED,
     Apply,
@@ -120,6 +120,11 @@ class Builder:
         return self.module(it, blocks) if it.inside is not None else as_module(it.step)
 
 
+def _is_owned(node: Node) -> bool:
+    """Whether a step has modules or parameters, which stand in the class under a name."""
+    return any(isinstance(it, (Apply, State)) for it in walk(node.step.value))
+
+
 class _Class(Steps):
     """One block on its way to a definition: its constructor, and its steps as uses of what that makes."""
 
@@ -133,6 +138,7 @@ class _Class(Steps):
         name = unique(block_name([leaf for it in self.nodes for leaf in leaves(it)]), self.builder.taken)
         self.builder.taken.add(name)
         inputs = self.inputs()
+        self.called = [self._called(at) for at in range(len(self.nodes))]
         steps = [self._step(at, inputs) for at in range(len(self.nodes))]
         steps = self.optional(self.rows(steps), inputs)
         attributes = {text.text for _, text in self.flags} - self.constructed
@@ -220,19 +226,32 @@ class _Class(Steps):
         return Apply(module, tuple(map(Var, reads)), owner=owner)
 
     def _owner(self, at: int) -> str:
-        """A name for what stands in a slot, unique in the class."""
+        """A name for what stands in a slot, unique in the class; those that are called alike are numbered."""
+        name = self.called[at]
         it = self.nodes[at]
+        if it.inside is None and not _is_owned(it):
+            return name
+        alike = [place for place, other in enumerate(self.called) if other == name]
+        if len(alike) > 1:
+            name = f"{name}{'_' if name[-1].isdigit() else ''}{alike.index(at) + 1}"
+        return unique(name, [other for other in self.owners if other != it.step.layer])
+
+    def _called(self, at: int) -> str:
+        """What stands in a slot is called, by the words that its names in all uses share."""
+        it = self.nodes[at]
+        column = zip(self.block.column(at), self.prefixes, strict=True)
+        uses = [(node, start) for node, start in column if node]
         if it.inside is not None:
-            name = use_name(leaves(it), self.common[at])
+            names = [use_name(leaves(node), start) for node, start in uses]
+            name = local(names) if all(names) else ""
             kind = self.builder.made[self.blocks[it.key].number].definition.name
-            return unique(name, self.owners) if name else f"{snake(kind)}_{at}"
-        layer = it.step.layer
-        owned = [expr.owner for expr in walk(it.step.value) if isinstance(expr, (Apply, State))]
-        if not owned:
-            return local(layer, self.common[at])
-        if is_automatic(layer, it.step.kind):
+            return name if is_word(name) else f"{snake(kind)}_{at}"
+        layer, kind = it.step.layer, it.step.kind
+        given = [(node.step.layer, start) for node, start in uses if not is_automatic(node.step.layer, kind)]
+        if not given or (is_automatic(layer, kind) and _is_owned(it)):
             return layer
-        return unique(local(layer, self.common[at]), [other for other in self.owners if other != layer])
+        name = local([layer.removeprefix(start) for layer, start in given])
+        return name if is_word(name) else f"{NOUNS.get(kind, snake(short_name(kind)))}{name}"
 
     def _role(self, at: int, callee: str, name: str, numbers: tuple[Any, ...]) -> str:
         """What a person calls a number that differs: by what it is of which call."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 
 from torchport.blocks.nodes import Node, is_activation
 from torchport.names import identifier, is_automatic, short_name
@@ -18,11 +19,30 @@ def prefix(layers: Sequence[str]) -> str:
     return match.group(1) if match else ""
 
 
-def local(layer: str, common: str) -> str:
-    """A layer's name inside its block: `conv2_block1_1_conv` -> `conv1`, `2_bn` -> `bn2`."""
-    rest = layer.removeprefix(common)
+def local(names: Sequence[str]) -> str:
+    """What stands in one place of a block, by the words that its names in all uses share.
+
+    `1_conv` -> `conv1`; `left1_stem_1` and `left1_stem_2` -> `left1_stem`; nothing where no word is left.
+    """
+    words = _words(names[0])
+    for name in names[1:]:
+        others = iter(_words(name))
+        if not all(word in others for word in words):  # not all of them, in this order
+            matcher = SequenceMatcher(None, words, _words(name), autojunk=False)
+            words = [it for found in matcher.get_matching_blocks() for it in words[found.a :][: found.size]]
+    rest = "".join(words).lstrip("_./-")
     match = re.match(r"(\d+)_(\w+)$", rest)
-    return f"{match.group(2)}{match.group(1)}" if match else rest or layer
+    return f"{match.group(2)}{match.group(1)}" if match else rest
+
+
+def is_word(name: str) -> bool:
+    """Whether it says something: more than a number."""
+    return any(it.isalpha() for it in name)
+
+
+def _words(name: str) -> list[str]:
+    """Words with what stands before them: `conv1_bn` -> `conv1`, `_bn`."""
+    return re.findall(r"[\W_]*[^\W_]+|[\W_]+$", name)
 
 
 def named_layers(leaves: Sequence[Node]) -> list[str]:

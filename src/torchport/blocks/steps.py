@@ -68,7 +68,7 @@ class Steps:
             for at in range(len(block.slots))
         ]
         self.nodes = [_present(it.inside, at) for at, it in enumerate(chosen)]
-        self.common = [prefix(named_layers(leaves(it))) for it in chosen]
+        self.prefixes = [prefix(named_layers(leaves(it))) for it in block.uses]
         entering = [it.specs[it.reads[0]] for it in block.uses]
         sizes = tuple(
             it.shape[it.torch_axes.split().index("c")] if "c" in it.torch_axes else None for it in entering
