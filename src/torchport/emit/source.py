@@ -6,11 +6,10 @@ import ast
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cache
-from importlib import resources
 from typing import Any
 
 from torchport import __version__
+from torchport.emit import helpers
 from torchport.emit.expression import Writer
 from torchport.emit.forward import body
 from torchport.emit.texts import functions
@@ -31,7 +30,6 @@ from torchport.program import (
     Var,
     walk,
 )
-from torchport.rules import HELPERS
 
 WIDTH = 100
 #: Shapes that do not fit on one line.
@@ -58,7 +56,7 @@ class _Naming:
     """Names given so far; a block's definition stands in many places and is one class."""
 
     def __init__(self) -> None:
-        self.taken = {*_library(), *HELPERS}
+        self.taken = helpers.names()
         self.known: dict[int, Class] = {}
 
     def named(self, definition: Definition, name: str) -> Class:
@@ -152,8 +150,7 @@ def source(
     classes = ordered(item)
     texts = [_class(it, marks, pretrained if it is item else "", sharded) for it in classes]
     texts = [*functions(item.definition, item.inputs), *texts]
-    helpers = [snippet for snippet in snippets(texts)]
-    everything = "\n\n\n".join([*helpers, *texts])
+    everything = "\n\n\n".join([*helpers.used(texts), *texts])
     weights = f'WEIGHTS = Path(__file__).with_name("{pretrained}")'
     return f"{_header(item, everything)}\n\n{weights}\n\n\n{everything}\n"
 
@@ -281,41 +278,6 @@ def _from_pretrained(name: str, sharded: bool) -> list[str]:
         "        model.load_state_dict(load_file(Path(path).with_name(shard)), strict=False)",
         "    return model.eval()",
     ]
-
-
-@cache
-def _library() -> dict[str, tuple[str, str]]:
-    """Helpers that PyTorch lacks, by name: the file's order and the source text."""
-    found = {}
-    for file in sorted(
-        resources.files("torchport.emit").joinpath("snippets").iterdir(), key=lambda it: it.name
-    ):
-        if not file.name.endswith(".py"):
-            continue
-        text = file.read_text(encoding="utf-8")
-        for node in ast.parse(text).body:
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-                found[node.name] = (file.name, ast.get_source_segment(text, node) or "")
-    return found
-
-
-def snippets(texts: list[str]) -> list[str]:
-    """The helpers that the texts use, and those that these use, each before its first user."""
-    own = {name: ("", text) for name, text in HELPERS.items()}
-    library, needed = {**own, **_library()}, list[str]()
-    seen: set[str] = set()
-
-    def need(text: str) -> None:
-        read = [it for it in ast.walk(ast.parse(text)) if isinstance(it, ast.Name)]
-        for name in (it.id for it in sorted(read, key=lambda it: (it.lineno, it.col_offset))):
-            if name in library and name not in seen:
-                seen.add(name)
-                need(library[name][1])
-                needed.append(name)
-
-    for text in texts:
-        need(text)
-    return [library[name][1] for name in needed]
 
 
 def formatted(text: str) -> str:
