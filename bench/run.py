@@ -29,6 +29,8 @@ SOURCE = OUT / "unet31m.keras"
 PEERS = BENCH.parent / ".venv-peers"
 PEERS_READY = PEERS / "ready"
 CONVERSIONS = 7  # best of
+#: A package that pip has installed is compiled; one that is edited in place is only if Python may write that.
+ENV = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONDONTWRITEBYTECODE": ""}
 GOALS = {"time": 2.5, "peak": 200, "forward": 1.02, "factor": 2.0}
 
 console = Console(stderr=True)
@@ -51,9 +53,7 @@ def run(*command: str | Path, **env: str) -> Run:
     """Run a command to its end, alone. Raises Failed."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = perf_counter()
-        process = subprocess.Popen(
-            command, stdout=out, stderr=err, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **env}
-        )
+        process = subprocess.Popen(command, stdout=out, stderr=err, env={**os.environ, **ENV, **env})
         _, status, usage = os.wait4(process.pid, 0)
         seconds = perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
