@@ -1,4 +1,4 @@
-"""Masks that meet nested models: carried in and through, refused where they are made inside."""
+"""Masks that meet nested models: carried in, through and out, refused where made of what is inside."""
 
 from __future__ import annotations
 
@@ -64,6 +64,34 @@ def test_shared_by_two_calls(package: Any) -> None:
     verified(package.Model(words, layers.Concatenate()([inner(embedding(it)) for it in words])))
 
 
+def test_out_of_a_model(package: Any) -> None:
+    layers = package.layers
+    words = package.Input((7,), dtype="int32")
+    reader = package.Model(words, layers.Dropout(0.5)(layers.Embedding(**WORDS)(words)), name="reader")
+    again = package.Input((7,), dtype="int32")
+    code = verified(package.Model(again, layers.LSTM(3)(reader(again))))
+    assert "self.lstm" in code and "x != 0" in code.partition("class Model")[2]
+
+
+def test_out_of_a_model_in_a_model(package: Any) -> None:
+    layers = package.layers
+    one, other = (package.Input((7,), dtype="int32") for _ in range(2))
+    reader = package.Model(one, layers.Embedding(**WORDS)(one), name="reader")
+    both = package.Model([one, other], layers.Add()([reader(one), reader(other)]), name="both")
+    left, right = (package.Input((7,), dtype="int32") for _ in range(2))
+    verified(package.Model([left, right], layers.GRU(3)(both([right, left]))))
+
+
+def test_out_of_two_calls(package: Any) -> None:
+    layers = package.layers
+    words = package.Input((7,), dtype="int32")
+    x = package.Input((7, 4))
+    reader = package.Model([words, x], layers.Concatenate(axis=1)([
+        layers.Embedding(**WORDS)(words), layers.Masking(0.5)(x)]), name="reader")  # fmt: skip
+    inputs = [package.Input((7,), dtype="int32"), package.Input((7, 4))]
+    verified(package.Model(inputs, layers.SimpleRNN(3)(reader(inputs))))
+
+
 def refused(model: Any) -> str:
     with pytest.raises(Refused) as caught:
         torchport.convert(model)
@@ -76,7 +104,7 @@ def test_what_is_refused() -> None:
     words, plain = keras.Input((7,), dtype="int32"), keras.Input((7, 4))
     inner = functional(keras, layers.LSTM(3))
     x = layers.Embedding(**WORDS)(words)
-    reader = keras.Model(words, x, name="reader")
+    reader = keras.Model(words, layers.Masking()(layers.Embedding(5, 4)(words)), name="reader")
     both = layers.Concatenate()([inner(x), inner(plain)])
     model = keras.Model([words, plain], [both, layers.GRU(2)(reader(words)), layers.Lambda(lambda x: x)(x)])
     text = refused(model)

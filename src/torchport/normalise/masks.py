@@ -119,7 +119,7 @@ class _Masks:
         return replace(op, kwargs=kwargs)
 
     def _enter(self, op: Op, bodies: dict[str, Graph]) -> Op:
-        """A nested model; masks that are used in it are further inputs. Those that it makes stay inside."""
+        """A nested model; masks that are used in it are further inputs, those it makes are made again."""
         body = self.graph.bodies[op.layer]
         recorded = op.kwargs.get("mask")
         op = replace(op, kwargs={key: value for key, value in op.kwargs.items() if key != "mask"})
@@ -145,10 +145,8 @@ class _Masks:
         added = {name: carried[name] for name in used}
         written = written.replace(inputs=(*written.inputs, *used), tensors={**written.tensors, **added})
         made = [inner.masks.get(name) for name in body.outputs]
-        hidden = ("inside", op.layer)
-        self.inside = [
-            mask and (outer.get(mask[1], hidden) if mask[0] == "given" else hidden) for mask in made
-        ]
+        places = dict(zip(body.inputs, op.inputs, strict=False))
+        self.inside = [it and (_outside(it, outer, places) or ("inside", op.layer)) for it in made]
         if op.layer in self.entered and self.entered[op.layer] != written:
             why = f"the nested model {op.layer!r} is called with other masks than before"
             raise Unsupported(why, "give all its calls a mask, or none")
@@ -297,6 +295,24 @@ class _Masks:
             self.made[mask] = name
             self.ops.append(Op(name, f"mask:{kind}", args, (name,), options, layer=name))
         return Ref(self.made[mask])
+
+
+def _outside(mask: Mask, outer: Mapping[str, Mask], places: Mapping[str, str]) -> Mask:
+    """A mask of a nested model outside of it; None where it is made of more than the model's inputs.
+
+    `outer`: masks that the model is given; `places`: what its inputs are outside.
+    """
+    if mask is None or mask[0] == "unknown":
+        return mask
+    kind, first, *rest = mask
+    if kind == "given":
+        return outer.get(first)
+    if kind in ("unlike", "any_unlike", "all"):
+        return (kind, places[first], *rest) if first in places else None
+    parts = tuple(_outside(it, outer, places) for it in (rest[0] if kind == "cat" else first))
+    if None in parts:
+        return None
+    return (kind, first, parts) if kind == "cat" else (kind, parts)
 
 
 def _joined(symbol: str, masks: Iterable[Mask]) -> Mask:
