@@ -7,28 +7,28 @@ everything else goes to standard error.
 
 from __future__ import annotations
 
-import gc
 import io
 import json as json_module
-import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+
+from torchport.report.progress import bar, hushed, uncollected, working
 
 if TYPE_CHECKING:
     import numpy as np
+    from click import Context
 
     from torchport.port import Port
     from torchport.verify.result import Verification
 
 #: Exit status.
 SAME, DIFFERS, BAD, BUG = 0, 1, 2, 3
-#: Weights below this are written before a progress bar could be read.
-LONG = 50_000_000
 
 ABOUT = """
 Port a TensorFlow/Keras model to the PyTorch source a person would have written.
@@ -53,6 +53,14 @@ Exit status:
   2  the file is damaged, the model is refused, or the command is wrong
   3  a bug in torchport
 """
+
+
+class Command(TyperCommand):
+    """A command whose help is plain text: Typer escapes brackets for rich, which is not asked to show it."""
+
+    def get_help(self, ctx: Context) -> str:
+        return super().get_help(ctx).replace("\\[", "[")
+
 
 app = typer.Typer(
     name="torchport",
@@ -127,7 +135,7 @@ def main(
             stream.reconfigure(errors="backslashreplace")
 
 
-@app.command()
+@app.command(cls=Command)
 def convert(
     source: Source,
     folder: Annotated[
@@ -203,7 +211,7 @@ def convert(
     leave(result)
 
 
-@app.command()
+@app.command(cls=Command)
 def verify(
     source: Source,
     folder: Annotated[
@@ -244,7 +252,7 @@ def verify(
     leave(result)
 
 
-@app.command()
+@app.command(cls=Command)
 def rules(
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="As a page: docs/rules.md.")] = False,
@@ -322,69 +330,6 @@ def save(port: Port, folder: Path, force: bool) -> None:
         what = f"cannot be written ({error.strerror or error})"
         advice = "check the path, its permissions and the free space"
         raise TorchportError(what, where=str(folder), advice=advice) from error
-
-
-@contextmanager
-def bar(total: int) -> Iterator[Callable[[int], None] | None]:
-    """A bar of bytes written, on standard error, if that is a terminal and it takes long."""
-    if total < LONG or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from torchport.report.terminal import console
-
-    columns = (
-        TextColumn("  writing weights"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console(error=True), transient=True) as shown:
-        task = shown.add_task("", total=total)
-        yield lambda count: shown.advance(task, count)
-
-
-@contextmanager
-def working(on: str) -> Iterator[Callable[[str], None]]:
-    """A spinner on standard error, if that is a terminal; gives what changes its text."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-
-    from torchport.report.terminal import styled
-
-    with os.fdopen(os.dup(2), "w") as file:  # its own, so that `hushed` does not silence it
-        with Console(file=file).status(styled(on, "dim")) as status:
-            yield lambda text: status.update(styled(text, "dim"))
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """No search for reference cycles: a conversion makes many small objects, keeps most of them, and ends.
-
-    The search takes a fifth of its time otherwise.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
-@contextmanager
-def hushed() -> Iterator[None]:
-    """Standard error is closed: TensorFlow announces itself there whatever its log level is."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 @contextmanager

@@ -230,3 +230,6 @@ def test_help_teaches(command: list[str]) -> None:
         assert "Examples:" in result.stdout
     if not command:
         assert "Exit status:" in result.stdout and "--install-completion" in result.stdout
+    if command in (["convert"], ["verify"]):
+        assert "The Keras model: a .keras or .h5 file" in result.stdout, "arguments are explained"
+    assert "\\" not in result.stdout, "brackets are not escaped for another program"

@@ -1,0 +1,75 @@
+"""What shows while a command works, and what does not."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+#: Weights below this are written before a bar could be read.
+LONG = 50_000_000
+
+
+@contextmanager
+def bar(total: int) -> Iterator[Callable[[int], None] | None]:
+    """A bar of bytes written, on standard error, if that is a terminal and it takes long."""
+    if total < LONG or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from torchport.report.terminal import console
+
+    columns = (
+        TextColumn("  writing weights"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console(error=True), transient=True) as shown:
+        task = shown.add_task("", total=total)
+        yield lambda count: shown.advance(task, count)
+
+
+@contextmanager
+def working(on: str) -> Iterator[Callable[[str], None]]:
+    """A spinner on standard error, if that is a terminal; gives what changes its text."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    from torchport.report.terminal import styled
+
+    with os.fdopen(os.dup(2), "w") as file:  # its own, so that `hushed` does not silence it
+        with Console(file=file).status(styled(on, "dim")) as status:
+            yield lambda text: status.update(styled(text, "dim"))
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """No search for reference cycles: a conversion makes many small objects, keeps most of them, and ends.
+
+    The search takes a fifth of its time otherwise.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Standard error is closed: TensorFlow announces itself there whatever its log level is."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
