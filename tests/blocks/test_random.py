@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from keras import layers
 from tests.examples import examples
@@ -95,7 +95,12 @@ def network(kinds: list[Plan], order: list[tuple[int, int, int, bool, int]], ski
     return model
 
 
+#: A part that some uses lack, before one that others lack.
+BOTH_PARTS = Plan((Unit(1, False, None, False), Unit(1, False, None, True)), "concat", True)
+
+
 @examples(8)
+@example([BOTH_PARTS], [(0, 2, 2, False, 3), (0, 2, 1, True, 2)], False)
 @given(st.lists(plans, min_size=1, max_size=2), st.lists(uses, min_size=2, max_size=4), st.booleans())
 def test_agree(kinds: list[Plan], order: list[tuple[int, int, int, bool, int]], skip: bool) -> None:
     model = network(kinds, order, skip)

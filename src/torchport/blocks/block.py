@@ -148,16 +148,15 @@ class Block:
         place = {a: at for at, (a, _) in enumerate(merged.slots) if a is not None}
         ranges = [(start, end, wire) for start, end, wire in merged.parts]
         for number, part in enumerate(parts):
-            inside = [place[at] for at, slot in enumerate(old) if slot.part == number]
-            if (inside[0], inside[-1] + 1) not in [(start, end) for start, end, _ in ranges]:
-                wire = part.passes
-                ranges.append(
-                    (
-                        inside[0],
-                        inside[-1] + 1,
-                        wire if wire[0] == "in" else (place[int(wire[0])], wire[1]),
-                    )
-                )
+            inside = [at for at, slot in enumerate(old) if slot.part == number]
+            start, end = place[inside[0]], place[inside[-1]] + 1
+            if (start, end) in [(first, last) for first, last, _ in ranges]:
+                continue
+            # What passes is what the part reads, which may now come through a part that the other run has.
+            ranges.append((start, end, next(
+                now for at in inside for was, now in zip(old[at].reads, merged.reads[place[at]], strict=True)
+                if was == part.passes
+            )))  # fmt: skip
         for number, (start, end, wire) in enumerate(sorted(ranges)):
             self.parts.append(Part(wire))
             for slot in self.slots[start:end]:
