@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from difflib import SequenceMatcher
 
 from torchport.blocks.nodes import Node, is_activation
 from torchport.names import identifier, is_automatic, short_name
@@ -28,6 +27,8 @@ def local(names: Sequence[str]) -> str:
     for name in names[1:]:
         others = iter(_words(name))
         if not all(word in others for word in words):  # not all of them, in this order
+            from difflib import SequenceMatcher  # rarely needed, and not imported by others
+
             matcher = SequenceMatcher(None, words, _words(name), autojunk=False)
             words = [it for found in matcher.get_matching_blocks() for it in words[found.a :][: found.size]]
     rest = "".join(words).lstrip("_./-")

@@ -80,8 +80,9 @@ class _Masks:
 
         Source: keras/src/layers/attention/multi_head_attention.py, call.
         """
-        keras_2 = not self.graph.dialect.startswith("3")
-        return not keras_2 and any(op.kind == "MultiHeadAttention" for op in self.graph.ops)
+        return not is_keras_2(self.graph.dialect) and any(
+            op.kind == "MultiHeadAttention" for op in self.graph.ops
+        )
 
     # What an op reads
 

@@ -43,7 +43,7 @@ def pairs(query: Expr, key: Expr) -> Expr:
 
 
 def is_masked(masks: Any) -> bool:
-    """Whether there is a mask of the query, the value or the key."""
+    """Whether any mask is given."""
     return masks is not None and any(it is not None for it in masks)
 
 

@@ -10,7 +10,7 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Expr, Fill, Load, call, module
 from torchport.rules.arguments import default
-from torchport.rules.attention import joined
+from torchport.rules.attention import is_masked, joined
 from torchport.rules.broadcast import check_bias
 from torchport.rules.dtypes import as_bool
 from torchport.rules.sizes import features
@@ -134,7 +134,7 @@ def attend(
 ) -> Any:  # fmt: skip
     """The module and its call. `masks`: of the query, the value, the key, and of their pairs."""
     loads = heads.loads({"query": query, "value": value, "key": key}, dialect)
-    explicit = scores or any(it is not None for it in masks)
+    explicit = scores or is_masked(masks)
     tensors = (query, value) if key == value else (query, value, key)
     count, dim = heads.query, heads.dim
     square = features(value) == features(key) == features(query) == heads.out
@@ -167,7 +167,7 @@ def attend(
 def pair_masks(query: Value, value: Value, masks: Sequence[Any], causal: bool) -> list[Expr]:
     """Masks of steps as masks of their pairs (n, t, s)."""
     query_mask, value_mask, key_mask, mask = masks
-    if mask is not None and mask.rank == 4 and (causal or any(it is not None for it in masks[:3])):
+    if mask is not None and mask.rank == 4 and (causal or is_masked(masks[:3])):
         raise Unsupported("an attention_mask for each head together with other masks")
     found: list[Expr] = []
     if query_mask is not None:

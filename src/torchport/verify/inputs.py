@@ -10,6 +10,7 @@ import numpy as np
 
 from torchport.errors import TorchportError
 from torchport.graph import Graph, Shape, Text
+from torchport.rules.dtypes import is_float
 from torchport.verify.result import first_line
 
 #: For axes that the model leaves open, by number of them: unequal, and divisible as most models
@@ -174,7 +175,7 @@ def given(graph: Graph, arrays: Any) -> list[np.ndarray]:
             raise TorchportError(
                 f"has the shape {array.shape}, the model takes {shape}", where=f"the input {name!r}"
             )
-        wanted = "float32" if tensor.dtype.startswith(("float", "bfloat")) else tensor.dtype
+        wanted = "float32" if is_float(tensor.dtype) else tensor.dtype
         if np.dtype(wanted).kind != array.dtype.kind and not (
             wanted == "float32" and array.dtype.kind in "iu"
         ):
