@@ -5,7 +5,7 @@ READY := .venv/ready
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test bench zoo lint clean
+.PHONY: demo test bench zoo pretrained lint clean
 
 demo: $(READY)
 	python examples/ihc_unet/demo.py
@@ -18,6 +18,9 @@ bench: $(READY)
 
 zoo: $(READY)
 	python bench/zoo.py $(ARGS)
+
+pretrained: $(READY)
+	python bench/pretrained.py $(ARGS)
 
 lint: $(READY)
 	ruff check
