@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torchport.verify.result import Verification
 
 #: Exit status.
-SAME, DIFFERS, BAD, BUG = 0, 1, 2, 3
+SAME, DIFFERS, BAD, BUG, UNDECIDED = 0, 1, 2, 3, 4
 
 ABOUT = """
 Port a TensorFlow/Keras model to the PyTorch source a person would have written.
@@ -52,6 +52,7 @@ Exit status:
   1  verify found a difference
   2  the file is damaged, the model is refused, or the command is wrong
   3  a bug in torchport
+  4  verify found no difference, but numbers could not decide everything: it says why
 """
 
 
@@ -313,9 +314,9 @@ def print_json(found: Any) -> None:
 
 
 def leave(result: Verification | None) -> None:
-    """Exit status 1 if a verification found a difference."""
+    """Exit status 1 if a verification found a difference, 4 if it could not decide."""
     if result is not None and not result.passed:
-        raise typer.Exit(DIFFERS)
+        raise typer.Exit(DIFFERS if result.differs else UNDECIDED)
 
 
 def save(port: Port, folder: Path, force: bool) -> None:

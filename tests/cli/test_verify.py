@@ -23,12 +23,14 @@ GOOD = (
     Row("gradient", "conv1.weight", "conv1", "conv1/kernel", True, 2e-13, None, None, 1e-10),
 )
 WRONG = Row("training", "bn1", "bn\x1b[2J1", "bn1", False, float("nan"), note="3 are not finite")
+OPEN = Row("steps", "bn1.running_mean", "bn1", "bn1/moving_mean", None, 1e-3, note="TensorFlow draws")
 FIRST = Divergence("training", "bn\x1b[2J1", "bn1", "bn1", "epsilon: the port has 1e-5, Keras 1e-3")
 
 
-def verification(passed: bool) -> Verification:
+def verification(passed: bool | None) -> Verification:
+    rows = {True: GOOD, False: (*GOOD, OPEN, WRONG), None: (*GOOD, OPEN)}
     return Verification(
-        GOOD if passed else (*GOOD, WRONG), None if passed else FIRST, ("a note",),
+        rows[passed], FIRST if passed is False else None, ("a note",),
         {"tensorflow": "2", "torch": "2"}, (), "float64", 0, 3,
     )  # fmt: skip
 
@@ -67,19 +69,32 @@ def test_a_difference_is_1_and_named(asked: dict[str, Any]) -> None:
     result = run("verify", UNET, "port")
     assert result.exit_code == 1
     words = " ".join(result.stdout.split())
-    assert "training 1 1 differs nan" in words and "differs 4 comparisons" in words
+    assert "training 1 1 differs nan" in words and "differs 5 comparisons" in words
     assert "likely cause epsilon: the port has 1e-5, Keras 1e-3" in words
     assert "\x1b" not in result.stdout
 
 
-@pytest.mark.parametrize("passed", [True, False])
-def test_json(asked: dict[str, Any], passed: bool) -> None:
+def test_what_is_not_decided_is_4_and_says_why(asked: dict[str, Any]) -> None:
+    asked["passed"] = None
+    result = run("verify", UNET, "port")
+    assert result.exit_code == 4
+    words = " ".join(result.stdout.split())
+    assert "steps 1 1 not decided 1.0e-03" in words and "Not decided, because TensorFlow draws" in words
+    assert "not decided 4 comparisons" in words and "differs" not in words
+
+
+@pytest.mark.parametrize(
+    ("passed", "status", "verdict"), [(True, 0, "agrees"), (False, 1, "differs"), (None, 4, "not decided")]
+)
+def test_json(asked: dict[str, Any], passed: bool | None, status: int, verdict: str) -> None:
     asked["passed"] = passed
     result = run("verify", UNET, "port", "--json")
-    assert result.exit_code == (0 if passed else 1)
+    assert result.exit_code == status
     found = json.loads(result.stdout)
-    assert found["passed"] is passed and len(found["rows"]) == (3 if passed else 4)
-    assert (found["first"] is None) is passed
+    assert found["passed"] is (passed is True) and found["verdict"] == verdict
+    assert found["because"] == ("" if passed else "TensorFlow draws")
+    assert len(found["rows"]) == {0: 3, 1: 5, 4: 4}[status]
+    assert (found["first"] is None) is (passed is not False)
 
 
 def test_convert_can_verify_at_once(asked: dict[str, Any], tmp_path: Path) -> None:

@@ -24,11 +24,15 @@ def number(error: float | None) -> str:
     return "0" if error == 0 else f"{error:.1e}"
 
 
-def badness(row: Row) -> tuple[bool, float, float]:
-    """How bad a comparison is: one that differs is worse than any that agrees."""
+#: A verdict's colour.
+STYLES = {"agrees": "green", "differs": "bold red", "not decided": "bold yellow"}
+
+
+def badness(row: Row) -> tuple[int, float, float]:
+    """How bad a comparison is: one that differs is worst, then one that is not decided."""
     sizes = (row.error64, row.error32)
     known = [0.0 if it is None else WORST if math.isnan(it) else it for it in sizes]
-    return (not row.passed, known[0], known[1])
+    return (2 * row.differs + (row.passed is None), known[0], known[1])
 
 
 def by_check(result: Verification) -> dict[str, list[Row]]:
@@ -48,8 +52,10 @@ def show(result: Verification, console: Console, every: bool = False) -> None:
             console.print(_every(rows))
             console.print()
     console.print(_questions(result))
-    if not result.passed:
+    if result.differs:
         _divergence(result, console)
+    elif not result.passed:
+        console.print(styled("\n  Not decided, because", "bold yellow"), styled(result.because))
     for note in result.notes:
         table = grid({"style": "yellow"}, {})
         table.add_row("", "note", styled(note))
@@ -60,9 +66,9 @@ def show(result: Verification, console: Console, every: bool = False) -> None:
     sides = ("tensorflow", "keras", "tf_keras", "torch")
     versions = ", ".join(f"{it} {result.versions[it]}" for it in sides if it in result.versions)
     console.print()
-    style, verdict = ("bold green", "agrees") if result.passed else ("bold red", "differs")
     compared = counted(len(result.rows), "comparison")
-    console.print(styled(f"  {verdict}", style), styled(f"{compared}; {versions}", "dim"), soft_wrap=True)
+    verdict = styled(f"  {result.verdict}", f"bold {STYLES[result.verdict]}")
+    console.print(verdict, styled(f"{compared}; {versions}", "dim"), soft_wrap=True)
     console.print()
 
 
@@ -82,13 +88,18 @@ def _questions(result: Verification) -> Table:
     table.add_row("", *(styled(it, "dim") for it in heads))
     for check, rows in by_check(result).items():
         worst = max(rows, key=badness)
-        wrong = sum(not row.passed for row in rows)
-        verdict = styled(f"{wrong} differ" if wrong > 1 else "1 differs", "bold red")
+        wrong = sum(row.differs for row in rows)
+        undecided = sum(row.passed is None for row in rows)
+        verdict = styled("agree", "green")
+        if undecided:
+            verdict = styled(f"{undecided} not decided", "bold yellow")
+        if wrong:
+            verdict = styled(f"{wrong} differ" if wrong > 1 else "1 differs", "bold red")
         measured = bool(worst.error64 or worst.error32)
         table.add_row(
-            "", styled(check), f"{len(rows):,}", verdict if wrong else styled("agree", "green"),
+            "", styled(check), f"{len(rows):,}", verdict,
             *map(number, (worst.error64, worst.error32, worst.reference32)),
-            styled(worst.name or worst.layer if measured or wrong else ""),
+            styled(worst.name or worst.layer if measured or not worst.passed else ""),
         )  # fmt: skip
     return table
 
@@ -100,7 +111,7 @@ def _divergence(result: Verification, console: Console) -> None:
         console.print(styled("\n  nothing was compared", "bold red"))
         return
     row = next(
-        (it for it in result.rows if not it.passed and (it.check, it.name) == (first.check, first.name)),
+        (it for it in result.rows if it.differs and (it.check, it.name) == (first.check, first.name)),
         None,
     )
     table = grid({"style": "dim"}, {})
@@ -146,6 +157,6 @@ def _every(rows: list[Row]) -> Table:
         table.add_row(
             "", styled(row.name or row.layer), styled(row.tensor or row.layer),
             *map(number, (row.error64, row.error32, row.reference32)),
-            styled(row.verdict, "green" if row.passed else "bold red"), styled(row.note),
+            styled(row.verdict, STYLES[row.verdict]), styled(row.note),
         )  # fmt: skip
     return table

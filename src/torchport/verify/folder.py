@@ -12,8 +12,8 @@ from torchport.errors import BadFile
 from torchport.port import OURS
 from torchport.verify.result import Verification
 
-#: Options of a conversion that port.json repeats.
-OPTIONS = ("class_name", "keep_io", "exact")
+#: Options of a conversion that port.json repeats: those that decide how the program is written.
+OPTIONS = ("class_name", "keep_io", "exact", "flat")
 
 
 def folder_of(port: str | Path) -> Path:
@@ -44,11 +44,11 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def write_record(folder: Path, result: Verification) -> None:
-    """Into port.json what was verified, and of which files; null where it did not pass."""
+    """Into port.json what was verified, and of which files; null where something differs."""
     path = folder / "port.json"
     record = json.loads(path.read_text())
     summary = None
-    if result.passed:
+    if not result.differs:
         files = sorted(
             it for it in folder.iterdir() if OURS.fullmatch(it.name) and it.is_file() and it != path
         )

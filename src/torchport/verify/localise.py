@@ -45,7 +45,7 @@ class Scene:
 
 def first(rows: Sequence[Row], causes: Mapping[Row, str]) -> Divergence | None:
     """The first row that differs, in the order in which one thing can be the cause of the next."""
-    wrong = [row for row in rows if not row.passed]
+    wrong = [row for row in rows if row.differs]
     if not wrong:
         return None
     assert set(ORDER) == set(CHECKS)

@@ -30,19 +30,24 @@ CHECKS = {
 }
 
 
+#: What a comparison, and a verification as a whole, comes to.
+VERDICTS = {True: "agrees", False: "differs", None: "not decided"}
+
+
 @dataclass(frozen=True)
 class Row:
     """One comparison. Errors that were not measured are None.
 
-    `name` is what the port calls it, `tensor` what the source calls it. `error32` is the port's
-    float32 error against the float64 reference, `reference32` TensorFlow's own.
+    `name` is what the port calls it, `tensor` what the source calls it. `passed`: None where the
+    numbers cannot decide, `note` says why. `error32` is the port's float32 error against the
+    float64 reference, `reference32` TensorFlow's own.
     """
 
     check: str
     name: str
     layer: str
     tensor: str
-    passed: bool
+    passed: bool | None
     error64: float | None = None
     error32: float | None = None
     reference32: float | None = None
@@ -54,11 +59,15 @@ class Row:
     def only_in_float32(self) -> bool:
         """Whether it agrees in float64, but is further off in float32 than TensorFlow is itself."""
         measured = None not in (self.error64, self.limit, self.error32)
-        return not self.passed and measured and (self.error64 or 0.0) <= (self.limit or 0.0)
+        return self.differs and measured and (self.error64 or 0.0) <= (self.limit or 0.0)
+
+    @property
+    def differs(self) -> bool:
+        return self.passed is False
 
     @property
     def verdict(self) -> str:
-        return "agrees" if self.passed else "differs"
+        return VERDICTS[self.passed]
 
 
 @dataclass(frozen=True)
@@ -74,7 +83,7 @@ class Divergence:
 
 @dataclass(frozen=True)
 class Verification:
-    """The result of `verify`; True where every row agrees."""
+    """The result of `verify`; true where all is decided and agrees."""
 
     rows: tuple[Row, ...]
     first: Divergence | None
@@ -88,7 +97,24 @@ class Verification:
 
     @property
     def passed(self) -> bool:
+        """Whether every row agrees: False also where numbers cannot decide."""
         return bool(self.rows) and all(row.passed for row in self.rows)
+
+    @property
+    def differs(self) -> bool:
+        return any(row.differs for row in self.rows)
+
+    @property
+    def verdict(self) -> str:
+        """agrees, differs, or not decided: then nothing differs, and `because` says what is open."""
+        return VERDICTS[True if self.passed else False if self.differs else None]
+
+    @property
+    def because(self) -> str:
+        """Why not all is decided; empty where it is."""
+        if not self.rows:
+            return "nothing was compared"
+        return next((row.note for row in self.rows if row.passed is None), "")
 
     def __bool__(self) -> bool:
         return self.passed
@@ -110,9 +136,11 @@ class Verification:
                 }
                 checks[check] = {
                     "compared": len(rows), "passed": all(row.passed for row in rows),
+                    "undecided": sum(row.passed is None for row in rows),
                     **{key: error for key, error in errors.items() if error is not None},
                 }  # fmt: skip
         return {
+            "verdict": self.verdict, "because": self.because,
             "passed": self.passed, "precision": self.precision, "versions": self.versions,
             "inputs": list(self.inputs), "seed": self.seed, "steps": self.steps, "checks": checks,
             "notes": list(self.notes), "measure": self.measure,
@@ -120,7 +148,7 @@ class Verification:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, as JSON has it: numbers that are not finite are texts."""
-        rows = [asdict(row) for row in self.rows]
+        rows = [{**asdict(row), "verdict": row.verdict} for row in self.rows]
         first = asdict(self.first) if self.first else None
         whole = {**self.summary(), "first": first, "rows": rows}
         return plain(whole)  # type: ignore[no-any-return]
@@ -133,7 +161,7 @@ class Verification:
             largest = f"largest {self.precision} error {self._largest():.1e}"
             return f"agrees: {len(self.rows)} comparisons, {largest}"
         if self.first is None:
-            return "nothing was compared"
+            return f"not decided, because {self.because}"
         at = self.first
         return f"differs at {at.layer or at.name} ({at.check}, {at.tensor or at.name}): {at.cause}"
 

@@ -262,7 +262,7 @@ class Session:
         scene = localise.Scene(self.places, self.arrays, self.source_variables)
         for row, at in forward.rows(check, watch, low):
             self.rows.append(row)
-            if not row.passed and not explained and at in watch.wrong:
+            if row.differs and not explained and at in watch.wrong:
                 explained = True
                 self.causes[row] = localise.explain(watch, at, port, scene, check == "training")
 
@@ -367,12 +367,14 @@ class Session:
             self.notes.append(
                 f"model.py was edited ({names}): not every layer's output could be compared there"
             )
-            wrong = [row for row in self.rows if not row.passed]
+            wrong = [row for row in self.rows if row.differs]
             if all(
                 row.check in ("inference", "training") and not row.name.startswith("output ") for row in wrong
             ):
                 said = "differs inside of edited code; outputs, gradients and training agree"
-                self.rows = [row if row.passed else replace(row, passed=True, note=said) for row in self.rows]
+                self.rows = [
+                    replace(row, passed=True, note=said) if row in wrong else row for row in self.rows
+                ]
 
 
 @dataclass(frozen=True)
