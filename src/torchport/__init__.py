@@ -41,8 +41,11 @@ def convert(
 
     Raises Refused with everything that cannot be ported exactly, BadFile for a damaged or hostile file.
     """
+    from torchport.options import Options
     from torchport.pipeline import port
     from torchport.port import Port
+
+    options = Options(class_name, keep_io, exact, flat)
 
     if rules is not None:
         from torchport.rules import user
@@ -52,8 +55,7 @@ def convert(
         from torchport.read import WithConfig
 
         model = WithConfig(Path(model), str(config))
-    options = {"class_name": class_name, "keep_io": keep_io, "exact": exact, "flat": flat}
-    return Port(port(model, **options), model, options)  # type: ignore[arg-type]
+    return Port(port(model, options), model, options)
 
 
 def load(folder: str | Path) -> nn.Module:

@@ -16,6 +16,9 @@ RESERVED = frozenset(
     "from_pretrained dump_patches call_super_init".split()
 )
 
+#: What the head of a generated module brings in or defines, where something uses it.
+IMPORTED = frozenset("json string Callable Sequence Self WEIGHTS annotations".split())
+
 #: Short nouns, as PyTorch code has them, for layers that Keras named by itself.
 NOUNS = {
     "BatchNormalization": "bn",
@@ -102,6 +105,12 @@ def class_name(name: str) -> str:
     if text[0].isdigit():
         text = f"N{text}"
     return f"{text}_" if text in RESERVED or hasattr(builtins, text) or keyword.iskeyword(text) else text
+
+
+def is_class_name(name: str) -> bool:
+    """Whether a generated class can have this very name: an identifier that means nothing else there."""
+    is_taken = keyword.iskeyword(name) or keyword.issoftkeyword(name) or hasattr(builtins, name)
+    return name.isidentifier() and not is_taken and name not in RESERVED | IMPORTED and name.strip("_") != ""
 
 
 def unique(name: str, taken: Collection[str]) -> str:

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from torchport.blocks import factor, in_reading_order
+from torchport.emit import helpers
 from torchport.emit.source import Class, formatted, name_classes, source, state
 from torchport.emit.weights import Entry, shards
-from torchport.errors import Refusal, Refused
+from torchport.errors import Refusal, Refused, TorchportError
 from torchport.graph import Graph
 from torchport.infer import infer
 from torchport.layout import choose_orders, refused, write
-from torchport.names import is_automatic
+from torchport.names import class_name, is_automatic
 from torchport.normalise import normalise
+from torchport.options import DEFAULT, Options
 from torchport.program import Definition, Permute
 from torchport.read import WithConfig, read
 from torchport.rules import user
@@ -54,29 +56,25 @@ def own_name(name: str, model: Any) -> str:
     return Path(file).name.partition(".")[0]
 
 
-def port(
-    model: Any,
-    *,
-    class_name: str | None = None,
-    keep_io: bool = False,
-    exact: bool = False,
-    flat: bool = False,
-) -> Program:
+def port(model: Any, options: Options = DEFAULT) -> Program:
     """A model, or the path of one, as a PyTorch program."""
     graph = read(model).check()
-    class_name = class_name or own_name(graph.name, model)
+    name = options.class_name or class_name(own_name(graph.name, model))
+    if options.class_name in helpers.names():
+        advice = f"for instance --class-name {name}Model"
+        raise TorchportError(f"{name!r} is the name of a function of ours", advice=advice)
     user.plugins(graph)
     graph = normalise(graph)
     refusals: list[Refusal] = []
     graph = infer(graph, refusals)
     if refusals:
         raise Refused((*refusals, *refused(graph)))
-    orders = choose_orders(graph, keep_io)
-    definition = write(graph, orders, exact)
+    orders = choose_orders(graph, options.keep_io)
+    definition = write(graph, orders, options.exact)
     definition = in_reading_order(definition)
-    if not flat:
-        definition = factor(definition, class_name)
-    classes = name_classes(definition, class_name)
+    if not options.flat:
+        definition = factor(definition, name)
+    classes = name_classes(definition, name)
     entries = tuple(Entry(name, load) for name, load in state(classes))
     sharded = len(shards(entries)) > 1
     weights = "model.safetensors.index.json" if sharded else "model.safetensors"

@@ -8,7 +8,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from torchport.axes import dims
 from torchport.emit import texts
 from torchport.emit.weights import provenance, write_weights
 from torchport.errors import BadFile, TorchportError
+from torchport.options import DEFAULT, Options
 from torchport.pipeline import Program
 from torchport.program import Permute, Spec
 
@@ -32,7 +33,7 @@ class Port:
 
     program: Program
     source: Any
-    options: dict[str, Any]
+    options: Options = DEFAULT
 
     @property
     def code(self) -> str:
@@ -102,7 +103,7 @@ class Port:
         return {
             "torchport": __version__,
             "source": {"model": self.program.graph.name, "keras": self.program.graph.dialect},
-            "options": self.options,
+            "options": asdict(self.options),
             "class": classes.name,
             "inputs": [spec(it, classes.inputs[it.name]) for it in self.inputs],
             "outputs": [spec(it, it.name) for it in self.outputs],

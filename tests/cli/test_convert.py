@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 import torchport
 from torchport.cli import app
 from torchport.errors import BadFile, Refusal, Refused
+from torchport.options import Options
 from torchport.report import problem
 from torchport.report.terminal import plain
 
@@ -233,3 +234,34 @@ def test_help_teaches(command: list[str]) -> None:
     if command in (["convert"], ["verify"]):
         assert "The Keras model: a .keras or .h5 file" in result.stdout, "arguments are explained"
     assert "\\" not in result.stdout, "brackets are not escaped for another program"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["my-unet", "class", "match", "list", "1Net", "", "Tensor", "Path", "same_pad", "a b", "x)\nimport os"],
+)
+def test_a_name_that_no_class_can_have_is_refused(name: str, tmp_path: Path) -> None:
+    result = run("convert", UNET, "-o", tmp_path / "port", "--class-name", name)
+    assert result.exit_code == 2 and "for instance --class-name" in result.stderr, result.output
+    assert "Traceback" not in result.stderr and not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["UNet", "unet", "My_Net", "Réseau"])
+def test_the_class_has_the_very_name_that_was_asked_for(name: str, tmp_path: Path) -> None:
+    for flat in (False, True):
+        port = torchport.convert(UNET, class_name=name, flat=flat)
+        assert port.class_name == name and f"class {name}(nn.Module):" in port.code
+    record = json.loads((port.save(tmp_path / "port") / "port.json").read_text())
+    assert record["options"] == {"class_name": name, "keep_io": False, "exact": False, "flat": True}
+
+
+def test_a_record_with_an_unknown_option_is_refused(tmp_path: Path) -> None:
+    from torchport.verify.folder import read_record
+
+    folder = torchport.convert(UNET, flat=True, exact=True).save(tmp_path / "port")
+    assert read_record(folder)["options"] == Options(flat=True, exact=True)
+    record = json.loads((folder / "port.json").read_text())
+    record["options"]["upside_down"] = True
+    (folder / "port.json").write_text(json.dumps(record))
+    with pytest.raises(BadFile, match="upside_down"):
+        read_record(folder)

@@ -28,7 +28,7 @@ def factor(definition: Definition, name: str) -> Definition:
 
     `name`: of the model's class, which no block takes.
     """
-    return _factored(definition, {class_name(name), *_model_names(definition)})
+    return _factored(definition, {name, *_model_names(definition)})
 
 
 def _model_names(definition: Definition) -> Iterator[str]:

@@ -48,8 +48,8 @@ class Class:
 
 
 def name_classes(definition: Definition, name: str | None = None) -> Class:
-    """The definition and all in it with names for everything a person reads."""
-    return _Naming().named(definition, name or definition.name)
+    """The definition and all in it with names for everything a person reads; its own is `name` itself."""
+    return _Naming().named(definition, name or class_name(definition.name))
 
 
 class _Naming:
@@ -62,7 +62,7 @@ class _Naming:
     def named(self, definition: Definition, name: str) -> Class:
         if id(definition) in self.known:
             return self.known[id(definition)]
-        name = unique(class_name(name), self.taken)
+        name = unique(name, self.taken)
         self.taken.add(name)
         owned = [
             (node.owner, node.role if isinstance(node, State) else node.module.role, step.kind)
@@ -79,7 +79,7 @@ class _Naming:
             own = "x" if automatic else identifier(spec.name)
             inputs[spec.name] = unique(own, functions | set(inputs.values()))
         parts = {
-            layer: self.named(part, part.name if part.shapes else layer)
+            layer: self.named(part, class_name(part.name if part.shapes else layer))
             for layer, part in definition.parts.items()
         }
         made = Class(name, definition, attribute_names(owned, definition.name), inputs, parts)

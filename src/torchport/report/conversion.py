@@ -56,7 +56,7 @@ def parameters(port: Port) -> int:
 
 def notes(port: Port) -> Iterator[str]:
     """What a person should know who trains the port further."""
-    biased = 0 if port.options.get("exact") else len(set(biased_batch_norms(port.program.graph)))
+    biased = 0 if port.options.exact else len(set(biased_batch_norms(port.program.graph)))
     if biased:
         yield (
             f"BatchNormalization ({counted(biased, 'layer')}): in training torch updates "

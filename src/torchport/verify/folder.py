@@ -8,12 +8,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from torchport.errors import BadFile
+from torchport.errors import BadFile, TorchportError
+from torchport.options import Options
 from torchport.port import OURS
 from torchport.verify.result import Verification
-
-#: Options of a conversion that port.json repeats: those that decide how the program is written.
-OPTIONS = ("class_name", "keep_io", "exact", "flat")
 
 
 def folder_of(port: str | Path) -> Path:
@@ -34,9 +32,11 @@ def read_record(folder: Path) -> dict[str, Any]:
         record = json.loads((folder / "port.json").read_text())
         return {
             **record,
-            "options": {key: record["options"].get(key) for key in OPTIONS},
+            "options": Options.of_record(record["options"]),
             "class": str(record["class"]),
         }
+    except TorchportError as error:
+        raise BadFile(error.what, where=str(folder / "port.json"), advice=error.advice) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadFile(
             f"port.json is damaged ({error})", where=str(folder), advice="convert the model again"

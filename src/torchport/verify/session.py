@@ -66,13 +66,13 @@ class Session:
         tell: Callable[[str], None], custom: Mapping[str, Any], float32: bool = True,
     ) -> Session:  # fmt: skip
         record = read_record(folder)
-        options = {key: value for key, value in record["options"].items() if value is not None}
+        options = record["options"]
         tell("reading the source")
-        program = program or pipeline.port(source, **options)
+        program = program or pipeline.port(source, options)
         tell("loading it with TensorFlow")
         frameworks.torch()
         reference = Reference.load(source, program.graph, custom)
-        places = Places.of(program, bool(options.get("keep_io")))
+        places = Places.of(program, options.keep_io)
         return cls(
             folder,
             program,
@@ -83,7 +83,7 @@ class Session:
             seed,
             steps,
             tell,
-            bool(options.get("exact")),
+            options.exact,
             float32,
         )
 
