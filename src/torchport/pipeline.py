@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ class Program:
     classes: Class
     code: str
     entries: tuple[Entry, ...]
+    #: What a person should know of how it was written.
+    notes: tuple[str, ...] = ()
 
     @property
     def permutes(self) -> tuple[Permute, ...]:
@@ -64,6 +67,11 @@ def port(model: Any, options: Options = DEFAULT) -> Program:
         advice = f"for instance --class-name {name}Model"
         raise TorchportError(f"{name!r} is the name of a function of ours", advice=advice)
     user.plugins(graph)
+    return written(graph, name, options)
+
+
+def written(graph: Graph, name: str, options: Options = DEFAULT) -> Program:
+    """A graph, as it was read, as a PyTorch program; `name`: of its class."""
     graph = normalise(graph)
     refusals: list[Refusal] = []
     graph = infer(graph, refusals)
@@ -72,11 +80,33 @@ def port(model: Any, options: Options = DEFAULT) -> Program:
     orders = choose_orders(graph, options.keep_io)
     definition = write(graph, orders, options.exact)
     definition = in_reading_order(definition)
-    if not options.flat:
-        definition = factor(definition, name)
+    program = partial(_program, graph, name=name)
+    return program(definition) if options.flat else _shortest(program, definition, name)
+
+
+def _program(graph: Graph, definition: Definition, name: str) -> Program:
+    """A definition as text, its classes and attributes named."""
     classes = name_classes(definition, name)
     entries = tuple(Entry(name, load) for name, load in state(classes))
     sharded = len(shards(entries)) > 1
     weights = "model.safetensors.index.json" if sharded else "model.safetensors"
     code = formatted(source(classes, weights, sharded))
     return Program(graph, definition, classes, code, entries)
+
+
+def _shortest(program: Callable[[Definition], Program], flat: Definition, name: str) -> Program:
+    """The program with repeated structure as classes; the flat one where those fail, or save no lines."""
+    try:
+        factored = program(factor(flat, name))
+    except Exception as error:  # classes for the eye's sake must not cost anyone the port
+        why = f"making them failed ({type(error).__name__}: {error})"
+    else:
+        lines = factored.code.count("\n")
+        # formatting only breaks lines, and most programs are far from that
+        if source(name_classes(flat, name)).count("\n") >= lines:
+            return factored
+        if program(flat).code.count("\n") >= lines:
+            return factored
+        why = "they would make the program longer"
+    note = f"no classes were made of repeated structure: {why}; the program is that of --flat."
+    return replace(program(flat), notes=(note,))

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 #: A tensor inside a block: ("in", which input) or (slot, which of its outputs).
 Wire = tuple[str, int] | tuple[int, int]
@@ -255,7 +256,15 @@ class _Search:
             if wire is None:
                 return None
             passing.append((start, end, wire))
+        before = [(of_a[start], of_a[end - 1] + 1) for start, end in self.a.parts]
+        if any(_cross(it, part) for it in before for part in passing):
+            return None
         return Merged(tuple(slots), tuple(reads), outputs, tuple(passing), names)
+
+
+def _cross(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Whether two parts share slots and are not the same: no part stands inside of another."""
+    return one[:2] != other[:2] and one[0] < other[1] and other[0] < one[1]
 
 
 def _passes(run: Run, start: int, end: int) -> list[Wire]:

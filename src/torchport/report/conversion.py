@@ -66,6 +66,7 @@ def notes(port: Port) -> Iterator[str]:
     frozen = sum(len(it.frozen) for it in definitions(port.program.definition))
     if frozen:
         yield f"trainable=False ({counted(frozen, 'layer')}): requires_grad is off."
+    yield from port.program.notes
 
 
 def biased_batch_norms(graph: Graph) -> Iterator[str]:
