@@ -54,6 +54,20 @@ def turns(draw: Callable[[st.SearchStrategy[Any]], Any]) -> tuple[Turn, tuple[in
     return Turn(pattern, tuple(regroup), tuple(sizes)), tuple(shape)
 
 
+@pytest.mark.parametrize("view", [(), (8, 3)])
+def test_gates_in_another_order_of_memory(view: tuple[int, ...]) -> None:
+    """Four gates of 2 units over 3 features: each gate's block is read again row by row, or stays."""
+    pattern = "i (g o) -> (g i o)" if view else "i (g o) -> (g i) o"
+    turn = Turn(pattern, (), (("g", 4), ("o", 2)), ((1, 4, (1, 0, 2, 3)),), view)
+    array = filled((3, 8))
+    gates = [array[:, [2 * at, 2 * at + 1]] for at in (1, 0, 2, 3)]
+    wanted = np.concatenate([it.reshape(2, 3) if view else it for it in gates])
+    assert np.array_equal(turn.apply(array), wanted)
+    assert np.array_equal(turn.undo(wanted), array)
+    assert turn.shape(array.shape) == wanted.shape
+    assert np.array_equal(np.concatenate(list(turn.pieces(array))), wanted)
+
+
 @given(turns())
 def test_turn_is_undone(case: tuple[Turn, tuple[int, ...]]) -> None:
     turn, shape = case

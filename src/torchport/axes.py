@@ -144,12 +144,16 @@ class Turn:
     `blocks` lists source axes that are equal blocks laid end to end, such as the gates of a recurrent layer:
     (axis, how many there are, those that are taken, in PyTorch's order). It comes first. Where not all are
     taken, the tensor holds a part of the weight.
+
+    `view` is the shape in which the values that the pattern lays in a row are read again, where the source
+    keeps them in another library's order of memory. It comes last.
     """
 
     pattern: str
     regroup: tuple[tuple[int, tuple[tuple[int, ...], ...]], ...] = ()
     sizes: tuple[tuple[str, int], ...] = ()
     blocks: tuple[tuple[int, int, tuple[int, ...]], ...] = ()
+    view: tuple[int, ...] = ()
 
     def apply(self, array: np.ndarray) -> np.ndarray:
         """The array as PyTorch holds it."""
@@ -157,10 +161,12 @@ class Turn:
             array = _blocks(array, axis, count, order)
         for axis, parts in self.regroup:
             array = _regroup(array, axis, parts, back=False)
-        return turn(array, self.pattern)
+        array = turn(array, self.pattern, **dict(self.sizes))
+        return array.reshape(self.view) if self.view else array
 
     def undo(self, array: np.ndarray) -> np.ndarray:
         """The array as the source held it, or its part: the inverse of `apply`."""
+        array = array.reshape(-1) if self.view else array
         array = turn(array, invert(self.pattern), **dict(self.sizes))
         for axis, parts in self.regroup:
             array = _regroup(array, axis, parts, back=True)
@@ -183,7 +189,8 @@ class Turn:
         import numpy as np
 
         left, right = (parse(side) for side in self.pattern.split("->"))
-        if self.regroup or self.blocks or len(left) < 2 or left == right or sorted(left) != sorted(right):
+        special = self.regroup or self.blocks or self.view
+        if special or len(left) < 2 or left == right or sorted(left) != sorted(right):
             yield np.ascontiguousarray(self.apply(array))
             return
         axis = left.index(right[0])
@@ -198,18 +205,28 @@ class Turn:
         >>> Turn("h w i o -> o i h w").shape((3, 5, 7, 11))
         (11, 7, 3, 5)
         """
+        if self.view:
+            return self.view
         left, right = (parse(side) for side in self.pattern.split("->"))
         found = list(shape)
         for axis, count, order in self.blocks:
             found[axis] = found[axis] // count * len(order)
-        sizes = dict(zip(left, found, strict=True))
-        sizes["1"] = 1
-        return tuple(math.prod(sizes[name] for name in axis.strip("()").split()) for axis in right)
+        sizes = {"1": 1, **dict(self.sizes)}
+        for group, size in zip(left, found, strict=True):
+            names = group.strip("()").split()
+            for name in names:
+                others = math.prod(sizes[it] for it in names if it != name and it in sizes)
+                if name not in sizes:
+                    sizes[name] = size // others
+        return tuple(math.prod(sizes[name] for name in group.strip("()").split()) for group in right)
 
     @property
     def text(self) -> str:
         """The whole turn as one einops pattern where one can say it, for people."""
         left, right = (list(parse(side)) for side in self.pattern.split("->"))
+        if self.view:
+            values = "gate by gate, read again as " + " x ".join(map(str, self.view))
+            return f"{self.pattern} ({values})"
         if self.blocks:
             taken = "; ".join(
                 f"blocks {', '.join(map(str, order))} of {count} along axis {axis}"

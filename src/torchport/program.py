@@ -124,9 +124,12 @@ class Load:
         return cls(weight, turn)
 
     @classmethod
-    def blocks(cls, weight: str, pattern: str, *blocks: tuple[int, int, tuple[int, ...]]) -> Load:
-        """`blocks` as in `Turn`."""
-        return cls(weight, Turn(pattern, blocks=blocks))
+    def blocks(
+        cls, weight: str, pattern: str, *blocks: tuple[int, int, tuple[int, ...]],
+        view: tuple[int, ...] = (), **sizes: int,
+    ) -> Load:  # fmt: skip
+        """`blocks`, `view` and `sizes` as in `Turn`."""
+        return cls(weight, Turn(pattern, (), tuple(sizes.items()), blocks, view))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from tests.layers.harness import error, ports
 import torchport
 from torchport.axes import Order, dims
 from torchport.errors import Refused
-from torchport.graph import Graph, Op, Ref, Tensor, Weight
 
 L = keras.layers
 F64 = {"dtype": "float64"}
@@ -276,36 +275,6 @@ def test_dropout_has_tensorflows_distribution(kind: str, options: dict[str, floa
             continue
         alike = [np.corrcoef(it[:, a, 0], it[:, b, 0])[0, 1] for it in (ours, theirs)]
         assert abs(alike[0] - alike[1]) < 0.12
-
-
-@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
-def test_cudnn_layers_have_two_biases(kind: str) -> None:
-    """CuDNNLSTM and CuDNNGRU run on a GPU alone; their weights are those of the layers without."""
-    from torchport.emit.source import name_classes, state
-    from torchport.emit.weights import Entry
-    from torchport.infer import infer
-    from torchport.layout import choose_orders, write
-    from torchport.normalise import normalise
-
-    gates, units, count = (4 if kind == "LSTM" else 3), 5, 3
-    rng = np.random.default_rng(0)
-    size = gates * units
-    arrays = [rng.normal(size=it) for it in ((count, size), (units, size), (2 * size,))]
-    stored = {str(at): Weight(str(at), it.shape, "float64", lambda it=it: it) for at, it in enumerate(arrays)}
-    op = Op("rnn", f"CuDNN{kind}", (Ref("x"),), ("y",), {"units": units}, layer="rnn", stored=stored)
-    graph = Graph("net", ("x",), ("y",), (op,), {"x": Tensor("x", (None, 7, count))}, "2.2.4", Ref("y"))
-    graph = infer(normalise(graph), [])
-    classes = name_classes(write(graph, choose_orders(graph)))
-    found = {name: Entry(name, load).array() for name, load in state(classes)}
-    module = getattr(torch.nn, kind)(count, units, batch_first=True).double()
-    module.load_state_dict({name.partition(".")[2]: torch.from_numpy(it) for name, it in found.items()})
-    x = rng.normal(size=(2, 7, count))
-    layer = getattr(L, kind)(units, **F64)
-    layer.build((None, 7, count))
-    first, second = np.split(arrays[2], 2)
-    layer.set_weights([*arrays[:2], first + second if kind == "LSTM" else np.stack([first, second])])
-    ours = module(torch.from_numpy(x))[0][:, -1].detach().numpy()
-    assert error(ours, layer(x).numpy()) < 1e-12
 
 
 def test_a_tagger_reads_as_if_by_hand(tmp_path: Path) -> None:

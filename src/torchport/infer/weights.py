@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from torchport.errors import BadFile, Refusal
 from torchport.graph import Graph, Op, Shape, Weight, map_refs
+from torchport.infer.cudnn import as_stored
 from torchport.infer.shapes import options_of
 from torchport.rules import apply, rule_for
 from torchport.rules.table import STATISTICS
@@ -22,6 +23,7 @@ def bind_weights(graph: Graph, path: str = "") -> Graph:
                 body = _shared_out(body, list(op.stored.values()), f"{path}{op.layer}")
             bodies[op.layer] = body
         else:
+            op = as_stored(op, graph.dialect)
             op = replace(op, weights=_bound(op, graph, path))
         ops.append(op)
     bound = {layer: bind_weights(body, f"{path}{layer}/") for layer, body in bodies.items()}

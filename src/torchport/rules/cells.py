@@ -64,7 +64,9 @@ class Cell:
     reset_after: bool = True
     dropout: float = 0.0
     recurrent_dropout: float = 0.0
-    #: The biases of both kernels end to end, as CuDNNLSTM and CuDNNGRU keep them.
+    #: Whether weights are as CuDNNLSTM and CuDNNGRU keep them: kernels in cuDNN's order of memory, gate by
+    #: gate, and the biases of both end to end. Source: tf_keras/src/saving/legacy/hdf5_format.py,
+    #: _convert_rnn_weights.
     cudnn: bool = False
 
     @property
@@ -102,14 +104,23 @@ class Cell:
             found[f"{self.prefix}bias"] = (2, size) if self.two_biases else (size,)
         return found
 
-    def loads(self, suffix: str) -> dict[str, Load | Fill]:
-        """The state_dict: gates in PyTorch's order. Where Keras has one bias, the other stays zero."""
+    def loads(self, suffix: str, count: int) -> dict[str, Load | Fill]:
+        """The state_dict: gates in PyTorch's order. Where Keras has one bias, the other stays zero.
+
+        `count`: how many features the cell reads.
+        """
         order, size = GATES[self.kind], self.gates * self.units
         turned = order != tuple(range(self.gates))
 
         def kernel(name: str) -> Load:
             gates = [(1, self.gates, order)] if turned else []
-            return Load.blocks(f"{self.prefix}{name}", "i o -> o i", *gates)
+            if not self.cudnn:
+                return Load.blocks(f"{self.prefix}{name}", "i o -> o i", *gates)
+            # Each gate's block of the array holds a matrix (units, features) row by row.
+            view = (size, count) if name == "kernel" else ()
+            pattern = "i (g o) -> (g i o)" if view else "i (g o) -> (g i) o"
+            sizes = {"g": self.gates, "o": self.units}
+            return Load.blocks(f"{self.prefix}{name}", pattern, *gates, view=view, **sizes)
 
         loads: dict[str, Load | Fill] = {
             f"weight_ih{suffix}": kernel("kernel"), f"weight_hh{suffix}": kernel("recurrent_kernel"),
@@ -137,15 +148,15 @@ class Cell:
         if self.is_plain:
             name = {"SimpleRNN": "RNN"}.get(self.kind, self.kind)
             relu = self.kind == "SimpleRNN" and activation_name(self.activation) == "relu"
-            loads = self.loads("_l0")
+            loads = self.loads("_l0", count)
             if both is not None:
-                loads |= both.loads("_l0_reverse")
+                loads |= both.loads("_l0_reverse", count)
             return module(
                 f"nn.{name}", count, self.units,
                 nonlinearity="relu" if relu else None, bias=bias, batch_first=True,
                 bidirectional=True if both else None, role=role, loads=loads,
             )  # fmt: skip
-        loads = self.loads("")
+        loads = self.loads("", count)
         if self.two_biases:
             loads["bias"] = loads.pop("bias_ih")
         elif self.use_bias:

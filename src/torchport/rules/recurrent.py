@@ -169,8 +169,13 @@ def enter(kind: str, doc: str, **found: Any) -> None:
 enter("LSTM", "nn.LSTM; with other activations or recurrent dropout a module that goes step by step.")
 enter("GRU", "nn.GRU; with `reset_after=False` or other activations a module that goes step by step.")
 enter("SimpleRNN", "nn.RNN; with other activations than tanh and relu a module that goes step by step.")
-enter("CuDNNLSTM", "nn.LSTM: both its biases come from the file.")
-enter("CuDNNGRU", "nn.GRU: both its biases come from the file.")
+enter(
+    "CuDNNLSTM",
+    "nn.LSTM: its kernels are read in cuDNN's order of memory, both its biases come from the file.",
+)
+enter(
+    "CuDNNGRU", "nn.GRU: its kernels are read in cuDNN's order of memory, both its biases come from the file."
+)
 
 
 def rnn_shape(x: Tensor, *states: Any, cell: Any, return_sequences: bool, return_state: bool) -> Any:
