@@ -56,6 +56,20 @@ class Weight:
 
 
 @dataclass(frozen=True)
+class Group:
+    """The variables of one layer in a legacy HDF5 file that was saved without its model.
+
+    Which layer they are of is not said by `name`: layers take the groups in turn, as Keras does it. `version`
+    and `backend` are who wrote them.
+    """
+
+    name: str
+    weights: tuple[Weight, ...]
+    version: str
+    backend: str
+
+
+@dataclass(frozen=True)
 class Text:
     """How the text that an input is in the source becomes the numbers that stand in its place.
 
@@ -161,6 +175,10 @@ class Graph:
     structure: Any = None
     #: Graphs of the nested models by layer name: one for all calls of it.
     bodies: Mapping[str, Graph] = field(default_factory=dict)
+    #: Keras's `model.layers`: each name, and whether the layer says that it trains, whatever it is part of.
+    layers: tuple[tuple[str, bool], ...] = ()
+    #: Variables that no layer has been given yet, in the file's order.
+    groups: tuple[Group, ...] = ()
     #: For inputs that are text in the source: how their numbers are made.
     texts: Mapping[str, Text] = field(default_factory=dict)
 

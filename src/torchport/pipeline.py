@@ -14,7 +14,7 @@ from torchport.emit.source import Class, formatted, name_classes, source, state
 from torchport.emit.weights import Entry, shards
 from torchport.errors import Refusal, Refused, TorchportError
 from torchport.graph import Graph
-from torchport.infer import infer
+from torchport.infer import infer, share_out
 from torchport.layout import choose_orders, refused, write
 from torchport.names import class_name, is_automatic
 from torchport.normalise import normalise
@@ -72,6 +72,7 @@ def port(model: Any, options: Options = DEFAULT) -> Program:
 
 def written(graph: Graph, name: str, options: Options = DEFAULT) -> Program:
     """A graph, as it was read, as a PyTorch program; `name`: of its class."""
+    graph = share_out(graph)
     graph = normalise(graph)
     refusals: list[Refusal] = []
     graph = infer(graph, refusals)

@@ -21,10 +21,12 @@ def keras(request: pytest.FixtureRequest) -> Any:
     return pytest.importorskip(request.param)
 
 
-def test_weights_are_those_of_the_moment(keras: Any) -> None:
+def test_weights_are_those_of_the_call(keras: Any) -> None:
     model = keras.Sequential([keras.Input((7,)), keras.layers.Dense(3, name="d")], name="m")
-    (op,) = read(model).ops
     model.layers[0].set_weights([np.full((7, 3), 2.0), np.full(3, 5.0)])
+    (op,) = read(model).ops
+    model.layers[0].set_weights([np.full((7, 3), 7.0), np.full(3, 8.0)])
+    model.layers[0].kernel.assign_add(np.full((7, 3), 9.0))
     assert [(w.name, w.load().flat[0]) for w in op.stored.values()] == [("d/kernel", 2.0), ("d/bias", 5.0)]
 
 

@@ -2,11 +2,12 @@
 
 from torchport.errors import Refusal
 from torchport.graph import Graph
+from torchport.infer.order import share_out
 from torchport.infer.parts import infer_parts
 from torchport.infer.shapes import infer_shapes
 from torchport.infer.weights import bind_weights, tied
 
-__all__ = ["infer"]
+__all__ = ["infer", "share_out"]
 
 
 def infer(graph: Graph, refusals: list[Refusal]) -> Graph:

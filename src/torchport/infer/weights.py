@@ -10,7 +10,6 @@ from torchport.graph import Graph, Op, Shape, Weight, map_refs
 from torchport.infer.cudnn import as_stored
 from torchport.infer.shapes import options_of
 from torchport.rules import apply, rule_for
-from torchport.rules.table import STATISTICS
 
 
 def bind_weights(graph: Graph, path: str = "") -> Graph:
@@ -18,10 +17,8 @@ def bind_weights(graph: Graph, path: str = "") -> Graph:
     ops, bodies = [], dict(graph.bodies)
     for op in graph.ops:
         if op.kind == "Model":
-            body = bodies[op.layer]
             if op.stored:
-                body = _shared_out(body, list(op.stored.values()), f"{path}{op.layer}")
-            bodies[op.layer] = body
+                raise BadFile("has variables that belong to none of its layers", where=f"{path}{op.layer}")
         else:
             op = as_stored(op, graph.dialect)
             op = replace(op, weights=_bound(op, graph, path))
@@ -101,42 +98,3 @@ def _ordered(wanted: Mapping[str, Shape], stored: Mapping[str, Weight]) -> Itera
         if key not in stored:
             raise BadFile(f"the weight {name} is not at {key!r}; there are {', '.join(stored)}")
         yield key
-
-
-def _shared_out(body: Graph, weights: list[Weight], path: str) -> Graph:
-    """A nested model's flat list of weights, given to its layers: first all that train, then all others.
-
-    Source: keras/src/legacy/saving/legacy_h5_format.py, _legacy_weights.
-    """
-    slots = list(_slots(body, path))
-    order = [slot for slot in slots if slot[3]] + [slot for slot in slots if not slot[3]]
-    if len(order) != len(weights):
-        raise BadFile(f"has {len(weights)} weights where {len(order)} are needed", where=path)
-    given = {slot[:3]: weight for slot, weight in zip(order, weights, strict=True)}
-    return _give(body, given, path)
-
-
-def _slots(body: Graph, path: str) -> Iterator[tuple[str, str, str, bool]]:
-    """(path of the graph, layer, weight's name, whether it trains) in the order in which Keras lists them."""
-    seen: set[str] = set()
-    for op in body.ops:
-        if op.layer in seen:
-            continue
-        seen.add(op.layer)
-        if op.kind == "Model":
-            yield from _slots(body.bodies[op.layer], f"{path}/{op.layer}")
-        else:
-            for name in expected(op, body):
-                yield path, op.layer, name, op.trainable and name not in STATISTICS
-
-
-def _give(body: Graph, given: Mapping[tuple[str, str, str], Weight], path: str) -> Graph:
-    ops = [
-        replace(op, stored={
-            str(at): given[path, op.layer, name]
-            for at, name in enumerate(() if op.kind == "Model" else expected(op, body))
-        })
-        for op in body.ops
-    ]  # fmt: skip
-    bodies = {layer: _give(inner, given, f"{path}/{layer}") for layer, inner in body.bodies.items()}
-    return body.replace(ops=tuple(ops), bodies=bodies)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from torchport.read.topology import (
     flatten,
     from_zero,
     in_order,
+    layer_order,
     map_sources,
     output_counts,
     references,
@@ -49,6 +50,17 @@ def graph(entry: Any, version: str, claims: Claims, where: str, depth: int = 0) 
     if kind == "Sequential":
         return sequential(config, version, claims, where, depth)
     return functional(mapping(config, "the model's config", where), version, claims, where, depth)
+
+
+def layer_names(entry: Any) -> Iterator[str]:
+    """The names that a serialized model gives to its layers, as far as it is sound."""
+    config = entry.get("config") if isinstance(entry, Mapping) else None
+    found = config.get("layers") if isinstance(config, Mapping) else config
+    for item in found if isinstance(found, list) else ():
+        inner = item.get("config") if isinstance(item, Mapping) else None
+        name = item.get("name", inner.get("name")) if isinstance(inner, Mapping) else None
+        if isinstance(name, str):
+            yield name
 
 
 def subclassed(name: str, kind: str) -> Refused:
@@ -130,6 +142,7 @@ def functional(config: Mapping[str, Any], version: str, claims: Claims, where: s
         dialect=version,
         structure=structure,
         bodies=bodies,
+        layers=trained(layer_order(found, list(flatten(inputs)), outputs), version),
     )
 
 
@@ -172,6 +185,7 @@ def sequential(config: Any, version: str, claims: Claims, where: str, depth: int
         dialect=version,
         structure=Ref(last),
         bodies=bodies,
+        layers=trained(rest, version),
     )
 
 
@@ -205,6 +219,24 @@ def claim(
             body = frozen(body)
         bodies[layer.name] = body
     stored[layer.name] = claims.stored(layer)
+
+
+def trained(layers: Iterable[Layer], version: str) -> tuple[tuple[str, bool], ...]:
+    """The layers that can have variables, each with whether it says that it trains them.
+
+    The variables of a wrapper are those of the layer in it. In Keras 3 its flag counts, which that of the
+    wrapper sets only later (`Layer.trainable`); in Keras 2 both do.
+    """
+
+    def trains(layer: Layer) -> bool:
+        own = layer.kind == "Sequential" or layer.config.get("trainable") is not False
+        inner = layer.config.get("layer")
+        inner = inner.get("config") if isinstance(inner, Mapping) else None
+        if not isinstance(inner, Mapping) or "trainable" not in inner:
+            return own
+        return inner["trainable"] is not False and (own or not is_keras_2(version))
+
+    return tuple((it.name, trains(it)) for it in layers if not it.is_operation and not it.is_input)
 
 
 def frozen(body: Graph) -> Graph:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from torchport.errors import BadFile, TorchportError
-from torchport.graph import Graph, Weight
+from torchport.graph import Graph, Group, Weight
 from torchport.read import config, dialect, keras1
 from torchport.read.document import parse
 from torchport.read.layers import Claims, Layer
@@ -38,7 +39,20 @@ def read(path: Path) -> Graph:
     entry = parse(model_config, where)
     if keras1.is_keras_1(claims.version):
         entry = keras1.model(entry, claims.order, where)
-    graph = config.graph(entry, claims.version, claims, where)
+    return joined(entry, claims.version, claims, is_one=True, where=where)
+
+
+def joined(entry: Any, version: str, claims: LayerGroups, is_one: bool, where: str) -> Graph:
+    """The graph of an architecture with the variables of a legacy file.
+
+    Keras gives them to the layers in turn, whatever those are called (`load_weights_from_hdf5_group`).
+    `is_one`: both were saved together. Then the names agree, unless one of the two was changed by hand, and
+    say the same; whoever did not change the file finds the weights where they were.
+    """
+    by_name = is_one and set(claims.with_variables()) <= set(config.layer_names(entry))
+    graph = config.graph(entry, version, claims if by_name else Within(), where)
+    if not by_name:
+        graph = graph.replace(groups=claims.in_turn())
     claims.check_all_claimed()
     return graph
 
@@ -47,8 +61,7 @@ def read(path: Path) -> Graph:
 class LayerGroups(Claims):
     """The variables of a legacy file: a group for each layer, by its name.
 
-    `root` is the group that holds them, `version` and `backend` are who wrote them. `groups` are those of
-    layers that the architecture calls otherwise.
+    `root` is the group that holds them, `version` and `backend` are who wrote them.
     """
 
     file: Variables
@@ -56,7 +69,6 @@ class LayerGroups(Claims):
     order: tuple[str, ...]
     version: str
     backend: str
-    groups: Mapping[str, str] = field(default_factory=dict)
     claimed: set[str] = field(default_factory=set)
 
     @classmethod
@@ -88,27 +100,40 @@ class LayerGroups(Claims):
 
     def own(self, layer: Layer) -> dict[str, Weight]:
         """The variables in a layer's group, as they are."""
-        name = self.groups.get(layer.name, layer.name)
-        group = self.group(name)
-        if name not in self.order or group not in self.file.groups:
-            if layer.is_operation or self.groups:
+        if layer.name not in self.order or self.group(layer.name) not in self.file.groups:
+            if layer.is_operation:
                 return {}
-            raise BadFile(
-                f"has no variables of the layer {layer.name!r}",
-                where=self.file.where,
-                advice=DAMAGED,
-            )
+            what = f"has no variables of the layer {layer.name!r}"
+            raise BadFile(what, where=self.file.where, advice=DAMAGED)
         found = {}
-        for number, name in enumerate(self.file.texts(group, "weight_names") or ()):
-            path = f"{group}/{name}"
+        for number, weight in enumerate(self.listed(layer.name, again=layer.is_model and self.is_old)):
+            own = weight.name if layer.is_model else weight.name.rpartition("/")[2].partition(":")[0]
+            found[str(number)] = replace(weight, name=f"{layer.name}/{own}")
+        return found
+
+    def listed(self, name: str, again: bool = False) -> Iterator[Weight]:
+        """The variables in a group, as they are; `again`: it may have been read before."""
+        group = self.group(name)
+        for own in self.file.texts(group, "weight_names") or ():
+            path = f"{group}/{own}"
             if path not in self.file.datasets:
                 raise BadFile(f"the weight {path} is missing", where=self.file.where, advice=DAMAGED)
-            if path in self.claimed and not (layer.is_model and self.is_old):
+            if path in self.claimed and not again:
                 raise BadFile(f"the weight {path} is listed twice", where=self.file.where, advice=DAMAGED)
             self.claimed.add(path)
-            own = name if layer.is_model else name.rpartition("/")[2].partition(":")[0]
-            found[str(number)] = self.file.weight(path, f"{layer.name}/{own}")
-        return found
+            yield self.file.weight(path, own)
+
+    def with_variables(self) -> Iterator[str]:
+        """The names of the groups that have variables."""
+        for name in self.order:
+            group = self.group(name)
+            if group in self.file.groups and self.file.texts(group, "weight_names"):
+                yield name
+
+    def in_turn(self) -> tuple[Group, ...]:
+        """All groups that have variables, as the file lists them."""
+        names = self.with_variables()
+        return tuple(Group(it, tuple(self.listed(it)), self.version, self.backend) for it in names)
 
     def inside(self, layer: Layer) -> Claims:
         if self.is_old:

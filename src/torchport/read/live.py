@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -82,8 +82,8 @@ class Layers(Claims):
 
     layers: Mapping[str, Any]
     path: str = ""
-    #: How each variable is read, by its id: a layer that is in two models has the same twice.
-    loads: dict[int, Callable[[], np.ndarray]] = field(default_factory=dict)
+    #: What each variable is, by its id: a layer that is in two models has the same twice.
+    loads: dict[int, Weight] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: Any) -> Layers:
@@ -110,9 +110,10 @@ class Layers(Claims):
         return Layers(inner, f"{self.path}{layer.name}/", self.loads)
 
     def reference(self, variable: Any, name: str) -> Weight:
-        """A reference to a variable, read when it is loaded."""
-        made = reference(variable, name)
-        return replace(made, load=self.loads.setdefault(id(variable), made.load))
+        """A variable by the name that it has here."""
+        if id(variable) not in self.loads:
+            self.loads[id(variable)] = reference(variable, name)
+        return replace(self.loads[id(variable)], name=name)
 
     def layer(self, layer: Layer) -> Any:
         if layer.name not in self.layers:
@@ -134,12 +135,10 @@ def short(variable: Any) -> str:
 
 
 def reference(variable: Any, name: str) -> Weight:
-    """A reference to a variable, read when it is loaded."""
+    """A variable as it is now: the model may be trained further before the port is written."""
     shape = tuple(int(size) for size in variable.shape)
     dtype = getattr(variable.dtype, "name", variable.dtype)
-
-    def load() -> np.ndarray:
-        array: np.ndarray = np.asarray(variable.numpy())
-        return array.astype(np.float32) if dtype == "bfloat16" else array
-
-    return Weight(name, shape, str(dtype), load)
+    array: np.ndarray = np.asarray(variable.numpy())
+    if dtype == "bfloat16":
+        array = array.astype(np.float32)
+    return Weight(name, shape, str(dtype), lambda: array)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torchport.errors import BadFile, TorchportError
 from torchport.graph import Graph
-from torchport.read import config, dialect, keras1, live
+from torchport.read import config, dialect, hdf5, keras1, live
 from torchport.read.archive import CONFIG_LIMIT, group_names, merged
 from torchport.read.document import bounded, mapping, parse, text
 from torchport.read.groups import Container, Store
@@ -39,13 +37,9 @@ def read(path: Path, architecture: str, model: Any) -> Graph:
         store.check_all_claimed()
         return graph
     claims = LayerGroups.of(file, "")
-    if model is not None:
-        claims = replace(claims, groups=by_turn(model, claims))
     if keras1.is_keras_1(version):
         entry = keras1.model(entry, claims.order, architecture)
-    graph = config.graph(entry, version, claims, architecture)
-    claims.check_all_claimed()
-    return graph
+    return hdf5.joined(entry, version, claims, is_one=False, where=architecture)
 
 
 def weights_file(path: Path) -> Variables:
@@ -85,18 +79,3 @@ def saved(path: Path) -> tuple[dict[str, Any], str]:
     if version is None:  # Keras 3 leaves it out, and so did the first of all
         version = "3" if "module" in entry else "1"
     return entry, dialect.check_version(text(version, "keras_version", where), where)
-
-
-def by_turn(model: Any, claims: LayerGroups) -> Mapping[str, str]:
-    """The group of each layer by its turn among those with weights, as Keras does; {} if all names fit."""
-    ours = [layer.name for layer in model.layers if layer.weights]
-    theirs = [name for name in claims.order if claims.file.texts(claims.group(name), "weight_names")]
-    if set(ours) == set(theirs):
-        return {}
-    if len(ours) != len(theirs):
-        raise BadFile(
-            f"has weights of {len(theirs)} layers, the model has {len(ours)}",
-            where=claims.file.where,
-            advice="the weights are of another model",
-        )
-    return {**{layer.name: "" for layer in model.layers}, **dict(zip(ours, theirs, strict=True))}

@@ -133,43 +133,65 @@ def in_order(
 
 
 def turns(layers: list[Layer], outputs: Any) -> dict[tuple[str, int], int]:
-    """The place of each call (layer, number) in the order in which Keras runs them.
+    """The place of each call (layer, number) in the order in which Keras runs them."""
+    depths, _ = call_depths(layers, outputs)
+    ordered = sorted(depths, key=lambda key: -depths[key])
+    return {key: place for place, key in enumerate(ordered)}
 
-    The farthest from the outputs first; of those that are as far, the one that was reached first on the way
-    back. Source: keras/src/ops/function.py, map_graph; tf_keras/src/engine/functional.py does the same.
+
+def layer_order(layers: list[Layer], inputs: list[Source], outputs: Any) -> list[Layer]:
+    """The layers in the order of Keras's `model.layers`; those that no output needs are left out.
+
+    The farthest from the outputs first; of those that are as far, the one that was met first on the way back.
+    """
+    depths, met = call_depths(layers, outputs)
+    farthest = {at.layer: 0 for at in inputs}
+    for (name, _), depth in depths.items():
+        farthest[name] = max(depth, farthest.get(name, 0))
+    found = [layer for layer in layers if layer.name in farthest]
+    return sorted(found, key=lambda layer: (-farthest[layer.name], met.get(layer.name, -1)))
+
+
+def call_depths(layers: list[Layer], outputs: Any) -> tuple[dict[tuple[str, int], int], dict[str, int]]:
+    """How far each call (layer, number) is from the outputs, and in which turn each layer is met from there.
+
+    Source: keras/src/ops/function.py, map_graph; tf_keras/src/engine/functional.py does the same.
     """
     reads = {
         (layer.name, number): [(at.layer, at.node) for at in call.sources]
         for layer in layers
         for number, call in enumerate(layer.calls)
     }
+    goals = [(at.layer, at.node) for at in flatten(outputs)]
     depths: dict[tuple[str, int], int] = {}
-    furthest: dict[str, int] = {}
-    for key in reversed(_after_what_they_read(reads, [(at.layer, at.node) for at in flatten(outputs)])):
-        depth = max(depths.setdefault(key, 0), furthest.get(key[0], 0))
-        furthest[key[0]] = depths[key] = depth
+    farthest: dict[str, int] = {}
+    after, met = _walk_back(reads, goals)
+    for key in reversed(after):
+        depth = max(depths.setdefault(key, 0), farthest.get(key[0], 0))
+        farthest[key[0]] = depths[key] = depth
         for before in reads.get(key, ()):
             depths[before] = max(depth + 1, depths.get(before, 0))
-    ordered = sorted(depths, key=lambda key: -depths[key])
-    return {key: place for place, key in enumerate(ordered)}
+    return depths, met
 
 
-def _after_what_they_read(
+def _walk_back(
     reads: Mapping[tuple[str, int], list[tuple[str, int]]], goals: list[tuple[str, int]]
-) -> list[tuple[str, int]]:
-    """All calls that the goals need, each behind those that it reads."""
+) -> tuple[list[tuple[str, int]], dict[str, int]]:
+    """All calls that the goals need, each behind those that it reads; and when each layer is met first."""
     done: dict[tuple[str, int], None] = {}
+    met: dict[str, int] = {}
     for goal in goals:
-        stack = [(goal, iter(reads.get(goal, ())))]
+        stack = [(goal, iter(reads.get(goal, ())))] if goal not in done else []
         while stack:
             key, rest = stack[-1]
+            met.setdefault(key[0], len(met))
             following = next((it for it in rest if it not in done), None)
             if following is None:
                 done.setdefault(key)
                 stack.pop()
             else:
                 stack.append((following, iter(reads.get(following, ()))))
-    return list(done)
+    return list(done), met
 
 
 def check_source(
