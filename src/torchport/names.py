@@ -124,16 +124,27 @@ def unique(name: str, taken: Collection[str]) -> str:
     return f"{stem}{at}"
 
 
+#: Classes that are one working layer and what goes with it: `ConvBNReLU`.
+UNIT = re.compile(
+    r"(?:[BLGI]N|[A-Za-z]*LU|Dropout\dd?)*(Conv|Linear)(?:[BLGI]N|[A-Z][A-Za-z]*LU\d?|Dropout|Tanh|Sigmoid)+"
+)
+
+
+def noun_of(kind: str) -> str:
+    """What a person calls something of this kind: `conv` for a `Conv2D` and for a `ConvBNReLU`."""
+    unit = UNIT.fullmatch(kind)
+    if unit:
+        return {"Conv": "conv", "Linear": "fc"}[unit[1]]
+    return NOUNS.get(kind, snake(short_name(kind)))
+
+
 def attribute_names(layers: list[tuple[str, str, str]], model: str = "") -> dict[tuple[str, str], str]:
     """An attribute for each (layer, role), given (layer, role, kind) in the order of use.
 
     Names that Keras made up become short nouns, numbered in this order; others lose the model's name where
     they begin with it.
     """
-    nouns = [
-        NOUNS.get(kind, snake(short_name(kind))) if is_automatic(layer, kind) else ""
-        for layer, _, kind in layers
-    ]
+    nouns = [noun_of(kind) if is_automatic(layer, kind) else "" for layer, _, kind in layers]
     owners: dict[str, dict[str, int]] = {}
     for (layer, _, _), noun in zip(layers, nouns, strict=True):
         numbers = owners.setdefault(noun, {})

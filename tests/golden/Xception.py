@@ -11,7 +11,7 @@ from torch import Tensor, nn
 WEIGHTS = Path(__file__).with_name("model.safetensors")
 
 
-class SeparableConvNorm(nn.Module):
+class DoubleSeparableConv(nn.Module):
     """(n, in_channels, h, w) -> (n, out_channels, h, w)."""
 
     def __init__(self, in_channels: int, hidden_channels: int, out_channels: int) -> None:
@@ -42,14 +42,14 @@ class SeparableResidual(nn.Module):
     ) -> None:
         super().__init__()
         self.activate = activate
-        self.separable_conv_norm = SeparableConvNorm(in_channels, hidden_channels, out_channels)
+        self.double_separable_conv = DoubleSeparableConv(in_channels, hidden_channels, out_channels)
         self.conv = nn.Conv2d(in_channels, out_channels, 1, stride=2, bias=False)
         self.bn = nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
         sepconv1 = F.relu(x) if self.activate else x
         x = self.bn(self.conv(x))
-        return F.max_pool2d(self.separable_conv_norm(sepconv1), 3, stride=2, padding=1) + x
+        return F.max_pool2d(self.double_separable_conv(sepconv1), 3, stride=2, padding=1) + x
 
 
 class SeparableResidual2(nn.Module):
@@ -60,13 +60,13 @@ class SeparableResidual2(nn.Module):
         self.sepconv1_depthwise = nn.Conv2d(728, 728, 3, padding=1, groups=728, bias=False)
         self.sepconv1_pointwise = nn.Conv2d(728, 728, 1, bias=False)
         self.sepconv1_bn = nn.BatchNorm2d(728, eps=1e-3, momentum=0.01)
-        self.separable_conv_norm = SeparableConvNorm(728, 728, 728)
+        self.double_separable_conv = DoubleSeparableConv(728, 728, 728)
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(x)
         out = self.sepconv1_pointwise(self.sepconv1_depthwise(out))
         out = F.relu(self.sepconv1_bn(out))
-        return self.separable_conv_norm(out) + x
+        return self.double_separable_conv(out) + x
 
 
 class Xception(nn.Module):
@@ -79,13 +79,13 @@ class Xception(nn.Module):
         self.block1_conv2 = nn.Conv2d(32, 64, 3, bias=False)
         self.block1_conv2_bn = nn.BatchNorm2d(64, eps=1e-3, momentum=0.01)
         self.separable_residual1 = SeparableResidual(64, 128, 128, activate=False)
-        self.block3 = SeparableConvNorm(128, 256, 256)
+        self.block3 = DoubleSeparableConv(128, 256, 256)
         self.conv = nn.Conv2d(128, 256, 1, stride=2, bias=False)
         self.bn = nn.BatchNorm2d(256, eps=1e-3, momentum=0.01)
         self.separable_residual2 = SeparableResidual(256, 728, 728)
         self.blocks = nn.Sequential(*(SeparableResidual2() for _ in range(8)))
         self.separable_residual3 = SeparableResidual(728, 728, 1024)
-        self.block14 = SeparableConvNorm(1024, 1536, 2048)
+        self.block14 = DoubleSeparableConv(1024, 1536, 2048)
         self.predictions = nn.Linear(2048, 1000)
 
     def forward(self, x: Tensor) -> Tensor:

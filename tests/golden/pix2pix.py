@@ -12,7 +12,7 @@ from torch import Tensor, nn
 WEIGHTS = Path(__file__).with_name("model.safetensors")
 
 
-class ConvNormAct(nn.Module):
+class ConvBNLeakyReLU(nn.Module):
     """(n, in_channels, h, w) -> (n, out_channels, h / 2, w / 2)."""
 
     def __init__(self, in_channels: int, out_channels: int, norm: bool = True) -> None:
@@ -29,10 +29,10 @@ class Generator(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv_norm_act1 = ConvNormAct(3, 16, norm=False)
-        self.conv_norm_act2 = ConvNormAct(16, 32)
-        self.conv_norm_act3 = ConvNormAct(32, 64)
-        self.conv_norm_act4 = ConvNormAct(64, 64)
+        self.conv1 = ConvBNLeakyReLU(3, 16, norm=False)
+        self.conv2 = ConvBNLeakyReLU(16, 32)
+        self.conv3 = ConvBNLeakyReLU(32, 64)
+        self.conv4 = ConvBNLeakyReLU(64, 64)
         self.block1 = nn.Sequential(
             nn.ConvTranspose2d(64, 64, 4, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(64, eps=1e-3, momentum=0.01),
@@ -52,10 +52,10 @@ class Generator(nn.Module):
         self.up = nn.ConvTranspose2d(32, 3, 4, stride=2, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        skip1 = self.conv_norm_act1(x)
-        skip2 = self.conv_norm_act2(skip1)
-        skip3 = self.conv_norm_act3(skip2)
-        x = self.conv_norm_act4(skip3)
+        skip1 = self.conv1(x)
+        skip2 = self.conv2(skip1)
+        skip3 = self.conv3(skip2)
+        x = self.conv4(skip3)
         x = torch.cat([self.block1(x), skip3], dim=1)
         x = torch.cat([self.block2(x), skip2], dim=1)
         x = torch.cat([self.block3(x), skip1], dim=1)

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from torchport.blocks.block import Block, leaves
-from torchport.blocks.naming import block_name, is_word, local, use_name
+from torchport.blocks.naming import is_word, local, use_name
 from torchport.blocks.nodes import ABSENT, Node, filled, holes
 from torchport.blocks.pads import pads_joined
 from torchport.blocks.parameters import POSITIONAL, agree
 from torchport.blocks.parameters import Parameter as Found
 from torchport.blocks.shapes import docstring
 from torchport.blocks.steps import Steps, as_module, tensor_name
+from torchport.blocks.structures import structure_name
 from torchport.names import NOUNS, identifier, is_automatic, short_name, snake, unique
 from torchport.program import (
     REQUIRED,
@@ -135,7 +136,7 @@ class _Class(Steps):
         self.constructed: set[str] = set()
 
     def make(self) -> Made:
-        name = unique(block_name([leaf for it in self.nodes for leaf in leaves(it)]), self.builder.taken)
+        name = unique(structure_name(self.structure()), self.builder.taken)
         self.builder.taken.add(name)
         inputs = self.inputs()
         self.called = [self._called(at) for at in range(len(self.nodes))]

@@ -11,6 +11,7 @@ from torchport.blocks.block import class_cost, goes_on, is_next, lines, paramete
 from torchport.blocks.draft import Body, Draft, Place
 from torchport.blocks.nodes import Node
 from torchport.blocks.regions import attached
+from torchport.blocks.structures import scale
 
 #: The longest run of units that is looked at, and how many tensors a block may take and give.
 UNITS, INPUTS, OUTPUTS = 40, 4, 2
@@ -31,10 +32,19 @@ def make_of_repeats(draft: Draft) -> bool:
             each = lines(draft.nodes(found[0]))
             rows = 1 + sum(place.start != it.end for it, place in itertools.pairwise(found))
             if (len(found) - 1) * each - rows * use_cost(0) - class_cost(0) > most:
-                saved = _saved(draft, found)
+                saved = _saved(draft, found) - _late(draft.nodes(found[0]))
                 if saved > most:
                     best, most = token, saved
     return best is not None and draft.make(families[best], weighed=True)
+
+
+#: What it counts, in lines, that images grow inside of a block and not where it begins.
+LATE = 2.0
+
+
+def _late(nodes: Sequence[Node]) -> float:
+    """A person begins a block with what makes images grow; of blocks that save as much, that one is taken."""
+    return LATE if any(it.inside is None and scale(it) > 1 for it in nodes[1:]) else 0.0
 
 
 def _saved(draft: Draft, places: Sequence[Place]) -> float:
@@ -63,8 +73,9 @@ Token = tuple[int, tuple[Wire, ...]]
 def _runs(number: int, body: Body, known: dict[Hashable, int]) -> Iterator[tuple[Place, Token]]:
     """Every run of whole units that could be a block, shortest first from each start.
 
-    Uses of one block in a row are a stage, not a block of their own. `known` numbers the rows seen so far; a
-    run is looked at one node at a time, so that the cost is the number of runs, not their length.
+    Steps of a block are connected: neighbours that only read the same tensor are none. Uses of one block in
+    a row are a stage, not a block of their own. `known` numbers the rows seen so far; a run is looked at one
+    node at a time, so that the cost is the number of runs, not their length.
     """
     readers, nodes = body.readers, body.nodes
     starts = [at for at in range(len(nodes)) if not attached(nodes, at, readers)]
@@ -74,6 +85,7 @@ def _runs(number: int, body: Body, known: dict[Hashable, int]) -> Iterator[tuple
         where: dict[str, Wire] = {}
         left: dict[str, int] = {}
         inputs = heavy = single = several = 0
+        together: list[set[int]] = []
         done = start
         for end in ends[first : first + UNITS]:
             if any(row[max(start + 1, done) : end]):
@@ -89,6 +101,9 @@ def _runs(number: int, body: Body, known: dict[Hashable, int]) -> Iterator[tuple
                 single = known.setdefault((single, it.key, reads), len(known) + 1)
                 several = known.setdefault((several, it.key, it.pointwise, reads), len(known) + 1)
                 heavy += it.heavy
+                before = {wire[0] for wire in reads if wire[0] != "in"}
+                apart = [it for it in together if not it & before]
+                together = [*apart, {at - start}.union(*(it for it in together if it & before))]
                 for index, name in enumerate(it.writes):
                     where[name] = (at - start, index)
                     left[name] = readers.count[name]
@@ -96,7 +111,8 @@ def _runs(number: int, body: Body, known: dict[Hashable, int]) -> Iterator[tuple
             if inputs > INPUTS:
                 break
             leaving = tuple(where[name] for name, count in left.items() if count)
-            if end - start > 1 and 0 < len(leaving) <= OUTPUTS and heavy and body.is_whole(start, end):
+            is_one = len(together) == 1 and 0 < len(leaving) <= OUTPUTS
+            if end - start > 1 and is_one and heavy and body.is_whole(start, end):
                 yield Place(number, start, end), (single if heavy == 1 else several, leaving)
 
 

@@ -13,6 +13,7 @@ from torchport.blocks.block import Block, leaves
 from torchport.blocks.naming import named_layers, prefix
 from torchport.blocks.nodes import MODULES, Node, is_activation
 from torchport.blocks.parameters import Parameters
+from torchport.blocks.structures import Structure
 from torchport.names import identifier, short_name, snake, unique
 from torchport.program import (
     Apply,
@@ -77,6 +78,9 @@ class Steps:
         self.flags: list[tuple[str, Any]] = []
         self.owners: list[str] = []
 
+    def structure(self) -> Structure:
+        return Structure(self.nodes, [slot.reads for slot in self.block.slots], self.block.outputs)
+
     def inputs(self) -> list[str]:
         """Names for the tensors that enter: the one that goes on is x."""
         names = ["x"]
@@ -85,9 +89,21 @@ class Steps:
                 it for slot, it in zip(self.block.slots, self.nodes, strict=True) if ("in", at) in slot.reads
             ]
             kinds = {short_name(leaf.step.kind) for it in readers for leaf in leaves(it)}
-            base = "skip" if "Concatenate" in kinds else "shortcut" if "Add" in kinds else "other"
+            base = (
+                "skip"
+                if "Concatenate" in kinds or self._is_kept(at)
+                else "shortcut"
+                if "Add" in kinds
+                else "other"
+            )
             names.append(unique(base, names))
         return names
+
+    def _is_kept(self, at: int) -> bool:
+        """Whether an input is as large as what the block makes of a smaller one: a U-Net's skip."""
+        use = self.block.uses[0]
+        sizes = [use.specs[it].shape[2:] for it in (use.reads[0], use.reads[at], use.writes[0])]
+        return self.structure().grows and sizes[1] == sizes[2] != sizes[0]
 
     def name(self, wire: Wire, inputs: Sequence[str]) -> str:
         return inputs[wire[1]] if wire[0] == "in" else tensor_name(int(wire[0]), wire[1])
