@@ -156,7 +156,10 @@ def test_mask_argument_is_named() -> None:
         (lambda tf, x: tf.shape(x), "the model gives sizes of tensors"),
         (lambda tf, x: tf.nn.max_pool(x, [1, 2, 2, 3], 1, "VALID"), "over the batch or the channels"),
         (lambda tf, x: tf.linalg.band_part(x, 1, 1), "a triangle is ported"),
-        (lambda tf, x: tf.cumsum(x, 1, exclusive=True), "the option exclusive=True"),
+        (lambda tf, x: tf.math.cumulative_logsumexp(x, 1, exclusive=True), "exclusive=True is not ported"),
+        (lambda tf, x: tf.math.top_k(x, 2, sorted=False)[0], "sorted=False is not ported"),
+        (lambda tf, x: tf.boolean_mask(x, [True, False, True, False], axis=1), "depends on the values"),
+        (lambda tf, x: tf.where(x > 0), "depends on the values"),
     ],
 )
 def test_function_of_tensorflow_says_why(of: Any, said: str) -> None:

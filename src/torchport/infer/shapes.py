@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import repeat
 from typing import Any
 
 from torchport.axes import NAMES
 from torchport.errors import BadFile, Refusal, Unsupported
 from torchport.graph import Graph, Op, Shape, Tensor, map_refs
 from torchport.infer.sizes import Sizes
-from torchport.rules import apply, rule_for
+from torchport.rules import Rule, apply, rule_for
 from torchport.rules.user import check
 
 #: What they read are steps, not features.
@@ -94,6 +95,7 @@ def _outputs(
         result = apply(entry.shape, args, options) if entry.shape else inputs[0].shape
         if entry.weights is not None:
             apply(entry.weights, args, options)  # raises for weights that are not ported
+        kinds = dtypes(entry, args, options, inputs)
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
         raise Unsupported(f"its options do not fit its input {inputs}: {error}") from error
     shapes = result if isinstance(result, list) else [result]
@@ -101,14 +103,21 @@ def _outputs(
     if len(outputs) < len(shapes):
         outputs = (*outputs, *(f"{outputs[0]}:{at}" for at in range(len(outputs), len(shapes))))
     data_format = op.config.get("data_format")
-    dtype = apply(entry.dtype, args, options) if callable(entry.dtype) else entry.dtype
-    dtype = dtype or (inputs[0].dtype if inputs else "float32")
     made = []
-    for name, shape in zip(outputs, shapes, strict=True):
+    for name, shape, dtype in zip(outputs, shapes, kinds, strict=False):
         same = inputs and inputs[0].axes and len(inputs[0].shape) == len(shape) and data_format is None
         axes = inputs[0].axes if same else axis_names(shape, data_format)
         made.append(Tensor(name, shape, axes, dtype))
     return replace(op, outputs=outputs), made
+
+
+def dtypes(
+    entry: Rule, args: Sequence[Any], options: Mapping[str, Any], inputs: Sequence[Tensor]
+) -> Iterator[str]:
+    """The dtype of each output: the rule's, or one of its list; where it has none the first input's."""
+    found = apply(entry.dtype, args, options) if callable(entry.dtype) else entry.dtype
+    found = found or (inputs[0].dtype if inputs else "float32")
+    return iter(found) if isinstance(found, list) else repeat(found)
 
 
 def options_of(op: Op, tensors: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from itertools import accumulate
 from typing import Any, NamedTuple
 
-from torchport.errors import Unsupported
-
-Config = dict[str, Any]
+from torchport.normalise.arguments import (
+    Config,
+    band,
+    blocks,
+    cropped,
+    direction,
+    norm,
+    normalize,
+    pad,
+    padded,
+    sliced,
+    split,
+    window,
+)
 
 
 class Function(NamedTuple):
@@ -26,12 +35,13 @@ class Function(NamedTuple):
 #: Arguments that change nothing, at the values that they have.
 IDLE = {
     "name": ..., "validate_indices": ..., "conjugate": False, "keep_dims": None, "axis_name": ...,
-    "output_type": ..., "transpose_a": False, "adjoint_a": False, "adjoint_b": False, "batch_dims": 0,
-    "a_is_sparse": False, "b_is_sparse": False, "antialias": False, "preserve_aspect_ratio": False,
-    "exclusive": False, "reverse": False, "num": ..., "dim": None, "dtype": None,
+    "transpose_a": False, "adjoint_a": False, "adjoint_b": False, "batch_dims": 0,
+    "a_is_sparse": False, "b_is_sparse": False, "antialias": False,
+    "preserve_aspect_ratio": False,
+    "num": ..., "dim": None, "dtype": None,
     "dimension": None, "squeeze_dims": None, "on_value": None, "off_value": None, "transpose_b": False,
     "reduction_indices": None, "num_split": ..., "value_index": None, "use_cudnn_on_gpu": ...,
-    "message": ..., "index_type": ..., "bad_indices_policy": "", "direction": "ASCENDING", "stable": ...,
+    "message": ..., "msg": ..., "index_type": ..., "bad_indices_policy": "", "stable": ...,
     "out_type": ..., "explicit_paddings": [], "align_corners": False,
     "adjoint": False,
 }  # fmt: skip
@@ -51,101 +61,19 @@ def by_words(name: str) -> str:
     return "".join(word.capitalize() for word in name.split("_"))
 
 
-def split(config: Config) -> None:
-    """TensorFlow gives the sizes of pieces, Keras where they are cut."""
-    sizes = config.get("indices_or_sections")
-    if isinstance(sizes, (list, tuple)):
-        config["indices_or_sections"] = list(accumulate(sizes))[:-1]
-
-
-def pad(config: Config) -> None:
-    config["mode"] = str(config.get("mode", "constant")).lower()
-
-
-def space(values: Any, data_format: str) -> Any:
-    """Values for space alone, of those for all axes."""
-    if not isinstance(values, (list, tuple)) or len(values) < 3:
-        return values
-    batch, *middle, last = values
-    if data_format.startswith("NC"):
-        first, middle = middle[0], [*middle[1:], last]
-    else:
-        first = last
-    if (batch, first) != (1, 1):
-        raise Unsupported("windows or steps over the batch or the channels")
-    return middle
-
-
-def window(config: Config) -> None:
-    """Sizes, strides and padding of a window over images."""
-    layout = str(config.pop("data_format", None) or "NHWC")
-    padding = config.get("padding", "VALID")
-    if not isinstance(padding, str):
-        raise Unsupported("padding that is given as numbers", "use tf.pad before it")
-    config["padding"] = padding.lower()
-    if layout.startswith("NC"):
-        config["data_format"] = "channels_first"
-    for key in ("pool_size", "strides", "dilation_rate", "size"):
-        if config.get(key) is not None:
-            config[key] = space(config[key], layout)
-        elif key == "dilation_rate":
-            config.pop(key, None)
-
-
-def blocks(config: Config) -> None:
-    if str(config.pop("data_format", "NHWC")) != "NHWC":
-        config["data_format"] = "channels_first"
-
-
-def normalize(config: Config) -> None:
-    """TensorFlow's epsilon is that of the sum of squares."""
-    config["epsilon"] = math.sqrt(config["epsilon"])
-
-
-def norm(config: Config) -> None:
-    """By default TensorFlow's norm is that of all numbers, over however many axes."""
-    if config.get("ord", "euclidean") == "euclidean":
-        config["ord"] = None
-    elif config.get("axis") is None or isinstance(config["axis"], (list, tuple)):
-        raise Unsupported("a norm of matrices")
-    config["keepdims"] = bool(config.get("keepdims"))
-
-
-def band(config: Config) -> None:
-    """All below the diagonal, or all above it: the class is made of `k`, see `banded`."""
-    lower, upper = config.pop("num_lower"), config.pop("num_upper")
-    if sorted((lower, upper)) != [-1, 0]:
-        raise Unsupported(f"a band of {lower} and {upper}", "a triangle is ported: -1 and 0")
-    config["upper"] = lower == 0
-
-
-def boxed(config: Config, what: str) -> None:
-    config[f"top_{what}"] = config.pop("offset_height")
-    config[f"left_{what}"] = config.pop("offset_width")
-
-
-def cropped(config: Config) -> None:
-    boxed(config, "cropping")
-
-
-def padded(config: Config) -> None:
-    boxed(config, "padding")
-
-
-def sliced(config: Config) -> None:
-    config["shape"] = config.pop("size")
-
-
 UNARY = (
     "exp expm1 log log1p sqrt rsqrt sin cos tan sinh cosh tanh asinh acosh atanh abs negative sign square "
     "floor round erf sigmoid reciprocal relu relu6 selu silu softsign softplus elu leaky_relu softmax "
     "log_softmax is_nan is_inf is_finite logical_not identity stop_gradient ceil swish asin acos atan erfc "
-    "bessel_i0 check_numerics inv det logdet slogdet cholesky log_sigmoid"
+    "bessel_i0 check_numerics inv det logdet slogdet cholesky log_sigmoid angle conj real imag erfinv rint "
+    "assert_all_finite convert_to_tensor ensure_shape invert_permutation"
 ).split()
 SPELLED = {
     "asinh": "Arcsinh", "acosh": "Arccosh", "atanh": "Arctanh", "abs": "Absolute", "is_nan": "Isnan",
     "is_inf": "Isinf", "is_finite": "Isfinite", "identity": "Copy", "swish": "Silu", "asin": "Arcsin",
     "acos": "Arccos", "atan": "Arctan", "bessel_i0": "I0", "check_numerics": "Copy",
+    "conj": "Conjugate", "rint": "Round", "assert_all_finite": "Copy", "ensure_shape": "Copy",
+    "invert_permutation": "Argsort",
 }  # fmt: skip
 #: Functions of two tensors; the second is `y`, except where named.
 BINARY = {
@@ -154,10 +82,25 @@ BINARY = {
     "minimum": "Minimum", "equal": "Equal", "eq": "Equal", "not_equal": "NotEqual", "ne": "NotEqual",
     "greater": "Greater", "greater_equal": "GreaterEqual", "less": "Less", "less_equal": "LessEqual",
     "logical_and": "LogicalAnd", "logical_or": "LogicalOr", "logical_xor": "LogicalXor", "atan2": "Arctan2",
-    "squared_difference": "SquaredDifference", "sub": "Subtract", "mul": "Multiply", "div": "Divide",
+    "squared_difference": "SquaredDifference", "sub": "Subtract", "mul": "Multiply", "div": "tf.div",
+    "raw_ops.Div": "tf.raw_ops.Div", "realdiv": "TrueDivide", "floor_div": "FloorDivide",
+    "truncatediv": "tf.truncatediv", "truncatemod": "Fmod", "nextafter": "Nextafter",
+    "bitwise_and": "BitwiseAnd", "bitwise_or": "BitwiseOr", "bitwise_xor": "BitwiseXor",
+    "left_shift": "LeftShift", "right_shift": "RightShift", "xlogy": "tf.xlogy", "xlog1py": "tf.xlog1py",
+    "xdivy": "tf.xdivy", "multiply_no_nan": "tf.multiply_no_nan", "polygamma": "tf.polygamma",
+    "igamma": "tf.igamma", "igammac": "tf.igammac", "scalar_mul": "Multiply", "polyval": "tf.polyval",
+    "zeta": "tf.zeta",
     "divide_no_nan": "DivideNoNan",
 }  # fmt: skip
-SECOND = {"atan2": "x"}
+SECOND = {name: "x" for name in ("atan2", "polygamma", "igamma", "igammac", "scalar_mul", "polyval")} | {
+    "nextafter": "x2",
+    "zeta": "q",
+}
+#: Functions of one tensor that `keras.ops` has not.
+OWN = (
+    "lgamma digamma bessel_i0e bessel_i1 bessel_i1e ndtri erfcinv reciprocal_no_nan lbeta is_non_decreasing "
+    "is_strictly_increasing zero_fraction"
+).split()
 REDUCED = {
     "reduce_mean": "Mean", "reduce_sum": "Sum", "reduce_max": "Max", "reduce_min": "Min",
     "reduce_prod": "Prod", "reduce_std": "Std", "reduce_variance": "Var", "reduce_any": "Any",
@@ -170,6 +113,7 @@ FUNCTIONS: dict[str, Function] = {
     **{name: Function(SPELLED.get(name, by_words(name))) for name in UNARY},
     **{name: Function(kind, (SECOND.get(name, "y"),)) for name, kind in BINARY.items()},
     **{name: Function(kind) for name, kind in REDUCED.items()},
+    **{name: Function(f"tf.{name}") for name in OWN},
     **{name: Function(kind, ("segment_ids",)) for name, kind in SEGMENTS.items()},
     "concat": Function("Concatenate"),
     "stack": Function("Stack", (), FIRST),
@@ -197,8 +141,16 @@ FUNCTIONS: dict[str, Function] = {
     "gelu": Function("Gelu", (), {"approximate": False}),
     "argmax": Function("Argmax", (), FIRST),
     "argmin": Function("Argmin", (), FIRST),
-    "argsort": Function("Argsort", (), {"axis": -1}),
-    "sort": Function("Sort", (), {"axis": -1}),
+    "argsort": Function("Argsort", (), {"axis": -1}, direction),
+    "sort": Function("Sort", (), {"axis": -1}, direction),
+    "invert": Function("BitwiseInvert"),
+    "count_nonzero": Function("CountNonzero"),
+    "cumulative_logsumexp": Function("tf.cumulative_logsumexp", (), FIRST),
+    "clip_by_norm": Function("tf.clip_by_norm"),
+    "saturate_cast": Function("SaturateCast"),
+    "complex": Function("tf.complex", ("imag",)),
+    "in_top_k": Function("InTopK", ("predictions",)),
+    "compat.v1.math.in_top_k": Function("tf.in_top_k", ("targets",)),
     "top_k": Function("TopK", (), {"k": 1}),
     "reverse": Function("Flip"),
     "image.flip_left_right": Function("Flip", (), {"axis": -2}),
@@ -211,7 +163,7 @@ FUNCTIONS: dict[str, Function] = {
     "image.pad_to_bounding_box": Function("PadImages", (), {}, padded),
     "cumsum": Function("Cumsum", (), FIRST),
     "cumprod": Function("Cumprod", (), FIRST),
-    "l2_normalize": Function("Normalize", (), {"epsilon": 1e-12}, normalize),
+    "l2_normalize": Function("Normalize", (), {"axis": None, "epsilon": 1e-12}, normalize),
     "norm": Function("Norm", (), {}, norm),
     "trace": Function("Trace", (), MATRIX),
     "diag_part": Function("Diagonal", (), MATRIX),
@@ -233,3 +185,10 @@ FUNCTIONS: dict[str, Function] = {
 }
 #: Arguments that keep a name that RENAMED would change.
 KEPT = {"broadcast_to": {"shape": "shape"}, "elu": {"alpha": "alpha"}}
+#: Arguments that change nothing in one function, though they do in others.
+UNUSED = {
+    "ensure_shape": ("shape",),
+    "assert_all_finite": ("x",),
+    "convert_to_tensor": ("dtype_hint",),
+    "count_nonzero": ("input_tensor",),
+}

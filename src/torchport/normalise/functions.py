@@ -15,9 +15,16 @@ from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.graph import Graph, Op, Ref, refs
-from torchport.normalise.function_table import FUNCTIONS, IDLE, KEPT, RENAMED
+from torchport.normalise.function_table import FUNCTIONS, IDLE, KEPT, RENAMED, UNUSED
 from torchport.normalise.nodes import function_of
 from torchport.normalise.operations import PREFIX
+from torchport.rules import find
+from torchport.rules.refused_functions import refusal
+
+#: Where functions are, which says nothing more than their names.
+MODULES = (
+    "compat.v1.", "__operators__.", "math.", "nn.", "linalg.", "debugging.", "bitwise.", "dtypes.",
+)  # fmt: skip
 
 
 def name_functions(graph: Graph) -> Graph:
@@ -38,7 +45,11 @@ def _checked(op: Op) -> list[Op]:
 
 def _named(op: Op) -> Iterator[Op]:
     if op.kind == "SlicingOpLambda":
-        yield _index(op, _key(op.kwargs.get("slice_spec", list(op.args[1:]))))
+        function = str(op.config.get("function", "__operators__.getitem"))
+        if function == "__operators__.getitem":
+            yield _index(op, _key(op.kwargs.get("slice_spec", list(op.args[1:]))))
+        else:  # such as boolean_mask, which is a slice too
+            yield from _function(op, function, dict(op.kwargs))
     elif op.kind == "TFOpLambda":
         yield from _function(op, str(op.config.get("function")), dict(op.kwargs))
     elif op.kind == "TensorFlowOpLayer":
@@ -63,9 +74,7 @@ def _key(spec: Any) -> Any:
 
 
 def _function(op: Op, function: str, given: dict[str, Any]) -> Iterator[Op]:
-    name = function
-    for prefix in ("compat.v1.", "__operators__.", "math.", "nn.", "linalg.", "debugging."):
-        name = name.removeprefix(prefix)
+    name = short(function)
     if name == "getitem" and "key" in given:
         yield _index(op, given["key"])
         return
@@ -73,9 +82,12 @@ def _function(op: Op, function: str, given: dict[str, Any]) -> Iterator[Op]:
         yield replace(op, kind="Add", config={}, kwargs={})
         return
     if name not in FUNCTIONS:
-        yield replace(op, kind=f"tf.{function}", config={}, kwargs={})
+        yield unknown(op, f"tf.{function}", given)
         return
     known = FUNCTIONS[name]
+    if known.kind == "Where" and "x" not in given and "y" not in given:  # the places of what holds
+        yield unknown(op, "tf.where", given)
+        return
     args = op.args
     if name == "matmul":
         for at, side in enumerate("ab"):
@@ -92,7 +104,8 @@ def _function(op: Op, function: str, given: dict[str, Any]) -> Iterator[Op]:
         if place in given:
             args = (*args, given.pop(place))
     options = {key: value for key, value in given.items() if key not in IDLE or not _idle(key, value)}
-    renamed = {**RENAMED, **KEPT.get(name, {})}
+    options = {key: value for key, value in options.items() if key not in UNUSED.get(name, ())}
+    renamed = {**RENAMED, **KEPT.get(name, {})} if not known.kind.startswith("tf.") else {}
     config = {**known.defaults, **{renamed.get(key, key): value for key, value in options.items()}}
     kind = known.kind
     if known.change:
@@ -100,7 +113,25 @@ def _function(op: Op, function: str, given: dict[str, Any]) -> Iterator[Op]:
     if kind == "Triangle":
         kind = "Triu" if config.pop("upper") else "Tril"
     tensors = {key: config.pop(key) for key in list(config) if any(refs(config[key]))}
-    yield replace(op, kind=f"{PREFIX}{kind}", args=args, config=config, kwargs=tensors)
+    kind = kind if kind.startswith("tf.") else f"{PREFIX}{kind}"
+    yield replace(op, kind=kind, args=args, config=config, kwargs=tensors)
+
+
+def short(function: str) -> str:
+    """The name by which the table has a function: without the module, where that says nothing more."""
+    if function in FUNCTIONS:
+        return function
+    for prefix in MODULES:
+        function = function.removeprefix(prefix)
+    return function
+
+
+def unknown(op: Op, kind: str, given: dict[str, Any]) -> Op:
+    """An op that is refused, unless the user has a rule for it."""
+    tensors = {key: value for key, value in given.items() if any(refs(value))}
+    options = {key: value for key, value in given.items() if key not in tensors and value is not None}
+    refused = None if find(kind) else refusal(kind)
+    return replace(op, kind=kind, config=options, kwargs=tensors, refused=refused)
 
 
 def _idle(key: str, value: Any) -> bool:

@@ -40,7 +40,11 @@ NODES: dict[str, Node] = {
         "Minimum": "minimum", "Equal": "equal", "NotEqual": "not_equal", "Greater": "greater",
         "GreaterEqual": "greater_equal", "Less": "less", "LessEqual": "less_equal",
         "LogicalAnd": "logical_and", "LogicalOr": "logical_or", "SquaredDifference": "squared_difference",
-        "DivNoNan": "divide_no_nan", "Div": "divide",
+        "DivNoNan": "divide_no_nan", "Div": "raw_ops.Div", "TruncateDiv": "truncatediv",
+        "TruncateMod": "truncatemod", "Xlogy": "xlogy", "Xdivy": "xdivy", "Xlog1py": "xlog1py",
+        "MulNoNan": "multiply_no_nan", "Atan2": "atan2", "NextAfter": "nextafter",
+        "BitwiseAnd": "bitwise_and", "BitwiseOr": "bitwise_or",
+        "BitwiseXor": "bitwise_xor", "LeftShift": "left_shift", "RightShift": "right_shift",
     }.items()},
     **{name: Node(function, ("axis",), REDUCED) for name, function in {
         "Mean": "reduce_mean", "Sum": "reduce_sum", "Max": "reduce_max", "Min": "reduce_min",

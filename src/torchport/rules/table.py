@@ -131,7 +131,7 @@ class Rule:
     options: frozenset[str] = field(default=frozenset())
     only: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     constants: bool = False
-    dtype: str | Callable[..., str] = ""
+    dtype: str | Callable[..., Any] = ""
 
     def accept(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options that the rule names. Raises Unsupported for one, or a value, that it does not."""
@@ -178,7 +178,7 @@ def rule(
     ignores: str = "",
     only: Mapping[str, tuple[Any, ...]] | None = None,
     constants: bool = False,
-    dtype: str | Callable[..., str] = "",
+    dtype: str | Callable[..., Any] = "",
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a function in the table under one or more kinds.
 
@@ -188,7 +188,7 @@ def rule(
     rule is called. `ignores`: further options that change nothing here.
     `only`: the values of an option that are ported, where others are not. `constants`: the class
     keeps values from the options, in the order that all calls of the layer share. `dtype`: that of
-    the output, or a function as `shape`, where it is not the first input's.
+    the output, or a function as `shape` (a list where outputs differ), where it is not the first input's.
     """
 
     def enter(write: Callable[..., Any]) -> Callable[..., Any]:

@@ -16,10 +16,11 @@ from torchport.rules.operations import (
     reduce,
     scatter,
     sorting,
+    special,
     waves,
 )
 
 FAMILIES = (
     elementwise, casts, reduce, sorting, axes, pieces, numpy, index, scatter, nn, conv, products, matrices,
-    waves, image, patches,
+    waves, image, patches, special,
 )  # fmt: skip

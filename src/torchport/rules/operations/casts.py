@@ -7,7 +7,7 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
-from torchport.rules.dtypes import as_dtype, dtype_of, is_complex, is_float, real_of
+from torchport.rules.dtypes import as_dtype, dtype_of, is_complex, real_of
 from torchport.rules.operations.operands import broadcast_shape
 from torchport.rules.table import SOURCE, Value, rule
 
@@ -46,6 +46,16 @@ def polar(size: Value, angle: Value) -> Expr:
     return call("torch.complex", size * call("torch.cos", angle), size * call("torch.sin", angle))
 
 
+def complex_dtype(x: Any, y: Any) -> str:
+    return "complex64"
+
+
+@rule("tf.complex", wants=SOURCE, shape=broadcast_shape, dtype=complex_dtype)
+def complex_(x: Value, y: Value) -> Expr:
+    """torch.complex."""
+    return call("torch.complex", x, y)
+
+
 @rule("keras.ops.Copy", "keras.ops.ConvertToTensor", ignores="sparse ragged")
 def same(x: Value) -> Expr:
     """Nothing."""
@@ -71,8 +81,8 @@ RANGES = {"uint8": (0, 255), "int8": (-128, 127), "uint16": (0, 65535), "int16":
 def saturate_cast(x: Value, *, dtype: str) -> Expr:
     """A clamp, then x.to(dtype)."""
     name = dtype_of(dtype)
-    if name not in RANGES or not is_float(x.tensor.dtype):
-        raise Unsupported(f"of {x.tensor.dtype} to {name}", "fractions to 8 and 16 bits are ported")
+    if name not in RANGES or is_complex(x.tensor.dtype):
+        raise Unsupported(f"of {x.tensor.dtype} to {name}", "a result of 8 and 16 bits is ported")
     return as_dtype(call(".clamp", x, *RANGES[name]), x.tensor.dtype, name)
 
 

@@ -11,7 +11,7 @@ from torchport.program import Expr, Infix, call
 from torchport.rules.arguments import plain, scaled
 from torchport.rules.broadcast import check_bias
 from torchport.rules.constants import shape_of
-from torchport.rules.dtypes import float_dtype, is_float, kept_float, real_of
+from torchport.rules.dtypes import WHOLE, float_dtype, is_float, kept_float, real_of
 from torchport.rules.operations.operands import (
     broadcast_shape,
     buffer,
@@ -19,6 +19,7 @@ from torchport.rules.operations.operands import (
     divided,
     operand,
     promoted,
+    tensor,
     together,
 )
 from torchport.rules.table import SOURCE, Value, rule
@@ -87,7 +88,7 @@ UNARY: dict[str | Callable[..., str], dict[str, str]] = {
     real_of: {"Absolute": ".abs", "Abs": ".abs", "Angle": "torch.angle"},
     "": {
         "BitwiseInvert": "torch.bitwise_not", "BitwiseNot": "torch.bitwise_not",
-        "Negative": "torch.neg", "Sign": "torch.sign", "Square": ".square", "StopGradient": ".detach",
+        "Negative": "torch.neg", "Square": ".square", "StopGradient": ".detach",
     },
     "bool": {
         "Isnan": "torch.isnan", "Isinf": "torch.isinf", "Isfinite": "torch.isfinite",
@@ -107,7 +108,6 @@ BINARY: dict[str | Callable[..., str], dict[str, str]] = {
         "BitwiseLeftShift": "torch.bitwise_left_shift", "LeftShift": "torch.bitwise_left_shift",
         "BitwiseRightShift": "torch.bitwise_right_shift", "RightShift": "torch.bitwise_right_shift",
     },
-    divided: {"Divide": "/", "TrueDivide": "/"},
     "bool": {
         "Equal": "==", "NotEqual": "!=", "Greater": ">", "GreaterEqual": ">=", "Less": "<",
         "LessEqual": "<=",
@@ -118,6 +118,49 @@ for _dtype, _functions in BINARY.items():
         rule(f"keras.ops.{_name}", wants=together, shape=broadcast_shape, dtype=_dtype, constants=True)(
             binary(_function)
         )
+
+
+@rule(
+    "keras.ops.Divide", "keras.ops.TrueDivide", wants=together, shape=broadcast_shape, dtype=divided,
+    constants=True,
+)  # fmt: skip
+def divide(x1: Any, x2: Any, *, out: Value, dialect: str = "") -> Expr:
+    """a / b; whole numbers of TensorFlow's own as float64."""
+    tensors = [it for it in (x1, x2) if isinstance(it, Value)]
+    if out.tensor.dtype != "float64" or any(is_float(it.tensor.dtype) for it in tensors):
+        return binary("/")(x1, x2, out=out)
+    left, right = both(x1, x2, out, "divisor")
+    if isinstance(x1, Value):
+        return Infix("/", call(".double", left), right)
+    return Infix("/", left, call(".double", right))
+
+
+def rounded(mode: str) -> Callable[..., Expr]:
+    """The rule of a division whose whole numbers are rounded."""
+
+    def write(x1: Any, x2: Any, *, out: Value) -> Expr:
+        left, right = both(x1, x2, out, "divisor")
+        if is_float(out.tensor.dtype):
+            return Infix("/", bare(left), bare(right))
+        if not isinstance(x1, Value):
+            left = call(".new_tensor", x2, left)
+        return call("torch.div", left, right, rounding_mode=mode)
+
+    write.__doc__ = f"a / b; torch.div of whole numbers with rounding_mode={mode!r}."
+    return write
+
+
+for _name, _mode in (("tf.div", "floor"), ("tf.raw_ops.Div", "trunc")):
+    rule(_name, wants=together, shape=broadcast_shape, dtype=promoted, constants=True)(rounded(_mode))
+
+
+@rule("tf.truncatediv", wants=together, shape=broadcast_shape, dtype=promoted, constants=True)
+def truncated(x1: Any, x2: Any, *, out: Value) -> Expr:
+    """torch.div with rounding_mode='trunc', of fractions too."""
+    left, right = both(x1, x2, out, "divisor")
+    left = left if isinstance(x1, Value) else call(".new_tensor", x2, left)
+    return call("torch.div", left, right, rounding_mode="trunc")
+
 
 #: Functions of two tensors, which take no number of Python.
 TENSORS: dict[str | Callable[..., str], dict[str, str]] = {
@@ -140,9 +183,8 @@ def of_tensors(function: str) -> Callable[..., Expr]:
     """The rule of a function that takes tensors only."""
 
     def write(x1: Any, x2: Any, *, out: Value) -> Expr:
-        if not isinstance(x1, Value) or not isinstance(x2, Value):
-            raise Unsupported("of a tensor and a constant", "write it with two tensors")
-        return call(function, operand(x1, out), operand(x2, out))
+        like = x1 if isinstance(x1, Value) else x2
+        return call(function, tensor(x1, out, like), tensor(x2, out, like))
 
     write.__doc__ = f"{function}."
     return write
@@ -150,7 +192,9 @@ def of_tensors(function: str) -> Callable[..., Expr]:
 
 for _dtype, _functions in TENSORS.items():
     for _name, _function in _functions.items():
-        rule(f"keras.ops.{_name}", wants=together, shape=broadcast_shape, dtype=_dtype)(of_tensors(_function))
+        rule(f"keras.ops.{_name}", wants=together, shape=broadcast_shape, dtype=_dtype, constants=True)(
+            of_tensors(_function)
+        )
 
 
 def closeness(x1: Any, x2: Any, out: Value, rtol: float, atol: float, equal_nan: bool) -> Expr:
@@ -260,6 +304,12 @@ def ldexp(x1: Value, x2: Value, *, out: Value) -> Expr:
     return Infix("*", operand(x1, out), Infix("**", 2.0, operand(x2, out)))
 
 
+@rule("keras.ops.Sign")
+def sign(x: Value) -> Expr:
+    """torch.sign; a helper keeps NaN, which torch takes for 0."""
+    return call("sign" if is_float(x.tensor.dtype) else "torch.sign", x)
+
+
 @rule("keras.ops.Cbrt", dtype=kept_float)
 def cbrt(x: Value) -> Expr:
     """The sign, times the size to the power of 1 / 3."""
@@ -280,9 +330,11 @@ def clip(x: Value, *, x_min: float, x_max: float) -> Expr:
     return call(".clamp", x, x_min, x_max)
 
 
-@rule("keras.ops.Round", dtype=kept_float)
+@rule("keras.ops.Round")
 def round_(x: Value, *, decimals: int = 0) -> Expr:
-    """torch.round: halves to even, as TensorFlow."""
+    """torch.round: halves to even, as TensorFlow. Whole numbers are round."""
+    if x.tensor.dtype in WHOLE and decimals >= 0:
+        return x
     return call("torch.round", x, decimals=decimals or None)
 
 

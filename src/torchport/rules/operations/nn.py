@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from torchport.errors import Unsupported
@@ -11,7 +10,7 @@ from torchport.program import Expr, call
 from torchport.rules import activation
 from torchport.rules.arguments import default
 from torchport.rules.operations.operands import buffer, operand, together
-from torchport.rules.sizes import axes_of, axis_of, size_of
+from torchport.rules.sizes import axes_of, axis_of, dims_of, size_of
 from torchport.rules.table import SOURCE, TABLE, Value, Wants, rule
 
 #: Operations that are functions of keras.activations, with the same defaults.
@@ -35,11 +34,12 @@ def gelu(x: Value, *, approximate: bool = True) -> Expr:
 
 
 @rule("keras.ops.Normalize", only={"order": (2, 1)})
-def normalize(x: Value, *, axis: int = -1, order: int = 2, epsilon: float | None = None) -> Expr:
-    """F.normalize; Keras's epsilon is 1e-7."""
-    if order == 1 or isinstance(axis, Sequence):
-        raise Unsupported(f"order={order}, axis={axis!r}: the 2-norm along one axis is ported")
-    return call("F.normalize", x, dim=x.dim(axis), eps=1e-7 if epsilon is None else epsilon)
+def normalize(x: Value, *, axis: Any = -1, order: int = 2, epsilon: float | None = None) -> Expr:
+    """F.normalize, over all axes where none is given; Keras's epsilon is 1e-7."""
+    if order == 1:
+        raise Unsupported(f"order={order}: the 2-norm is ported")
+    dim = tuple(range(x.rank)) if axis is None else dims_of(x, axis)
+    return call("F.normalize", x, dim=dim, eps=1e-7 if epsilon is None else epsilon)
 
 
 def normed_shape(x: Tensor, *weights: Any) -> Shape:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchport.graph import Shape, Tensor
+from torchport.graph import Shape, Tensor, is_keras_2
+from torchport.program import call
 from torchport.rules.broadcast import constant
 from torchport.rules.constants import fixed, numbers, saved_dtype, shape_of
 from torchport.rules.dtypes import FLOATS, WHOLE, is_complex, is_float
@@ -28,10 +29,15 @@ def promoted(*xs: Any) -> str:
     return "int32" if widest == "bool" and "int" in weak else widest
 
 
-def divided(*xs: Any) -> str:
-    """The dtype of a division, which has fractions."""
+def divided(*xs: Any, dialect: str = "") -> str:
+    """The dtype of a division, which has fractions: of TensorFlow's own, of wide whole numbers float64.
+
+    Source: tensorflow/python/ops/math_ops.py, _TRUEDIV_TABLE.
+    """
     found = promoted(*xs)
-    return found if is_float(found) or is_complex(found) else "float32"
+    if is_float(found) or is_complex(found):
+        return found
+    return "float64" if is_keras_2(dialect) and found in ("int32", "int64", "uint32", "uint64") else "float32"
 
 
 def chosen(condition: Any, x1: Any, x2: Any) -> str:
@@ -59,6 +65,12 @@ def operand(x: Any, out: Value, role: str = "constant") -> Any:
     if x.rank != 1 or not after:
         return x
     return x[(slice(None), *(None for _ in range(after)))]
+
+
+def tensor(x: Any, out: Value, like: Any) -> Any:
+    """As `operand`, for a function that takes no numbers of Python: a number as a tensor like `like`."""
+    found = operand(x, out)
+    return call(".new_tensor", like, found) if isinstance(found, (bool, int, float)) else found
 
 
 def buffer(x: Any, role: str, dtype: str = "") -> Any:

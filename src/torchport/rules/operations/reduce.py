@@ -6,17 +6,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from torchport.errors import Unsupported
-from torchport.graph import Shape, Tensor
-from torchport.program import Expr, Unpack, call
+from torchport.graph import Shape, Tensor, is_keras_2
+from torchport.program import Code, Expr, Infix, Unpack, call
 from torchport.rules.arguments import default
 from torchport.rules.constants import shape_of
-from torchport.rules.dtypes import as_dtype, float_dtype, is_float, kept_float
+from torchport.rules.dtypes import WHOLE, as_dtype, float_dtype, is_float, kept_float
 from torchport.rules.operations.axes import Kept, in_order, kept_wants
 from torchport.rules.operations.operands import buffer
-from torchport.rules.sizes import axes_of, dims_of
+from torchport.rules.sizes import axes_of, dims_of, product
 from torchport.rules.table import SOURCE, Value, Wants, rule
 
 #: Functions that want to be told over which axes, all or not.
+EXTREMES = (".amax", ".amin")
 TOLD = ("torch.logsumexp", "nan_amax", "nan_amin", "nan_var", "nan_std")
 
 
@@ -44,6 +45,8 @@ def reduction(function: str, fractions: bool = False, **options: Any) -> Callabl
         dim = dims_of(x, axis)
         if dim is None and (keepdims or function in TOLD):
             dim = tuple(range(x.rank))
+        if function in EXTREMES and any(x.shape[at] == 0 for at in axes_of(axis, x.rank)):
+            raise Unsupported("the largest or smallest of no values", "leave out the empty slice before it")
         return call(function, given, dim=dim, **options, keepdim=keepdims or None)
 
     write.__doc__ = f"{function}."
@@ -54,9 +57,44 @@ def summed(x: Tensor) -> str:
     return "int32" if x.dtype == "bool" else x.dtype
 
 
+def own(x: Value, dtype: str) -> Code | None:
+    """The dtype in which torch sums whole numbers, that it keeps TensorFlow's and wraps as it does."""
+    return (
+        Code(f"torch.{dtype}") if dtype in WHOLE and (dtype, x.tensor.dtype) != ("int64", "int64") else None
+    )
+
+
+@rule(
+    "keras.ops.Sum",
+    wants=reduced_wants,
+    shape=reduced_shape,
+    dtype=summed,
+    only={"initial": (None,)},
+    ignores="initial",
+)
+def total(x: Value, *, out: Value, axis: Any = None, keepdims: bool = False) -> Expr:
+    """.sum."""
+    return reduction(".sum", dtype=own(x, out.tensor.dtype))(x, axis=axis, keepdims=keepdims)
+
+
+def meant(x: Tensor, *, dialect: str = "") -> str:
+    return x.dtype if is_keras_2(dialect) and x.dtype in WHOLE[1:] else float_dtype(x)
+
+
+@rule("keras.ops.Mean", wants=reduced_wants, shape=reduced_shape, dtype=meant)
+def mean(x: Value, *, out: Value, axis: Any = None, keepdims: bool = False) -> Expr:
+    """.mean; TensorFlow's own of whole numbers is a whole number, cut towards zero."""
+    if out.tensor.dtype not in WHOLE:
+        return reduction(".mean", fractions=True)(x, axis=axis, keepdims=keepdims)
+    count = product([x.shape[at] for at in axes_of(axis, x.rank)])
+    if count is None:
+        raise Unsupported(
+            f"the mean of {x.tensor.dtype} values over a size that is not known", "cast them to float32 first"
+        )
+    return call("torch.div", total(x, out=out, axis=axis, keepdims=keepdims), count, rounding_mode="trunc")
+
+
 REDUCTIONS: dict[str, tuple[Callable[..., Expr], Any]] = {
-    "Mean": (reduction(".mean", fractions=True), float_dtype),
-    "Sum": (reduction(".sum"), summed),
     "Max": (reduction(".amax"), ""),
     "Amax": (reduction(".amax"), ""),
     "Min": (reduction(".amin"), ""),
@@ -80,9 +118,9 @@ for _name, (_write, _dtype) in REDUCTIONS.items():
     )(_write)  # fmt: skip
 
 
-def product(x: Expr, dims: Sequence[int], keepdims: bool) -> Expr:
+def multiplied(x: Expr, dims: Sequence[int], keepdims: bool, dtype: Code | None = None) -> Expr:
     for dim in reversed(dims):
-        x = call(".prod", x, dim=dim, keepdim=keepdims or None)
+        x = call(".prod", x, dim=dim, keepdim=keepdims or None, dtype=dtype)
     return x
 
 
@@ -90,28 +128,36 @@ def product(x: Expr, dims: Sequence[int], keepdims: bool) -> Expr:
 def nanprod(x: Value, *, axis: Any = None, keepdims: bool = False) -> Expr:
     """x.prod with 1 in the place of NaN."""
     known = call("torch.where", call("torch.isnan", x), 1.0, x)
-    return product(known, sorted(x.dim(it) for it in axes_of(axis, x.rank)), keepdims)
+    return multiplied(known, sorted(x.dim(it) for it in axes_of(axis, x.rank)), keepdims)
 
 
 @rule("keras.ops.Prod", wants=reduced_wants, shape=reduced_shape, dtype=summed, ignores="dtype")
-def prod(x: Value, *, axis: Any = None, keepdims: bool = False) -> Expr:
+def prod(x: Value, *, out: Value, axis: Any = None, keepdims: bool = False) -> Expr:
     """x.prod, which takes one axis at a time."""
+    dtype = own(x, out.tensor.dtype)
     if axis is None and not keepdims:
-        return call(".prod", x)
-    return product(x, sorted(x.dim(it) for it in axes_of(axis, x.rank)), keepdims)
+        return call(".prod", x, dtype=dtype)
+    return multiplied(x, sorted(x.dim(it) for it in axes_of(axis, x.rank)), keepdims, dtype)
 
 
 def over(x: Tensor, *, axis: Any) -> Shape:
     return reduced_shape(x, axis=axis, keepdims=False)
 
 
-def over_wants(x: Tensor, *, axis: Any) -> Wants:
-    return reduced_wants(x, axis=axis, keepdims=False)
+def count_dtype(x: Tensor, *, dtype: Any = None, dialect: str = "") -> str:
+    return str(dtype or ("int64" if is_keras_2(dialect) else "int32"))
 
 
-@rule("keras.ops.CountNonzero", wants=over_wants, shape=over, dtype="int32")
-def count_nonzero(x: Value, *, axis: Any = None) -> Expr:
+@rule("keras.ops.CountNonzero", wants=reduced_wants, shape=reduced_shape, dtype=count_dtype)
+def count_nonzero(x: Value, *, axis: Any = None, keepdims: bool = False) -> Expr:
     """torch.count_nonzero."""
+    if keepdims:
+        return call(
+            ".sum",
+            Infix("!=", x, 0),
+            dim=dims_of(x, axis) if axis is not None else tuple(range(x.rank)),
+            keepdim=True,
+        )
     return call("torch.count_nonzero", x, dim=dims_of(x, axis))
 
 
@@ -172,11 +218,16 @@ def norm(x: Value, *, ord: Any = None, axis: Any = None, keepdims: bool = False)
 def cumulative(function: str, nan: float | None = None) -> Callable[..., Expr]:
     """The rule of a running sum or product; `nan` stands in the place of NaN."""
 
-    def write(x: Value, *, axis: Any = None) -> Expr:
+    def write(x: Value, *, axis: Any = None, exclusive: bool = False, reverse: bool = False) -> Expr:
         if axis is None:
             raise Unsupported("axis=None: over all axes", "give it an axis")
         known = x if nan is None else call("torch.nan_to_num", x, nan=nan or None)
-        return call(function, known, dim=x.dim(axis))
+        dim = x.dim(axis)
+        backwards = call(".flip", known, dim) if reverse else known
+        found: Expr = call(function, backwards, dim=dim, dtype=own(x, x.tensor.dtype))
+        if exclusive:
+            found = call("exclusive", found, dim, *([1] if function == "torch.cumprod" else []))
+        return call(".flip", found, dim) if reverse else found
 
     write.__doc__ = f"{function}."
     return write
@@ -187,3 +238,24 @@ for _name, _function, _nan in (
     ("Nancumsum", "torch.cumsum", 0.0), ("Nancumprod", "torch.cumprod", 1.0),
 ):  # fmt: skip
     rule(f"keras.ops.{_name}", wants=in_order, only={"dtype": (None,)})(cumulative(_function, _nan))
+
+
+@rule(
+    "tf.cumulative_logsumexp",
+    wants=in_order,
+    dtype=kept_float,
+    only={"exclusive": (False,)},
+    ignores="exclusive",
+)
+def log_cumulative(x: Value, *, axis: Any = 0, reverse: bool = False) -> Expr:
+    """torch.logcumsumexp."""
+    dim = x.dim(axis)
+    found = call("torch.logcumsumexp", call(".flip", x, dim) if reverse else x, dim=dim)
+    return call(".flip", found, dim) if reverse else found
+
+
+@rule("tf.clip_by_norm", dtype=kept_float)
+def clip_by_norm(x: Value, *, clip_norm: float, axes: Any = None) -> Expr:
+    """A helper: divided by its norm where that is too large."""
+    dims = tuple(range(x.rank)) if axes is None else dims_of(x, axes)
+    return call("clip_by_norm", x, clip_norm, dims)

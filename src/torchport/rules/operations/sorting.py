@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from torchport.errors import Unsupported
-from torchport.graph import Shape, Tensor
+from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Expr, call
 from torchport.rules.arguments import default
 from torchport.rules.constants import numbers, shape_of
@@ -86,24 +86,29 @@ for _name, _function in (("Median", "torch.quantile"), ("Nanmedian", "torch.nanq
     )
 
 
-@rule("keras.ops.Argmax", wants=index_wants, shape=reduced_shape, dtype="int32")
+def place_dtype(x: Tensor, *, output_type: Any = None, dialect: str = "") -> str:
+    """That of an index: int64 of TensorFlow's own."""
+    return str(output_type or ("int64" if is_keras_2(dialect) else "int32"))
+
+
+@rule("keras.ops.Argmax", wants=index_wants, shape=reduced_shape, dtype=place_dtype)
 def argmax(x: Value, *, axis: Any = None, keepdims: bool = False) -> Expr:
     """x.argmax: of several the first, as TensorFlow."""
     return call(".argmax", x, dim=dims_of(x, axis), keepdim=keepdims or None)
 
 
-@rule("keras.ops.Argmin", wants=index_wants, shape=reduced_shape, dtype="int32")
+@rule("keras.ops.Argmin", wants=index_wants, shape=reduced_shape, dtype=place_dtype)
 def argmin(x: Value, *, axis: Any = None, keepdims: bool = False) -> Expr:
     """x.argmin: of several the first, as TensorFlow."""
     return call(".argmin", x, dim=dims_of(x, axis), keepdim=keepdims or None)
 
 
 @rule("keras.ops.Sort", wants=in_order)
-def sort(x: Value, *, axis: int = -1) -> Expr:
+def sort(x: Value, *, axis: int = -1, descending: bool = False) -> Expr:
     """The values of torch.sort."""
     if axis is None:
         raise Unsupported("axis=None: of the flattened tensor", "give it an axis")
-    return call("torch.sort", x, dim=x.dim(axis))[0]
+    return call("torch.sort", x, dim=x.dim(axis), descending=descending or None)[0]
 
 
 def index_order(x: Tensor, *, axis: Any) -> Wants:
@@ -117,16 +122,27 @@ def sorted_shape(x: Tensor, *, axis: Any) -> Shape:
 
 
 @rule("keras.ops.Argsort", wants=index_order, shape=sorted_shape, dtype="int32")
-def argsort(x: Value, *, axis: Any = -1) -> Expr:
+def argsort(x: Value, *, axis: Any = -1, descending: bool = False) -> Expr:
     """x.argsort, stable as TensorFlow's."""
-    return call(".argsort", x, dim=x.dim(axis), stable=True)
+    return call(".argsort", x, dim=x.dim(axis), descending=descending or None, stable=True)
 
 
 def best_shape(x: Tensor, *, k: int) -> list[Shape]:
     return [(*x.shape[:-1], k)] * 2
 
 
-@rule("keras.ops.TopK", wants=SOURCE, shape=best_shape, ignores="sorted")
+def best_dtypes(x: Tensor) -> list[str]:
+    return [x.dtype, "int32"]
+
+
+@rule(
+    "keras.ops.TopK",
+    wants=SOURCE,
+    shape=best_shape,
+    dtype=best_dtypes,
+    only={"sorted": (True,)},
+    ignores="sorted",
+)
 def top_k(x: Value, *, k: int) -> Expr:
     """The start of a stable sort: of equal values TensorFlow gives the first, torch.topk any."""
     return call("top_k", x, k)
@@ -134,6 +150,12 @@ def top_k(x: Value, *, k: int) -> Expr:
 
 def first_shape(targets: Tensor, predictions: Tensor) -> Shape:
     return targets.shape
+
+
+@rule("tf.in_top_k", wants=SOURCE, shape=lambda predictions, targets: targets.shape, dtype="bool")
+def of_predictions(predictions: Value, targets: Value, *, k: int) -> Expr:
+    """Whether fewer than k are larger; with the predictions before the targets."""
+    return call("in_top_k", targets, predictions, k)
 
 
 @rule("keras.ops.InTopK", wants=SOURCE, shape=first_shape, dtype="bool")
