@@ -144,7 +144,9 @@ def examine(name: str, with_keras_torch: bool) -> dict[str, Any]:
         del model  # the largest of them fits once less
         gc.collect()
         start = perf_counter()
-        result = torchport.verify(path, port, inputs=[x], steps=steps, float32=parameters < LARGEST)
+        result = torchport.verify(
+            path, port, inputs=[x], steps=steps, precision="both" if parameters < LARGEST else "float64"
+        )
         row["verify_seconds"] = perf_counter() - start
         row |= {
             "agrees": result.passed, "says": str(result), "precision": result.precision,

@@ -13,7 +13,7 @@ import pytest
 import torchport
 from torchport.errors import TorchportError
 from torchport.verify import CHECKS, Verification, frameworks
-from torchport.verify.compare import LIMIT, compare
+from torchport.verify.compare import LIMIT, Noise, compare, judge
 from torchport.verify.doubles import exact_doubles
 from torchport.verify.reference import Reference
 from torchport.verify.statistics import RunningVariance
@@ -210,7 +210,11 @@ def test_calls_of_a_shared_layer_in_another_order() -> None:
         ([1.0, 2.0 + 1e-9], [1.0, 2.0], True),
         ([np.nan, 2.0], [np.nan, 2.0], True),
         ([np.nan, 2.0], [1.0, 2.0], True),
-        ([1.0, np.inf], [1.0, np.inf], True),
+        ([1.0, np.inf], [1.0, np.inf], False),
+        ([1.0, np.inf], [1.0, -np.inf], True),
+        ([1.0, np.inf], [1.0, 2.0], True),
+        ([1.0, 2.0], [1.0, np.inf], True),
+        ([1.0, np.inf], [2.0, np.inf], True),
         ([[1.0, 2.0]], [1.0, 2.0], True),
         ([1, 2], [1.0, 2.0], True),
         ([0.0, 1e-11], [0.0, 0.0], False),
@@ -227,9 +231,45 @@ def test_compare(got: list[Any], want: list[Any], fails: bool) -> None:
 def test_cancelled_sums_are_measured_by_what_cancelled() -> None:
     """A gradient that is zero but for rounding: 1e-17 in float64, 1e-8 in float32."""
     want, got = np.array([1e-17]), np.array([-3e-17])
-    assert compare(got, want).error > 1
-    assert compare(got, want, noise=1e-8).error < 1e-15
-    assert compare(np.array([1e-10]), want, noise=1e-8).error > LIMIT
+    found = compare(got, want)
+    assert judge(found, None, Noise()).passed is False
+    judged = judge(found, None, Noise(low=1e-8))
+    assert judged.passed and found.distance / judged.scale < 1e-15
+    assert judge(compare(np.array([1e-10]), want), None, Noise(low=1e-8)).passed is False
+    for dtype in ("float64", "float32"):  # of one precision alone: by what a last bit does to the source
+        noise = Noise(nudged=1e-17, reads=1.0)
+        assert judge(found, None, noise, dtype).passed
+        assert judge(compare(np.array([1e-9]), want), None, noise, dtype).passed is False
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("exact", [True, False])
+def test_no_limit_grows_with_a_draw(dtype: str, exact: bool) -> None:
+    """Two draws differ by as much in each run of the source: nothing passes by that, nothing is decided."""
+    rng = np.random.default_rng(0)
+    want, got = rng.standard_normal((2, 100))
+    found = compare(got, want)
+    assert judge(found, None, Noise(low=1.0, reads=3.0), dtype, exact).passed is False
+    assert judge(found, None, Noise(low=1.0, nudged=1.0, reads=3.0), dtype, exact).passed is None
+    assert judge(compare(want + 50, want), None, Noise(low=1.0, nudged=1.0), dtype, exact).passed is False
+
+
+def test_a_limit_follows_digits_that_tensorflow_loses() -> None:
+    """Statistics over many values: 2.8e-10 off in float64 where TensorFlow's float32 is 3.4e-2 off."""
+    want = np.ones(3)
+    assert judge(compare(want + 2.8e-10, want), None, Noise(low=3.4e-2)).passed
+    assert judge(compare(want + 1e-7, want), None, Noise(low=3.4e-2)).passed is False
+    assert judge(compare(want + 2.8e-10, want), None, Noise(low=1e-5)).passed is False
+
+
+def test_whole_numbers_are_compared_exactly() -> None:
+    want = np.arange(1000)
+    got = want.copy()
+    got[7] += 1
+    assert judge(compare(got, want), None, Noise()).passed is False
+    assert judge(compare(got, want), None, Noise(nudged=1e-3)).passed is None  # a last bit decides there
+    assert judge(compare(want, want), compare(got, want), Noise(low=0.0)).passed
+    assert judge(compare(want, want), compare(got[::-1], want), Noise(low=0.0)).passed is False
 
 
 def test_no_reference(tmp_path: Path) -> None:

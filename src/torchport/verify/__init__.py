@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from torchport.errors import TorchportError
 from torchport.read import WithConfig
 from torchport.rules import user
 from torchport.verify.result import CHECKS, MEASURE, Divergence, Row, Verification
@@ -24,7 +25,7 @@ __all__ = ["CHECKS", "MEASURE", "Divergence", "Row", "Verification", "verify"]
 def verify(
     source: Any, port: Any, *, inputs: Any = None, seed: int = 0, steps: int = 3,
     progress: Callable[[str], None] | None = None, custom: Any = None,
-    rules: str | Path | None = None, config: str | Path | None = None, float32: bool = True,
+    rules: str | Path | None = None, config: str | Path | None = None, precision: str = "both",
 ) -> Verification:  # fmt: skip
     """Compare a model with its port: the very files in the port's folder, as they are now.
 
@@ -32,8 +33,8 @@ def verify(
     Port. inputs: arrays in the source's axes, in order or by name; random ones by `seed` otherwise.
     steps: how many steps of SGD are taken. progress: told what is being done. custom: classes of
     layers of the user's own by name, or the Python file that has them, which is run. rules, config:
-    as `torchport.convert` was given. float32: False leaves the comparison in float32 out: very
-    large models then need less memory.
+    as `torchport.convert` was given. precision: "both", or "float64" or "float32" alone, which
+    takes half of the time; the result says what was left out.
 
     If all agrees, and a folder was given, its port.json says so under "verified"; else that is
     cleared. Raises TorchportError where there is nothing to compare: no TensorFlow, no reference, a
@@ -43,20 +44,24 @@ def verify(
     from torchport.verify.folder import folder_of, write_record
     from torchport.verify.session import Session
 
+    if precision not in ("both", "float64", "float32"):
+        raise TorchportError(f"precision is {precision!r}", advice='give "both", "float64" or "float32"')
     tell = progress or (lambda text: None)
     classes = custom_classes(custom)
     if rules is not None:
         user.load(rules)
     if config is not None:
         source = WithConfig(Path(source), str(config))
-    how = (inputs, seed, steps, tell, classes, float32)
-    if isinstance(port, (str, Path)):
-        result = Session.start(source, folder_of(port), None, *how).run()
-        write_record(folder_of(port), result)
+    how = (inputs, seed, steps, tell, classes, precision)
+    with tempfile.TemporaryDirectory(prefix="torchport-") as name:
+        scratch = Path(name)
+        if not isinstance(port, (str, Path)):
+            folder = port.save(scratch / "port")
+            return Session.start(source, folder, port.program, scratch, *how).run()
+        folder = folder_of(port)
+        result = Session.start(source, folder, None, scratch, *how).run()
+        write_record(folder, result)
         return result
-    with tempfile.TemporaryDirectory(prefix="torchport-") as scratch:
-        folder = port.save(Path(scratch) / "port")
-        return Session.start(source, folder, port.program, *how).run()
 
 
 class _Room(types.ModuleType):

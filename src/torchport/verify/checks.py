@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -94,14 +94,15 @@ def state_rows(folder: Path, entries: tuple[Entry, ...], variables: Mapping[str,
             )
 
 
-def trainable_rows(
-    module: Any, entries: tuple[Entry, ...], variables: Mapping[str, Any], trained: set[int]
-) -> Iterator[Row]:
-    """A parameter takes gradients where, and only where, the source trains it."""
+def trainable_rows(module: Any, entries: tuple[Entry, ...], trained: Set[str]) -> Iterator[Row]:
+    """A parameter takes gradients where, and only where, the source trains it. `trained`: what does there."""
     parameters = dict(module.named_parameters())
+    for name in parameters.keys() - {entry.name for entry in entries}:
+        note = "the source has nothing like this parameter"
+        yield Row("trainable", name, name.rpartition(".")[0], "", False, note=note)
     for entry in entries:
         if isinstance(entry.load, Load):
-            trains = id(variables[entry.source]) in trained
+            trains = entry.source in trained
             kind = "trained" if trains else "not trained"
         elif entry.name in parameters:
             trains, kind = False, "constant"

@@ -2,68 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from torchport.axes import Order
+from torchport.graph import Op
 from torchport.program import Spec
-from torchport.verify.compare import LIMIT, Compared, compare, limit32, scale_of
+from torchport.verify.compare import Compared, Noise, compare, is_fraction, judge, size_of
+from torchport.verify.observations import Nudge, Observations
 from torchport.verify.places import Place, held
 from torchport.verify.record import Key
 from torchport.verify.result import Row
 
 #: A tensor in the order in which it was seen.
 Seen = tuple[Key, Order]
-
-
-@dataclass
-class Reference:
-    """What the source gave in one mode, and how far its own float32 run was from that."""
-
-    tensors: dict[Key, np.ndarray] = field(default_factory=dict)
-    noise: dict[Key, float] = field(default_factory=dict)
-    #: Tensors that TensorFlow computed in float32 although asked for float64, and what follows
-    #: them.
-    inexact: set[Key] = field(default_factory=set)
-    limit: float = LIMIT
-
-    def limit_of(self, key: Key) -> float:
-        """float64's limit; where the reference itself has only float32's digits, that of float32."""
-        if key not in self.inexact:
-            return self.limit
-        return max(self.limit, limit32(self.relative_noise(key)) or 0.0)
-
-    def relative_noise(self, key: Key) -> float | None:
-        if key not in self.noise:
-            return None
-        return self.noise[key] / scale_of(self.tensors[key], self.noise[key])
+#: So many of the port's tensors that differ are kept for finding out why: the source's first ones.
+KEPT = 3
 
 
 @dataclass
 class Watch:
-    """A sink for the port's tensors: compares each at once, and keeps what differs."""
+    """A sink for the port's tensors: compares each at once, and keeps the first that differ."""
 
-    reference: Reference
+    reference: Observations
     seen: dict[Seen, tuple[Compared, Place]] = field(default_factory=dict)
     wrong: dict[Seen, np.ndarray] = field(default_factory=dict)
     unknown: set[Key] = field(default_factory=set)
     last: Place | None = None
 
+    def __post_init__(self) -> None:
+        self.order = {key: at for at, key in enumerate(self.reference.tensors)}
+
     def __call__(self, key: Key, place: Place, got: np.ndarray) -> None:
         self.last = place
-        want = self.reference.tensors.get(key)
-        if want is None:
+        if key not in self.order:
             self.unknown.add(key)
             return
-        found = compare(got, place.held(want), self.reference.noise.get(key, 0.0))
+        found = compare(got, place.held(self.reference.tensors[key]))
         at = (key, place.order)
         if at in self.seen and worse(self.seen[at][0], found):
             return
         self.seen[at] = (found, place)
-        if found.problem or (found.error or 0.0) > self.reference.limit_of(key):
+        noise = self.reference.noise_of(key, place.op, None)
+        dtype, exact = self.reference.dtype, key not in self.reference.inexact
+        if judge(found, None, noise, dtype, exact).passed is False:
             self.wrong[at] = got
+            for late in sorted(self.wrong, key=lambda it: self.order[it[0]])[KEPT:]:
+                del self.wrong[late]
 
 
 def worse(one: Compared, other: Compared) -> bool:
@@ -75,75 +62,73 @@ def name_of(key: Key) -> str:
     return "/".join((*key[0], key[1]))
 
 
-def rows(check: str, main: Watch, low: Watch | None) -> Iterator[tuple[Row, Seen]]:
+def rows(
+    check: str, main: Watch, low: Watch | None, nudge: Nudge | None = None
+) -> Iterator[tuple[Row, Seen]]:
     """A row for every tensor, in the order in which the source computes them."""
-    order = {key: at for at, key in enumerate(main.reference.tensors)}
-    for at in sorted(main.seen, key=lambda it: (order[it[0]], it[1] is not Order.SOURCE)):
+    reference = main.reference
+    for at in sorted(main.seen, key=lambda it: (main.order[it[0]], it[1] is not Order.SOURCE)):
         found, place = main.seen[at]
+        key, name = at[0], name_of(at[0])
         below = low.seen.get(at) if low else None
+        noise = reference.noise_of(key, place.op, nudge)
         yield row(
-            check, name_of(at[0]), place.layer, name_of(at[0]), found, main.reference.limit_of(at[0]),
-            below[0] if below else None, main.reference.relative_noise(at[0]),
+            check, name, place.layer, name, found, below[0] if below else None, noise, reference.dtype,
+            key not in reference.inexact,
         ), at  # fmt: skip
 
 
 def row(
-    check: str, name: str, layer: str, tensor: str, found: Compared, limit: float,
-    low: Compared | None = None,
-    reference32: float | None = None, note: str = "",
+    check: str, name: str, layer: str, tensor: str, found: Compared, low: Compared | None, noise: Noise,
+    dtype: str = "float64", exact: bool = True, note: str = "", limit: float | None = None,
 ) -> Row:  # fmt: skip
-    """A row of two comparisons, in float64 and in float32."""
-    allowed = limit32(reference32)
-    problem = found.problem or (low.problem if low else "")
-    passed = not problem and found.error is not None and found.error <= limit
-    if low and passed and allowed is not None and not (low.error is not None and low.error <= allowed):
-        passed, problem = (
-            False,
-            f"agrees in float64, but is off by {low.error:.1e} in float32, TensorFlow by {reference32:.1e}",
+    """A row of a comparison in `dtype` and one in float32, each error in the column of its precision."""
+    judged = judge(found, low, noise, dtype, exact, limit)
+    note = judged.note or note
+
+    def error(it: Compared | None) -> float | None:
+        return None if it is None or it.distance is None else it.distance / judged.scale
+
+    if dtype == "float32":
+        return Row(
+            check, name, layer, tensor, judged.passed, None, error(found), None, None, judged.limit, note
         )
+    own = None if noise.low is None else noise.low / judged.scale
     return Row(
-        check, name, layer, tensor, passed, found.error, low.error if low else None, reference32, limit,
-        allowed, problem or note,
+        check, name, layer, tensor, judged.passed, error(found), error(low), own, judged.limit,
+        judged.limit32, note,
     )  # fmt: skip
 
 
 def output_rows(
-    check: str, specs: Sequence[Spec], layers: Sequence[str], got: Sequence[np.ndarray],
-    want: Sequence[np.ndarray],
-    low: Sequence[np.ndarray] = (), noise: Sequence[float] = (), limit: float = LIMIT,
+    check: str, specs: Sequence[Spec], ops: Sequence[Op | None], got: Sequence[Compared],
+    low: Sequence[Compared], reference: Observations, nudge: Nudge | None = None,
 ) -> Iterator[Row]:  # fmt: skip
-    """A row for every output of the model. `got`: as torch holds it; `want`: in the source's axes."""
-    if len(got) != len(want):
-        yield Row(
-            check,
-            "outputs",
-            "",
-            "",
-            False,
-            note=f"gives {len(got)} outputs, the source {len(want)}",
-        )
+    """A row for every output of the model, which `ops` give. `got`, `low`: outputs in the two precisions."""
+    if len(got) != len(reference.outputs):
+        note = f"gives {len(got)} outputs, the source {len(reference.outputs)}"
+        yield Row(check, "outputs", "", "", False, note=note)
         return
-    for at, (spec, ours, theirs) in enumerate(zip(specs, got, want, strict=True)):
-        right = held(theirs, spec.order, spec.tensor)
-        mine = noise[at] if noise else 0.0
-        below = compare(low[at], right, mine) if low else None
-        own = mine / scale_of(theirs, mine) if noise else None
+    for at, (spec, found) in enumerate(zip(specs, got, strict=True)):
+        op = ops[at]
+        layer = op.layer.removesuffix(".activation") if op else spec.tensor.name
         yield row(
-            check,
-            f"output {at}",
-            layers[at],
-            spec.tensor.name,
-            compare(ours, right, mine),
-            limit,
-            below,
-            own,
-        )
+            check, f"output {at}", layer, spec.tensor.name, found, low[at] if low else None,
+            reference.output_noise_of(at, op, nudge), reference.dtype, not reference.inexact,
+        )  # fmt: skip
 
 
-def noises(low: Mapping[Key, np.ndarray], high: Mapping[Key, np.ndarray]) -> dict[Key, float]:
-    """How far TensorFlow's float32 run is from its float64 run."""
-    return {
-        key: float(np.max(np.abs(high[key] - low[key]), initial=0.0))
-        for key in high
-        if key in low and high[key].dtype.kind == "f" and low[key].shape == high[key].shape
-    }
+def compared_outputs(
+    specs: Sequence[Spec], got: Iterable[np.ndarray], want: Sequence[np.ndarray]
+) -> list[Compared]:
+    """Each output, `got` as torch holds it, `want` in the source's axes; as many as `got` has."""
+    nothing = Compared(problem="the source has no such output")
+    return [
+        compare(it, held(want[at], specs[at].order, specs[at].tensor)) if at < len(want) else nothing
+        for at, it in enumerate(got)
+    ]
+
+
+def measured(array: np.ndarray) -> float:
+    """What rounding in a tensor is measured by: its largest value; of whole numbers nothing."""
+    return size_of(array) if is_fraction(array) else 0.0

@@ -15,7 +15,7 @@ import numpy as np
 
 from torchport.emit import texts
 from torchport.errors import TorchportError
-from torchport.verify.frameworks import default_dtype, torch
+from torchport.verify.frameworks import torch
 from torchport.verify.instrument import Instrumented
 from torchport.verify.places import Place, Places, held
 from torchport.verify.record import Key
@@ -27,13 +27,12 @@ Sink = Callable[[Key, Place, np.ndarray], None]
 
 @dataclass
 class Trained:
-    """Some steps of SGD: gradients of the first, the state after the last, as PyTorch holds them."""
+    """Some steps of SGD: the state after the last, as PyTorch holds it.
 
-    outputs: list[np.ndarray]
-    gradients: dict[str, np.ndarray | None]
-    input_gradients: list[np.ndarray | None]
+    `dropped`: how often each dropout module ran in training mode, by path.
+    """
+
     state: dict[str, np.ndarray] = field(default_factory=dict)
-    #: How often each dropout module ran in training mode, by path.
     dropped: dict[str, int] = field(default_factory=dict)
 
 
@@ -44,7 +43,6 @@ _numbers = itertools.count()
 class PortRuns:
     """The port's module in one dtype."""
 
-    keras: Any
     places: Places
     dtype: str
     module: Any
@@ -55,9 +53,9 @@ class PortRuns:
     encoders: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, instrumented: Instrumented, name: str, places: Places, dtype: str, keras: Any) -> PortRuns:
+    def load(cls, instrumented: Instrumented, name: str, places: Places, dtype: str) -> PortRuns:
         """Builds it and loads its weights by its own `from_pretrained`."""
-        runs = cls(keras, places, dtype, None)
+        runs = cls(places, dtype, None)
         module_name = f"torchport_verified_{next(_numbers)}"
         try:
             namespace = instrumented.run(module_name, runs._seen, runs._call)
@@ -108,7 +106,7 @@ class PortRuns:
     def watching(self, sink: Sink | None) -> Iterator[None]:
         self.sink, self.labels = ([sink] if sink else []), []
         try:
-            with default_dtype(self.keras, self.dtype):
+            with default_dtype(self.dtype):
                 yield
         finally:
             self.sink = []
@@ -134,59 +132,64 @@ class PortRuns:
             return [it.numpy() for it in outputs_of(self.module(*self.tensors(inputs)))]
 
     def training(
-        self,
-        inputs: Sequence[np.ndarray],
-        projections: Sequence[np.ndarray],
-        steps: int,
-        rate: float,
-        sink: Sink,
-    ) -> Trained:
-        """Steps of plain SGD on sum(output * projection), dropout off; the weights are put back after."""
+        self, inputs: Sequence[np.ndarray], projections: Sequence[np.ndarray], steps: int, rate: float,
+        sink: Sink, first: Callable[[list[np.ndarray]], None],
+        gradient: Callable[[str, np.ndarray | None], None],
+    ) -> Trained:  # fmt: skip
+        """Steps of plain SGD on sum(output * projection), dropout off. The module is changed by them.
+
+        `first` is told of the outputs of the first step, `gradient` of its gradients: of parameters by their
+        names as they come, then of "input 0" and so on; None is what torch has where nothing depends on it.
+        """
         pt = torch()
-        parameters = dict(self.module.named_parameters())
-        changing = {
-            name: it for name, it in self.module.state_dict(keep_vars=True).items()
-            if steps or name not in parameters
-        }  # fmt: skip
-        start = {name: it.detach().clone() for name, it in changing.items()}
+        parameters = {name: it for name, it in self.module.named_parameters() if it.requires_grad}
         self.module.train()
-        dropped: dict[str, int] = {}
-        kept, handles = self._without_dropout(dropped)
-        optimizer = pt.optim.SGD(
-            [it for it in parameters.values() if it.requires_grad] or [pt.zeros(1)], lr=rate
-        )
-        made: Trained | None = None
+        made = Trained()
+        kept, handles = self._without_dropout(made.dropped)
+        told: set[str] = set()
+
+        def take(name: str, it: Any) -> None:
+            told.add(name)
+            gradient(name, it.grad.detach().numpy())
+            if not steps:  # large models have no room for all of them
+                it.grad = None
+
+        hooks = [
+            it.register_post_accumulate_grad_hook(partial(take, name)) for name, it in parameters.items()
+        ]
+        optimizer = pt.optim.SGD(list(parameters.values()) or [pt.zeros(1)], lr=rate)
         try:
             for step in range(max(steps, 1)):
                 with self.watching(None if step else sink):
                     given = [it.requires_grad_(it.is_floating_point()) for it in self.tensors(inputs)]
                     targets = self._projections(projections)
                     outputs = outputs_of(self.module(*given))
+                    if not step:
+                        first([it.detach().numpy() for it in outputs])
+                        dropped = dict(made.dropped)
                     pairs = zip(outputs, targets, strict=True)
                     loss = sum((out * r).sum() for out, r in pairs if out.is_floating_point())
                     optimizer.zero_grad()
                     if hasattr(loss, "backward") and loss.requires_grad:
                         loss.backward()
-                if made is None:
-                    made = Trained(
-                        [it.detach().numpy() for it in outputs],
-                        {name: gradient_of(it, keep=steps > 0) for name, it in parameters.items()},
-                        [gradient_of(it, keep=False) for it in given],
-                    )  # fmt: skip
-                    made.dropped = dict(dropped)
+                if not step:
+                    for name in parameters.keys() - told:
+                        gradient(name, None)
+                    for at, it in enumerate(given):
+                        gradient(f"input {at}", None if it.grad is None else it.grad.detach().numpy())
+                    while hooks:
+                        hooks.pop().remove()
                 if steps:
                     optimizer.step()
         finally:
-            for handle in handles:
+            for handle in (*handles, *hooks):
                 handle.remove()
             for module, name, amount in kept:
                 setattr(module, name, amount)
             self.module.eval()
-        assert made is not None
-        made.state = {name: it.detach().numpy() for name, it in changing.items()}
-        for name, it in changing.items():
-            it.data = start[name]
-            it.grad = None
+        state = self.module.state_dict(keep_vars=True).items()
+        made.state = {name: it.detach().numpy() for name, it in state if steps or name not in parameters}
+        made.dropped = dropped
         return made
 
     def _without_dropout(self, dropped: dict[str, int]) -> tuple[list[tuple[Any, str, float]], list[Any]]:
@@ -214,6 +217,18 @@ class PortRuns:
         ]
 
 
+@contextmanager
+def default_dtype(dtype: str) -> Iterator[None]:
+    """Constants that torch makes up have this dtype."""
+    pt = torch()
+    before = pt.get_default_dtype()
+    pt.set_default_dtype(getattr(pt, dtype))
+    try:
+        yield
+    finally:
+        pt.set_default_dtype(before)
+
+
 #: Their classes in model.py.
 WRITTEN = AUGMENT | {"RandomAffine", "RandomCropOrResize"}
 
@@ -232,17 +247,6 @@ def amount_name(module: Any) -> str:
 def outputs_of(result: Any) -> list[Any]:
     """What `forward` returns, flat."""
     return list(result) if isinstance(result, (tuple, list)) else [result]
-
-
-def gradient_of(tensor: Any, *, keep: bool) -> np.ndarray | None:
-    """A tensor's gradient; unless `keep`, it then has none: large models have no room for two."""
-    if tensor.grad is None:
-        return None
-    gradient: np.ndarray = tensor.grad.detach().numpy()
-    if keep:
-        return gradient.copy()
-    tensor.grad = None
-    return gradient
 
 
 def read_state(folder: Path) -> dict[str, np.ndarray]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from torchport.verify.frameworks import default_dtype, tensorflow
 from torchport.verify.record import Key, Recorder, array
-from torchport.verify.reference import Reference, flat, value_of, variables
+from torchport.verify.reference import Reference, flat, name_of, value_of, variables
 from torchport.verify.statistics import RunningVariance, normalisations
 
 Sink = Callable[[Key, np.ndarray], None]
@@ -19,14 +18,13 @@ Sink = Callable[[Key, np.ndarray], None]
 
 @dataclass
 class Trained:
-    """Some steps of SGD: gradients of the first, weights after the last, all in the source's axes."""
+    """Some steps of SGD: outputs of the first, and the rate that was chosen.
+
+    `unbiased`: for each running variance what torch keeps in its place.
+    """
 
     outputs: list[np.ndarray]
-    gradients: dict[str, np.ndarray]
-    input_gradients: list[np.ndarray | None]
     rate: float
-    weights: dict[str, np.ndarray] = field(default_factory=dict)
-    #: For each running variance what torch keeps in its place.
     unbiased: dict[str, RunningVariance] = field(default_factory=dict)
 
 
@@ -81,9 +79,14 @@ class SourceRuns:
 
     def training(
         self, inputs: Sequence[np.ndarray], projections: Sequence[np.ndarray], steps: int, sink: Sink,
-        rate: float | None = None,
+        gradient: Callable[[str, np.ndarray], None], rate: float | None = None,
     ) -> Trained:  # fmt: skip
-        """Steps of plain SGD on sum(output * projection), at a rate that fits the first gradient."""
+        """Steps of plain SGD on sum(output * projection), at a rate that fits the first gradient.
+
+        `gradient` is told of each gradient of the first step: of weights by their names, then of "input 0"
+        and so on. Outputs that are whole numbers have none; a model that has no other takes its steps
+        without: running statistics follow all the same.
+        """
         tf = tensorflow()
         trainable = {id(it) for it in self.model.trainable_variables}
         names = [name for name, it in self.variables.items() if id(it) in trainable]
@@ -98,51 +101,46 @@ class SourceRuns:
                 with tf.GradientTape() as tape:
                     tape.watch(floats)
                     recorder = Recorder(
-                        (lambda key, value: sink(key, array(value)))
-                        if not step
-                        else (lambda key, value: None),
+                        (lambda key, value: sink(key, array(value))) if not step else lambda key, value: None,
                         statistics.around,
                     )
                     with recorder.watching(self.reference.keras, self.model):
                         outputs = self.reference.call(self.model, given, training=True)
-                    loss = tf.add_n(
-                        [
-                            tf.reduce_sum(out * r)
-                            for out, r in zip(outputs, targets, strict=True)
-                            if out.dtype.is_floating
-                        ]
-                    )
-                found = tape.gradient(
+                    pairs = zip(outputs, targets, strict=True)
+                    parts = [tf.reduce_sum(out * r) for out, r in pairs if out.dtype.is_floating]
+                    loss = tf.add_n(parts) if parts else None
+                found = [] if loss is None else tape.gradient(
                     loss, watched + floats, unconnected_gradients=tf.UnconnectedGradients.ZERO
-                )
-                gradients = {name: found.pop(0) for name in names}
+                )  # fmt: skip
+                del tape, loss, parts
+                gradients = dict(zip(names, found, strict=False))
                 if made is None:
-                    inside = iter(found)
-                    by_input = [array(next(inside)) if it.dtype.is_floating else None for it in given]
-                    take = gradients.get if steps else gradients.pop  # large models have no room for two
-                    arrays = {name: array(tf.convert_to_tensor(take(name))) for name in names}
+                    by_input = iter(found[len(names) :])
+                    for at, it in enumerate(given):
+                        if found and it.dtype.is_floating:
+                            gradient(f"input {at}", array(next(by_input)))
+                    steepest = 0.0
+                    for name in list(gradients):
+                        # Large models have no room for two.
+                        value = gradients[name] if steps else gradients.pop(name)
+                        taken = array(tf.convert_to_tensor(value))
+                        steepest = max(steepest, float(np.max(np.abs(taken), initial=0.0)))
+                        gradient(name, taken)
                     weights = (value_of(self.variables[name]) for name in names)
-                    made = Trained(
-                        [array(it) for it in outputs], arrays, by_input,
-                        rate or chosen_rate(arrays.values(), weights),
-                    )  # fmt: skip
+                    made = Trained([array(it) for it in outputs], rate or chosen_rate(steepest, weights))
+                del found
                 if steps:
-                    for name, gradient in gradients.items():
-                        gradient = tf.convert_to_tensor(gradient)
-                        self.variables[name].assign_sub(tf.constant(made.rate, gradient.dtype) * gradient)
+                    for name, it in gradients.items():
+                        moved = tf.convert_to_tensor(it)
+                        self.variables[name].assign_sub(tf.constant(made.rate, moved.dtype) * moved)
         assert made is not None
-        if steps:
-            made.weights = {name: value_of(it) for name, it in self.variables.items()}
         made.unbiased = dict(statistics.running)
         return made
 
-    @contextmanager
-    def nudged(
-        self, inputs: Sequence[np.ndarray], seed: int, start: Mapping[str, np.ndarray] | None = None
-    ) -> Iterator[list[np.ndarray]]:
-        """Every float that goes in, weights too, moved by a last bit at random; put back after.
-
-        `start`: the weights, if not those that the model has.
+    def nudge(
+        self, inputs: Sequence[np.ndarray], seed: int, start: Mapping[str, np.ndarray]
+    ) -> list[np.ndarray]:
+        """Every float that goes in, weights too, moved by a last bit at random. `start`: the weights.
 
         What that does to the results is what rounding may do to them: in a network of many kinks (ReLU, max
         pooling) that one run meets few of them by luck.
@@ -152,26 +150,21 @@ class SourceRuns:
         def moved(array: np.ndarray) -> np.ndarray:
             if array.dtype.kind != "f":
                 return array
-            factor: np.ndarray = 1 + np.finfo(self.dtype).eps * rng.integers(-1, 2, array.shape)
-            found: np.ndarray = (array * factor).astype(array.dtype)
+            found = array.astype(self.dtype)
+            found *= 1 + np.finfo(self.dtype).eps * rng.integers(-1, 2, array.shape)
             return found
 
-        before = {name: it.numpy() for name, it in self.variables.items()}
-        try:
-            for name, it in self.variables.items():
-                it.assign(moved((start or before)[name]))
-            yield [moved(it.astype(self.dtype)) if it.dtype.kind == "f" else it for it in inputs]
-        finally:
-            for name, it in self.variables.items():
-                it.assign(before[name])
+        for name, it in self.variables.items():
+            it.assign(moved(start[name]).astype(str(name_of(it.dtype))))
+        return [moved(it) for it in inputs]
 
 
-def chosen_rate(gradients: Iterable[np.ndarray], weights: Iterable[np.ndarray]) -> float:
+def chosen_rate(steepest: float, weights: Iterable[np.ndarray]) -> float:
     """A rate at which the largest step moves a weight by a thousandth of the largest weight.
 
-    Larger steps make training chaotic: the last digits of both sides then part within a few steps.
+    `steepest`: the largest gradient. Larger steps make training chaotic: the last digits of both sides then
+    part within a few steps.
     """
-    steepest = max((float(np.max(np.abs(it), initial=0.0)) for it in gradients), default=0.0)
     largest = max((float(np.max(np.abs(it), initial=0.0)) for it in weights), default=0.0)
     if not np.isfinite(steepest) or not np.isfinite(largest) or steepest == 0:
         return 1e-3

@@ -2,209 +2,154 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from torchport.axes import Turn
 from torchport.emit.weights import Entry
 from torchport.program import Fill, Load, Spec
-from torchport.verify import port_runs, source_runs
 from torchport.verify.checks import layer_of
-from torchport.verify.compare import (
-    FLOOR,
-    MULTIPLE,
-    Compared,
-    agrees,
-    compare,
-    difference,
-    scale_of,
-)
+from torchport.verify.compare import CANCELLED, EPS32, LIMIT32, Compared, Noise, agrees, compare
 from torchport.verify.forward import row
+from torchport.verify.observations import Nudge, Training
 from torchport.verify.places import held
 from torchport.verify.result import Row
 from torchport.verify.statistics import RunningVariance
 
-#: So often TensorFlow's own error is measured again where the port's looks worse.
-NUDGED = 6
-#: An error after some steps beyond this is no rounding that training magnified.
+#: An error after some steps beyond this share of a weight is no rounding that training magnified.
 MAGNIFIED = 1e-6
 
 
-def gradient_rows(
-    entries: Sequence[Entry], specs: Sequence[Spec], source: source_runs.Trained, port: port_runs.Trained,
-    sources32: Sequence[source_runs.Trained], port32: port_runs.Trained | None, limit: float, exact: bool,
-) -> Iterator[Row]:  # fmt: skip
+@dataclass
+class Gradients:
+    """A sink for the port's gradients: each is compared as it comes, and let go of."""
+
+    entries: Mapping[str, Entry]
+    specs: Sequence[Spec]
+    truth: Training
+    found: dict[str, Compared] = field(default_factory=dict)
+    absent: set[str] = field(default_factory=set)
+
+    def __call__(self, name: str, got: np.ndarray | None) -> None:
+        want = self.want(name)
+        if want is None:
+            return
+        if got is None and np.any(want):
+            self.absent.add(name)
+        self.found[name] = compare(np.zeros_like(want) if got is None else got, want)
+
+    def want(self, name: str) -> np.ndarray | None:
+        """The source's gradient as torch holds it; None where the source has none."""
+        kind, _, number = name.partition(" ")
+        if kind == "input" and number:
+            spec = self.specs[int(number)]
+            return (
+                held(self.truth.gradients[name], spec.order, spec.tensor)
+                if name in self.truth.gradients
+                else None
+            )
+        load = self.entries[name].load if name in self.entries else None
+        source = self.entries[name].source if isinstance(load, Load) else ""
+        if not isinstance(load, Load) or source not in self.truth.gradients:
+            return None
+        return load.turn.apply(self.truth.gradients[source])
+
+
+def gradient_rows(main: Gradients, low: Gradients | None, nudge: Nudge | None) -> Iterator[Row]:
     """The gradient of every weight that trains, then of every input.
 
-    `sources32`: TensorFlow's own float32 runs; of several the largest error counts. `exact`: the reference
-    has float64's digits.
+    A gradient is the sum of what reaches its layer: what rounding may do to it goes by the largest there.
     """
-    for entry in entries:
-        if not isinstance(entry.load, Load) or entry.source not in source.gradients:
-            continue
-        turn, name = entry.load.turn, entry.source
-        yield compared(
-            entry.name, layer_of(entry), name, turn.apply(source.gradients[name]),
-            port.gradients.get(entry.name),
-            [turn.apply(it.gradients[name]) for it in sources32],
-            port32.gradients.get(entry.name) if port32 else None, limit, exact,
+    truth, layers = main.truth, largest_by_layer(main)
+    exact = not truth.tensors.inexact
+    wanted = [
+        (it.name, layer_of(it), it.source)
+        for it in main.entries.values() if isinstance(it.load, Load) and it.source in truth.gradients
+    ]  # fmt: skip
+    inputs = [f"input {at}" for at in range(len(main.specs)) if f"input {at}" in truth.gradients]
+    wanted += [(it, main.specs[int(it[6:])].tensor.name, it) for it in inputs]
+    for name, layer, source in wanted:
+        if name not in main.found:
+            main(name, None)
+        if low and name not in low.found:
+            low(name, None)
+        known = Noise(truth.noise.get(source), nudge.gradients.get(source) if nudge else None, layers[source])
+        note = "no gradient reaches it in the port" if name in main.absent else ""
+        note = note or ("" if exact else "TensorFlow has no float64 kernel on the way: float32's limit")
+        tensor = layer if source.startswith("input ") else source
+        yield row(
+            "gradient", name, layer, tensor, main.found[name], low.found[name] if low else None, known,
+            truth.dtype, exact, note,
         )  # fmt: skip
-    for at, spec in enumerate(specs):
-        gradient = source.input_gradients[at]
-        if gradient is None:
-            continue
-        own32 = [found for it in sources32 if (found := it.input_gradients[at]) is not None]
-        yield compared(
-            f"input {at}", spec.tensor.name, spec.tensor.name, held(gradient, spec.order, spec.tensor),
-            port.input_gradients[at], [held(it, spec.order, spec.tensor) for it in own32],
-            port32.input_gradients[at] if port32 else None, limit, exact,
-        )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Rows, and what a reader has to know of them."""
-
-    rows: list[Row]
-    notes: tuple[str, ...] = ()
-
-
-def gradients(
-    entries: Sequence[Entry], specs: Sequence[Spec], source: source_runs.Trained, port: port_runs.Trained,
-    source32: source_runs.Trained | None, port32: port_runs.Trained | None,
-    again: Callable[[int], source_runs.Trained], limit: float, exact: bool,
-) -> Measured:  # fmt: skip
-    """`gradient_rows`, TensorFlow's float32 run made again where the port's looks worse.
-
-    `again`: that run with its last bits moved by the seed given.
-    """
-
-    def rows(nudged: Sequence[source_runs.Trained]) -> list[Row]:
-        own = [source32, *nudged] if source32 else []
-        return list(gradient_rows(entries, specs, source, port, own, port32, limit, exact))
-
-    return measured(
-        rows, again, lambda found: source32 is not None and any(it.only_in_float32 for it in found),
-        "this network magnifies rounding: TensorFlow's float32 error in gradients is the largest of {} "
-        "runs more, weights and inputs moved by a last bit",
-    )  # fmt: skip
-
-
-def measured(
-    rows: Callable[[Sequence[source_runs.Trained]], list[Row]], again: Callable[[int], source_runs.Trained],
-    is_doubtful: Callable[[list[Row]], bool], note: str,
-) -> Measured:  # fmt: skip
-    """Rows, measured again with one more of TensorFlow's own runs as long as they are doubtful.
-
-    `again`: TensorFlow's run with its last bits moved by the seed given. `note` says so, {} times.
-    """
-    nudged: list[source_runs.Trained] = []
-    found = rows(nudged)
-    while is_doubtful(found) and len(nudged) < NUDGED:
-        nudged.append(again(1 + len(nudged)))
-        found = rows(nudged)
-    return Measured(found, (note.format(len(nudged)),) if nudged else ())
-
-
-def compared(
-    name: str, layer: str, tensor: str, want: np.ndarray, got: np.ndarray | None,
-    wants32: Sequence[np.ndarray], got32: np.ndarray | None, limit: float, exact: bool,
-) -> Row:  # fmt: skip
-    """One gradient. None is what torch has where nothing depends on the tensor: zero."""
-    noise = max((difference(it, want) for it in wants32), default=0.0)
-    own = noise / scale_of(want, noise) if wants32 else None
-    found = compare(np.zeros_like(want) if got is None else got, want, noise)
-    low = None
-    if wants32:
-        low = compare(np.zeros_like(wants32[0]) if got32 is None else got32, want, noise)
-    if not exact and own is not None:
-        limit = max(limit, MULTIPLE * own + FLOOR)
-    note = "no gradient reaches it in the port" if got is None and np.any(want) else ""
-    if found.problem == "" and not exact:
-        note = note or "TensorFlow has no float64 kernel on the way: float32's limit"
-    return row("gradient", name, layer, tensor, found, limit, low, own, note)
-
-
-def steps(
-    entries: Sequence[Entry], source: source_runs.Trained, port: port_runs.Trained,
-    source32: source_runs.Trained | None, again: Callable[[int], source_runs.Trained],
-    before: Mapping[str, np.ndarray], count: int, limit: float, exact: bool,
-) -> Measured:  # fmt: skip
-    """`step_rows`; where they are off by little, against what a last bit does to TensorFlow's own steps.
-
-    `again`: TensorFlow's steps with its last bits moved by the seed given.
-    """
-
-    def rows(nudged: Sequence[source_runs.Trained]) -> list[Row]:
-        return list(step_rows(entries, source, port, source32, nudged, before, count, limit, exact))
-
-    def is_doubtful(found: list[Row]) -> bool:
-        errors = [it.error64 for it in found if not it.passed]
-        return bool(errors) and all(it is not None and it <= MAGNIFIED for it in errors)
-
-    return measured(
-        rows, again, is_doubtful,
-        "training magnifies rounding: weights after some steps are compared with what a last bit of "
-        "weights and inputs does to TensorFlow's own, in {} runs",
-    )  # fmt: skip
+def largest_by_layer(gradients: Gradients) -> dict[str, float]:
+    """For each gradient the largest in its layer, or of all where the layer has no other."""
+    sizes = gradients.truth.sizes
+    layers = {it.source: layer_of(it) for it in gradients.entries.values() if it.source in sizes}
+    everywhere = max(sizes.values(), default=0.0)
+    found = {}
+    for name in sizes:
+        mine = [sizes[it] for it, layer in layers.items() if layer == layers.get(name)]
+        found[name] = max(mine) if len(mine) > 1 else everywhere
+    return found
 
 
 def step_rows(
-    entries: Sequence[Entry], source: source_runs.Trained, port: port_runs.Trained,
-    source32: source_runs.Trained | None, nudged: Sequence[source_runs.Trained],
-    before: Mapping[str, np.ndarray], steps: int, limit: float, exact: bool,
+    gradients: Gradients, state: Mapping[str, np.ndarray], before: Mapping[str, np.ndarray],
+    steps: int, exact: bool, nudge: Nudge | None,
 ) -> Iterator[Row]:  # fmt: skip
     """Every weight and running statistic after the last step.
 
-    `nudged`: the source's steps with last bits moved. `exact`: the port promises Keras's own running
-    variance, not torch's.
+    `state`: of the port. `before`: the source's variables as they were. `exact`: the port promises Keras's
+    own running variance, not torch's.
     """
-    smallest = limit
-    for entry in entries:
-        got = port.state.get(entry.name)
+    source, layers = gradients.truth, largest_by_layer(gradients)
+    inexact = bool(source.tensors.inexact)
+    limit = LIMIT32 if inexact else None
+    for entry in gradients.entries.values():
+        got = state.get(entry.name)
         if isinstance(entry.load, Fill):
             if entry.load.shape and got is not None:
                 found = compare(got, np.full(got.shape, entry.load.value, got.dtype))
-                yield row("steps", entry.name, layer_of(entry), "", found, limit)
+                yield row("steps", entry.name, layer_of(entry), "", found, None, Noise(), source.dtype)
             continue
         if got is None:
-            yield Row(
-                "steps",
-                entry.name,
-                layer_of(entry),
-                entry.source,
-                False,
-                note="the port has no such state",
-            )
+            note = "the port has no such state"
+            yield Row("steps", entry.name, layer_of(entry), entry.source, False, note=note)
             continue
         turn, name = entry.load.turn, entry.source
-        want = turn.apply(source.weights[name])
-        scale = scale_of(want)
+        want, start = (turn.apply(it[name]) for it in (source.weights, before))
+        if want.dtype.kind == "f":
+            start = start.astype(want.dtype)
+        scale = float(np.max(np.abs(want), initial=0.0)) or 1.0
         if name in source.gradients:
-            noise = 0.0 if source32 is None else difference(source32.gradients[name], source.gradients[name])
-            scale = max(
-                float(np.max(np.abs(want), initial=0.0)),
-                source.rate * steps * scale_of(source.gradients[name], noise),
-            )
-        noise = max((difference(turn.apply(it.weights[name]), want) for it in nudged), default=0.0)
-        limit = max(smallest, MULTIPLE * noise / scale) if scale else smallest
-        found, note = compare(got, want, scale=scale), ""
-        right = found.error is not None and found.error <= limit
+            steepest = source.sizes[name]
+            if (noise := source.noise.get(name, 0.0)) > CANCELLED * steepest or source.dtype == "float32":
+                steepest = max(steepest, min(noise / EPS32, layers[name]) if noise else layers[name])
+            scale = max(float(np.max(np.abs(want), initial=0.0)), source.rate * steps * steepest) or 1.0
+        nudged = nudge.weights.get(name) if nudge else None
+        known = Noise(None, nudged, scale, MAGNIFIED / 10)
+        made = row(
+            "steps", entry.name, layer_of(entry), name, compare(got, want, scale), None, known, source.dtype,
+            not inexact, limit=limit,
+        )  # fmt: skip
         running = source.unbiased.get(name)
-        if running and (running.own or not (right or exact)):
-            other = compare(got, turn.apply(running.value), scale=scale)
-            if other.error is not None and other.error <= limit:
-                found, note = other, running.note
-            else:
-                note = another_order(running, turn, got, before[name], steps) or momentum(
-                    got, turn.apply(before[name]), want
-                )
-                found = Compared(other.error, other.problem)
-        elif not right:
-            note = momentum(got, turn.apply(before[name]), want)
-        yield row("steps", entry.name, layer_of(entry), name, found, limit, note=note)
+        if running and (running.own or not (made.passed or exact)):
+            found = compare(got, turn.apply(running.value), scale)
+            other = row(
+                "steps", entry.name, layer_of(entry), name, found, None, known, source.dtype, not inexact,
+                running.note, limit,
+            )  # fmt: skip
+            if other.differs:
+                note = another_order(running, turn, got, before[name], steps) or momentum(got, start, want)
+                other = replace(other, note=note)
+            made = other
+        elif made.differs:
+            made = replace(made, note=momentum(got, start, want) or made.note)
+        yield made
 
 
 def another_order(

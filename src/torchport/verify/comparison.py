@@ -1,0 +1,297 @@
+"""The port against what was recorded of the source: one precision after the other, tensors as they come."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from torchport.graph import Op
+from torchport.pipeline import Program
+from torchport.verify import dropout, forward, localise, training
+from torchport.verify.compare import Compared
+from torchport.verify.forward import Seen, Watch
+from torchport.verify.instrument import Instrumented
+from torchport.verify.observations import Nudge, Observations, Record, Training
+from torchport.verify.places import Places
+from torchport.verify.port_runs import PortRuns
+from torchport.verify.result import Row, first_line
+from torchport.verify.training import MAGNIFIED, Gradients
+from torchport.verify.truth import Truth
+
+#: So often the source is run again with last bits moved, where the port looks wrong by as little.
+NUDGES = 6
+#: A row, and the tensor that it is of where it is one of `forward`.
+Found = tuple[Row, Seen | None]
+
+
+@dataclass
+class Pass:
+    """What one run of the port gave, compared: its tensors, its outputs, in training what followed."""
+
+    watch: Watch
+    outputs: list[Compared] = field(default_factory=list)
+    gradients: Gradients | None = None
+    state: Mapping[str, np.ndarray] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Comparison:
+    """The port against a record; rows are made when both precisions are known.
+
+    `variables`: the source's weights. `load`: makes the port in a precision. `port`: the one at hand.
+    """
+
+    truth: Truth
+    record: Record
+    program: Program
+    places: Places
+    variables: Mapping[str, np.ndarray]
+    load: Callable[[Instrumented, str], PortRuns]
+    code: Instrumented
+    port: PortRuns
+    rows: list[Row] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    causes: dict[Row, str] = field(default_factory=dict)
+    explained: dict[tuple[str, Seen], str] = field(default_factory=dict)
+
+    def run(self, steps: int, low: bool, exact: bool) -> None:
+        """All that is asked. `low`: float32 beside float64. `exact`: what `training.step_rows` says."""
+        record, trained = self.record, self.record.training
+        self.tell("inference mode")
+        one = self.inference(record.inference)
+        if one is None:
+            return
+        nudge = self.nudge("inference", lambda found: self.forward_rows("inference", one, None, found))
+        self.explain("inference", one, nudge)
+        self.note_unseen(one.watch)
+        sizes = list(self.size_rows())
+        two, training_nudge, more = None, None, list[Row]()
+        if trained is None:
+            note = f"TensorFlow does not train this model here: {record.problem}"
+            more.append(Row("training", "forward", "", "", None, note=note))
+        elif two := self.training(trained, steps):
+            more += self.dropout_rows(two, trained)
+            training_nudge = self.nudge(
+                "training", lambda found: self.training_rows(two, None, found, steps, exact)
+            )
+            self.explain("training", two, training_nudge)
+        both = low and record.inference.dtype == "float64"
+        one_low = self.inference(record.inference, "float32") if both else None
+        both = both and trained is not None and trained.dtype == "float64" and two is not None
+        two_low = self.training(trained, 0, "float32") if both and trained and one_low else None
+        found = self.magnified(
+            "inference", lambda: self.forward_rows("inference", one, one_low, nudge), one_low is not None
+        )
+        found += [(it, None) for it in sizes]
+        if two:
+            found += self.magnified(
+                "training",
+                lambda: self.training_rows(two, two_low, training_nudge, steps, exact),
+                two_low is not None,
+            )
+        for row, at in found:
+            if at and row.differs and (row.check, at) in self.explained:
+                self.causes[row] = self.explained[row.check, at]
+        failures, self.rows = self.rows, []
+        self.rows = [*(row for row, _ in found), *more, *failures]
+
+    def tell(self, text: str) -> None:
+        self.truth.tell(text)
+
+    # The port's runs
+
+    def in_dtype(self, dtype: str, anew: bool = False) -> PortRuns:
+        """The port in a precision, with the weights of its file; the one before is let go of."""
+        if anew or self.port.dtype != dtype:
+            self.port.module = None
+            gc.collect()
+            self.port = self.load(self.code, dtype)
+        return self.port
+
+    def inference(self, reference: Observations, dtype: str = "") -> Pass | None:
+        """One run in inference mode; None, and rows, where it fails."""
+        made = Pass(Watch(reference))
+        try:
+            outputs = self.in_dtype(dtype or reference.dtype).inference(self.record.inputs, made.watch)
+        except Exception as error:  # the port may be wrong in any way
+            self.fail("inference", made.watch, error)
+            return None
+        made.outputs = self.compared(outputs, reference)
+        return made
+
+    def training(self, truth: Training, steps: int, dtype: str = "") -> Pass | None:
+        """Steps in training mode; None, and rows, where it fails."""
+        entries = {it.name: it for it in self.program.entries}
+        gradients = Gradients(entries, self.program.definition.inputs, truth)
+        made = Pass(Watch(truth.tensors), gradients=gradients)
+        self.tell("training mode")
+
+        def first(outputs: list[np.ndarray]) -> None:
+            made.outputs = self.compared(outputs, truth.tensors)
+
+        try:
+            port = self.in_dtype(dtype or truth.dtype)
+            ran = port.training(
+                self.record.inputs, truth.projections, steps, truth.rate, made.watch, first, gradients
+            )
+        except Exception as error:  # the port may be wrong in any way
+            self.fail("training", made.watch, error)
+            return None
+        made.state, made.dropped = ran.state, ran.dropped
+        return made
+
+    def fail(self, check: str, watch: Watch, error: Exception) -> None:
+        """The port stopped: what it gave until then, and where it was."""
+        self.explain(check, Pass(watch), None)
+        for row, at in forward.rows(check, watch, None):
+            self.rows.append(row)
+            if (check, at) in self.explained and row.differs:
+                self.causes[row] = self.explained[check, at]
+        self.rows.append(failed("run", error, localise.after(watch, self.places)))
+
+    def compared(self, outputs: Sequence[np.ndarray], reference: Observations) -> list[Compared]:
+        return forward.compared_outputs(self.program.definition.outputs, outputs, reference.outputs)
+
+    # Rows
+
+    def forward_rows(self, check: str, one: Pass, low: Pass | None, nudge: Nudge | None) -> list[Found]:
+        """Of every layer's output, then of every output of the model."""
+        found: list[Found] = list(forward.rows(check, one.watch, low.watch if low else None, nudge))
+        return [*found, *((it, None) for it in self.output_rows(check, one, low, nudge))]
+
+    def output_rows(self, check: str, one: Pass, low: Pass | None, nudge: Nudge | None) -> Iterable[Row]:
+        graph, specs = self.program.graph, self.program.definition.outputs
+        ops: list[Op | None] = [
+            next((op for op in graph.ops if name in op.outputs), None) for name in graph.outputs
+        ]
+        reference = one.watch.reference
+        return forward.output_rows(
+            check, specs, ops, one.outputs, low.outputs if low else (), reference, nudge
+        )
+
+    def training_rows(
+        self, two: Pass, low: Pass | None, nudge: Nudge | None, steps: int, exact: bool
+    ) -> list[Found]:
+        """Of outputs, of gradients, and of weights after the steps."""
+        assert two.gradients is not None
+        rows = list(training.gradient_rows(two.gradients, low.gradients if low else None, nudge))
+        if steps:
+            rows += training.step_rows(two.gradients, two.state, self.variables, steps, exact, nudge)
+        return [*self.forward_rows("training", two, low, nudge), *((it, None) for it in rows)]
+
+    def size_rows(self) -> Iterable[Row]:
+        """Outputs at other sizes than the first."""
+        if self.record.sizes is None:
+            return ()
+        arrays, reference = self.record.sizes
+        try:
+            outputs = self.in_dtype(reference.dtype).inference(arrays)
+        except Exception as error:  # the port may be wrong in any way
+            return (failed("sizes", error, ""),)
+        reference.inexact = self.record.inference.inexact
+        made = Pass(Watch(reference), self.compared(outputs, reference))
+        nudge = self.nudge(
+            "sizes", lambda found: [(it, None) for it in self.output_rows("sizes", made, None, found)]
+        )
+        return self.output_rows("sizes", made, None, nudge)
+
+    def dropout_rows(self, two: Pass, truth: Training) -> Iterable[Row]:
+        """Of every layer that is random in training mode."""
+        calls: dict[str, int] = {}
+        for chain, name in truth.tensors.tensors:
+            layer = "/".join((*(it.partition("@")[0] for it in chain), name.partition("@")[0]))
+            calls[layer] = calls.get(layer, 0) + 1
+        if any(dropout.random_layers(self.program.graph)):
+            self.notes.append("training mode was compared with dropout off on both sides")
+        model = self.truth.reference.model
+        return dropout.dropout_rows(self.port.module, self.places, model, two.dropped, calls)
+
+    def note_unseen(self, watch: Watch) -> None:
+        """What could not be compared alone."""
+        compared = {key for key, _ in watch.seen}
+        alone = [
+            forward.name_of(key)
+            for key in watch.reference.tensors
+            if key not in compared and ".linear" not in key[1]
+        ]
+        if alone:
+            more = f" and {len(alone) - 5} more" if len(alone) > 5 else ""
+            names = ", ".join(alone[:5])
+            self.notes.append(
+                f"no expression of the port gives these alone, only what follows: {names}{more}"
+            )
+        if watch.unknown:
+            names = ", ".join(sorted(map(forward.name_of, watch.unknown))[:5])
+            self.notes.append(f"not compared, as no Keras layer gives them alone: {names}")
+
+    # In doubt
+
+    def nudge(self, mode: str, rows: Callable[[Nudge | None], list[Found]]) -> Nudge | None:
+        """How far last bits move the source, asked for where rows differ, for as long as it tells more."""
+        found, count = None, 0
+        wrong = [row for row, _ in rows(None) if row.differs and error_of(row) is not None]
+        while wrong and count < NUDGES:
+            count += 1
+            dtype = self.record.training.dtype if mode == "training" and self.record.training else ""
+            made = self.truth.nudge(mode, dtype or self.record.inference.dtype, count)
+            found = found.widened(made) if found else made
+            left = [row for row, _ in rows(found) if row.differs and error_of(row) is not None]
+            if len(left) == len(wrong) and any((error_of(row) or 0.0) > MAGNIFIED for row in left):
+                break
+            wrong = left
+        if found and not wrong:
+            self.notes.append(
+                f"{mode} mode: rounding was measured by what a last bit of weights and inputs does to "
+                f"TensorFlow, in {count} runs"
+            )
+        return found
+
+    def magnified(self, mode: str, rows: Callable[[], list[Found]], low: bool) -> list[Found]:
+        """Rows; where the port's float32 looks worse, TensorFlow's is run again: its largest error counts."""
+        found, count = rows(), 0
+        reference, trained = self.record.inference, self.record.training
+        while low and any(row.only_in_float32 for row, _ in found) and count < NUDGES:
+            count += 1
+            nudge = self.truth.nudge(mode, "float32", count)
+            if mode == "training" and trained:
+                reference = trained.tensors
+                widen(trained.noise, nudge.gradients)
+            widen(reference.noise, nudge.tensors)
+            pairs = zip(reference.output_noise, nudge.outputs, strict=True)
+            reference.output_noise = [max(it) for it in pairs]
+            found = rows()
+        if count:
+            self.notes.append(
+                f"{mode} mode: this network magnifies rounding: TensorFlow's float32 error is the largest of "
+                f"{count} runs more, weights and inputs moved by a last bit"
+            )
+        return found
+
+    def explain(self, check: str, one: Pass, nudge: Nudge | None) -> None:
+        """Why the first tensor that differs does."""
+        for row, at in forward.rows(check, one.watch, None, nudge):
+            if row.differs and at in one.watch.wrong:
+                port = self.in_dtype(self.port.dtype, anew=check == "training")
+                scene = localise.Scene(self.places, self.record.inputs, self.variables)
+                self.explained[check, at] = localise.explain(one.watch, at, port, scene, check == "training")
+                return
+
+
+def error_of(row: Row) -> float | None:
+    return row.error64 if row.error64 is not None else row.error32
+
+
+def widen(noise: dict[Any, float], other: Mapping[Any, float]) -> None:
+    """The larger of two distances, where there is one to widen."""
+    for key in noise.keys() & other.keys():
+        noise[key] = max(noise[key], other[key])
+
+
+def failed(check: str, error: Exception, layer: str, before: str = "") -> Row:
+    note = f"{before}{type(error).__name__}: {first_line(error)}"
+    return Row(check, "forward", layer, "", False, note=note)

@@ -1,0 +1,59 @@
+"""Arrays by key, on disk: what a large model gives is read back one tensor at a time."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+Key = TypeVar("Key")
+#: Arrays below this many bytes, and those of texts, stay in memory.
+SMALL = 1 << 16
+
+
+class Store(Mapping[Key, np.ndarray], Generic[Key]):
+    """Arrays in the order in which they were put; each look-up reads the array anew.
+
+    It can be pickled: the file is told by its path, and belongs to the folder that it is in.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        handle, name = tempfile.mkstemp(dir=folder, suffix=".arrays")
+        os.close(handle)
+        self.path = Path(name)
+        #: The array itself, or where it is in the file: offset, dtype, shape.
+        self._found: dict[Key, np.ndarray | tuple[int, str, tuple[int, ...]]] = {}
+
+    def __setitem__(self, key: Key, array: np.ndarray) -> None:
+        if array.nbytes < SMALL or array.dtype.hasobject:
+            self._found[key] = np.array(array)
+            return
+        with self.path.open("ab") as file:
+            self._found[key] = (file.tell(), array.dtype.str, array.shape)
+            np.ascontiguousarray(array).tofile(file)
+
+    def __getitem__(self, key: Key) -> np.ndarray:
+        found = self._found[key]
+        if isinstance(found, np.ndarray):
+            return found
+        offset, dtype, shape = found
+        count = int(np.prod(shape))
+        return np.fromfile(self.path, dtype, count, offset=offset).reshape(shape)
+
+    def __contains__(self, key: Any) -> bool:
+        return key in self._found
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def drop(self) -> None:
+        """Forget all, and free the room on disk."""
+        self._found.clear()
+        self.path.unlink(missing_ok=True)

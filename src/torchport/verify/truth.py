@@ -1,0 +1,311 @@
+"""The source's side of a verification: what TensorFlow gives, kept on disk, and how far it is from itself.
+
+All that the port is compared with is here; nothing here knows the port. One precision runs after the other,
+and a large model is let go of after its run: at no time are there more than the source and one copy of it.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from torchport.errors import TorchportError
+from torchport.graph import Graph
+from torchport.verify import forward, frameworks, inputs
+from torchport.verify.compare import LIMIT32, compare, distance_of, is_fraction
+from torchport.verify.forward import measured
+from torchport.verify.observations import Nudge, Observations, Record, Training
+from torchport.verify.record import Key, array
+from torchport.verify.reference import Reference, value_of, variables
+from torchport.verify.result import Row, first_line
+from torchport.verify.source_runs import SourceRuns
+from torchport.verify.store import Store
+
+#: Models of fewer bytes of weights are kept for the next run; larger ones are built anew.
+KEPT = 1 << 26
+
+
+@dataclass
+class Truth:
+    """The source in TensorFlow, and what it gave so far. `folder`: where arrays are kept."""
+
+    reference: Reference
+    folder: Path
+    tell: Callable[[str], None]
+    notes: list[str] = field(default_factory=list)
+    runs: dict[str, SourceRuns] = field(default_factory=dict)
+    record: Record | None = None
+    steps: int = 0
+    seed: int = 0
+    start: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def graph(self) -> Graph:
+        return self.reference.graph
+
+    def variables(self) -> Store[str]:
+        """The source's variables by the graph's names."""
+        found: Store[str] = Store(self.folder)
+        for name, it in variables(self.reference.model, self.graph):
+            found[name] = value_of(it)
+        self.start = found
+        return found
+
+    def trained(self) -> frozenset[str]:
+        """The names of those that train."""
+        trained = {id(it) for it in self.reference.model.trainable_variables}
+        return frozenset(
+            name for name, it in variables(self.reference.model, self.graph) if id(it) in trained
+        )
+
+    # What is recorded
+
+    def observe(self, given: Any, seed: int, steps: int, precision: str) -> Record:
+        """Everything of the source, in `precision`: float64, float32 or both."""
+        self.seed, self.steps = seed, steps
+        self.tell("choosing inputs")
+        arrays, own = self.choose(given)
+        rng = np.random.default_rng(seed + 1)
+        projections = [rng.standard_normal(it.shape) for it in own]
+        low: Observations | None = None
+        low_training: Training | None = None
+        rows: list[Row] = []
+        main = "float32" if precision == "float32" else "float64"
+        if precision == "both":
+            self.tell("TensorFlow in float32")
+            low = self.inference("float32", arrays)
+            rows = self.rebuilt_rows(own, low)
+            low_training = self.training("float32", arrays, projections, 0, None)[0]
+            self.release("float32")
+        self.tell(f"TensorFlow in {main}")
+        try:
+            observed = self.inference(main, arrays, low)
+        except TorchportError:
+            raise
+        except Exception as error:  # whatever TensorFlow raises for a missing kernel
+            if main == "float32":
+                raise
+            self.release(main)
+            self.notes.append(
+                f"TensorFlow does not run this model in float64 ({first_line(error)}): float32 only"
+            )
+            main = "float32"
+            observed, low = low or self.inference(main, arrays), None
+        rows = rows or self.rebuilt_rows(own, observed)
+        sizes = self.other_sizes(main, given)
+        training, problem = self.training(main, arrays, projections, steps, low_training if low else None)
+        if training is None and main == "float64":
+            self.notes.append(f"TensorFlow does not train this model in float64 ({problem}): float32 there")
+            training, problem = self.training("float32", arrays, projections, steps, None)
+        if training and observed.inexact:
+            training.tensors.inexact = set(training.tensors.tensors)
+        self.release(main)
+        self.record = Record(arrays, rows, observed, sizes, training, problem, self.notes)
+        return self.record
+
+    def choose(self, given: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Inputs that the model takes, and its own outputs for them."""
+        run = self.rebuilt("float32").inference if self.reference.is_mixed else self.own
+        if given is not None:
+            arrays = inputs.given(self.graph, given)
+            for name, it in zip(self.graph.inputs, arrays, strict=True):
+                if is_fraction(it) and not np.isfinite(it).all():
+                    bad = int(it.size - np.isfinite(it).sum())
+                    raise TorchportError(
+                        f"{bad} of {it.size} values are not finite numbers", where=f"the input {name!r}",
+                        advice="give an input without NaN and infinity",
+                    )  # fmt: skip
+            return arrays, run(arrays)
+        chosen = inputs.choose(self.graph, self.batches, self.seed, run)
+        self.notes += chosen.notes
+        return chosen.arrays, chosen.outputs
+
+    def own(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Outputs of the source itself."""
+        tf = frameworks.tensorflow()
+        given = [tf.constant(it.astype(np.float32) if it.dtype.kind == "f" else it) for it in arrays]
+        return [array(it) for it in self.reference.call(self.reference.model, given, training=False)]
+
+    @property
+    def batches(self) -> dict[str, int | None]:
+        """The batch that the source was built for, by input."""
+        models = self.reference.model.inputs
+        return {name: it.shape[0] for name, it in zip(self.graph.inputs, models, strict=False)}
+
+    def rebuilt_rows(self, own: Sequence[np.ndarray], observed: Observations) -> list[Row]:
+        """What is compared with is a rebuilt model: it has to be the source."""
+        if self.reference.is_mixed:
+            self.notes.append(
+                "the source computes in reduced precision; it is compared in float64 and float32"
+            )
+            return []
+        limit = 1e-6 if observed.dtype == "float32" else LIMIT32
+        made = []
+        for at, (want, got) in enumerate(zip(own, observed.outputs, strict=True)):
+            name = self.graph.outputs[at]
+            found = compare(got, np.asarray(want).astype(got.dtype))
+            right = found.error is not None and found.error <= limit
+            note = (
+                ""
+                if right
+                else found.problem or "the model that TensorFlow ran gives other outputs than the "
+            )
+            note += (
+                "" if right or found.problem else "source itself: what the port is compared with is in doubt"
+            )
+            made.append(
+                Row(
+                    "reference",
+                    f"output {at}",
+                    name,
+                    name,
+                    right or None,
+                    found.error,
+                    limit=limit,
+                    note=note,
+                )
+            )
+        return made
+
+    def other_sizes(self, dtype: str, given: Any) -> tuple[list[np.ndarray], Observations] | None:
+        """Sizes that nothing divides, where the model leaves them open and TensorFlow takes them."""
+        sizes = inputs.odd(self.graph, self.batches)
+        if given is not None or sizes is None:
+            return None
+        arrays = inputs.random(self.graph, sizes, self.seed)
+        try:
+            outputs = self.rebuilt(dtype).inference(arrays)
+        except Exception as error:  # TensorFlow has many kinds for a shape that does not fit
+            shapes = ", ".join(str(it) for it in sizes)
+            self.notes.append(f"TensorFlow does not run inputs of {shapes}: {first_line(error)}")
+            return None
+        return arrays, Observations({}, dtype, outputs=outputs)
+
+    # Runs
+
+    def rebuilt(self, dtype: str) -> SourceRuns:
+        if dtype not in self.runs:
+            self.runs[dtype] = SourceRuns.of(self.reference, dtype)
+        return self.runs[dtype]
+
+    def release(self, dtype: str) -> None:
+        """Let go of a large model's copy."""
+        if sum(it.nbytes for _, it in self.sized()) >= KEPT:
+            self.runs.pop(dtype, None)
+            gc.collect()
+
+    def sized(self) -> Iterator[tuple[str, np.ndarray]]:
+        yield from ((name, value_of(it)) for name, it in variables(self.reference.model, self.graph))
+
+    def inference(
+        self, dtype: str, arrays: Sequence[np.ndarray], low: Observations | None = None
+    ) -> Observations:
+        """A run in inference mode. `low`: the one in float32."""
+        store: Store[Key] = Store(self.folder)
+        found, first = Observations(store, dtype), list[Key]()
+        sink = observer(found, store, low)
+        found.outputs = self.rebuilt(dtype).inference(arrays, sink, first.append)
+        if low:
+            found.output_noise = distances(low.outputs, found.outputs)
+        if first:
+            keys = list(store)
+            found.inexact = set(keys[keys.index(first[0]) :])
+            name = forward.name_of(first[0])
+            self.notes.append(f"TensorFlow computes {name} in float32: from there on float32's limit applies")
+        return found
+
+    def training(
+        self, dtype: str, arrays: Sequence[np.ndarray], projections: list[np.ndarray], steps: int,
+        low: Training | None,
+    ) -> tuple[Training | None, str]:  # fmt: skip
+        """Steps in training mode, or why there are none. `low`: a step in float32."""
+        tensors: Store[Key] = Store(self.folder)
+        gradients, weights = Store[str](self.folder), Store[str](self.folder)
+        observed = Observations(tensors, dtype)
+        made = Training(observed, projections, 0.0, gradients, {}, {}, weights, {})
+
+        def gradient(name: str, value: np.ndarray) -> None:
+            gradients[name], made.sizes[name] = value, float(np.max(np.abs(value), initial=0.0))
+            if low and name in low.gradients:
+                made.noise[name] = distance_of(low.gradients[name], value)
+
+        sink = observer(observed, tensors, low.tensors if low else None)
+        runs = self.rebuilt(dtype)
+        try:
+            ran = runs.training(arrays, projections, steps, sink, gradient)
+        except TorchportError:
+            raise
+        except Exception as error:  # whatever TensorFlow raises for a missing kernel
+            self.runs.pop(dtype)
+            return None, first_line(error)
+        if steps:
+            for name, it in runs.variables.items():
+                weights[name] = value_of(it)
+        observed.outputs, made.rate, made.unbiased = ran.outputs, ran.rate, ran.unbiased
+        if low:
+            observed.output_noise = distances(low.tensors.outputs, ran.outputs)
+        return made, ""
+
+    # How far the source is from itself
+
+    def nudge(self, mode: str, dtype: str, number: int) -> Nudge:
+        """One more run, "inference", "sizes" or "training", with last bits moved: by `number`."""
+        assert self.record is not None
+        training = self.record.training
+        observed = training.tensors if training and mode == "training" else self.record.inference
+        found, runs = Nudge(), self.rebuilt(dtype)
+        self.tell(f"how far a last bit moves TensorFlow, run {number}")
+
+        def tensor(key: Key, value: np.ndarray) -> None:
+            if key in observed.tensors:
+                found.tensors[key] = apart(value, observed.tensors[key])
+
+        def gradient(name: str, value: np.ndarray) -> None:
+            assert training is not None
+            found.gradients[name] = apart(value, training.gradients[name])
+
+        given = runs.nudge(self.record.inputs, self.seed + number, self.start)
+        if mode == "sizes":
+            assert self.record.sizes is not None
+            arrays, observed = self.record.sizes
+            outputs = runs.inference(runs.nudge(arrays, self.seed + number, self.start))
+        elif mode == "inference":
+            outputs = runs.inference(given, tensor)
+        else:
+            assert training is not None
+            steps = self.steps if dtype == training.dtype else 0
+            ran = runs.training(given, training.projections, steps, tensor, gradient, training.rate)
+            outputs = ran.outputs
+            if steps:
+                found.weights = {
+                    name: apart(value_of(it), training.weights[name]) for name, it in runs.variables.items()
+                }
+        found.outputs = [apart(a, b) for a, b in zip(outputs, observed.outputs, strict=True)]
+        self.release(dtype)
+        return found
+
+
+def observer(
+    found: Observations, store: Store[Key], low: Observations | None
+) -> Callable[[Key, np.ndarray], None]:
+    """Keeps what is given, its size, and how far the run in float32 was off."""
+
+    def sink(key: Key, value: np.ndarray) -> None:
+        store[key], found.sizes[key] = value, measured(value)
+        if low and key in low.tensors and (other := low.tensors[key]).shape == value.shape:
+            found.noise[key] = distance_of(other, value)
+
+    return sink
+
+
+def apart(one: np.ndarray, other: np.ndarray) -> float:
+    return distance_of(one, other) if one.shape == other.shape else np.inf
+
+
+def distances(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> list[float]:
+    return [apart(a, b) for a, b in zip(one, other, strict=True)]
