@@ -97,9 +97,6 @@ def state_rows(folder: Path, entries: tuple[Entry, ...], variables: Mapping[str,
 def trainable_rows(module: Any, entries: tuple[Entry, ...], trained: Set[str]) -> Iterator[Row]:
     """A parameter takes gradients where, and only where, the source trains it. `trained`: what does there."""
     parameters = dict(module.named_parameters())
-    for name in parameters.keys() - {entry.name for entry in entries}:
-        note = "the source has nothing like this parameter"
-        yield Row("trainable", name, name.rpartition(".")[0], "", False, note=note)
     for entry in entries:
         if isinstance(entry.load, Load):
             trains = entry.source in trained

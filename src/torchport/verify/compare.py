@@ -138,7 +138,7 @@ def judge(
     if dtype == "float64" and exact and noise.low and not found.is_whole:
         if noise.low > CANCELLED * scale:
             scale = noise.low / EPS32
-        allowed = base * scale + CARRIED * noise.low
+        allowed = max(base * scale, CARRIED * noise.low)
     elif not exact and noise.low is not None and noise.low <= ROUNDING["float32"] * reads:
         allowed = max(allowed, MULTIPLE * noise.low + FLOOR * scale)
     if found.distance <= allowed:

@@ -60,7 +60,8 @@ class Session:
         truth = Truth(Reference.load(source, program.graph, custom), scratch, tell)
         places = Places.of(program, options.keep_io)
         return cls(
-            folder, program, places, truth, record["class"], given, seed, steps, tell, options.exact, precision
+            folder, program, places, truth, record["class"], given, seed, steps, tell, options.exact,
+            precision,
         )  # fmt: skip
 
     @property

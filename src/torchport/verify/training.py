@@ -31,10 +31,14 @@ class Gradients:
     truth: Training
     found: dict[str, Compared] = field(default_factory=dict)
     absent: set[str] = field(default_factory=set)
+    #: Parameters that take gradients, of which the source knows nothing.
+    alien: list[str] = field(default_factory=list)
 
     def __call__(self, name: str, got: np.ndarray | None) -> None:
         want = self.want(name)
         if want is None:
+            if got is not None and name not in self.entries and not name.startswith("input "):
+                self.alien.append(name)
             return
         if got is None and np.any(want):
             self.absent.add(name)
@@ -83,6 +87,10 @@ def gradient_rows(main: Gradients, low: Gradients | None, nudge: Nudge | None) -
             "gradient", name, layer, tensor, main.found[name], low.found[name] if low else None, known,
             truth.dtype, exact, note,
         )  # fmt: skip
+
+    for name in main.alien:
+        note = "is trained in the port; the source has nothing like it"
+        yield Row("gradient", name, name.rpartition(".")[0], "", False, note=note)
 
 
 def largest_by_layer(gradients: Gradients) -> dict[str, float]:
