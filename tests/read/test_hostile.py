@@ -32,7 +32,7 @@ def refuses(path: Path, words: str) -> None:
     assert caught.value.advice
 
 
-@pytest.mark.parametrize("data", [b"", b"P", b"hello, world", b"\x00" * 1000, b"\x80\x04pickle."])
+@pytest.mark.parametrize("data", [b"", b"P", b"hello, world", b"\x00" * 1000])
 def test_neither_zip_nor_hdf5(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "m.keras"
     path.write_bytes(data)

@@ -92,37 +92,68 @@ def read(source: Any) -> Graph:
             f"cannot read a model from {type(source).__name__}",
             advice="give the path of a .keras or .h5 file, or a built keras.Model",
         )
-    path = Path(source)
-    if (path / "model.json").is_file():
+    return from_path(Path(source)).check()
+
+
+def from_path(path: Path) -> Graph:
+    """The graph of a file or folder."""
+    from torchport.read import checkpoint, formats
+
+    if exists(path / "model.json"):
         path = path / "model.json"
+    folder = path.parent if path.name == "saved_model.pb" else path
+    if exists(folder / "saved_model.pb"):
+        from torchport.read import saved_model
+
+        return saved_model.read(folder)
+    if exists(path) and path.is_dir():
+        raise formats.folder(path)
+    if not exists(path) or path.suffix == ".index" or checkpoint.SHARD.search(path.name):
+        if "\0" not in str(path) and checkpoint.prefix(path):
+            what, advice = formats.CHECKPOINT
+            raise BadFile(what, where=str(path), advice=advice)
     start = first_bytes(path)
     if start.startswith(ZIP):
         from torchport.read import archive
 
-        return archive.read(path).check()
-    if start.startswith(HDF5):
+        formats.check_archive(path)
+        return archive.read(path)
+    if is_hdf5(path, start):
         from torchport.read import hdf5
 
-        return hdf5.read(path).check()
+        return hdf5.read(path)
     if start.lstrip().startswith(b"{"):
         from torchport.read import tfjs
 
-        return tfjs.read(path).check()
-    raise BadFile(
-        "is neither a Keras archive (a zip file), nor an HDF5 file, nor TensorFlow.js's model.json",
-        where=str(path),
-        advice="save the model as .keras or .h5; if it is one, the file is damaged",
-    )
+        return tfjs.read(path)
+    raise formats.unknown(path, start)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is a file or folder of that name, which may be no name at all."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def is_hdf5(path: Path, start: bytes) -> bool:
+    """Whether a file is HDF5, which may follow a block of the user's own."""
+    if start.startswith(HDF5):
+        return True
+    with path.open("rb") as file:
+        for at in (512, 1024, 2048):
+            file.seek(at)
+            if file.read(len(HDF5)) == HDF5 and not start.startswith(b"MATLAB"):
+                return True
+    return False
 
 
 def first_bytes(path: Path) -> bytes:
     """The start of a file. Raises BadFile if there is none."""
     try:
-        if path.is_dir():
-            advice = "load the model where it was written and save it as one .keras file"
-            raise BadFile("is a folder; only .keras and .h5 files are read", where=str(path), advice=advice)
         with path.open("rb") as file:
-            return file.read(8)
+            return file.read(64)
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or problem
         raise BadFile(f"cannot be opened ({reason})", where=str(path), advice="check the path") from None

@@ -75,17 +75,19 @@ def functional(config: Mapping[str, Any], version: str, claims: Claims, where: s
     name = text(config.get("name", "model"), "the model's name", where)
     found = layers(config, version, where)
     by_name = {layer.name: layer for layer in found}
-    bodies: dict[str, Graph] = {}
-    stored: dict[str, Mapping[str, Weight]] = {}
-    for layer in found:
-        if not layer.is_input:
-            claim(layer, bodies, stored, version, claims, where, depth)
-    found = [adapted(layer, claims) for layer in found]
     inputs, outputs = (references(config.get(key), key, where) for key in ("input_layers", "output_layers"))
     if is_keras_2(version):
         found, outputs = from_zero(found, outputs)
     else:
         outputs = map_sources(outputs, lambda at: keras_3_output(at, by_name.get(at.layer)))
+    ordered = layer_order(found, list(flatten(inputs)), outputs)
+    claims = claims.among([layer.name for layer in ordered if not layer.is_operation])
+    bodies: dict[str, Graph] = {}
+    stored: dict[str, Mapping[str, Weight]] = {}
+    for layer in [*ordered, *(it for it in found if it not in ordered)]:
+        if not layer.is_input:
+            claim(layer, bodies, stored, version, claims, where, depth)
+    found = [adapted(layer, claims) for layer in found]
 
     tensors = {}
     for at in flatten(inputs):
@@ -142,7 +144,7 @@ def functional(config: Mapping[str, Any], version: str, claims: Claims, where: s
         dialect=version,
         structure=structure,
         bodies=bodies,
-        layers=trained(layer_order(found, list(flatten(inputs)), outputs), version),
+        layers=trained(ordered, version),
     )
 
 
@@ -155,6 +157,7 @@ def sequential(config: Any, version: str, claims: Claims, where: str, depth: int
     if not found:
         raise BadFile("a Sequential model without layers", where=where)
     rest = found[1:] if found[0].is_input else found
+    claims = claims.among([layer.name for layer in rest])
     bodies: dict[str, Graph] = {}
     stored: dict[str, Mapping[str, Weight]] = {}
     for layer in rest:

@@ -27,11 +27,7 @@ def read(path: Path) -> Graph:
     file = Variables.open(path, path.stat().st_size, where)
     model_config = file.text("", "model_config")
     if model_config is None:
-        raise BadFile(
-            "holds no model, only weights: the attribute model_config is missing",
-            where=where,
-            advice="give the architecture too, --config model.json, or save the whole model",
-        )
+        raise without_model(file)
     if WEIGHTS not in file.groups:
         raise BadFile(f"has no group {WEIGHTS}", where=where, advice=DAMAGED)
     claims = LayerGroups.of(file, WEIGHTS)
@@ -40,6 +36,21 @@ def read(path: Path) -> Graph:
     if keras1.is_keras_1(claims.version):
         entry = keras1.model(entry, claims.order, where)
     return joined(entry, claims.version, claims, is_one=True, where=where)
+
+
+def without_model(file: Variables) -> BadFile:
+    """The refusal of a file that has no configuration: weights, or nothing of Keras at all."""
+    is_keras = any(file.texts("", name) for name in ("layer_names", "layer_names0")) or any(
+        group.rpartition("/")[2] == "vars" for group in file.groups
+    )
+    if not is_keras:
+        what = "is an HDF5 file that Keras did not write: it has neither model_config nor layer_names"
+        return BadFile(what, where=file.where, advice="give a model that Keras saved")
+    return BadFile(
+        "holds no model, only weights: the attribute model_config is missing",
+        where=file.where,
+        advice="give the architecture too, --config model.json, or save the whole model",
+    )
 
 
 def joined(entry: Any, version: str, claims: LayerGroups, is_one: bool, where: str) -> Graph:

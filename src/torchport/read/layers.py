@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -52,6 +52,10 @@ class Claims(Protocol):
     def adapted(self, layer: Layer) -> Mapping[str, Any]:
         """Options of a lookup layer that it was adapted to, and that its configuration lacks."""
         return {}
+
+    def among(self, layers: Sequence[str]) -> Claims:
+        """The same of a model whose layers are these, in Keras's order."""
+        return self
 
     def inside(self, layer: Layer) -> Claims:
         """The claims of a nested model's layers."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from torchport.errors import BadFile, TorchportError
 from torchport.graph import Graph
-from torchport.read import config, dialect, hdf5, keras1, live
+from torchport.read import checkpoint, config, dialect, hdf5, keras1, live
 from torchport.read.archive import CONFIG_LIMIT, group_names, merged
 from torchport.read.document import bounded, mapping, parse, text
 from torchport.read.groups import Container, Store
@@ -22,16 +22,23 @@ def read(path: Path, architecture: str, model: Any) -> Graph:
     the configuration is used.
     """
     where = str(path)
-    file = weights_file(path)
+    start = checkpoint.prefix(path)
+    file = None if start else weights_file(path)
     if model is None:
         entry, version = saved(Path(architecture))
     else:
         entry, version = live.entry(model)
         entry = bounded(entry, architecture)
+    if start:
+        if keras1.is_keras_1(version):
+            raise BadFile(
+                f"is the architecture of Keras {version}, which wrote no checkpoints", where=architecture
+            )
+        return checkpoint.read(start, entry, version, architecture)
+    assert file
     if file.attribute("", "layer_names") is None and file.attribute("", "layer_names0") is None:
-        names = group_names([file])
-        if model is not None:  # a layer that was not given a name has another in every session
-            names = dict.fromkeys(names)
+        # A layer that was not given a name has another in every session; Keras does not look at them.
+        names: dict[str, str | None] = dict.fromkeys(group_names([file]))
         store = Store(where, version, merged([file], where), names)
         graph = config.graph(entry, version, Container(store, ""), architecture)
         store.check_all_claimed()
