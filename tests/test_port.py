@@ -238,3 +238,22 @@ def test_a_model_without_a_name_has_its_files(tmp_path: Path) -> None:
     assert torchport.convert(model).class_name == "Model"
     model.save(tmp_path / "tumour_grader.v2.keras")
     assert torchport.convert(tmp_path / "tumour_grader.v2.keras").class_name == "TumourGrader"
+
+
+def test_what_is_public_says_what_it_takes() -> None:
+    import inspect
+
+    assert issubclass(torchport.Refused, torchport.TorchportError)
+    assert issubclass(torchport.BadFile, torchport.TorchportError)
+    script = (
+        "import inspect, sys, torchport\n"
+        "before = inspect.signature(torchport.verify)\n"
+        "assert 'inputs' in before.parameters and 'TensorFlow' in torchport.verify.__doc__\n"
+        "assert not {'tensorflow', 'keras', 'torch'} & set(sys.modules)\n"
+        "import torchport.verify\n"
+        "after = inspect.signature(torchport.verify)\n"
+        "defaults = [[(it.name, it.default, it.kind) for it in s.parameters.values()] for s in (before, after)]\n"
+        "assert defaults[0] == defaults[1], defaults"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+    assert set(inspect.signature(torchport.convert).parameters) >= {"model", "rules", "config"}

@@ -10,13 +10,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torchport.errors import BadFile, Refusal, Refused, TorchportError
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
     from torch import nn
 
     from torchport.port import Port
+    from torchport.verify import Verification
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "convert", "load", "verify"]
+__all__ = [
+    "__version__", "convert", "load", "verify", "BadFile", "Refusal", "Refused", "TorchportError",
+]  # fmt: skip
 
 
 def convert(
@@ -44,18 +52,16 @@ def convert(
     from torchport.options import Options
     from torchport.pipeline import port
     from torchport.port import Port
+    from torchport.rules import user
 
     options = Options(class_name, keep_io, exact, flat)
 
-    if rules is not None:
-        from torchport.rules import user
-
-        user.load(rules)
     if config is not None:
         from torchport.read import WithConfig
 
         model = WithConfig(Path(model), str(config))
-    return Port(port(model, options), model, options)
+    with user.rules(rules):
+        return Port(port(model, options), model, options)
 
 
 def load(folder: str | Path) -> nn.Module:
@@ -65,8 +71,36 @@ def load(folder: str | Path) -> nn.Module:
     return load(folder)
 
 
-def verify(model: Any, port: Any, **options: Any) -> Any:
-    """Run TensorFlow and PyTorch side by side and compare; see `torchport.verify.verify`."""
+def verify(
+    source: Any,
+    port: str | Path | Port,
+    *,
+    inputs: Sequence[np.ndarray] | Mapping[str, np.ndarray] | None = None,
+    seed: int = 0,
+    steps: int = 3,
+    progress: Callable[[str], None] | None = None,
+    custom: str | Path | Mapping[str, type] | None = None,
+    rules: str | Path | None = None,
+    config: str | Path | None = None,
+    precision: str = "both",
+) -> Verification:
+    """Run TensorFlow and PyTorch side by side, and compare a model with its port.
+
+    source: the model as `convert` was given it. port: the folder that was written, whose `model.py` is run,
+        or what `convert` returned.
+    inputs: arrays in the source's axes, in order or by name; random ones by `seed` otherwise.
+    steps: how many steps of SGD are taken.
+    progress: told what is being done.
+    custom: the classes of Keras layers of your own, by name, or the Python file that has them, which is run.
+    rules, config: as `convert` was given them.
+    precision: "both", or "float64" or "float32" alone, which takes half of the time; the result says so.
+
+    The result's `passed` says whether all agrees; `str` of it says what was compared, and what differs first.
+    Needs TensorFlow, which is imported now. Raises TorchportError where there is nothing to compare.
+    """
     from torchport.verify import verify
 
-    return verify(model, port, **options)
+    return verify(
+        source, port, inputs=inputs, seed=seed, steps=steps, progress=progress, custom=custom, rules=rules,
+        config=config, precision=precision,
+    )  # fmt: skip

@@ -7,17 +7,20 @@ import keyword
 import re
 from collections.abc import Collection
 
+#: What the head of every generated module brings in.
+HEAD = frozenset("torch nn F Tensor Path math load_file".split())
+
 #: What a generated module or class already has under a name of its own.
-RESERVED = frozenset(
-    "torch nn F Tensor Path math self cls load_file load_state_dict state_dict forward train eval half float "
+RESERVED = HEAD | frozenset(
+    "self cls load_state_dict state_dict forward train eval half float "
     "double bfloat16 to cpu cuda type apply children modules parameters buffers named_children "
     "named_modules named_parameters named_buffers requires_grad_ zero_grad share_memory register_buffer "
     "register_parameter add_module get_parameter get_buffer get_submodule extra_repr training compile "
     "from_pretrained dump_patches call_super_init".split()
 )
 
-#: What the head of a generated module brings in or defines, where something uses it.
-IMPORTED = frozenset("json string Callable Sequence Self WEIGHTS annotations".split())
+#: What the head brings in or defines where something uses it, too.
+IMPORTED = HEAD | frozenset("json string Callable Sequence Self WEIGHTS annotations".split())
 
 #: Short nouns, as PyTorch code has them, for layers that Keras named by itself.
 NOUNS = {

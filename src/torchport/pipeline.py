@@ -21,7 +21,8 @@ from torchport.normalise import normalise
 from torchport.options import DEFAULT, Options
 from torchport.program import Definition, Permute
 from torchport.read import WithConfig, read
-from torchport.rules import user
+from torchport.rules import book, user
+from torchport.rules.book import Book
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Program:
     classes: Class
     code: str
     entries: tuple[Entry, ...]
+    #: Rules and helpers of the user's own that went into it.
+    book: Book
     #: What a person should know of how it was written.
     notes: tuple[str, ...] = ()
 
@@ -62,16 +65,17 @@ def own_name(name: str, model: Any) -> str:
 def port(model: Any, options: Options = DEFAULT) -> Program:
     """A model, or the path of one, as a PyTorch program."""
     graph = read(model).check()
-    name = options.class_name or class_name(own_name(graph.name, model))
-    if options.class_name in helpers.names():
-        advice = f"for instance --class-name {name}Model"
-        raise TorchportError(f"{name!r} is the name of a function of ours", advice=advice)
     user.plugins(graph)
-    return written(graph, name, options)
+    with user.helpers_beside(helpers.own_names()):
+        name = options.class_name or class_name(own_name(graph.name, model))
+        if options.class_name in helpers.names():
+            advice = f"for instance --class-name {name}Model"
+            raise TorchportError(f"model.py may have a function {name}", advice=advice)
+        return written(graph, name, options)
 
 
 def written(graph: Graph, name: str, options: Options = DEFAULT) -> Program:
-    """A graph, as it was read, as a PyTorch program; `name`: of its class."""
+    """A graph, as it was read, as the PyTorch program of a class of that name."""
     graph = share_out(graph)
     graph = normalise(graph)
     refusals: list[Refusal] = []
@@ -92,7 +96,7 @@ def _program(graph: Graph, definition: Definition, name: str) -> Program:
     sharded = len(shards(entries)) > 1
     weights = "model.safetensors.index.json" if sharded else "model.safetensors"
     code = formatted(source(classes, weights, sharded))
-    return Program(graph, definition, classes, code, entries)
+    return Program(graph, definition, classes, code, entries, book.active())
 
 
 def _shortest(program: Callable[[Definition], Program], flat: Definition, name: str) -> Program:

@@ -21,6 +21,7 @@ from torchport.errors import BadFile, TorchportError
 from torchport.options import DEFAULT, Options
 from torchport.pipeline import Program
 from torchport.program import Permute, Spec
+from torchport.rules import book
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,6 +101,8 @@ class Port:
             }  # fmt: skip
 
         classes = self.program.classes
+        with book.scope(self.program.book):
+            traced = trace(classes)
         return {
             "torchport": __version__,
             "source": {"model": self.program.graph.name, "keras": self.program.graph.dialect},
@@ -110,7 +113,7 @@ class Port:
             "texts": texts.names(self.program.definition, classes.inputs),
             "permutes": [vars(it) for it in self.permutes],
             "weights": provenance(self.program.entries),
-            "trace": trace(classes),
+            "trace": traced,
             "verified": None,
         }
 

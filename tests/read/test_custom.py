@@ -6,7 +6,6 @@ import importlib.metadata
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +13,9 @@ import pytest
 
 import torchport
 from torchport.errors import Refused, TorchportError
-from torchport.rules import HELPERS, TABLE, user
+from torchport.rules import TABLE, book, user
 
 PAGE = Path(__file__).parents[2] / "docs" / "custom-layers.md"
-
-
-@pytest.fixture(autouse=True)
-def _table() -> Iterator[None]:
-    """The table is what it was after each test."""
-    rules, helpers, loaded = dict(TABLE), dict(HELPERS), dict(user.LOADED)
-    yield
-    for now, before in ((TABLE, rules), (HELPERS, helpers), (user.LOADED, loaded)):
-        now.clear()
-        now.update(before)
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +35,14 @@ def test_refused_with_the_lines_to_add(example: Path, tmp_path: Path) -> None:
     assert refusal.kind == "shop>Gain"
     assert "shop>Gain" in refusal.why and "mix=0.25" in refusal.why and "(4,)" in refusal.why
     assert "--rules my_rules.py" in refusal.advice
-    lines = [it[4:] for it in refusal.advice.split("\n") if it.startswith("    ") or not it]
     skeleton = tmp_path / "my_rules.py"
-    skeleton.write_text("\n".join(lines).replace("torch.your_function", "torch.mul"))
+    skeleton.write_text(stub(refusal.advice).replace("torch.your_function", "torch.mul"))
     assert "torch.mul" in torchport.convert(example / "model.keras", rules=skeleton).code
+
+
+def stub(text: str) -> str:
+    """The lines to paste, as they stand in a message."""
+    return text[text.index("from torchport.rules") :].partition("\n\nNothing was written")[0]
 
 
 def test_the_documented_example_agrees(example: Path) -> None:
@@ -73,7 +66,10 @@ def test_the_commands_take_the_files(example: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, [*given, *rules])
     assert done.exit_code == 0, done.output
     x = np.random.default_rng(0).normal(size=(2, 7, 5, 3)).astype("float32")
-    assert torchport.convert(example / "model.keras").run(x).shape == (2, 5, 3, 2)
+    port = torchport.convert(example / "model.keras", rules=example / "my_rules.py")
+    assert port.run(x).shape == (2, 5, 3, 2)
+    with pytest.raises(Refused):  # the rules held for the calls that named them
+        torchport.convert(example / "model.keras")
 
 
 @pytest.mark.parametrize(
@@ -93,24 +89,32 @@ def test_a_bad_file_of_rules_enters_nothing(text: str, said: str, tmp_path: Path
     path = tmp_path / "rules.py"
     path.write_text(text)
     before = dict(TABLE)
-    with pytest.raises(TorchportError, match=said):
+    with pytest.raises(TorchportError, match=said) as caught:
         user.load(path)
-    assert TABLE == before
+    assert TABLE == before and not book.PROCESS.rules
+    assert re.search(r"rules\.py, line \d", caught.value.where), "the file and the line"
 
 
 def test_a_file_is_run_again_only_if_changed(tmp_path: Path) -> None:
     path = tmp_path / "rules.py"
     path.write_text("from torchport.rules import rule\nrule('Mine')(lambda x: x)")
-    user.load(path)
-    first = TABLE["Mine"]
-    user.load(path)
-    assert TABLE["Mine"] is first
+    first = user.load(path)
+    assert user.load(path) is first and list(first.rules) == ["Mine"]
     path.write_text("from torchport.rules import rule\nrule('Yours')(lambda x: x)")
-    user.load(path)
-    assert "Mine" not in TABLE and "Yours" in TABLE
-    assert user.find("shop>Yours") is TABLE["Yours"] and user.find("shop>Conv2D") is None
+    with user.rules(path):
+        assert user.find("Mine") is None and user.find("Yours") is not None
+        assert user.find("shop>Yours") is user.find("Yours") and user.find("shop>Conv2D") is None
+    assert user.find("Yours") is None
     with pytest.raises(TorchportError, match="cannot be read"):
         user.load(tmp_path / "missing.py")
+
+
+def test_rules_that_two_files_import_hold_for_both(tmp_path: Path) -> None:
+    (tmp_path / "shared_rules.py").write_text("from torchport.rules import rule\nrule('Mine')(lambda x: x)\n")
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.py").write_text(f"import shared_rules\nname = {name!r}\n")
+        assert list(user.load(tmp_path / f"{name}.py").rules) == ["Mine"]
+    assert str(tmp_path) not in sys.path
 
 
 def test_rules_of_a_package_are_loaded_when_needed(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,13 +125,14 @@ def test_rules_of_a_package_are_loaded_when_needed(example: Path, monkeypatch: p
 
         def load(self) -> None:
             points.append("loaded")
-            user.load(example / "my_rules.py")
+            exec((example / "my_rules.py").read_text(), {"__name__": "shop"})
 
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [Point()])
     user._plugins.cache_clear()
     unet = PAGE.parents[1] / "examples" / "ihc_unet" / "ihc_unet.keras"
     torchport.convert(unet)
     assert not points
+    monkeypatch.setattr(book, "PROCESS", book.Book())
     torchport.convert(example / "model.keras")
     torchport.convert(example / "model.keras")
     assert points == ["loaded"]

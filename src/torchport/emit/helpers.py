@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
-from torchport.rules import HELPERS
+from torchport.rules import book
 
 #: How a definition begins.
 DEFINITION = re.compile(r"^(?:def|class) (\w+)", re.MULTILINE)
@@ -29,14 +29,19 @@ def _definitions(text: str) -> dict[str, str]:
     return {it.name: "\n".join(lines[it.lineno - 1 : it.end_lineno]) for it in found}
 
 
+def own_names() -> set[str]:
+    """The names of torchport's own helpers."""
+    return set(_files())
+
+
 def names() -> set[str]:
     """The names of all helpers, torchport's and those that rules of the user's own brought along."""
-    return {*_files(), *HELPERS}
+    return {*_files(), *book.active().helpers}
 
 
 def helper(name: str) -> str:
     """The text of one helper."""
-    return _definitions(_files()[name])[name] if name in _files() else HELPERS[name]
+    return _definitions(_files()[name])[name] if name in _files() else book.active().helpers[name]
 
 
 def used(texts: Sequence[str]) -> list[str]:

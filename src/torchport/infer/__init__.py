@@ -6,6 +6,7 @@ from torchport.infer.order import share_out
 from torchport.infer.parts import infer_parts
 from torchport.infer.shapes import infer_shapes
 from torchport.infer.weights import bind_weights, tied
+from torchport.rules import user
 
 __all__ = ["infer", "share_out"]
 
@@ -15,7 +16,7 @@ def infer(graph: Graph, refusals: list[Refusal]) -> Graph:
 
     Raises BadFile for weights that do not fit.
     """
-    graph = infer_shapes(graph, refusals)
+    graph = infer_shapes(user.refuse(graph), refusals)
     if refusals:
         return graph
     graph = bind_weights(graph)

@@ -12,7 +12,6 @@ from torchport.errors import BadFile, Refusal, Unsupported
 from torchport.graph import Graph, Op, Shape, Tensor, map_refs
 from torchport.infer.sizes import Sizes
 from torchport.rules import Rule, apply, rule_for
-from torchport.rules.user import check
 
 #: What they read are steps, not features.
 EMBEDDINGS = ("Embedding", "ReversibleEmbedding")
@@ -50,7 +49,6 @@ def infer_shapes(graph: Graph, refusals: list[Refusal], given: Sequence[Shape] |
         try:
             if op.refused:
                 raise Unsupported(*op.refused)
-            check(op)
             op, outputs = (
                 _outputs(op, tensors, bodies, graph.dialect) if known else (_checked(op, bodies), ())
             )

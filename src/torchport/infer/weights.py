@@ -10,6 +10,7 @@ from torchport.graph import Graph, Op, Shape, Weight, map_refs
 from torchport.infer.cudnn import as_stored
 from torchport.infer.shapes import options_of
 from torchport.rules import apply, rule_for
+from torchport.rules.guard import stored_shapes
 
 
 def bind_weights(graph: Graph, path: str = "") -> Graph:
@@ -58,7 +59,7 @@ def expected(op: Op, graph: Graph) -> Mapping[str, Shape]:
     """Names and shapes of the weights that the op's rule has, in the order in which Keras creates them."""
     entry = rule_for(op.kind)
     if entry.weights is None:
-        return {}
+        return stored_shapes(op) if entry.is_theirs else {}
     args = map_refs(op.args, graph.tensors.__getitem__)
     return apply(entry.weights, args, options_of(op, graph.tensors))  # type: ignore[no-any-return]
 

@@ -28,6 +28,7 @@ from torchport.program import (
 )
 from torchport.program import walk as walk_expression
 from torchport.rules import Value, Want, apply, rule_for
+from torchport.rules.guard import check_loads, stored_shapes
 
 
 def write(graph: Graph, orders: Orders, exact: bool = False) -> Definition:
@@ -137,8 +138,12 @@ class _Writer:
             given = {key: it for key, it in kwargs.items() if key in rule_for(op.kind).options}
             reserved = {
                 "out": out[0] if len(out) == 1 else out, "exact": self.exact, "dialect": self.graph.dialect,
+                "weight_shapes": {name: it.shape for name, it in op.weights.items()},
             }  # fmt: skip
-            result = apply(rule_for(op.kind).write, args, {**options, **given, **reserved})
+            entry = rule_for(op.kind)
+            result = apply(entry.write, args, {**options, **given, **reserved})
+            if entry.is_theirs:
+                check_loads(op, result, entry.write)
         return Step(op.name, op.layer, op.kind, op.outputs, rewrite(result, _settle(op)), op.turn)
 
     def _why(self, op: Op, name: str) -> str:
@@ -206,6 +211,7 @@ def refused(graph: Graph) -> tuple[Refusal, ...]:
                     "out": out[0] if len(out) == 1 else out,
                     "exact": False,
                     "dialect": graph.dialect,
+                    "weight_shapes": stored_shapes(op),
                 }
                 options = {**options_of(op, values), **reserved}
                 apply(rule_for(op.kind).write, map_refs(op.args, values.__getitem__), options)

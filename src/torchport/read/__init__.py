@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from torchport import scripts
 from torchport.errors import BadFile, TorchportError
 from torchport.graph import Graph
 
@@ -16,6 +15,8 @@ __all__ = ["WithConfig", "read"]
 
 #: An HDF5 file starts with this, or has it at 512, 1024, 2048… bytes.
 HDF5 = b"\x89HDF\r\n\x1a\n"
+#: What `config` is.
+CONFIG = "--config takes model.json, or FILE.py:FUNCTION where FUNCTION() returns the Keras model"
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 
@@ -29,6 +30,10 @@ class WithConfig:
 
     weights: Path
     config: str
+
+    def __post_init__(self) -> None:
+        if self.config.endswith(".py"):
+            raise TorchportError("names no function in that file", where=self.config, advice=CONFIG)
 
     @property
     def function(self) -> tuple[Path, str] | None:
@@ -52,20 +57,12 @@ def called(path: Path, name: str, changed: int) -> Any:
     Called once for each state of the file: a second model would give its layers other names.
     """
     where = f"{path}:{name}"
-    module_name = f"torchport_config_{abs(hash(str(path.resolve())))}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    try:
-        if spec is None or spec.loader is None or not path.is_file():
-            raise ImportError("there is no such file")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[module_name] = module
-        spec.loader.exec_module(module)
-        model = getattr(module, name)()
-    except Exception as error:  # the file is the user's: it may raise anything
-        sys.modules.pop(module_name, None)
-        what = f"cannot be run ({type(error).__name__}: {error})"
-        advice = "--config takes model.json, or FILE.py:FUNCTION where FUNCTION() returns the Keras model"
-        raise TorchportError(what, where=where, advice=advice) from error
+    module = scripts.run(path, CONFIG)
+    build = getattr(module, name, None)
+    if not callable(build):
+        raise TorchportError(f"cannot be run: there is no function {name}", where=str(path), advice=CONFIG)
+    with scripts.beside(path), scripts.blame(path):
+        model = build()
     from torchport.read import live
 
     if not live.is_model(model):

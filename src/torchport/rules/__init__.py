@@ -47,13 +47,13 @@ from torchport.rules.table import (
     rule,
     rule_for,
 )
-from torchport.rules.user import HELPERS, helper
+from torchport.rules.user import helper
 
 #: What rules of the user's own are written with (docs/custom-layers.md), and the table.
 __all__ = [
     "CHANNELS_FIRST", "FOLLOWS", "MEMORY", "SOURCE", "Expr", "Fill", "Load", "Shape", "State", "Tensor",
     "Unsupported", "Value", "Want", "Wants", "call", "helper", "module", "rule",
-    "HELPERS", "TABLE", "Rule", "apply", "find", "rule_for",
+    "TABLE", "Rule", "apply", "find", "rule_for",
 ]  # fmt: skip
 
 #: In the order in which they are shown.

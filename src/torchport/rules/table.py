@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -19,6 +19,7 @@ from torchport.errors import TorchportError, Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.names import short_name
 from torchport.program import Expr, Var
+from torchport.rules import book, guard
 
 #: Options that change how a model is trained or named, not what it computes.
 IGNORED = frozenset(
@@ -132,13 +133,16 @@ class Rule:
     only: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     constants: bool = False
     dtype: str | Callable[..., Any] = ""
+    #: Whether it is no rule of torchport's own.
+    is_theirs: bool = False
 
     def accept(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options that the rule names. Raises Unsupported for one, or a value, that it does not."""
         unknown = set(options) - self.options - self.ignores - IGNORED
         if unknown:
             named = ", ".join(f"{name}={options[name]!r}" for name in sorted(unknown))
-            raise Unsupported(f"the option {named} is not ported")
+            advice = guard.missing(self.write, unknown) if self.is_theirs else ""
+            raise Unsupported(f"the option {named} is not ported", advice)
         for name, values in self.only.items():
             if options.get(name, values[0]) not in values:
                 ported = " or ".join(map(repr, values))
@@ -192,26 +196,46 @@ def rule(
     """
 
     def enter(write: Callable[..., Any]) -> Callable[..., Any]:
+        opened = book.opened()
+        is_theirs = opened is not None or not str(write.__module__).startswith("torchport.")
         functions = [it for it in (write, wants, shape, weights, parts, dtype) if callable(it)]
         given = {name for function in functions for name in named(function)}
         entry = Rule(
             kinds, write, wants, shape, weights, parts, activation, frozenset(ignores.split()),
             write.__module__.removeprefix("torchport.rules."), frozenset(given - RESERVED), only or {},
-            constants, dtype,
+            constants, dtype, is_theirs,
         )  # fmt: skip
+        table = (opened or book.PROCESS).rules if is_theirs else TABLE
         for kind in kinds:
-            if kind in TABLE:
-                known = TABLE[kind].write.__module__
+            if kind in TABLE or kind in table:
+                known = (TABLE.get(kind) or table[kind]).write.__module__
                 advice = "give yours another name; a rule of torchport's own cannot be replaced"
                 raise TorchportError(f"there already is a rule for {kind}, in {known}", advice=advice)
-            TABLE[kind] = entry
+            table[kind] = careful(entry, kind) if is_theirs else entry
         return write
 
     return enter
 
 
-#: Keyword arguments of a rule that are not options: the outputs as `Value`s, the Keras version.
-RESERVED = frozenset({"out", "dialect", "exact"})
+def careful(entry: Rule, kind: str) -> Rule:
+    """A rule of the user's, whose functions say what is wrong in them."""
+
+    def checked(function: Any, wrong: Callable[[Any], str]) -> Any:
+        return guard.guarded(function, kind, wrong) if callable(function) else function
+
+    return replace(
+        entry,
+        write=guard.named_here(checked(entry.write, guard.not_expression), kind),
+        wants=checked(entry.wants, guard.unlike(Wants)),
+        shape=checked(entry.shape, guard.not_shapes),
+        weights=checked(entry.weights, guard.not_weights),
+        dtype=checked(entry.dtype, guard.not_dtypes),
+    )
+
+
+#: Keyword arguments of a rule that are not options: the outputs as `Value`s, the Keras version, whether
+#: BatchNorm has to match to the last bit, the shapes of the weights by name.
+RESERVED = frozenset({"out", "dialect", "exact", "weight_shapes"})
 
 
 def named(function: Callable[..., Any]) -> tuple[str, ...]:
@@ -230,11 +254,8 @@ def apply(function: Callable[..., Any], args: Sequence[Any], options: Mapping[st
 
 def find(kind: str) -> Rule | None:
     """The rule of a kind; for a class from elsewhere, a rule of the user's for a class of that name."""
-    if kind in TABLE:
-        return TABLE[kind]
-    found = TABLE.get(short_name(kind))
-    is_ours = found is not None and found.write.__module__.startswith("torchport.")
-    return None if is_ours else found
+    theirs = book.active().rules
+    return TABLE.get(kind) or theirs.get(kind) or theirs.get(short_name(kind))
 
 
 def rule_for(kind: str) -> Rule:

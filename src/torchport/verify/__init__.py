@@ -7,13 +7,16 @@ of its own.
 
 from __future__ import annotations
 
+import inspect
 import sys
 import tempfile
 import types
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from torchport import scripts
 from torchport.errors import TorchportError
 from torchport.read import WithConfig
 from torchport.rules import user
@@ -22,6 +25,20 @@ from torchport.verify.result import CHECKS, MEASURE, Divergence, Row, Verificati
 __all__ = ["CHECKS", "MEASURE", "Divergence", "Row", "Verification", "verify"]
 
 
+def with_files(function: Callable[..., Verification]) -> Callable[..., Verification]:
+    """The function, where a file of rules holds, and errors in the user's files have their lines."""
+
+    @wraps(function)
+    def called(*args: Any, **options: Any) -> Verification:
+        config = str(options.get("config") or "").partition(".py:")
+        files = [options.get("rules"), options.get("custom"), f"{config[0]}.py" if config[1] else None]
+        with user.rules(files[0]), scripts.blame(*(it for it in files if isinstance(it, (str, Path)))):
+            return function(*args, **options)
+
+    return called
+
+
+@with_files
 def verify(
     source: Any, port: Any, *, inputs: Any = None, seed: int = 0, steps: int = 3,
     progress: Callable[[str], None] | None = None, custom: Any = None,
@@ -48,8 +65,6 @@ def verify(
         raise TorchportError(f"precision is {precision!r}", advice='give "both", "float64" or "float32"')
     tell = progress or (lambda text: None)
     classes = custom_classes(custom)
-    if rules is not None:
-        user.load(rules)
     if config is not None:
         source = WithConfig(Path(source), str(config))
     how = (inputs, seed, steps, tell, classes, precision)
@@ -72,3 +87,5 @@ class _Room(types.ModuleType):
 
 
 sys.modules[__name__].__class__ = _Room
+#: That of the function, for whoever asks for `inspect.signature(torchport.verify)`.
+__signature__ = inspect.signature(verify)
