@@ -7,16 +7,22 @@ import keyword
 import re
 from collections.abc import Collection
 
+from anyascii import anyascii
+
 #: What the head of every generated module brings in.
 HEAD = frozenset("torch nn F Tensor Path math load_file".split())
 
 #: What a generated module or class already has under a name of its own.
 RESERVED = HEAD | frozenset(
     "self cls load_state_dict state_dict forward train eval half float "
-    "double bfloat16 to cpu cuda type apply children modules parameters buffers named_children "
-    "named_modules named_parameters named_buffers requires_grad_ zero_grad share_memory register_buffer "
-    "register_parameter add_module get_parameter get_buffer get_submodule extra_repr training compile "
-    "from_pretrained dump_patches call_super_init".split()
+    "double bfloat16 to to_empty cpu cuda ipu mtia xpu type apply children modules parameters buffers "
+    "named_children named_modules named_parameters named_buffers requires_grad_ zero_grad share_memory "
+    "register_buffer register_parameter register_module register_backward_hook register_forward_hook "
+    "register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook "
+    "register_load_state_dict_post_hook register_load_state_dict_pre_hook register_state_dict_post_hook "
+    "register_state_dict_pre_hook add_module get_parameter get_buffer get_submodule set_submodule "
+    "get_extra_state set_extra_state extra_repr training compile from_pretrained dump_patches "
+    "call_super_init".split()
 )
 
 #: What the head brings in or defines where something uses it, too.
@@ -42,6 +48,14 @@ NOUNS = {
     "Concatenate": "merged", "Add": "total",
 }  # fmt: skip
 
+#: The same for what such a layer or operation computes.
+VALUES = {
+    **NOUNS, "keras.ops.Add": "total", "Multiply": "product", "keras.ops.Multiply": "product",
+    "keras.ops.Matmul": "product", "Subtract": "difference", "keras.ops.Subtract": "difference",
+    "keras.ops.TrueDivide": "ratio", "keras.ops.Divide": "ratio", "ReLU": "relu", "LeakyReLU": "leaky_relu",
+    "ZeroPadding1D": "pad", "ZeroPadding2D": "pad", "ZeroPadding3D": "pad",
+}  # fmt: skip
+
 
 def snake(name: str) -> str:
     """`Conv2DTranspose` as Keras names its layers: `conv2d_transpose`.
@@ -55,19 +69,21 @@ def snake(name: str) -> str:
 
 def short_name(kind: str) -> str:
     """A kind without where it is from: `Scale` of `shop>Scale` and of `shop.layers.Scale`."""
-    return kind.rpartition(">")[2].rpartition(".")[2]
+    return re.sub(r".*[>.](?=\w)", "", kind)
 
 
 def is_automatic(layer: str, kind: str) -> bool:
-    """Whether Keras made the name up: the class in snake case, perhaps numbered."""
+    """Whether Keras made the name up: its class in snake case, or `tf.nn.relu`, perhaps numbered."""
     if kind == "Model":
         return re.fullmatch(r"(sequential|functional|model)(_\d+)?", layer) is not None
+    if layer.startswith(("tf.", "tf_op_layer_")):
+        return True
     return re.fullmatch(rf"({re.escape(snake(short_name(kind)))}|time_distributed)(_\d+)?", layer) is not None
 
 
 def identifier(name: str) -> str:
-    """A Python identifier in snake case that a reader recognises; safe for any input."""
-    text = re.sub(r"[^0-9a-zA-Z]+", "_", name).strip("_")
+    """A Python identifier in snake case that a reader recognises, in Latin letters; safe for any input."""
+    text = re.sub(r"[^0-9a-zA-Z]+", "_", anyascii(name)).strip("_")
     if re.search("[a-z]", text) and re.search("[A-Z]", text):
         text = re.sub("([a-z0-9])([A-Z])", r"\1_\2", text)
     text = text.lower()[:60].strip("_")
@@ -100,7 +116,7 @@ def _spelled(word: str) -> str:
 def class_name(name: str) -> str:
     """A class name in CapWords: `my_unet` -> `MyUNet`; safe for any input."""
     text = ""
-    for word in map(_spelled, re.findall(r"[0-9a-zA-Z]+", name)):
+    for word in map(_spelled, re.findall(r"[0-9a-zA-Z]+", anyascii(name))):
         text += f"_{word}" if text and text[-1].isdigit() and word[0].isdigit() else word
     text = text[:60]
     if not text:

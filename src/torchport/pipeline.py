@@ -102,7 +102,7 @@ def _program(graph: Graph, definition: Definition, name: str) -> Program:
 def _shortest(program: Callable[[Definition], Program], flat: Definition, name: str) -> Program:
     """The program with repeated structure as classes; the flat one where those fail, or save no lines."""
     try:
-        factored = program(factor(flat, name))
+        factored = program(in_reading_order(factor(flat, name)))
     except Exception as error:  # classes for the eye's sake must not cost anyone the port
         why = f"making them failed ({type(error).__name__}: {error})"
     else:

@@ -40,9 +40,9 @@ class MBConv(nn.Module):
         self.project_bn = nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
-        silu = F.silu(self.bn(self.dwconv(x)))
-        x = F.silu(self.se_reduce(silu.mean(dim=(2, 3), keepdim=True)))
-        x = silu * torch.sigmoid(self.se_expand(x))
+        dwconv = F.silu(self.bn(self.dwconv(x)))
+        x = F.silu(self.se_reduce(dwconv.mean(dim=(2, 3), keepdim=True)))
+        x = dwconv * torch.sigmoid(self.se_expand(x))
         return self.project_bn(self.project_conv(x))
 
 

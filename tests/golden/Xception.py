@@ -91,9 +91,9 @@ class Xception(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.block1_conv1_bn(self.block1_conv1(x)))
         x = F.relu(self.block1_conv2_bn(self.block1_conv2(x)))
-        separable_residual = self.separable_residual1(x)
-        block3_sepconv1 = F.relu(separable_residual)
-        x = self.bn(self.conv(separable_residual))
+        separable_residual1 = self.separable_residual1(x)
+        block3_sepconv1 = F.relu(separable_residual1)
+        x = self.bn(self.conv(separable_residual1))
         x = F.max_pool2d(self.block3(block3_sepconv1), 3, stride=2, ceil_mode=True) + x
         x = self.separable_residual2(x)
         x = self.separable_residual3(self.blocks(x))

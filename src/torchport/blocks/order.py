@@ -13,8 +13,14 @@ from dataclasses import replace
 from torchport.program import Apply, Definition, Step, walk
 
 
-def in_reading_order(definition: Definition) -> Definition:
-    """The definition, and all in it, with its steps in reading order. Steps nobody reads keep their place."""
+def in_reading_order(definition: Definition, seen: dict[int, Definition] | None = None) -> Definition:
+    """The definition, and all in it, with its steps in reading order. Steps nobody reads keep their place.
+
+    `seen`: what became of definitions, which stay one where they stand in several places.
+    """
+    seen = {} if seen is None else seen
+    if id(definition) in seen:
+        return seen[id(definition)]
     producer = {name: step for step in definition.steps for name in step.outputs}
     depth: dict[str, int] = {}
     for step in definition.steps:
@@ -47,8 +53,9 @@ def in_reading_order(definition: Definition) -> Definition:
     for step in definition.steps:
         if step.name not in done:
             visit(step)
-    parts = {layer: in_reading_order(part) for layer, part in definition.parts.items()}
-    return replace(definition, steps=tuple(done.values()), parts=parts)
+    parts = {layer: in_reading_order(part, seen) for layer, part in definition.parts.items()}
+    seen[id(definition)] = replace(definition, steps=tuple(done.values()), parts=parts)
+    return seen[id(definition)]
 
 
 def _previous_calls(definition: Definition) -> dict[str, Step]:

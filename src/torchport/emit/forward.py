@@ -196,7 +196,7 @@ def body(
     """The lines of `forward`, unindented; `inputs` names the parameters."""
     definition = replace(definition, steps=tuple(unpacked(definition.steps, result)))
     lines = statements(definition, result)
-    variables = Variables(definition, lines, inputs)
+    variables = Variables(definition, lines, inputs, attribute)
     writer = Writer(variables.__getitem__, attribute, marks)
     text = []
     for line in lines:

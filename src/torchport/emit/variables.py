@@ -1,19 +1,21 @@
 """Names for the tensors that the statements of `forward` write.
 
-`x` for what goes on from line to line, a name from the source for what is used again later.
+`x` for what goes on from line to line, a name from the source for what is used again later. No tensor is
+called like a module that does not give it.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torchport.emit.unpack import ITEM
-from torchport.names import NOUNS, identifier, is_automatic, short_name, snake, unique
-from torchport.program import Call, Definition, Unpack, Var, is_loop, walk
+from torchport.layout.write import base_of
+from torchport.names import VALUES, identifier, is_automatic, short_name, snake, unique
+from torchport.program import Apply, Call, Definition, State, Step, Unpack, Var, is_heavy, is_loop, walk
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,18 @@ def called(definition: Definition) -> set[str]:
 class Variables:
     """A name for every tensor that a statement writes."""
 
-    def __init__(self, definition: Definition, lines: Sequence[Statement], inputs: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        definition: Definition,
+        lines: Sequence[Statement],
+        inputs: Mapping[str, str],
+        attribute: Callable[[str, str], str],
+    ) -> None:
         self.names = dict(inputs)
+        self.inputs = inputs
+        self.attribute = attribute
+        self.lines = {name: line for line in lines for name in line.outputs}
+        self.modules = {self._module(node) for line in lines for node in walk(line.value)} - {""}
         self.last: dict[str, int] = {}
         self.read_at: dict[str, list[int]] = defaultdict(list)
         for at, line in enumerate(lines):
@@ -55,10 +67,10 @@ class Variables:
                 self.last.update({it.tensor: at + 1 for it in line.value.args[1:]})
         self.steps = {name: step for step in definition.steps for name in step.outputs}
         self.parts = definition.parts
-        self.readers: dict[str, list[str]] = defaultdict(list)
+        self.readers: dict[str, list[Step]] = defaultdict(list)
         for step in definition.steps:
             for name in step.inputs:
-                self.readers[name].append(short_name(step.kind))
+                self.readers[name].append(step)
         self.holders = {variable: tensor for tensor, variable in inputs.items()}
         for function in called(definition):  # a variable of that name would hide it
             self.holders[function], self.last[function] = function, len(lines)
@@ -75,6 +87,19 @@ class Variables:
         """A name that no tensor has, for what a loop goes over."""
         return unique(name, set(self.names.values()))
 
+    def _goes_on(self, tensor: str, at: int) -> bool:
+        """Whether the next line alone reads what line `at` gives: no name is needed.
+
+        Of several branches that are put together, the last is a branch as well.
+        """
+        if self.read_at[tensor] != [at + 1]:
+            return False
+        reader = self.readers[tensor][0] if self.readers[tensor] else None
+        if reader is None or short_name(reader.kind) != "Concatenate":
+            return True
+        beside = [name for name in reader.inputs if name in self.lines and name != tensor]
+        return not any(self.read_at[name] == [at + 1] and len(self.readers[name]) == 1 for name in beside)
+
     def _free(self, variable: str, at: int) -> bool:
         return variable not in self.holders or self.last.get(self.holders[variable], -1) <= at
 
@@ -84,25 +109,46 @@ class Variables:
         if item != "x":
             return unique(item, {it for it in self.holders if not self._free(it, at)})
         passing = (count == 1 or isinstance(step.value, Unpack)) and not step.kind.startswith("mask:")
-        if passing and self.read_at[tensor] == [at + 1]:
+        if passing and self._goes_on(tensor, at):
             for variable in ("x", "out", "y", "z"):
                 if self._free(variable, at):
                     return variable
         name = self.numbered.get(tensor) or self._descriptive(tensor)
-        return unique(name, {it for it in self.holders if not self._free(it, at)} | {"x"})
+        return unique(name, {it for it in self.holders if not self._free(it, at)} | self._others(tensor))
+
+    def _module(self, node: Any) -> str:
+        """The attribute that holds a module or a value, where a node is one."""
+        if isinstance(node, State):
+            return self.attribute(node.owner, node.role)
+        return self.attribute(node.owner, node.module.role) if isinstance(node, Apply) else ""
+
+    def _own(self, tensor: str) -> str:
+        """The module that does the work of the line which gives the tensor alone, by its attribute."""
+        line = self.lines.get(tensor)
+        if line is None or is_loop(line.value) or len(line.outputs) > 1:
+            return ""
+        calls = [node for node in walk(line.value) if isinstance(node, Apply) and node.called]
+        calls = [node for node in calls if is_heavy(node)] or calls
+        return self._module(calls[-1]) if calls else ""
+
+    def _others(self, tensor: str) -> set[str]:
+        """Names of modules that do not give the tensor: it is called like none of them."""
+        return (self.modules - set(map(self._module, walk(self.lines[tensor].value)))) | {"x"}
 
     def _numbered(self, lines: Sequence[Statement]) -> dict[str, str]:
         """Names with a number for tensors that are called alike and live at one time: `skip1`, `skip2`."""
         alike: dict[str, list[tuple[int, str]]] = defaultdict(list)
         for at, line in enumerate(lines):
             for name in line.outputs:
-                if len(line.outputs) == 1 and name in self.steps and self.read_at[name] != [at + 1]:
+                if len(line.outputs) == 1 and name in self.steps and not self._goes_on(name, at):
                     alike[self._descriptive(name)].append((at, name))
         found = {}
         for base, places in alike.items():
             both = zip(places, places[1:], strict=False)
             if any(self.last.get(name, -1) > at for (_, name), (at, _) in both) and not base[-1].isdigit():
-                found.update({name: f"{base}{number}" for number, (_, name) in enumerate(places, 1)})
+                numbered = {name: f"{base}{number}" for number, (_, name) in enumerate(places, 1)}
+                if not any(text in self._others(name) for name, text in numbered.items()):
+                    found.update(numbered)
         return found
 
     def _own_name(self, layer: str, at: int) -> str:
@@ -123,17 +169,48 @@ class Variables:
         index = tensor.rpartition(":")[2] if ":" in tensor else ""
         if step.kind == "Model" and (own := self._own_name(layer, step.outputs.index(tensor))):
             return own
+        if step.kind.startswith("mask:"):
+            given = [self.inputs[name] for name in step.inputs if name in self.inputs]
+            return f"{given[0]}_mask" if len(given) == 1 and given[0] != "x" else "mask"
         if not layer:
-            return identifier(tensor.replace(".source", "_last").replace(".channels_first", "_first"))
+            base = base_of(tensor)
+            return self._descriptive(base) if base in self.steps and base != tensor else identifier(base)
         if not is_automatic(layer, step.kind) and not step.kind.startswith("activation:"):
             shorter = ENDINGS.sub("", layer)
             return identifier(f"{shorter}_{index}" if index else shorter)
         if step.kind.startswith("activation:") and not re.fullmatch(r"(activation|re_lu|relu)(_\d+)?", layer):
             if not re.fullmatch(r"(conv|dense|separable_conv|depthwise_conv)\w*?(_\d+)?", layer):
                 return identifier(ENDINGS.sub("", layer))
-        kinds = self.readers[tensor]
-        if "Concatenate" in kinds:
-            return "skip"
-        if "Add" in kinds:
-            return "shortcut"
-        return NOUNS.get(step.kind, identifier(snake(short_name(step.kind).rpartition(":")[2])))
+        if past := self._past(tensor):
+            return past
+        noun = identifier(snake(short_name(step.kind).rpartition(":")[2]))
+        return self._own(tensor) or VALUES.get(step.kind, noun)
+
+    def _past(self, tensor: str) -> str:
+        """What a tensor is called that goes past others and meets them again, or stands beside them."""
+        for step in self.readers[tensor]:
+            kind = short_name(step.kind)
+            others = [name for name in step.inputs if name != tensor]
+            goes_past = any(self._leads(tensor, name) for name in others)
+            aside = len(self.steps[tensor].outputs) > 1
+            if kind == "Concatenate":
+                return "skip" if goes_past or aside else "branch"
+            if kind == "Add" and aside:
+                return "skip"
+            if kind == "Add" and goes_past:
+                return "shortcut"
+            if goes_past and isinstance(step.value, Apply) and step.inputs[0] != tensor:
+                return "skip"
+        return ""
+
+    def _leads(self, start: str, end: str) -> bool:
+        """Whether a tensor is among what another is made of."""
+        seen, stack = set[str](), [end]
+        while stack:
+            name = stack.pop()
+            if name == start:
+                return True
+            if name not in seen:
+                seen.add(name)
+                stack += self.steps[name].inputs if name in self.steps else ()
+        return False

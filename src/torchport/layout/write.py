@@ -179,6 +179,11 @@ def twin_of(name: str, order: Order) -> str:
     return f"{name}.{order.name.lower()}"
 
 
+def base_of(name: str) -> str:
+    """The tensor of which a name, its own or of its twin, is one."""
+    return name.removesuffix(".source").removesuffix(".channels_first")
+
+
 def _values(tree: Any) -> Iterator[Value]:
     """The tensors in a tree of arguments, as a nested model's class takes them: one after the other."""
     if isinstance(tree, Value):
