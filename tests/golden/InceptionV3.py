@@ -37,25 +37,25 @@ class ConvNormAct(nn.Module):
 class InceptionBlock2(nn.Module):
     """(n, in_channels, h, w) -> (n, c, h, w)."""
 
-    def __init__(self, in_channels: int, hidden_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv_norm_act1 = ConvNormAct(in_channels, hidden_channels, 1)
+        self.conv_norm_act1 = ConvNormAct(in_channels, 64, 1)
         self.branch = nn.Sequential(
+            ConvNormAct(in_channels, 48, 1), ConvNormAct(48, 64, 5, padding=2)
+        )
+        self.branch2 = nn.Sequential(
             ConvNormAct(in_channels, 64, 1),
             ConvNormAct(64, 96, 3, padding=1),
             ConvNormAct(96, 96, 3, padding=1),
         )
-        self.branch2 = nn.Sequential(
-            ConvNormAct(in_channels, 48, 1), ConvNormAct(48, 64, 5, padding=2)
-        )
-        self.conv_norm_act2 = ConvNormAct(in_channels, 64, 1)
+        self.conv_norm_act2 = ConvNormAct(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        pool = F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
-        branch2 = self.branch2(x)
         branch = self.branch(x)
-        branch3 = self.conv_norm_act1(pool)
-        return torch.cat([self.conv_norm_act2(x), branch2, branch, branch3], dim=1)
+        branch2 = self.branch2(x)
+        out = F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+        branch3 = self.conv_norm_act2(out)
+        return torch.cat([self.conv_norm_act1(x), branch, branch2, branch3], dim=1)
 
 
 class InceptionBlock3(nn.Module):
@@ -66,24 +66,24 @@ class InceptionBlock3(nn.Module):
         self.conv_norm_act1 = ConvNormAct(768, 192, 1)
         self.branch = nn.Sequential(
             ConvNormAct(768, hidden_channels, 1),
+            ConvNormAct(hidden_channels, hidden_channels, (1, 7), padding=(0, 3)),
+            ConvNormAct(hidden_channels, 192, (7, 1), padding=(3, 0)),
+        )
+        self.branch2 = nn.Sequential(
+            ConvNormAct(768, hidden_channels, 1),
             ConvNormAct(hidden_channels, hidden_channels, (7, 1), padding=(3, 0)),
             ConvNormAct(hidden_channels, hidden_channels, (1, 7), padding=(0, 3)),
             ConvNormAct(hidden_channels, hidden_channels, (7, 1), padding=(3, 0)),
             ConvNormAct(hidden_channels, 192, (1, 7), padding=(0, 3)),
         )
-        self.branch2 = nn.Sequential(
-            ConvNormAct(768, hidden_channels, 1),
-            ConvNormAct(hidden_channels, hidden_channels, (1, 7), padding=(0, 3)),
-            ConvNormAct(hidden_channels, 192, (7, 1), padding=(3, 0)),
-        )
         self.conv_norm_act2 = ConvNormAct(768, 192, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        pool = F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
-        branch2 = self.branch2(x)
         branch = self.branch(x)
-        branch3 = self.conv_norm_act1(pool)
-        return torch.cat([self.conv_norm_act2(x), branch2, branch, branch3], dim=1)
+        branch2 = self.branch2(x)
+        out = F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+        branch3 = self.conv_norm_act2(out)
+        return torch.cat([self.conv_norm_act1(x), branch, branch2, branch3], dim=1)
 
 
 class DenseLayer(nn.Module):
@@ -104,21 +104,21 @@ class InceptionBlock(nn.Module):
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
+        self.conv_norm_act1 = ConvNormAct(in_channels, 320, 1)
+        self.conv_norm_act2 = ConvNormAct(in_channels, 384, 1)
+        self.dense_layer1 = DenseLayer()
         self.branch = nn.Sequential(
             ConvNormAct(in_channels, 448, 1), ConvNormAct(448, 384, 3, padding=1)
         )
-        self.dense_layer1 = DenseLayer()
-        self.conv_norm_act1 = ConvNormAct(in_channels, 384, 1)
         self.dense_layer2 = DenseLayer()
-        self.conv_norm_act2 = ConvNormAct(in_channels, 192, 1)
-        self.conv_norm_act3 = ConvNormAct(in_channels, 320, 1)
+        self.conv_norm_act3 = ConvNormAct(in_channels, 192, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        pool = F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
-        branch1 = self.dense_layer2(self.conv_norm_act1(x))
-        branch2 = self.dense_layer1(self.branch(x))
-        branch3 = self.conv_norm_act2(pool)
-        return torch.cat([self.conv_norm_act3(x), branch1, branch2, branch3], dim=1)
+        branch1 = self.dense_layer1(self.conv_norm_act2(x))
+        branch2 = self.dense_layer2(self.branch(x))
+        out = F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+        branch3 = self.conv_norm_act3(out)
+        return torch.cat([self.conv_norm_act1(x), branch1, branch2, branch3], dim=1)
 
 
 class InceptionV3(nn.Module):
@@ -135,22 +135,22 @@ class InceptionV3(nn.Module):
         self.blocks3 = nn.Sequential(
             InceptionBlock2(192, 32), InceptionBlock2(256, 64), InceptionBlock2(288, 64)
         )
+        self.conv_norm_act = ConvNormAct(288, 384, 3, stride=2)
         self.blocks4 = nn.Sequential(
             ConvNormAct(288, 64, 1),
             ConvNormAct(64, 96, 3, padding=1),
             ConvNormAct(96, 96, 3, stride=2),
         )
-        self.conv_norm_act = ConvNormAct(288, 384, 3, stride=2)
         self.blocks5 = nn.Sequential(
             InceptionBlock3(128), *(InceptionBlock3(160) for _ in range(2)), InceptionBlock3(192)
         )
-        self.blocks6 = nn.Sequential(
+        self.blocks6 = nn.Sequential(ConvNormAct(768, 192, 1), ConvNormAct(192, 320, 3, stride=2))
+        self.blocks7 = nn.Sequential(
             ConvNormAct(768, 192, 1),
             ConvNormAct(192, 192, (1, 7), padding=(0, 3)),
             ConvNormAct(192, 192, (7, 1), padding=(3, 0)),
             ConvNormAct(192, 192, 3, stride=2),
         )
-        self.blocks7 = nn.Sequential(ConvNormAct(768, 192, 1), ConvNormAct(192, 320, 3, stride=2))
         self.blocks8 = nn.Sequential(InceptionBlock(1280), InceptionBlock(2048))
         self.predictions = nn.Linear(2048, 1000)
 
@@ -162,9 +162,9 @@ class InceptionV3(nn.Module):
         branch = F.max_pool2d(blocks3, 3, stride=2)
         x = torch.cat([self.conv_norm_act(blocks3), blocks4, branch], dim=1)
         blocks5 = self.blocks5(x)
-        blocks6 = self.blocks6(blocks5)
+        blocks7 = self.blocks7(blocks5)
         branch = F.max_pool2d(blocks5, 3, stride=2)
-        x = torch.cat([self.blocks7(blocks5), blocks6, branch], dim=1)
+        x = torch.cat([self.blocks6(blocks5), blocks7, branch], dim=1)
         x = self.blocks8(x).mean(dim=(2, 3))
         return F.softmax(self.predictions(x), dim=1)
 

@@ -1,4 +1,5 @@
-"""The order in which a person writes the steps: one branch after the other, the longest first.
+"""The order in which a person writes the steps: one branch after the other, the longest first, but those
+that are laid end to end as they lie.
 
 Keras lists layers by depth, which interleaves branches. Here every step stands as late as it can: it is
 written when the first that reads it is, and of several branches the deepest is written first. Only the calls
@@ -34,6 +35,8 @@ def in_reading_order(definition: Definition, seen: dict[int, Definition] | None 
         found = {producer[name].name: producer[name] for name in step.inputs if name in producer}
         if step.name in previous:
             found[previous[step.name].name] = previous[step.name]
+        if step.kind == "Concatenate":
+            return list(found.values())
         return sorted(found.values(), key=lambda it: (-depth[it.name], place[it.name]))
 
     def visit(goal: Step) -> None:

@@ -75,7 +75,7 @@ def statements(definition: Definition, result: Any) -> list[Statement]:
     followers = _followers(definition.steps, uses)
     looped = {name for step in definition.steps if is_loop(step.value) for name in step.inputs}
     values: dict[str, Expr] = {}
-    lines: list[Statement] = []
+    lines: list[tuple[int, Statement]] = []  # each with the place of the step that it writes
     shared = repeated(definition.steps)
     place = {name: at for at, step in enumerate(definition.steps) for name in step.outputs}
 
@@ -84,8 +84,8 @@ def statements(definition: Definition, result: Any) -> list[Statement]:
         mine = called(value, shared)
         for name in [it for it in values if mine and place[it] < place[outputs[0]]]:
             if mine & called(values[name], shared):
-                lines.append(Statement((name,), values.pop(name)))
-        lines.append(Statement(outputs, value))
+                lines.append((place[name], Statement((name,), values.pop(name))))
+        lines.append((place[outputs[0]], Statement(outputs, value)))
 
     def write_early(expr: Any, fits: Callable[[Any], bool]) -> None:
         early = set(out_of_turn(expr, values, shared, fits))
@@ -127,8 +127,8 @@ def statements(definition: Definition, result: Any) -> list[Statement]:
         return values.pop(expr.tensor, first_read(expr)) if isinstance(expr, Var) else expr
 
     write_early(result, lambda value: True)
-    lines.append(Statement((), rewrite(result, settle_result)))
-    return lines
+    lines.append((len(definition.steps), Statement((), rewrite(result, settle_result))))
+    return [line for _, line in sorted(lines, key=lambda it: it[0])]
 
 
 def _followers(steps: Sequence[Step], uses: Counter[str]) -> dict[str, int]:

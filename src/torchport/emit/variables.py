@@ -173,7 +173,9 @@ class Variables:
             given = [self.inputs[name] for name in step.inputs if name in self.inputs]
             return f"{given[0]}_mask" if len(given) == 1 and given[0] != "x" else "mask"
         if not layer:
-            base = base_of(tensor)
+            base, past = base_of(tensor), self._past(tensor)
+            if past:
+                return past
             return self._descriptive(base) if base in self.steps and base != tensor else identifier(base)
         if not is_automatic(layer, step.kind) and not step.kind.startswith("activation:"):
             shorter = ENDINGS.sub("", layer)
