@@ -12,7 +12,7 @@ from torch import Tensor, nn
 WEIGHTS = Path(__file__).with_name("model.safetensors")
 
 
-class ConvNormAct(nn.Module):
+class ConvBNReLU(nn.Module):
     """(n, in_channels, h, w) -> (n, out_channels, h', w')."""
 
     def __init__(
@@ -39,23 +39,23 @@ class InceptionBlock2(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv_norm_act1 = ConvNormAct(in_channels, 64, 1)
+        self.conv1 = ConvBNReLU(in_channels, 64, 1)
         self.branch = nn.Sequential(
-            ConvNormAct(in_channels, 48, 1), ConvNormAct(48, 64, 5, padding=2)
+            ConvBNReLU(in_channels, 48, 1), ConvBNReLU(48, 64, 5, padding=2)
         )
         self.branch2 = nn.Sequential(
-            ConvNormAct(in_channels, 64, 1),
-            ConvNormAct(64, 96, 3, padding=1),
-            ConvNormAct(96, 96, 3, padding=1),
+            ConvBNReLU(in_channels, 64, 1),
+            ConvBNReLU(64, 96, 3, padding=1),
+            ConvBNReLU(96, 96, 3, padding=1),
         )
-        self.conv_norm_act2 = ConvNormAct(in_channels, out_channels, 1)
+        self.conv2 = ConvBNReLU(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         branch = self.branch(x)
         branch2 = self.branch2(x)
         out = F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
-        branch3 = self.conv_norm_act2(out)
-        return torch.cat([self.conv_norm_act1(x), branch, branch2, branch3], dim=1)
+        branch3 = self.conv2(out)
+        return torch.cat([self.conv1(x), branch, branch2, branch3], dim=1)
 
 
 class InceptionBlock3(nn.Module):
@@ -63,40 +63,40 @@ class InceptionBlock3(nn.Module):
 
     def __init__(self, hidden_channels: int) -> None:
         super().__init__()
-        self.conv_norm_act1 = ConvNormAct(768, 192, 1)
+        self.conv1 = ConvBNReLU(768, 192, 1)
         self.branch = nn.Sequential(
-            ConvNormAct(768, hidden_channels, 1),
-            ConvNormAct(hidden_channels, hidden_channels, (1, 7), padding=(0, 3)),
-            ConvNormAct(hidden_channels, 192, (7, 1), padding=(3, 0)),
+            ConvBNReLU(768, hidden_channels, 1),
+            ConvBNReLU(hidden_channels, hidden_channels, (1, 7), padding=(0, 3)),
+            ConvBNReLU(hidden_channels, 192, (7, 1), padding=(3, 0)),
         )
         self.branch2 = nn.Sequential(
-            ConvNormAct(768, hidden_channels, 1),
-            ConvNormAct(hidden_channels, hidden_channels, (7, 1), padding=(3, 0)),
-            ConvNormAct(hidden_channels, hidden_channels, (1, 7), padding=(0, 3)),
-            ConvNormAct(hidden_channels, hidden_channels, (7, 1), padding=(3, 0)),
-            ConvNormAct(hidden_channels, 192, (1, 7), padding=(0, 3)),
+            ConvBNReLU(768, hidden_channels, 1),
+            ConvBNReLU(hidden_channels, hidden_channels, (7, 1), padding=(3, 0)),
+            ConvBNReLU(hidden_channels, hidden_channels, (1, 7), padding=(0, 3)),
+            ConvBNReLU(hidden_channels, hidden_channels, (7, 1), padding=(3, 0)),
+            ConvBNReLU(hidden_channels, 192, (1, 7), padding=(0, 3)),
         )
-        self.conv_norm_act2 = ConvNormAct(768, 192, 1)
+        self.conv2 = ConvBNReLU(768, 192, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         branch = self.branch(x)
         branch2 = self.branch2(x)
         out = F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
-        branch3 = self.conv_norm_act2(out)
-        return torch.cat([self.conv_norm_act1(x), branch, branch2, branch3], dim=1)
+        branch3 = self.conv2(out)
+        return torch.cat([self.conv1(x), branch, branch2, branch3], dim=1)
 
 
-class DenseLayer(nn.Module):
+class ParallelConv(nn.Module):
     """(n, 384, h, w) -> (n, 768, h, w)."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv_norm_act1 = ConvNormAct(384, 384, (1, 3), padding=(0, 1))
-        self.conv_norm_act2 = ConvNormAct(384, 384, (3, 1), padding=(1, 0))
+        self.conv1 = ConvBNReLU(384, 384, (1, 3), padding=(0, 1))
+        self.conv2 = ConvBNReLU(384, 384, (3, 1), padding=(1, 0))
 
     def forward(self, x: Tensor) -> Tensor:
-        out = self.conv_norm_act2(x)
-        return torch.cat([self.conv_norm_act1(x), out], dim=1)
+        out = self.conv2(x)
+        return torch.cat([self.conv1(x), out], dim=1)
 
 
 class InceptionBlock(nn.Module):
@@ -104,21 +104,21 @@ class InceptionBlock(nn.Module):
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
-        self.conv_norm_act1 = ConvNormAct(in_channels, 320, 1)
-        self.conv_norm_act2 = ConvNormAct(in_channels, 384, 1)
-        self.dense_layer1 = DenseLayer()
+        self.conv1 = ConvBNReLU(in_channels, 320, 1)
+        self.conv2 = ConvBNReLU(in_channels, 384, 1)
+        self.parallel_conv1 = ParallelConv()
         self.branch = nn.Sequential(
-            ConvNormAct(in_channels, 448, 1), ConvNormAct(448, 384, 3, padding=1)
+            ConvBNReLU(in_channels, 448, 1), ConvBNReLU(448, 384, 3, padding=1)
         )
-        self.dense_layer2 = DenseLayer()
-        self.conv_norm_act3 = ConvNormAct(in_channels, 192, 1)
+        self.parallel_conv2 = ParallelConv()
+        self.conv3 = ConvBNReLU(in_channels, 192, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        branch1 = self.dense_layer1(self.conv_norm_act2(x))
-        branch2 = self.dense_layer2(self.branch(x))
+        branch1 = self.parallel_conv1(self.conv2(x))
+        branch2 = self.parallel_conv2(self.branch(x))
         out = F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
-        branch3 = self.conv_norm_act3(out)
-        return torch.cat([self.conv_norm_act1(x), branch1, branch2, branch3], dim=1)
+        branch3 = self.conv3(out)
+        return torch.cat([self.conv1(x), branch1, branch2, branch3], dim=1)
 
 
 class InceptionV3(nn.Module):
@@ -127,29 +127,27 @@ class InceptionV3(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.blocks = nn.Sequential(
-            ConvNormAct(3, 32, 3, stride=2),
-            ConvNormAct(32, 32, 3),
-            ConvNormAct(32, 64, 3, padding=1),
+            ConvBNReLU(3, 32, 3, stride=2), ConvBNReLU(32, 32, 3), ConvBNReLU(32, 64, 3, padding=1)
         )
-        self.blocks2 = nn.Sequential(ConvNormAct(64, 80, 1), ConvNormAct(80, 192, 3))
+        self.blocks2 = nn.Sequential(ConvBNReLU(64, 80, 1), ConvBNReLU(80, 192, 3))
         self.blocks3 = nn.Sequential(
             InceptionBlock2(192, 32), InceptionBlock2(256, 64), InceptionBlock2(288, 64)
         )
-        self.conv_norm_act = ConvNormAct(288, 384, 3, stride=2)
+        self.conv = ConvBNReLU(288, 384, 3, stride=2)
         self.blocks4 = nn.Sequential(
-            ConvNormAct(288, 64, 1),
-            ConvNormAct(64, 96, 3, padding=1),
-            ConvNormAct(96, 96, 3, stride=2),
+            ConvBNReLU(288, 64, 1),
+            ConvBNReLU(64, 96, 3, padding=1),
+            ConvBNReLU(96, 96, 3, stride=2),
         )
         self.blocks5 = nn.Sequential(
             InceptionBlock3(128), *(InceptionBlock3(160) for _ in range(2)), InceptionBlock3(192)
         )
-        self.blocks6 = nn.Sequential(ConvNormAct(768, 192, 1), ConvNormAct(192, 320, 3, stride=2))
+        self.blocks6 = nn.Sequential(ConvBNReLU(768, 192, 1), ConvBNReLU(192, 320, 3, stride=2))
         self.blocks7 = nn.Sequential(
-            ConvNormAct(768, 192, 1),
-            ConvNormAct(192, 192, (1, 7), padding=(0, 3)),
-            ConvNormAct(192, 192, (7, 1), padding=(3, 0)),
-            ConvNormAct(192, 192, 3, stride=2),
+            ConvBNReLU(768, 192, 1),
+            ConvBNReLU(192, 192, (1, 7), padding=(0, 3)),
+            ConvBNReLU(192, 192, (7, 1), padding=(3, 0)),
+            ConvBNReLU(192, 192, 3, stride=2),
         )
         self.blocks8 = nn.Sequential(InceptionBlock(1280), InceptionBlock(2048))
         self.predictions = nn.Linear(2048, 1000)
@@ -160,7 +158,7 @@ class InceptionV3(nn.Module):
         blocks3 = self.blocks3(x)
         blocks4 = self.blocks4(blocks3)
         branch = F.max_pool2d(blocks3, 3, stride=2)
-        x = torch.cat([self.conv_norm_act(blocks3), blocks4, branch], dim=1)
+        x = torch.cat([self.conv(blocks3), blocks4, branch], dim=1)
         blocks5 = self.blocks5(x)
         blocks7 = self.blocks7(blocks5)
         branch = F.max_pool2d(blocks5, 3, stride=2)
