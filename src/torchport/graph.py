@@ -143,6 +143,8 @@ def refs(tree: Any) -> Iterator[str]:
     elif isinstance(tree, (tuple, list)):
         for value in tree:
             yield from refs(value)
+    elif isinstance(tree, slice):
+        yield from refs((tree.start, tree.stop, tree.step))
 
 
 def map_refs(tree: Any, change: Callable[[str], Any]) -> Any:
@@ -155,6 +157,8 @@ def map_refs(tree: Any, change: Callable[[str], Any]) -> Any:
         return tuple(map_refs(value, change) for value in tree)
     if isinstance(tree, list):
         return [map_refs(value, change) for value in tree]
+    if isinstance(tree, slice):
+        return slice(*(map_refs(value, change) for value in (tree.start, tree.stop, tree.step)))
     return tree
 
 

@@ -90,6 +90,14 @@ class Index(Expr):
 
 
 @dataclass(frozen=True)
+class Attribute(Expr):
+    """`value.name`: a tensor's device."""
+
+    value: Any
+    name: str
+
+
+@dataclass(frozen=True)
 class Item(Expr):
     """What stands at `path` in the nested tuple that `value` gives: `h` of `_, (h, _) = self.lstm(x)`.
 
@@ -263,13 +271,15 @@ def children(expr: Any) -> Iterator[Any]:
         yield from expr.kwargs.values()
     elif isinstance(expr, Infix):
         yield from (expr.left, expr.right)
-    elif isinstance(expr, (Mark, Item, Unpack)):
+    elif isinstance(expr, (Attribute, Mark, Item, Unpack)):
         yield expr.value
     elif isinstance(expr, IfElse):
         yield from (expr.value, expr.other)
     elif isinstance(expr, Index):
         yield expr.value
         yield from expr.index
+    elif isinstance(expr, slice):
+        yield from (expr.start, expr.stop, expr.step)
     elif isinstance(expr, (tuple, list)):
         yield from expr
 
@@ -293,10 +303,12 @@ def rewrite(expr: Any, change: Callable[[Any], Any]) -> Any:
         expr = Infix(expr.symbol, rewrite(expr.left, change), rewrite(expr.right, change))
     elif isinstance(expr, IfElse):
         expr = IfElse(expr.test, rewrite(expr.value, change), rewrite(expr.other, change))
-    elif isinstance(expr, (Mark, Item, Unpack)):
+    elif isinstance(expr, (Attribute, Mark, Item, Unpack)):
         expr = replace(expr, value=rewrite(expr.value, change))
     elif isinstance(expr, Index):
         expr = Index(rewrite(expr.value, change), tuple(rewrite(at, change) for at in expr.index))
+    elif isinstance(expr, slice):
+        expr = slice(*(rewrite(item, change) for item in (expr.start, expr.stop, expr.step)))
     elif isinstance(expr, (tuple, list)):
         return type(expr)(rewrite(item, change) for item in expr)
     return change(expr)
@@ -397,7 +409,7 @@ class Definition:
 
 
 __all__ = [
-    "Apply", "Call", "Code", "Definition", "Expr", "Fill", "IfElse", "Index", "Infix",
+    "Apply", "Attribute", "Call", "Code", "Definition", "Expr", "Fill", "IfElse", "Index", "Infix",
     "Inside", "Item", "Load", "Mark", "Module", "Parameter", "Permute",
     "REQUIRED", "Spec",
     "State", "Step", "Unpack", "Var", "call", "children", "is_heavy", "module", "rewrite", "walk",

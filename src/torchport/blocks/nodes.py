@@ -13,6 +13,7 @@ from typing import Any
 
 from torchport.program import (
     Apply,
+    Attribute,
     Call,
     Code,
     Definition,
@@ -233,6 +234,8 @@ def numbers(value: Any, change: Change, callee: str = "", name: str = "") -> Any
         return Infix(value.symbol, inside(value.left, "left"), inside(value.right, "right"))
     if isinstance(value, Index):
         return Index(inside(value.value), value.index)
+    if isinstance(value, Attribute):
+        return Attribute(inside(value.value), value.name)
     if isinstance(value, (list, tuple)) and any(isinstance(it, (Expr, list, tuple)) for it in value):
         return type(value)(inside(it) for it in value)
     return value if isinstance(value, (Expr, str)) else change(callee, name, value)
@@ -281,6 +284,8 @@ def _structure(value: Any) -> Hashable:
         return ("call", value.function, _structure(value.args), _structure(value.kwargs))
     if isinstance(value, Infix):
         return ("infix", value.symbol, _structure(value.left), _structure(value.right))
+    if isinstance(value, Attribute):
+        return ("attribute", _structure(value.value), value.name)
     if isinstance(value, Index):
         return ("index", _structure(value.value), str(value.index))
     if isinstance(value, Mapping):

@@ -8,7 +8,20 @@ from collections.abc import Callable
 from typing import Any
 
 from torchport.errors import BadFile
-from torchport.program import Apply, Call, Code, IfElse, Index, Infix, Mark, Module, State, Unpack, Var
+from torchport.program import (
+    Apply,
+    Attribute,
+    Call,
+    Code,
+    IfElse,
+    Index,
+    Infix,
+    Mark,
+    Module,
+    State,
+    Unpack,
+    Var,
+)
 
 #: How tightly an operator binds.
 BINDS = {
@@ -42,6 +55,8 @@ class Writer:
             return (f"_mark({value.tensor!r}, {text})", ATOM) if self.marks else (text, binds)
         if isinstance(value, Unpack):
             return self._bound(value.value)
+        if isinstance(value, Attribute):
+            return f"{self._operand(value.value, ATOM)}.{value.name}", ATOM
         if isinstance(value, Var):
             return self.variable(value.tensor), ATOM
         if isinstance(value, Code):

@@ -10,6 +10,7 @@ from typing import Any
 from torchport.axes import NAMES
 from torchport.errors import BadFile, Refusal, Unsupported
 from torchport.graph import Graph, Op, Shape, Tensor, map_refs
+from torchport.infer.constants import lift
 from torchport.infer.sizes import Sizes
 from torchport.rules import Rule, apply, rule_for
 
@@ -30,7 +31,7 @@ def infer_shapes(graph: Graph, refusals: list[Refusal], given: Sequence[Shape] |
         axes = ("n", "t") if words else axis_names(shape, "channels_last")
         tensors[name] = replace(graph.tensors[name], shape=shape, axes=axes)
     bodies = {layer: infer_shapes(body, refusals) for layer, body in graph.bodies.items()}
-    ops, sizes = list[Op](), Sizes()
+    ops, sizes = list[Op](), Sizes(graph.inputs)
 
     def refuse(name: str, kind: str, error: Unsupported) -> None:
         refusals.append(Refusal(f"{graph.name}/{name}", kind, error.why, error.advice))
@@ -38,7 +39,8 @@ def infer_shapes(graph: Graph, refusals: list[Refusal], given: Sequence[Shape] |
     def rewritten() -> Iterator[Op]:
         for op in graph.ops:
             try:
-                yield from sizes.rewrite(op, tensors)
+                for known in sizes.rewrite(op, tensors):
+                    yield from lift(known)
             except Unsupported as error:
                 refuse(op.name, op.kind, error)
             except (TypeError, ValueError, IndexError, ZeroDivisionError) as error:

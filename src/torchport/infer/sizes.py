@@ -4,15 +4,15 @@ before:  s = tf.shape(x);  n = s[1] * s[2];  y = keras.ops.Reshape(x), newshape=
 after:   y = Reshape(x), target_shape=[35, 3]
 
 Sizes that are known are numbers. One that only the run time knows is an op, `b = tf.size(x), axis=0`, whose
-value is a number of Python: it may stand in a reshape, and in arithmetic with other numbers.
+value is a number of Python: it may stand in a reshape, a slice, and in arithmetic with other numbers.
 """
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 from torchport.errors import Unsupported
@@ -21,30 +21,69 @@ from torchport.graph import Graph, Op, Ref, Tensor, map_refs, refs
 #: A number, or the size that is one at run time.
 Entry = int | float | Ref
 
-SHAPES = ("tf.shape", "tf.compat.v1.shape")
-ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
-    "keras.ops.Add": operator.add, "keras.ops.Subtract": operator.sub, "keras.ops.Multiply": operator.mul,
-    "keras.ops.FloorDivide": operator.floordiv, "keras.ops.Mod": operator.mod,
+SHAPE = "tf.shape"
+OPS = "keras.ops."
+#: Arithmetic by the operator of Python that it is.
+ARITHMETIC: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
+    f"{OPS}Add": ("+", operator.add), f"{OPS}Subtract": ("-", operator.sub),
+    f"{OPS}Multiply": ("*", operator.mul), f"{OPS}FloorDivide": ("//", operator.floordiv),
+    f"{OPS}Mod": ("%", operator.mod), f"{OPS}TrueDivide": ("/", operator.truediv),
+    f"{OPS}Divide": ("/", operator.truediv), "tf.div": ("//", operator.floordiv),
+    "tf.raw_ops.Div": ("//", operator.floordiv), "tf.truncatediv": ("//", operator.floordiv),
+    f"{OPS}Power": ("**", operator.pow), f"{OPS}Maximum": ("max", max), f"{OPS}Minimum": ("min", min),
 }  # fmt: skip
-RESHAPE = "keras.ops.Reshape"
+#: Functions of one number, as a power of it.
+POWERS = {f"{OPS}Sqrt": 0.5, f"{OPS}Rsqrt": -0.5, f"{OPS}Square": 2, f"{OPS}Reciprocal": -1}
+COMPARED: dict[str, Callable[[Any, Any], bool]] = {
+    f"{OPS}Greater": operator.gt, f"{OPS}GreaterEqual": operator.ge, f"{OPS}Less": operator.lt,
+    f"{OPS}LessEqual": operator.le, f"{OPS}Equal": operator.eq, f"{OPS}NotEqual": operator.ne,
+}  # fmt: skip
+#: What hands its argument on.
+SAME = (f"{OPS}Copy", f"{OPS}StopGradient", f"{OPS}ConvertToTensor")
+RESHAPE = f"{OPS}Reshape"
+#: Operations that take a number of Python in the place of a tensor, or a size that is one.
+OPEN = frozenset({
+    *(kind for kind, (sign, _) in ARITHMETIC.items() if not sign.isalpha()), *COMPARED, RESHAPE,
+    f"{OPS}BroadcastTo", f"{OPS}Tile", f"{OPS}GetItem", f"{OPS}Resize", "tf.zeros", "tf.ones", "tf.fill",
+    "tf.range", "tf.random.normal", "tf.random.uniform", "tf.random.truncated_normal", "tf.sequence_mask",
+    f"{OPS}OneHot",
+})  # fmt: skip
+#: Operations that make a tensor of a shape alone; they are told of a tensor, whose device it shares.
+MADE = frozenset({
+    "tf.zeros", "tf.ones", "tf.fill", "tf.range", "tf.eye", "tf.linspace", "tf.random.normal",
+    "tf.random.uniform", "tf.random.truncated_normal",
+})  # fmt: skip
 
 
 class Sizes:
     """The sizes that are known so far, of one graph."""
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: Sequence[str] = ()) -> None:
         self.numbers: dict[str, Entry] = {}
         self.vectors: dict[str, list[Entry]] = {}
         #: Sizes that only the run time knows: of which tensor, and axis.
         self.open: dict[str, tuple[str, int]] = {}
         #: Ops that give such sizes, or what is made of them, and that nobody has read yet.
         self.waiting: dict[str, Op] = {}
+        #: A tensor of which each was asked; the tensor whose whole shape a vector is.
+        self.origin: dict[str, str] = {}
+        self.whole: dict[str, str] = {}
+        #: Tensors whose first axis is the batch, which has one size; the op that gives it.
+        self.batch = set(inputs)
+        self.count: Ref | None = None
 
     def rewrite(self, op: Op, tensors: dict[str, Tensor]) -> Iterator[Op]:
         """What stands for an op: nothing where its outputs are numbers. Raises Unsupported."""
-        if op.kind in SHAPES and isinstance(op.args[0], Ref) and op.args[0].tensor in tensors:
-            self._shape(op, tensors[op.args[0].tensor])
+        first = op.args[0] if op.args else None
+        if op.refused:
+            yield op
+        elif op.kind == SHAPE and isinstance(first, Ref) and first.tensor in tensors:
+            self._shape(op, tensors[first.tensor])
+        elif op.kind == "tf.rank" and isinstance(first, Ref) and first.tensor in tensors:
+            self._keep(op, len(tensors[first.tensor].shape), first.tensor)
         elif not any(map(self._knows, op.inputs)):
+            if op.inputs and self.batch.issuperset(op.inputs) and keeps_batch(op):
+                self.batch.update(op.outputs)
             yield op
         elif not self._folded(op):
             yield from self._with_sizes(self._used(op))
@@ -57,92 +96,144 @@ class Sizes:
     def _knows(self, name: str) -> bool:
         return name in self.numbers or name in self.vectors
 
+    def _keep(self, op: Op, value: Any, origin: str = "") -> None:
+        """A number or a list of them is what an op gives."""
+        (output, *_) = op.outputs
+        (self.vectors if isinstance(value, list) else self.numbers)[output] = value
+        found = (self.origin[name] for name in op.inputs if name in self.origin)
+        self.origin[output] = origin or next(found, "")
+
     def _shape(self, op: Op, x: Tensor) -> None:
         (output,), entries = op.outputs, list[Entry]()
         for axis, size in enumerate(x.shape):
+            if size is None and axis == 0 and x.name in self.batch and self.count is not None:
+                entries.append(self.count)
+                continue
             name = f"{output}.{axis}"
             self.open[name] = (x.name, axis)
             self.waiting[name] = Op(name, "tf.size", op.args, (name,), {"axis": axis}, layer=name)
             entries.append(Ref(name) if size is None else size)
-        self.vectors[output] = entries
+            if size is None and axis == 0 and x.name in self.batch:
+                self.count = Ref(name)
+        self._keep(op, entries, x.name)
+        self.whole[output] = x.name
 
-    def _entry(self, value: Any) -> Any:
-        """A number or size for the tensor that it is; else the value itself."""
-        return self.numbers.get(value.tensor, value) if isinstance(value, Ref) else value
+    def _value(self, value: Any) -> Any:
+        """A number, a size or a list of them for the tensor that it is; else the value itself."""
+        if isinstance(value, Ref):
+            return self.vectors.get(value.tensor) or self.numbers.get(value.tensor, value)
+        return [self._value(it) for it in value] if isinstance(value, list) else value
 
     def _folded(self, op: Op) -> bool:
         """Whether the op's outputs are numbers now."""
-        first = op.args[0] if op.args else None
-        vector = self.vectors.get(first.tensor) if isinstance(first, Ref) else None
-        if op.kind == "keras.ops.GetItem" and vector is not None:
+        values = [self._value(it) for it in op.args]
+        if not all(map(self._is_size, values)) or any(refs(op.kwargs)):
+            return False
+        first, *others = values
+        if op.kind == f"{OPS}GetItem" and isinstance(first, list) and not any(refs(others)):
             (key,) = op.args[1] if isinstance(op.args[1], list) else [op.args[1]]
-            if isinstance(key, slice):
-                self.vectors[op.outputs[0]] = vector[key]
-            else:
-                self.numbers[op.outputs[0]] = vector[key]
-        elif op.kind == "keras.ops.Unstack" and vector is not None:
-            self.numbers.update(zip(op.outputs, vector, strict=False))
-        elif op.kind == "keras.ops.Stack" and isinstance(first, list):
-            self.vectors[op.outputs[0]] = [self._whole(it) for it in first]
-        elif op.kind == "keras.ops.Concatenate" and isinstance(first, list):
-            self.vectors[op.outputs[0]] = [it for part in first for it in self._list(part)]
-        elif op.kind == "keras.ops.Cast" and isinstance(first, Ref):
-            return self._cast(op, first.tensor)
-        elif op.kind == "keras.ops.Prod" and vector is not None and _plain(vector):
-            self.numbers[op.outputs[0]] = math.prod(it for it in vector if not isinstance(it, Ref))
-        elif op.kind in ARITHMETIC and all(name in self.numbers for name in op.inputs):
-            self._computed(op, *map(self._entry, op.args))
+            self._keep(op, first[key])
+        elif op.kind == f"{OPS}Unstack" and isinstance(first, list):
+            self.numbers.update(zip(op.outputs, first, strict=False))
+            self.origin.update(dict.fromkeys(op.outputs, self.origin.get(op.inputs[0], "")))
+        elif op.kind == f"{OPS}Stack" and isinstance(first, list):
+            self._keep(op, [self._one(it) for it in first])
+        elif op.kind == f"{OPS}Concatenate" and isinstance(first, list):
+            self._keep(op, [it for part in first for it in (part if isinstance(part, list) else [part])])
+        elif op.kind in SAME:
+            self._keep(op, first)
+        elif op.kind == f"{OPS}Cast":
+            self._keep(op, self._cast(first, str(op.config.get("dtype"))))
+        elif op.kind == f"{OPS}Prod" and isinstance(first, list):
+            entries: list[Entry] = [1, *first]
+            self._keep(op, reduce(lambda x, y: self._math(op, f"{OPS}Multiply", x, y), entries))
+        elif op.kind in (f"{OPS}OnesLike", f"{OPS}ZerosLike") and isinstance(first, list):
+            self._keep(op, [int(op.kind.endswith("OnesLike"))] * len(first))
+        elif op.kind in POWERS and not isinstance(first, list):
+            self._keep(op, self._math(op, f"{OPS}Power", first, POWERS[op.kind]))
+        elif (op.kind in ARITHMETIC or op.kind in COMPARED) and len(values) == 2:
+            return self._each(op, values, lambda x, y: self._math(op, op.kind, x, y))
+        elif op.kind == f"{OPS}Where" and len(values) == 3 and not any(refs(first)):
+            return self._each(op, values, lambda test, x, y: x if test else y)
         else:
             return False
         return True
 
-    def _computed(self, op: Op, left: Entry, right: Entry) -> None:
-        (output,) = op.outputs
-        if isinstance(left, Ref) or isinstance(right, Ref):
-            self.numbers[output], self.open[output] = Ref(output), ("", 0)
-            self.waiting[output] = replace(op, args=(left, right))
-        else:
-            self.numbers[output] = ARITHMETIC[op.kind](left, right)
+    def _is_size(self, value: Any) -> bool:
+        """Whether a value is made of numbers and open sizes alone."""
+        if isinstance(value, list):
+            return all(map(self._is_size, value))
+        return value.tensor in self.open if isinstance(value, Ref) else not isinstance(value, dict)
 
-    def _cast(self, op: Op, name: str) -> bool:
-        fractions = str(op.config.get("dtype")).startswith("float")
-        if name in self.vectors and not fractions:
-            self.vectors[op.outputs[0]] = self.vectors[name]
+    def _each(self, op: Op, values: Sequence[Any], function: Callable[..., Entry]) -> bool:
+        """A function of numbers, or of each of those in lists."""
+        length = max((len(it) for it in values if isinstance(it, list)), default=0)
+        if any(isinstance(it, list) and len(it) not in (1, length) for it in values):
+            return False
+        if not length:
+            self._keep(op, function(*values))
             return True
-        value = self.numbers.get(name)
-        if value is None or (isinstance(value, Ref) and fractions):
-            return False
-        self.numbers[op.outputs[0]] = float(value) if fractions and not isinstance(value, Ref) else value
+        rows = [it * length if isinstance(it, list) and len(it) == 1 else it for it in values]
+        rows = [it if isinstance(it, list) else [it] * length for it in rows]
+        self._keep(op, [function(*it) for it in zip(*rows, strict=True)])
         return True
 
-    def _whole(self, value: Any) -> Entry:
-        entry = self._entry(value)
-        if not isinstance(entry, int) and not (isinstance(entry, Ref) and entry.tensor in self.open):
-            raise Unsupported("sizes and other tensors in one")
-        return entry
+    def _math(self, op: Op, kind: str, left: Entry, right: Entry) -> Entry:
+        """Two numbers together; an op of its own where only the run time knows one."""
+        if not isinstance(left, Ref) and not isinstance(right, Ref):
+            return (COMPARED.get(kind) or ARITHMETIC[kind][1])(left, right)
+        if kind in COMPARED:
+            raise Unsupported(f"{kind} of sizes that only the run time knows", KNOWN)
+        sign = ARITHMETIC[kind][0]
+        if left == right and sign in NEUTRAL:
+            return NEUTRAL[sign] if isinstance(NEUTRAL[sign], int) else left
+        if right == 1 and sign in ("*", "/", "//") or right == 0 and sign in ("+", "-"):
+            return left
+        if (left, sign) in ((1, "*"), (0, "+")):
+            return right
+        name = f"{op.outputs[0]}.{len(self.waiting)}"
+        self.open[name] = ("", 0)
+        self.waiting[name] = Op(name, "tf.size_of_sizes", (left, right), (name,), {"sign": sign}, layer=name)
+        return Ref(name)
 
-    def _list(self, value: Any) -> list[Entry]:
+    def _cast(self, value: Any, dtype: str) -> Any:
+        if isinstance(value, list):
+            return [self._cast(it, dtype) for it in value]
         if isinstance(value, Ref):
-            return self.vectors.get(value.tensor) or [self._whole(value)]
-        return [self._whole(it) for it in value]
+            return value
+        return float(value) if "float" in dtype else bool(value) if dtype == "bool" else int(value)
+
+    def _one(self, value: Any) -> Entry:
+        if isinstance(value, list):
+            raise Unsupported("shapes of several tensors in one", "stack sizes, not shapes")
+        return value  # type: ignore[no-any-return]
 
     def _used(self, op: Op) -> Op:
         """The op with numbers in the place of what it reads of them."""
         if op.kind == RESHAPE and "newshape" in op.kwargs:
-            return self._reshape(op, self._list(op.kwargs["newshape"]))
-        found = map_refs((op.args, op.kwargs), lambda name: self.numbers.get(name, Ref(name)))
-        if any(name in self.open or name in self.vectors for name in refs(found)):
-            raise Unsupported(
-                "of a size that only the run time knows", "give the model's input its size, or use -1 for it"
-            )
-        args, kwargs = found
+            given = self._value(op.kwargs["newshape"])
+            return self._reshape(op, given if isinstance(given, list) else [given])
+        if op.kind in MADE:
+            return self._made(op)
+        args, kwargs = map_refs((op.args, op.kwargs), lambda name: self._value(Ref(name)))
+        found = [name for name in refs((args, kwargs)) if name in self.open]
+        if found and op.kind not in OPEN:
+            raise Unsupported("of a size that only the run time knows", KNOWN)
         return replace(op, args=args, kwargs=kwargs)
+
+    def _made(self, op: Op) -> Op:
+        """The op with its shape as numbers, behind a tensor that is on the same device."""
+        known = next((self.whole[name] for name in op.inputs if name in self.whole), "")
+        origin = known or next((self.origin[name] for name in op.inputs if self.origin.get(name)), "")
+        args, kwargs = map_refs((op.args, op.kwargs), lambda name: self._value(Ref(name)))
+        config = {**op.config, "whole": True} if known else op.config
+        return replace(op, args=(Ref(origin), *args), kwargs=kwargs, config=config)
 
     def _reshape(self, op: Op, sizes: Sequence[Entry]) -> Op:
         """A size that is open is -1, as long as it is the only one; the batch's own needs none."""
         (x,), first = op.args, sizes[0]
         if not _plain(sizes) and _plain(sizes[1:]) and isinstance(first, Ref) and isinstance(x, Ref):
-            if self.open[first.tensor] == (x.tensor, 0):
+            if self.open[first.tensor] == (x.tensor, 0) or (first == self.count and x.tensor in self.batch):
                 return replace(op, kind="Reshape", config={"target_shape": list(sizes[1:])}, kwargs={})
         unknown = [it for it in sizes if isinstance(it, Ref) or it == -1]
         if len(unknown) > 1:
@@ -156,6 +247,20 @@ class Sizes:
             if name in self.waiting:
                 yield from self._with_sizes(self.waiting.pop(name))
         yield op
+
+
+KNOWN = "give the model's input its size, or use -1 for it"
+#: What an operator makes of two equal sizes; ... is the size itself.
+NEUTRAL: dict[str, Any] = {"-": 0, "/": 1, "//": 1, "%": 0, "max": ..., "min": ...}
+#: Operations that keep the first axis of what they read.
+KEEPING = frozenset({
+    *ARITHMETIC, *COMPARED, f"{OPS}Cast", f"{OPS}Where", *SAME, f"{OPS}OnesLike", f"{OPS}ZerosLike",
+})  # fmt: skip
+
+
+def keeps_batch(op: Op) -> bool:
+    """Whether the first axis of an op's outputs is that of its inputs."""
+    return op.kind in KEEPING or not op.kind.startswith((OPS, "tf."))
 
 
 def _plain(sizes: Sequence[Entry]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -141,7 +141,7 @@ class _Writer:
                 "weight_shapes": {name: it.shape for name, it in op.weights.items()},
             }  # fmt: skip
             entry = rule_for(op.kind)
-            result = apply(entry.write, args, {**options, **given, **reserved})
+            result = written(op, args, {**options, **given, **reserved})
             if entry.is_theirs:
                 check_loads(op, result, entry.write)
         return Step(op.name, op.layer, op.kind, op.outputs, rewrite(result, _settle(op)), op.turn)
@@ -172,6 +172,17 @@ class _Writer:
         seen = self.permutes[name, order]
         self.permutes[name, order] = replace(seen, readers=(*seen.readers, reader))
         return twin
+
+
+def written(op: Op, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
+    """What a rule writes for a call. Raises Unsupported where the arguments do not fit one of our own."""
+    entry = rule_for(op.kind)
+    try:
+        return apply(entry.write, args, options)
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        if entry.is_theirs:
+            raise
+        raise Unsupported(f"its arguments do not fit: {error}") from error
 
 
 def twin_of(name: str, order: Order) -> str:
@@ -219,7 +230,7 @@ def refused(graph: Graph) -> tuple[Refusal, ...]:
                     "weight_shapes": stored_shapes(op),
                 }
                 options = {**options_of(op, values), **reserved}
-                apply(rule_for(op.kind).write, map_refs(op.args, values.__getitem__), options)
+                written(op, map_refs(op.args, values.__getitem__), options)
             except Unsupported as error:
                 found.append(Refusal(f"{graph.name}/{path}{op.name}", op.kind, error.why, error.advice))
     return tuple(found)

@@ -18,6 +18,14 @@ def split(config: Config) -> None:
         config["indices_or_sections"] = list(accumulate(sizes))[:-1]
 
 
+def gathered(config: Config) -> None:
+    """Where no axis is given it is that behind the batch's."""
+    if config.get("axis") is None:
+        config["axis"] = config.get("batch_dims", 0)
+    if not config.get("batch_dims"):
+        config.pop("batch_dims", None)
+
+
 def direction(config: Config) -> None:
     config["descending"] = config.pop("direction", "ASCENDING") == "DESCENDING"
 

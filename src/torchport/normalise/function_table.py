@@ -11,6 +11,7 @@ from torchport.normalise.arguments import (
     blocks,
     cropped,
     direction,
+    gathered,
     norm,
     normalize,
     pad,
@@ -35,15 +36,12 @@ class Function(NamedTuple):
 #: Arguments that change nothing, at the values that they have.
 IDLE = {
     "name": ..., "validate_indices": ..., "conjugate": False, "keep_dims": None, "axis_name": ...,
-    "transpose_a": False, "adjoint_a": False, "adjoint_b": False, "batch_dims": 0,
-    "a_is_sparse": False, "b_is_sparse": False, "antialias": False,
-    "preserve_aspect_ratio": False,
-    "num": ..., "dim": None, "dtype": None,
-    "dimension": None, "squeeze_dims": None, "on_value": None, "off_value": None, "transpose_b": False,
-    "reduction_indices": None, "num_split": ..., "value_index": None, "use_cudnn_on_gpu": ...,
-    "message": ..., "msg": ..., "index_type": ..., "bad_indices_policy": "", "stable": ...,
-    "out_type": ..., "explicit_paddings": [], "align_corners": False,
-    "adjoint": False,
+    "transpose_a": False, "adjoint_a": False, "adjoint_b": False, "transpose_b": False, "adjoint": False,
+    "a_is_sparse": False, "b_is_sparse": False, "antialias": False, "preserve_aspect_ratio": False,
+    "dim": None, "dtype": None, "dimension": None, "squeeze_dims": None, "num_split": ...,
+    "reduction_indices": None, "value_index": None, "use_cudnn_on_gpu": ..., "message": ..., "msg": ...,
+    "data": ..., "summarize": ..., "index_type": ..., "bad_indices_policy": "", "stable": ...,
+    "explicit_paddings": [], "align_corners": False,
 }  # fmt: skip
 
 #: What TensorFlow calls an argument that Keras calls otherwise.
@@ -79,7 +77,7 @@ SPELLED = {
 BINARY = {
     "add": "Add", "subtract": "Subtract", "multiply": "Multiply", "truediv": "TrueDivide", "divide": "Divide",
     "floordiv": "FloorDivide", "floormod": "Mod", "mod": "Mod", "pow": "Power", "maximum": "Maximum",
-    "minimum": "Minimum", "equal": "Equal", "eq": "Equal", "not_equal": "NotEqual", "ne": "NotEqual",
+    "minimum": "Minimum", "equal": "Equal", "not_equal": "NotEqual",
     "greater": "Greater", "greater_equal": "GreaterEqual", "less": "Less", "less_equal": "LessEqual",
     "logical_and": "LogicalAnd", "logical_or": "LogicalOr", "logical_xor": "LogicalXor", "atan2": "Arctan2",
     "squared_difference": "SquaredDifference", "sub": "Subtract", "mul": "Multiply", "div": "tf.div",
@@ -107,11 +105,14 @@ REDUCED = {
     "reduce_all": "All", "reduce_logsumexp": "Logsumexp", "reduce_euclidean_norm": "Norm",
 }  # fmt: skip
 SEGMENTS = {f"unsorted_segment_{how}": f"Segment{how.capitalize()}" for how in ("sum", "max", "min", "prod")}
+#: Operators of Python: their second argument is `other`.
+OTHER = {"eq": "Equal", "ne": "NotEqual"}
 FIRST, MATRIX = {"axis": 0}, {"axis1": -2, "axis2": -1}
 
 FUNCTIONS: dict[str, Function] = {
     **{name: Function(SPELLED.get(name, by_words(name))) for name in UNARY},
     **{name: Function(kind, (SECOND.get(name, "y"),)) for name, kind in BINARY.items()},
+    **{name: Function(kind, ("other",)) for name, kind in OTHER.items()},
     **{name: Function(kind) for name, kind in REDUCED.items()},
     **{name: Function(f"tf.{name}") for name in OWN},
     **{name: Function(kind, ("segment_ids",)) for name, kind in SEGMENTS.items()},
@@ -132,12 +133,12 @@ FUNCTIONS: dict[str, Function] = {
     "clip_by_value": Function("Clip"),
     "where": Function("Where", ("x", "y")),
     "where_v2": Function("Where", ("x", "y")),
-    "gather": Function("Take", ("indices",), FIRST),
+    "gather": Function("Take", ("indices",), FIRST, gathered),
     "one_hot": Function("OneHot"),
     "matmul": Function("Matmul", ("b",)),
     "tensordot": Function("Tensordot", ("b",)),
     "solve": Function("Solve", ("rhs",)),
-    "bias_add": Function("Add", ("bias",)),
+    "bias_add": Function("tf.bias_add", ("bias",)),
     "gelu": Function("Gelu", (), {"approximate": False}),
     "argmax": Function("Argmax", (), FIRST),
     "argmin": Function("Argmin", (), FIRST),
@@ -182,11 +183,36 @@ FUNCTIONS: dict[str, Function] = {
     "tensor_scatter_nd_update": Function("ScatterUpdate", ("indices", "updates")),
     "tensor_scatter_nd_add": Function("ScatterUpdate", ("indices", "updates"), {"reduction": "add"}),
     "size": Function("Size"),
+    "embedding_lookup": Function("Take", ("ids",), FIRST),
+    "rank": Function("tf.rank"),
+    "shape": Function("tf.shape"),
+    **{name: Function(f"tf.{name}") for name in ("zeros", "ones", "fill", "range", "eye", "linspace")},
+    **{f"random.{name}": Function(f"tf.random.{name}") for name in ("normal", "uniform", "truncated_normal")},
+    "einsum": Function("Einsum"),
+    "meshgrid": Function("Meshgrid"),
+    "keras.backend.batch_flatten": Function("layers.Flatten"),
+    "keras.backend.print_tensor": Function("Copy"),
+    "keras.backend.cast_to_floatx": Function("Cast", (), {"dtype": "float32"}),
+    "sequence_mask": Function("tf.sequence_mask"),
+    "reverse_sequence": Function("tf.reverse_sequence", ("seq_lengths",)),
+    "gather_nd": Function("tf.gather_nd", ("indices",)),
+    "scatter_nd": Function("Scatter", ("updates",)),
+    "tensor_scatter_nd_sub": Function("ScatterUpdate", ("indices", "updates"), {"reduction": "subtract"}),
+    "searchsorted": Function("SearchSorted", ("values",)),
+    "compat.v1.where": Function("tf.compat.v1.where", ("x", "y")),
+    "boolean_mask": Function("tf.boolean_mask", ("mask",)),
+    "space_to_batch_nd": Function("tf.space_to_batch"),
+    "batch_to_space_nd": Function("tf.batch_to_space"),
 }
 #: Arguments that keep a name that RENAMED would change.
-KEPT = {"broadcast_to": {"shape": "shape"}, "elu": {"alpha": "alpha"}}
+KEPT = {"scatter_nd": {"shape": "shape"}, "broadcast_to": {"shape": "shape"}, "elu": {"alpha": "alpha"}}
 #: Arguments that change nothing in one function, though they do in others.
 UNUSED = {
+    "unstack": ("num",),
+    "split": ("num",),
+    "size": ("out_type",),
+    "shape": ("out_type",),
+    "embedding_lookup": ("partition_strategy", "max_norm"),
     "ensure_shape": ("shape",),
     "assert_all_finite": ("x",),
     "convert_to_tensor": ("dtype_hint",),

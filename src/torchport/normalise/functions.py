@@ -16,11 +16,17 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Graph, Op, Ref, refs
 from torchport.normalise.function_table import FUNCTIONS, IDLE, KEPT, RENAMED, UNUSED
-from torchport.normalise.nodes import function_of
+from torchport.normalise.nodes import MASKS, function_of, key_of
 from torchport.normalise.operations import PREFIX
 from torchport.rules import find
 from torchport.rules.refused_functions import refusal
 
+UNSAVED = "Keras 2 does not save the tensors that it was called with: the file has the first argument alone"
+#: Functions of any number of tensors, and what to use instead.
+VARIADIC = {
+    "einsum": "convert the live model, or write it with tf.tensordot, tf.matmul or layers.EinsumDense",
+    "meshgrid": "convert the live model, or write it with tf.broadcast_to",
+}
 #: Where functions are, which says nothing more than their names.
 MODULES = (
     "compat.v1.", "__operators__.", "math.", "nn.", "linalg.", "debugging.", "bitwise.", "dtypes.",
@@ -69,7 +75,7 @@ def _key(spec: Any) -> Any:
     if isinstance(spec, Mapping):
         if spec.get("class_name") == "__ellipsis__":
             return ...
-        return slice(spec.get("start"), spec.get("stop"), spec.get("step"))
+        return slice(*(spec.get(end) for end in ("start", "stop", "step")))
     return spec
 
 
@@ -78,7 +84,17 @@ def _function(op: Op, function: str, given: dict[str, Any]) -> Iterator[Op]:
     if name == "getitem" and "key" in given:
         yield _index(op, given["key"])
         return
-    if name == "add_n":
+    if name == "strided_slice":
+        yield _index(op, strided(given))
+        return
+    if name in VARIADIC:
+        if "inputs" not in given:
+            yield replace(op, refused=(UNSAVED, VARIADIC[name]))
+            return
+        operands = given.pop("inputs")
+        first = {"subscripts": op.args[0]} if name == "einsum" else {}
+        op, given = replace(op, args=tuple(operands)), {**given, **first}
+    if name in ("add_n", "accumulate_n"):
         yield replace(op, kind="Add", config={}, kwargs={})
         return
     if name not in FUNCTIONS:
@@ -113,8 +129,16 @@ def _function(op: Op, function: str, given: dict[str, Any]) -> Iterator[Op]:
     if kind == "Triangle":
         kind = "Triu" if config.pop("upper") else "Tril"
     tensors = {key: config.pop(key) for key in list(config) if any(refs(config[key]))}
-    kind = kind if kind.startswith("tf.") else f"{PREFIX}{kind}"
+    kind = kind.removeprefix("layers.") if kind.startswith(("tf.", "layers.")) else f"{PREFIX}{kind}"
     yield replace(op, kind=kind, args=args, config=config, kwargs=tensors)
+
+
+def strided(given: Mapping[str, Any]) -> list[Any]:
+    """The index of Python that a strided slice is."""
+    ends = [given.get(key) for key in ("begin", "end", "strides")]
+    strides = [1] * len(ends[0] or []) if ends[2] is None else ends[2]
+    masks = {name: int(given.get(f"{name}_mask") or 0) for name in MASKS}
+    return key_of(ends[0], ends[1], strides, masks)
 
 
 def short(function: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -111,7 +111,13 @@ def function_of(op: Op) -> tuple[Op, str, dict[str, Any]]:
         attributes = {}
     inputs = _inputs(op)
     if kind == "StridedSlice" and len(inputs) == 4:
-        return replace(op, args=(inputs[0],)), "__operators__.getitem", {"key": _key(inputs, attributes)}
+        masks = {name: int(_value(attributes.get(f"{name}_mask")) or 0) for name in MASKS}
+        first, begin, end, strides = inputs
+        return (
+            replace(op, args=(first,)),
+            "__operators__.getitem",
+            {"key": key_of(begin, end, strides, masks)},
+        )
     known = NODES.get(kind)
     legacy = kind.startswith("Resize") and not _value(attributes.get("half_pixel_centers"))
     if known is None or legacy or any(_value(attributes.get(name)) for name in known.never):
@@ -174,18 +180,17 @@ def _value(attribute: Any) -> Any:
     return value
 
 
-def _key(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> list[Any]:
+MASKS = ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
+
+
+def key_of(begin: Any, end: Any, strides: Any, masks: Mapping[str, int]) -> list[Any]:
     """The index of Python that a strided slice was.
 
     Source: tensorflow/python/ops/array_ops.py, _slice_helper.
     """
-    begin, end, strides = ([it] if isinstance(it, int) else it for it in inputs[1:])
+    begin, end, strides = ([it] if isinstance(it, int) else it for it in (begin, end, strides))
     if not all(isinstance(it, (list, tuple)) for it in (begin, end, strides)):
-        raise Unsupported("a slice with ends that are tensors")
-    masks = {
-        name: int(_value(attributes.get(f"{name}_mask")) or 0)
-        for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
-    }
+        raise Unsupported("a slice with ends that are tensors", "give them as numbers")
     key: list[Any] = []
     for at, (first, last, step) in enumerate(zip(begin, end, strides, strict=True)):
         bit = 1 << at

@@ -5,6 +5,7 @@ from torchport.rules.operations import (
     casts,
     conv,
     elementwise,
+    fills,
     image,
     index,
     matrices,
@@ -22,5 +23,5 @@ from torchport.rules.operations import (
 
 FAMILIES = (
     elementwise, casts, reduce, sorting, axes, pieces, numpy, index, scatter, nn, conv, products, matrices,
-    waves, image, patches, special,
+    waves, image, patches, special, fills,
 )  # fmt: skip

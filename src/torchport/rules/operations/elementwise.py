@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from torchport.errors import Unsupported
-from torchport.graph import Shape
+from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Infix, call
 from torchport.rules.arguments import plain, scaled
 from torchport.rules.broadcast import check_bias
@@ -22,7 +22,7 @@ from torchport.rules.operations.operands import (
     tensor,
     together,
 )
-from torchport.rules.table import SOURCE, Value, rule
+from torchport.rules.table import FOLLOWS, SOURCE, Value, Wants, rule
 
 
 def is_name(function: str) -> bool:
@@ -273,6 +273,21 @@ def where(condition: Any, x1: Any, x2: Any, *, out: Value) -> Expr:
     return call("torch.where", test, operand(x1, out, "chosen"), operand(x2, out, "otherwise"))
 
 
+def chosen_shape(condition: Any, x1: Any, x2: Any) -> Shape:
+    shapes = list(map(shape_of, (condition, x1, x2)))
+    if len(shapes[0]) == 1 < len(shapes[1]):
+        return shapes[1]
+    return broadcast_shape(condition, x1, x2)
+
+
+@rule("tf.compat.v1.where", wants=SOURCE, shape=chosen_shape, dtype=chosen)
+def where_rows(condition: Value, x1: Any, x2: Any, *, out: Value) -> Expr:
+    """torch.where; a condition of one axis chooses rows, and does not broadcast from the last axis."""
+    behind = out.rank - condition.rank if condition.rank == 1 else 0
+    test = condition[(slice(None), *(None,) * behind)] if behind else condition
+    return call("torch.where", test, operand(x1, out, "chosen"), operand(x2, out, "otherwise"))
+
+
 def selected_shape(conditions: Sequence[Any], choices: Sequence[Any], default: Any = 0) -> Shape:
     return broadcast_shape(*conditions, *choices, default)
 
@@ -354,3 +369,23 @@ def isin(x1: Any, x2: Any, *, invert: bool = False) -> Expr:
     if not isinstance(x1, Value):
         raise Unsupported("of a constant", "give it a tensor")
     return call("torch.isin", x1, buffer(x2, "elements"), invert=invert or None)
+
+
+def is_first(data_format: Any) -> bool:
+    return str(data_format or "").startswith("NC")
+
+
+def biased_wants(x: Tensor, bias: Any, *, data_format: Any) -> Wants:
+    return SOURCE if is_first(data_format) else FOLLOWS
+
+
+def biased_shape(x: Tensor, bias: Any) -> Shape:
+    return x.shape
+
+
+@rule("tf.bias_add", wants=biased_wants, shape=biased_shape, constants=True)
+def bias_add(x: Value, bias: Any, *, data_format: Any = None) -> Expr:
+    """x + bias, along the last axis or, in NCHW, the second."""
+    if not is_first(data_format) or x.rank < 3:
+        return Infix("+", x, operand(bias, x, "bias"))
+    return Infix("+", x, buffer(bias, "bias")[(slice(None), *(None,) * (x.rank - 2))])

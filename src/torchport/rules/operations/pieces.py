@@ -8,14 +8,15 @@ from typing import Any
 from torchport.axes import Order, to_order
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
-from torchport.program import Expr, call
+from torchport.program import Expr, Infix, call
+from torchport.rules.constants import numbers
 from torchport.rules.merge import concatenate, concatenate_parts, concatenate_shape, concatenate_wants
 from torchport.rules.operations.axes import expanded_wants, in_order
 from torchport.rules.operations.operands import together
 from torchport.rules.operations.reduce import reduced_wants
 from torchport.rules.reshape import reshape, reshape_parts, reshape_shape, reshape_wants
 from torchport.rules.sizes import axes_of, broadcast, product, size_of, with_size
-from torchport.rules.table import MEMORY, Value, Want, Wants, rule
+from torchport.rules.table import MEMORY, SOURCE, Value, Want, Wants, rule
 
 
 def no_axes(x: Tensor) -> Shape:
@@ -26,6 +27,12 @@ def no_axes(x: Tensor) -> Shape:
 def run_time_size(x: Value, *, axis: int) -> Expr:
     """x.size: a number of Python."""
     return call(".size", x, x.dim(axis))
+
+
+@rule("tf.size_of_sizes", wants=Wants(Want.ANY, Want.SOURCE), shape=lambda *xs: (), dtype="int32")
+def computed_size(x1: Any, x2: Any, *, sign: str) -> Expr:
+    """Arithmetic of numbers of Python."""
+    return call(sign, x1, x2) if sign.isalpha() else Infix(sign, x1, x2)
 
 
 def known(newshape: Sequence[Any]) -> list[int]:
@@ -125,27 +132,35 @@ def unstack(x: Value, *, axis: int = 0) -> Expr:
 
 
 def repeated_shape(x: Tensor, *, repeats: Any, axis: Any) -> Shape:
-    if axis is None or not isinstance(repeats, int):
+    if axis is None or isinstance(repeats, (Tensor, Value)):
         raise Unsupported(f"repeats={repeats!r}, axis={axis!r}: a number along an axis is ported")
     size = x.shape[axis]
+    if isinstance(repeats, Sequence):
+        counts = list(repeats) * (size_of(x, axis) if len(repeats) == 1 else 1)
+        return with_size(x.shape, axis, sum(counts))
     return with_size(x.shape, axis, None if size is None else size * repeats)
 
 
 @rule("keras.ops.Repeat", wants=in_order, shape=repeated_shape)
 def repeat(x: Value, *, repeats: Any, axis: Any = None) -> Expr:
-    """x.repeat_interleave."""
+    """x.repeat_interleave; where each entry has a number of its own, an index."""
+    if isinstance(repeats, Sequence):
+        counts = list(repeats) * (size_of(x, axis) if len(repeats) == 1 else 1)
+        places = [at for at, count in enumerate(counts) for _ in range(count)]
+        return x[(*(slice(None),) * x.dim(axis), places)]
     return call(".repeat_interleave", x, repeats, dim=x.dim(axis))
 
 
-def times(x: Tensor | Value, repeats: Any) -> list[int]:
-    given = [repeats] if isinstance(repeats, int) else list(repeats)
+def times(x: Tensor | Value, repeats: Any) -> list[Any]:
+    given = [repeats] if isinstance(repeats, int) else list(numbers(repeats))
     if len(given) > len(x.shape):
         raise Unsupported(f"repeats={repeats!r} of a tensor with {len(x.shape)} axes")
     return [1] * (len(x.shape) - len(given)) + given
 
 
 def tiled_shape(x: Tensor, *, repeats: Any) -> Shape:
-    return tuple(size and size * n for size, n in zip(x.shape, times(x, repeats), strict=True))
+    pairs = zip(x.shape, times(x, repeats), strict=True)
+    return tuple(None if size is None or isinstance(n, (Tensor, Value)) else size * n for size, n in pairs)
 
 
 @rule("keras.ops.Tile", wants=in_order, shape=tiled_shape)
@@ -189,19 +204,24 @@ def pad(x: Value, *, pad_width: Any, mode: str = "constant", constant_values: An
 
 
 def as_shape(x: Tensor, *, shape: Sequence[Any]) -> Shape:
-    return broadcast(x.shape, tuple(None if it in (None, -1) else it for it in shape))
+    given = list(numbers(shape))
+    given = [None if isinstance(it, (Tensor, Value)) or it in (None, -1) else it for it in given]
+    return broadcast(x.shape, tuple(given))
 
 
 @rule("keras.ops.BroadcastTo", wants=together, shape=as_shape)
 def broadcast_to(x: Value, *, out: Value, shape: Sequence[Any]) -> Expr:
     """x.expand."""
+    read: Expr = x
     if x.rank == 1 and out.order is Order.CHANNELS_FIRST and out.rank > 2:
-        x_ = x[(slice(None), *(None,) * (out.rank - 2))]
-        return call(".expand", x_, *(-1 if it is None else it for it in out.sizes))
-    sizes = out.sizes
-    had = to_order(x.shape, x.order) if x.rank == out.rank else (None,) * out.rank
-    return call(".expand", x, *(-1 if size is None or size == own else size
-                                for size, own in zip(sizes, had, strict=True)))  # fmt: skip
+        read = x[(slice(None), *(None,) * (out.rank - 2))]
+    wanted = [
+        it if isinstance(it, Value) else size for it, size in zip(numbers(shape), out.shape, strict=True)
+    ]
+    had = [0] * (out.rank - x.rank) + list(x.shape)
+    sizes = [-1 if size is None or (own is None and isinstance(size, Value)) or size == own else size
+             for size, own in zip(wanted, had, strict=True)]  # fmt: skip
+    return call(".expand", read, *to_order(sizes, out.order))
 
 
 @rule("keras.ops.Flip", wants=in_order)
@@ -218,3 +238,31 @@ def roll(x: Value, *, shift: Any, axis: Any = None) -> Expr:
     if isinstance(axis, Sequence):
         return call(".roll", x, tuple(shift), tuple(x.dim(it) for it in axis))
     return call(".roll", x, shift, x.dim(axis))
+
+
+def spread_shape(x: Tensor, *, block_shape: Any, paddings: Any) -> Shape:
+    sizes = [
+        None if size is None else (size + sum(pair)) // block
+        for size, block, pair in zip(x.shape[1:], block_shape, paddings, strict=False)
+    ]
+    return (None, *sizes, *x.shape[1 + len(sizes) :])
+
+
+@rule("tf.space_to_batch", wants=SOURCE, shape=spread_shape)
+def space_to_batch(x: Value, *, block_shape: Any, paddings: Any) -> Expr:
+    """A helper: padded, and each place of a block a batch of its own."""
+    return call("space_to_batch", x, tuple(block_shape), tuple(map(tuple, paddings)))
+
+
+def gathered_shape(x: Tensor, *, block_shape: Any, crops: Any) -> Shape:
+    sizes = [
+        None if size is None else size * block - sum(pair)
+        for size, block, pair in zip(x.shape[1:], block_shape, crops, strict=False)
+    ]
+    return (None, *sizes, *x.shape[1 + len(sizes) :])
+
+
+@rule("tf.batch_to_space", wants=SOURCE, shape=gathered_shape)
+def batch_to_space(x: Value, *, block_shape: Any, crops: Any) -> Expr:
+    """A helper: the inverse of space_to_batch, cropped."""
+    return call("batch_to_space", x, tuple(block_shape), tuple(map(tuple, crops)))

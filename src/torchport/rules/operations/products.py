@@ -9,91 +9,106 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Infix, call
-from torchport.rules.operations.operands import promoted
+from torchport.rules.constants import shape_of
+from torchport.rules.operations.operands import buffer, promoted
 from torchport.rules.sizes import broadcast, product
 from torchport.rules.table import SOURCE, Value, rule
 
 
-def matmul_shape(x1: Tensor, x2: Tensor) -> Shape:
-    if len(x1.shape) < 2 or len(x2.shape) < 2:
+def matmul_shape(x1: Any, x2: Any) -> Shape:
+    left, right = shape_of(x1), shape_of(x2)
+    if len(left) < 2 or len(right) < 2:
         raise Unsupported("a product with a vector", "give it two matrices")
-    return (*broadcast(x1.shape[:-2], x2.shape[:-2]), x1.shape[-2], x2.shape[-1])
+    return (*broadcast(left[:-2], right[:-2]), left[-2], right[-1])
 
 
 @rule("keras.ops.Matmul", wants=SOURCE, shape=matmul_shape, dtype=promoted)
-def matmul(x1: Value, x2: Value) -> Expr:
+def matmul(x1: Any, x2: Any) -> Expr:
     """a @ b."""
-    return Infix("@", x1, x2)
+    return Infix("@", buffer(x1, "matrix"), buffer(x2, "matrix"))
 
 
-def contracted(x1: Tensor | Value, x2: Tensor | Value, axes: Any) -> tuple[list[int], list[int]]:
+def contracted(x1: Any, x2: Any, axes: Any) -> tuple[list[int], list[int]]:
     """The axes that are summed over."""
-    first, second = len(x1.shape), len(x2.shape)
+    first, second = len(shape_of(x1)), len(shape_of(x2))
     if isinstance(axes, int):
         return list(range(first - axes, first)), list(range(axes))
     left, right = ([it] if isinstance(it, int) else list(it) for it in axes)
     return [it % first for it in left], [it % second for it in right]
 
 
-def tensordot_shape(x1: Tensor, x2: Tensor, *, axes: Any) -> Shape:
+def tensordot_shape(x1: Any, x2: Any, *, axes: Any) -> Shape:
     left, right = contracted(x1, x2, axes)
-    rest = [size for at, size in enumerate(x1.shape) if at not in left]
-    return (*rest, *(size for at, size in enumerate(x2.shape) if at not in right))
+    rest = [size for at, size in enumerate(shape_of(x1)) if at not in left]
+    return (*rest, *(size for at, size in enumerate(shape_of(x2)) if at not in right))
 
 
 @rule("keras.ops.Tensordot", wants=SOURCE, shape=tensordot_shape, dtype=promoted)
-def tensordot(x1: Value, x2: Value, *, axes: Any = 2) -> Expr:
-    """torch.tensordot."""
+def tensordot(x1: Any, x2: Any, *, axes: Any = 2) -> Expr:
+    """torch.tensordot; a product of matrices where it is one."""
     left, right = contracted(x1, x2, axes)
-    return call("torch.tensordot", x1, x2, dims=(left, right))
+    first, second = buffer(x1, "matrix"), buffer(x2, "matrix")
+    if len(shape_of(x2)) == 2 and (left, right) == ([len(shape_of(x1)) - 1], [0]):
+        return Infix("@", first, second)
+    return call("torch.tensordot", first, second, dims=(left, right))
 
 
-def dot_axes(x1: Tensor | Value, x2: Tensor | Value) -> tuple[list[int], list[int]]:
-    return [len(x1.shape) - 1], [max(len(x2.shape) - 2, 0)]
+def dot_axes(x1: Any, x2: Any) -> tuple[list[int], list[int]]:
+    return [len(shape_of(x1)) - 1], [max(len(shape_of(x2)) - 2, 0)]
 
 
-def dot_shape(x1: Tensor, x2: Tensor) -> Shape:
+def dot_shape(x1: Any, x2: Any) -> Shape:
     return tensordot_shape(x1, x2, axes=dot_axes(x1, x2))
 
 
 @rule("keras.ops.Dot", wants=SOURCE, shape=dot_shape, dtype=promoted)
-def dot(x1: Value, x2: Value) -> Expr:
+def dot(x1: Any, x2: Any) -> Expr:
     """torch.tensordot."""
-    return call("torch.tensordot", x1, x2, dims=dot_axes(x1, x2))
+    return tensordot(x1, x2, axes=dot_axes(x1, x2))  # type: ignore[no-any-return]
 
 
-def terms(subscripts: str, xs: Sequence[Tensor | Value]) -> tuple[list[str], str]:
-    """An equation's inputs and output, without blanks; `...` is left out of none."""
+def terms(subscripts: str, xs: Sequence[Any]) -> tuple[list[str], str]:
+    """An equation's inputs and output in letters alone: those of an ellipsis are new ones."""
     text = subscripts.replace(" ", "")
     left, arrow, right = text.partition("->")
-    if "." in text:
-        raise Unsupported(f"{subscripts!r}: an ellipsis", "name all axes")
+    given, ranks = left.split(","), [len(shape_of(x)) for x in xs]
+    if not re.fullmatch(r"[A-Za-z,.]*->[A-Za-z.]*", f"{left}->{right}") or len(given) != len(xs):
+        raise Unsupported(f"{subscripts!r} of {len(xs)} tensors", "letters, or one ellipsis each, are ported")
+    free = [it for it in "ZYXWVUTSRQPONMLKJIHGFEDCBA" if it not in text]
+    counts = [
+        rank - len(it.replace("...", "")) if "..." in it else 0 for it, rank in zip(given, ranks, strict=True)
+    ]
+    if min(counts) < 0 or max(counts) > len(free):
+        raise Unsupported(f"{subscripts!r} of tensors with {ranks} axes")
+    ellipsis = "".join(free[: max(counts)])[::-1]
     if not arrow:
-        letters = left.replace(",", "")
-        right = "".join(sorted(it for it in set(letters) if letters.count(it) == 1))
-    given = left.split(",")
-    if len(given) != len(xs) or any(len(it) != len(x.shape) for it, x in zip(given, xs, strict=False)):
-        raise Unsupported(f"{subscripts!r} of tensors with {[len(x.shape) for x in xs]} axes")
-    if not re.fullmatch(r"[A-Za-z,]*->[A-Za-z]*", f"{left}->{right}"):
-        raise Unsupported("its equation has other signs than letters")
-    return given, right
+        letters = left.replace(",", "").replace(".", "")
+        right = ellipsis + "".join(sorted(it for it in set(letters) if letters.count(it) == 1))
+    given = [
+        it.replace("...", ellipsis[len(ellipsis) - count :] if count else "")
+        for it, count in zip(given, counts, strict=True)
+    ]
+    if [len(it) for it in given] != ranks:
+        raise Unsupported(f"{subscripts!r} of tensors with {ranks} axes")
+    return given, right.replace("...", ellipsis)
 
 
-def einsum_shape(*xs: Tensor, subscripts: str) -> Shape:
+def einsum_shape(*xs: Any, subscripts: str) -> Shape:
     given, right = terms(subscripts, xs)
-    sizes = {
-        letter: size
-        for it, x in zip(given, xs, strict=True)
-        for letter, size in zip(it, x.shape, strict=True)
-    }
+    sizes: dict[str, int | None] = {}
+    for it, x in zip(given, xs, strict=True):
+        for letter, size in zip(it, shape_of(x), strict=True):
+            if sizes.get(letter) in (None, 1):
+                sizes[letter] = size
     return tuple(sizes[letter] for letter in right)
 
 
 @rule("keras.ops.Einsum", wants=SOURCE, shape=einsum_shape, dtype=promoted)
-def einsum(*xs: Value, subscripts: str) -> Expr:
+def einsum(*xs: Any, subscripts: str) -> Expr:
     """torch.einsum."""
     given, right = terms(subscripts, xs)
-    return call("torch.einsum", f"{','.join(given)}->{right}", *xs)
+    operands = [buffer(x, f"operand{at}") for at, x in enumerate(xs)]
+    return call("torch.einsum", f"{','.join(given)}->{right}", *operands)
 
 
 def inner_shape(x1: Tensor, x2: Tensor) -> Shape:

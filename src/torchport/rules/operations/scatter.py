@@ -26,15 +26,15 @@ def whole(value: Any, what: str) -> list[int]:
 def sliced(x: Tensor | Value, start: Any, shape: Any) -> list[slice]:
     """A slice for each axis; -1 goes on to the end."""
     cuts = []
-    for size, first, count in zip(x.shape, whole(start, "a start"), shape, strict=True):
+    for size, first, count in zip(x.shape, whole(start, "a start"), numbers(shape), strict=True):
         last = None if count in (-1, None) or (size is not None and first + count == size) else first + count
         cuts.append(slice(first or None, last))
     return cuts
 
 
 def slice_shape(x: Tensor, start: Any, *, shape: Any) -> Shape:
-    starts = whole(start, "a start")
-    sizes = zip(x.shape, starts, shape, strict=True)
+    starts, counts = whole(start, "a start"), whole(shape, "a shape")
+    sizes = zip(x.shape, starts, counts, strict=True)
     return tuple(count if count != -1 else None if size is None else size - at for size, at, count in sizes)
 
 
@@ -97,12 +97,14 @@ def scatter(indices: Any, values: Any, *, shape: Any) -> Expr:
 
 
 @rule(
-    "keras.ops.ScatterUpdate", wants=SOURCE, shape=update_shape, only={"reduction": (None, "add")}
+    "keras.ops.ScatterUpdate", wants=SOURCE, shape=update_shape, only={"reduction": (None, "add", "subtract")}
 )  # fmt: skip
 def scatter_update(x: Value, indices: Any, updates: Any, *, reduction: Any = None) -> Expr:
     """x.index_put."""
     values = buffer(updates, "updates")
-    return call(".index_put", x, places(indices), values, accumulate=True if reduction == "add" else None)
+    if reduction == "subtract":
+        values = call("torch.neg", values)
+    return call(".index_put", x, places(indices), values, accumulate=True if reduction else None)
 
 
 def segments_shape(x: Tensor, ids: Any, *, num_segments: Any, sorted: bool) -> Shape:

@@ -165,13 +165,14 @@ def in_top_k(targets: Value, predictions: Value, *, k: int) -> Expr:
 
 
 def searched_shape(sequence: Any, values: Any) -> Shape:
-    if len(shape_of(sequence)) != 1:
-        raise Unsupported("in a sequence of several axes")
-    return shape_of(values)
+    sorted_, wanted = shape_of(sequence), shape_of(values)
+    if len(sorted_) != 1 and sorted_[:-1] != wanted[:-1]:
+        raise Unsupported(f"in sequences {sorted_} of values {wanted}", "give both the same first axes")
+    return wanted
 
 
-def integers(*xs: Any) -> str:
-    return "int32"
+def integers(*xs: Any, out_type: Any = None) -> str:
+    return str(out_type or "int32")
 
 
 @rule("keras.ops.SearchSorted", wants=SOURCE, shape=searched_shape, dtype=integers)
