@@ -149,6 +149,10 @@ UNIT = re.compile(
 )
 
 
+#: What lists of branches are called before they are numbered.
+LISTS = re.compile(r"(convs|layers|branches)_\d+")
+
+
 def noun_of(kind: str) -> str:
     """What a person calls something of this kind: `conv` for a `Conv2D` and for a `ConvBNReLU`."""
     unit = UNIT.fullmatch(kind)
@@ -163,7 +167,14 @@ def attribute_names(layers: list[tuple[str, str, str]], model: str = "") -> dict
     Names that Keras made up become short nouns, numbered in this order; others lose the model's name where
     they begin with it.
     """
-    nouns = [noun_of(kind) if is_automatic(layer, kind) else "" for layer, _, kind in layers]
+    nouns = [
+        plural[1]
+        if (plural := LISTS.fullmatch(layer))
+        else noun_of(kind)
+        if is_automatic(layer, kind)
+        else ""
+        for layer, _, kind in layers
+    ]
     owners: dict[str, dict[str, int]] = {}
     for (layer, _, _), noun in zip(layers, nouns, strict=True):
         numbers = owners.setdefault(noun, {})

@@ -227,6 +227,13 @@ class IfElse(Expr):
 
 
 @dataclass(frozen=True)
+class Each(Expr):
+    """A list: `value` for each module of a list, which it calls: `F.relu(conv(x)) for conv in self.convs`."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
 class Mark(Expr):
     """An expression whose value is a tensor of the source's graph: writes as the expression alone."""
 
@@ -271,7 +278,7 @@ def children(expr: Any) -> Iterator[Any]:
         yield from expr.kwargs.values()
     elif isinstance(expr, Infix):
         yield from (expr.left, expr.right)
-    elif isinstance(expr, (Attribute, Mark, Item, Unpack)):
+    elif isinstance(expr, (Attribute, Mark, Item, Unpack, Each)):
         yield expr.value
     elif isinstance(expr, IfElse):
         yield from (expr.value, expr.other)
@@ -303,7 +310,7 @@ def rewrite(expr: Any, change: Callable[[Any], Any]) -> Any:
         expr = Infix(expr.symbol, rewrite(expr.left, change), rewrite(expr.right, change))
     elif isinstance(expr, IfElse):
         expr = IfElse(expr.test, rewrite(expr.value, change), rewrite(expr.other, change))
-    elif isinstance(expr, (Attribute, Mark, Item, Unpack)):
+    elif isinstance(expr, (Attribute, Mark, Item, Unpack, Each)):
         expr = replace(expr, value=rewrite(expr.value, change))
     elif isinstance(expr, Index):
         expr = Index(rewrite(expr.value, change), tuple(rewrite(at, change) for at in expr.index))
@@ -409,7 +416,7 @@ class Definition:
 
 
 __all__ = [
-    "Apply", "Attribute", "Call", "Code", "Definition", "Expr", "Fill", "IfElse", "Index", "Infix",
+    "Apply", "Attribute", "Call", "Code", "Definition", "Each", "Expr", "Fill", "IfElse", "Index", "Infix",
     "Inside", "Item", "Load", "Mark", "Module", "Parameter", "Permute",
     "REQUIRED", "Spec",
     "State", "Step", "Unpack", "Var", "call", "children", "is_heavy", "module", "rewrite", "walk",

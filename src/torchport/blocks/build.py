@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +29,7 @@ from torchport.program import (
     State,
     Step,
     Var,
+    is_loop,
     rewrite,
     walk,
 )
@@ -126,6 +127,14 @@ def _is_owned(node: Node) -> bool:
     return any(isinstance(it, (Apply, State)) for it in walk(node.step.value))
 
 
+def _classes(made: Module) -> Iterator[str]:
+    """The classes of a module and of those in it."""
+    yield made.cls
+    for it in made.args:
+        if isinstance(it, Module):
+            yield from _classes(it)
+
+
 class _Class(Steps):
     """One block on its way to a definition: its constructor, and its steps as uses of what that makes."""
 
@@ -180,7 +189,10 @@ class _Class(Steps):
         if it.inside is not None:
             value: Any = self._nested(at, column, owner, reads)
             return Step(owner, owner, value.module.cls, outputs, value)
-        built = {made.module.cls for made in walk(it.step.value) if isinstance(made, Apply)} | {"state"}
+        built = {
+            cls for made in walk(it.step.value) if isinstance(made, Apply) for cls in _classes(made.module)
+        }
+        built.add("state")
         values = []
         for place, (callee, name) in enumerate(holes(it.step)):
             numbers = tuple(ABSENT if other is None else other.values[place] for other in column)
@@ -248,6 +260,9 @@ class _Class(Steps):
             kind = self.builder.made[self.blocks[it.key].number].definition.name
             return name if is_word(name) else f"{snake(kind)}_{at}"
         layer, kind = it.step.layer, it.step.kind
+        listed = next((each.owner for each in walk(it.step.value) if is_loop(each)), "")
+        if listed:
+            return listed.rpartition("_")[0]
         given = [(node.step.layer, start) for node, start in uses if not is_automatic(node.step.layer, kind)]
         if not given or (is_automatic(layer, kind) and _is_owned(it)):
             return layer
@@ -257,7 +272,9 @@ class _Class(Steps):
     def _role(self, at: int, callee: str, name: str, numbers: tuple[Any, ...]) -> str:
         """What a person calls a number that differs: by what it is of which call."""
         heavy = [number for number, it in enumerate(self.nodes) if it.heavy]
-        if name == "channels" and agree(numbers, self.parameters.sizes):
+        if name == "kernel_size" and "pool" in callee:
+            return "pool_size"
+        if name in ("channels", "in_channels") and agree(numbers, self.parameters.sizes):
             return "in_channels"
         if name in ("out_channels", "out_features", "in_channels", "in_features") and heavy:
             stem = name.split("_")[1]

@@ -17,6 +17,7 @@ from torchport.program import (
     Call,
     Code,
     Definition,
+    Each,
     Expr,
     Fill,
     Index,
@@ -210,7 +211,7 @@ def numbers(value: Any, change: Change, callee: str = "", name: str = "") -> Any
     def inside(it: Any, called: str = name) -> Any:
         return numbers(it, change, callee, called)
 
-    if isinstance(value, (Mark, Item)):
+    if isinstance(value, (Mark, Item, Each)):
         return replace(value, value=inside(value.value))
     if isinstance(value, Module):
         args, kwargs = _arguments(value.cls, value.args, value.kwargs, change)
@@ -260,6 +261,8 @@ def _structure(value: Any) -> Hashable:
         return "tensor"
     if isinstance(value, Mark):
         return _structure(value.value)
+    if isinstance(value, Each):
+        return ("each", _structure(value.value))
     if isinstance(value, Item):
         return ("item", value.name, _structure(value.value))
     if isinstance(value, Module):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from torchport.blocks.block import Block, goes_on, leaves
+from torchport.blocks.branches import branches_joined
 from torchport.blocks.build import Builder
 from torchport.blocks.draft import Body, Draft
 from torchport.blocks.factor import search
@@ -39,7 +40,7 @@ def _model_names(definition: Definition) -> Iterator[str]:
 
 
 def _factored(definition: Definition, taken: set[str]) -> Definition:
-    definition = pads_apart(definition)
+    definition = branches_joined(pads_apart(definition))
     draft = Draft(Body(nodes_of(definition), tuple(spec.name for spec in definition.outputs)))
     parts = open_models(definition, draft)
     search(draft)

@@ -13,7 +13,7 @@ from torchport.blocks.block import Block, leaves
 from torchport.blocks.naming import named_layers, prefix
 from torchport.blocks.nodes import MODULES, Node, is_activation
 from torchport.blocks.parameters import Parameters
-from torchport.blocks.structures import Structure
+from torchport.blocks.structures import Structure, merge_kind
 from torchport.names import identifier, short_name, snake, unique
 from torchport.program import (
     Apply,
@@ -56,6 +56,13 @@ def _present(inside: Sequence[Node | None] | None, at: int) -> Node:
     found = inside[at] if inside else None
     assert found is not None
     return found
+
+
+def _narrows(it: Node) -> bool:
+    """Whether a step is one convolution that gives fewer channels than it takes."""
+    value = it.step.value.value if isinstance(it.step.value, Mark) else it.step.value
+    sizes = value.module.args[:2] if isinstance(value, Apply) else ()
+    return len(sizes) == 2 and sizes[1] < sizes[0]
 
 
 class Steps:
@@ -165,7 +172,7 @@ class Steps:
             passes = self.name(part.passes, inputs)
             chain = [it for at in inside if (it := steps[at]) is not None]
             if any(self.nodes[at].weighted for at in inside):
-                one = self._chain(number, chain, passes, there)
+                one = self._chain(inside[0], chain, passes, there)
                 for at in inside:
                     self.owners[at] = f"part:{one.layer}"
             elif all(isinstance(it.value, Apply) and "Dropout" in it.value.module.cls for it in chain):
@@ -176,32 +183,32 @@ class Steps:
             made[inside[-1]] = one
         return [it for it in made.values() if it is not None]
 
-    def _chain(self, number: int, chain: Sequence[Step], passes: str, there: Sequence[bool]) -> Step:
+    def _chain(self, at: int, chain: Sequence[Step], passes: str, there: Sequence[bool]) -> Step:
         """Modules that are there or not: `nn.Sequential(...) if ... else nn.Identity()`."""
         inside = {it.layer for it in chain}
         taken = [it.removeprefix("part:") for it in self.owners if it not in inside]
-        layer = unique(self._part_name(chain, passes, there), taken)
+        layer = unique(self._part_name(chain, passes, self.nodes[at]), taken)
         modules = [as_module(it) for it in chain]
         made = modules[0] if len(modules) == 1 else Module("nn.Sequential", tuple(modules))
         test = self.parameters.flag(there, layer)
         value = Apply(replace(made, when=test.text, role=""), (Var(passes),), owner=layer)
         kind = chain[0].kind
-        return Step(f"part{number}", layer, f"{kind}", chain[-1].outputs, value)
+        return Step(f"part{at}", layer, kind, chain[-1].outputs, value)
 
-    def _part_name(self, chain: Sequence[Step], passes: str, there: Sequence[bool]) -> str:
-        added = [
-            it for it in self.block.slots
-            if any(self.name(wire, ["x"] * 9) == chain[-1].outputs[0] for wire in it.reads)
+    def _part_name(self, chain: Sequence[Step], passes: str, whole: Node) -> str:
+        """What a person calls it; `whole`: its first step with the numbers of one use."""
+        readers = [
+            it for it, slot in zip(self.nodes, self.block.slots, strict=True)
+            if any(self.name(wire, ["x"] * 9) == chain[-1].outputs[0] for wire in slot.reads)
         ]  # fmt: skip
-        merges = any(len(set(it.reads)) > 1 for it in added)
-        if passes == "x" and merges:
+        if passes == "x" and any(it.merges and merge_kind(it) == "Add" for it in readers):
             return "shortcut"
         first = chain[0].value
         if isinstance(first, Apply) and not is_heavy(first):
             return "norm" if "Norm" in first.module.cls else "dropout"
         cls = first.module.cls if isinstance(first, Apply) else ""
         if passes == "x" and cls.startswith("nn.Conv"):
-            return "expand"
+            return "reduce" if _narrows(whole) else "expand"
         return re.sub(r"_?\d+d?$", "", snake(cls.removeprefix("nn."))) or "optional"
 
     def _conditional(self, number: int, chain: Sequence[Step], passes: str, there: Sequence[bool]) -> Step:

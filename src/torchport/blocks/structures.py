@@ -17,7 +17,7 @@ from torchport.blocks.align import Wire
 from torchport.blocks.block import leaves
 from torchport.blocks.nodes import MODULES, Node, is_activation
 from torchport.names import class_name, short_name
-from torchport.program import Apply, Call, Infix, Mark, walk
+from torchport.program import IN_A_ROW, Apply, Call, Infix, Mark, Module, is_loop, walk
 
 #: What a module is called in the name of a block.
 SHORT = {
@@ -61,7 +61,7 @@ class Structure:
     @cached_property
     def merges(self) -> list[str]:
         """The kinds at which tensors meet, in order."""
-        return [kind for leaf in self.leaves if leaf.merges and (kind := _merge(leaf))]
+        return [merge_kind(leaf) for leaf in self.leaves if _meets(leaf)]
 
     @cached_property
     def kernels(self) -> list[int]:
@@ -78,7 +78,7 @@ class Structure:
 
     def _meeting(self) -> int | None:
         """The slot in which the branches meet at the end: behind it stand norms and activations only."""
-        found = [at for at, it in enumerate(self.nodes) if it.merges and it.inside is None and _merge(it)]
+        found = [at for at, it in enumerate(self.nodes) if it.inside is None and _meets(it)]
         if not found or any(not it.light for it in self.nodes[found[-1] + 1 :]):
             return None
         return found[-1]
@@ -110,11 +110,16 @@ class Structure:
     def branches(self) -> int:
         """How many tensors meet at the end."""
         at = self._meeting()
-        return 0 if at is None else len(set(self.reads[at]))
+        return 0 if at is None else len(set(self.reads[at])) + _listed(self.nodes[at])
 
     @property
     def is_chain(self) -> bool:
-        return not any(leaf.merges for leaf in self.leaves)
+        return not any(leaf.merges or _listed(leaf) for leaf in self.leaves)
+
+    @property
+    def parallel(self) -> int:
+        """How many branches of one kind stand side by side."""
+        return max(map(_listed, self.leaves), default=0)
 
     @property
     def grows(self) -> bool:
@@ -167,6 +172,7 @@ STRUCTURES: tuple[tuple[str, Callable[[Structure], Any]], ...] = (
     ("DenseLayer", lambda it: it.ends("Concatenate") and it.keeps and it.branches == 2 and not it.grows),
     ("DenseBlock", lambda it: it.keeps and set(it.merges) == {"Concatenate"} and len(it.merges) > 2),
     ("Cell", lambda it: it.ends("Concatenate") and len(it.merges) > 4),
+    ("InceptionBlock", lambda it: it.parallel > 2 and it.convs > 0 and not it.grows),
     ("InceptionBlock", lambda it: it.ends("Concatenate") and it.branches > 2 and not it.grows),
     ("ParallelConv", lambda it: it.ends("Concatenate") and it.convs == it.branches),
     ("Up", lambda it: it.grows and it.convs > 0),
@@ -204,7 +210,7 @@ def _words(leaf: Node) -> Iterator[str]:
         yield "SeparableConv"
     elif kind.startswith("Depthwise") or any(_is_depthwise(leaf) for _ in modules):
         yield "Depthwise"
-    elif kind in MERGES or kind == "pad":
+    elif kind == "pad" or (kind in MERGES and not modules):
         pass
     elif kind.startswith("UpSampling"):
         yield "Upsample"
@@ -217,14 +223,31 @@ def _words(leaf: Node) -> Iterator[str]:
         assert isinstance(value, Call)
         yield MODULES[value.function].removeprefix("nn.")
     elif modules:
-        for it in modules:
+        for it in (one for made in modules for one in _opened(made)):
             word = re.sub(r"\dd$", "", it.cls.removeprefix("nn."))
             yield SHORT.get(word, word)
     elif leaf.step.kind.startswith("activation:"):
         yield class_name(leaf.step.kind.partition(":")[2])
 
 
-def _merge(leaf: Node) -> str:
+def _opened(made: Module) -> Iterator[Module]:
+    """A module, or those in a list of them."""
+    if made.cls not in IN_A_ROW:
+        yield made
+    for it in made.args if made.cls in IN_A_ROW else ():
+        yield from _opened(it)
+
+
+def _listed(leaf: Node) -> int:
+    """How many modules are called side by side in a step."""
+    return sum(len(it.module.args) for it in walk(leaf.step.value) if is_loop(it))
+
+
+def _meets(leaf: Node) -> bool:
+    return bool((leaf.merges or _listed(leaf)) and merge_kind(leaf))
+
+
+def merge_kind(leaf: Node) -> str:
     """The kind at which tensors meet in a step; an addition that is written out is one too."""
     kind = short_name(leaf.step.kind)
     if kind in MERGES:

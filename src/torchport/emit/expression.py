@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from torchport.program import (
     Attribute,
     Call,
     Code,
+    Each,
     IfElse,
     Index,
     Infix,
@@ -21,6 +23,8 @@ from torchport.program import (
     State,
     Unpack,
     Var,
+    is_loop,
+    walk,
 )
 
 #: How tightly an operator binds.
@@ -34,6 +38,7 @@ ATOM = 9
 class Writer:
     """Text for expressions, given names for tensors and for what the class holds.
 
+    `turn`: what a module is called while a list of them is gone through.
     `marks`: write `_mark("tensor", value)` around every tensor of the source's graph; only ever parsed.
     """
 
@@ -42,8 +47,9 @@ class Writer:
         variable: Callable[[str], str],
         attribute: Callable[[str, str], str],
         marks: bool = False,
+        turn: str = "branch",
     ) -> None:
-        self.variable, self.attribute, self.marks = variable, attribute, marks
+        self.variable, self.attribute, self.marks, self.turn = variable, attribute, marks, turn
 
     def text(self, value: Any) -> str:
         return self._bound(value)[0]
@@ -63,6 +69,12 @@ class Writer:
             return value.text, ATOM
         if isinstance(value, State):
             return f"self.{self.attribute(value.owner, value.role)}", ATOM
+        if isinstance(value, Each):
+            listed = next(it for it in walk(value.value) if is_loop(it))
+            text = self.text(value.value)
+            return f"{text} for {self.turn} in self.{self.attribute(listed.owner, listed.module.role)}", -1
+        if is_loop(value):
+            return f"{self.turn}({self.arguments(value.args, value.kwargs)})", ATOM
         if isinstance(value, Apply):
             callee = f"self.{self.attribute(value.owner, value.module.role)}"
             inside = f"({self.arguments(value.args, value.kwargs)})" if value.called else ""
@@ -124,6 +136,9 @@ class Writer:
         if isinstance(value, float):
             return number(value)
         if isinstance(value, (list, tuple)):
+            if any(isinstance(it, Each) for it in value):  # TorchScript has no stars
+                parts = itertools.groupby(value, lambda it: id(it) if isinstance(it, Each) else 0)
+                return " + ".join(f"[{', '.join(map(self.text, part))}]" for _, part in parts)
             inside = ", ".join(map(self.text, value))
             if isinstance(value, list):
                 return f"[{inside}]"
@@ -135,7 +150,7 @@ class Writer:
 
 
 def repeated(texts: list[str]) -> list[str]:
-    """Equal neighbours as one comprehension; so too neighbours in which one number grows by the same step."""
+    """Equal neighbours as one comprehension; so too neighbours of which one number differs."""
     found: list[str] = []
     at = 0
     while at < len(texts):
@@ -143,15 +158,22 @@ def repeated(texts: list[str]) -> list[str]:
         if count > 1:
             found.append(f"*({texts[at]} for _ in range({count}))")
         else:
-            count, text = _growing(texts[at:])
+            count, text = _varying(texts[at:])
             found.append(text)
         at += count
     return found
 
 
-def _growing(texts: list[str]) -> tuple[int, str]:
-    """The longest run from the first text in which one number grows evenly, and its comprehension."""
-    split = [re.split(r"(?<![\w.])(\d+)(?![\w.])", text) for text in texts]
+#: A number that stands alone; so many of them, at most, are listed where they grow by the same step.
+NUMBER, LISTED = re.compile(r"(?<![\w.])(\d+)(?![\w.])"), 4
+
+
+def _varying(texts: list[str]) -> tuple[int, str]:
+    """The longest run from the first text of which one number differs, and its comprehension.
+
+    `64 + 32 * i` for many that grow evenly, else `for size in (3, 5, 7)`.
+    """
+    split = [NUMBER.split(text) for text in texts]
     places = [
         at for at in range(1, len(split[0]), 2)
         if len(texts) > 1 and len(split[1]) == len(split[0]) and split[0][at] != split[1][at]
@@ -159,16 +181,27 @@ def _growing(texts: list[str]) -> tuple[int, str]:
     if len(places) != 1:
         return 1, texts[0]
     (place,) = places
-    start, step = int(split[0][place]), int(split[1][place]) - int(split[0][place])
 
-    def expected(number: int) -> list[str]:
-        return [*split[0][:place], str(start + step * number), *split[0][place + 1 :]]
+    def text(value: str) -> str:
+        return "".join([*split[0][:place], value, *split[0][place + 1 :]])
 
-    count = next((n for n in range(len(texts)) if split[n] != expected(n)), len(texts))
-    if count < 3 or step <= 0:
+    alike = [words for words, whole in zip(split, texts, strict=True) if _fits(words, place, text, whole)]
+    count = next((n for n, words in enumerate(split) if n >= len(alike) or words != alike[n]), len(split))
+    sizes = [int(words[place]) for words in split[:count]]
+    if count < 3 or any(one == other for one, other in itertools.pairwise(sizes)):
         return 1, texts[0]
-    inside = "".join([*split[0][:place], f"{start} + {step} * i", *split[0][place + 1 :]])
-    return count, f"*({inside} for i in range({count}))"
+    start, step = sizes[0], sizes[1] - sizes[0]
+    even = next((n for n, size in enumerate(sizes) if size != start + step * n), count)
+    if even > LISTED and step > 0:
+        return even, f"*({text(f'{start} + {step} * i')} for i in range({even}))"
+    keyword = re.search(r"(\w+)=$", split[0][place - 1])
+    name = keyword[1] if keyword else "size"
+    return count, f"*({text(name)} for {name} in ({', '.join(map(str, sizes))}))"
+
+
+def _fits(words: list[str], place: int, text: Callable[[str], str], whole: str) -> bool:
+    """Whether a text is the first one but for the number in one place."""
+    return place < len(words) and text(words[place]) == whole
 
 
 def number(value: float) -> str:

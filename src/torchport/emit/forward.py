@@ -20,6 +20,7 @@ from torchport.program import (
     Apply,
     Call,
     Definition,
+    Each,
     Expr,
     IfElse,
     Index,
@@ -64,6 +65,8 @@ def size(expr: Any) -> int:
         return len(expr.function) + 2 + sum(len(key) + 1 for key in expr.kwargs) + commas
     if isinstance(expr, (Infix, IfElse, Index, tuple, list)):
         return 2 + commas
+    if isinstance(expr, Each):
+        return 32 + commas
     return commas if isinstance(expr, (Mark, Item)) else len(str(expr))
 
 
@@ -197,7 +200,7 @@ def body(
     definition = replace(definition, steps=tuple(unpacked(definition.steps, result)))
     lines = statements(definition, result)
     variables = Variables(definition, lines, inputs, attribute)
-    writer = Writer(variables.__getitem__, attribute, marks)
+    writer = Writer(variables.__getitem__, attribute, marks, variables.new("branch"))
     text = []
     for line in lines:
         value = line.value

@@ -1,0 +1,216 @@
+"""Branches side by side that differ in numbers only, over a list of modules.
+
+torch.cat([self.conv1(x), self.conv2(x), self.conv3(x)], dim=1)
+torch.cat([conv(x) for conv in self.convs], dim=1)
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from torchport.blocks.nodes import Node, nodes_of
+from torchport.blocks.steps import as_module
+from torchport.program import (
+    Apply,
+    Call,
+    Definition,
+    Each,
+    Infix,
+    Mark,
+    Module,
+    Step,
+    Var,
+    is_heavy,
+    rewrite,
+)
+
+#: So many branches are a list.
+LEAST = 3
+#: How branches meet two by two, and how a stack of them does.
+STACKED = {"+": ".sum", "torch.maximum": ".amax", "torch.minimum": ".amin"}
+
+
+def branches_joined(definition: Definition) -> Definition:
+    """The definition with branches side by side as lists, where at least three differ in numbers only."""
+    joined = _Join(definition)
+    steps = [joined.step(step) for step in definition.steps]
+    return replace(definition, steps=tuple(it for it in steps if it.name not in joined.gone))
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A chain of steps from a tensor that others read too: modules, then functions of what they give."""
+
+    source: str
+    nodes: tuple[Node, ...]
+
+    @property
+    def modules(self) -> list[Node]:
+        """The steps up to the last one that holds a module."""
+        last = max(at for at, it in enumerate(self.nodes) if it.modules)
+        return list(self.nodes[: last + 1])
+
+    @property
+    def after(self) -> Any:
+        """The functions behind the modules, of a tensor that has no name."""
+        value: Any = Var("")
+        for it in self.nodes[len(self.modules) :]:
+            value = rewrite(_unmarked(it.step.value), partial(_instead, value))
+        return value
+
+    @property
+    def key(self) -> Any:
+        """What two branches of one list have in common."""
+        modules = [it.key if it.inside or not _is_padded(it) else _key(it) for it in self.modules]
+        return self.source, tuple(modules), repr(self.after)
+
+
+class _Join:
+    def __init__(self, definition: Definition) -> None:
+        self.nodes = {it.step.name: it for it in nodes_of(definition)}
+        self.producer = {name: it for it in self.nodes.values() for name in it.writes}
+        self.readers = Counter(name for it in self.nodes.values() for name in it.reads)
+        self.readers.update(spec.name for spec in definition.outputs)
+        self.gone: set[str] = set()
+        self.number = itertools.count(1)
+
+    def step(self, step: Step) -> Step:
+        """A step in which branches meet, with them as lists; any other as it is."""
+
+        def listed(it: Any) -> Any:
+            return replace(it, args=tuple(map(self._listed, it.args))) if isinstance(it, Call) else it
+
+        value = rewrite(self._stacked(step.value), listed)
+        return step if value == step.value else replace(step, value=value)
+
+    def _stacked(self, value: Any) -> Any:
+        """A sum, a maximum of branches two by two as that of a stack of all."""
+        inner = value.value if isinstance(value, Mark) else value
+        symbol, terms = _terms(inner)
+        if len(terms) < LEAST or not all(isinstance(it, Var) for it in terms):
+            return value
+        each = self._listed(terms)
+        if len(each) > 1:
+            return value
+        made = Call(STACKED[symbol], (Call("torch.stack", (each,)),), {"dim": 0})
+        return replace(value, value=made) if isinstance(value, Mark) else made
+
+    def _listed(self, value: Any) -> Any:
+        """A list of tensors with those that are branches of one kind as one entry."""
+        if not isinstance(value, list) or len(value) < LEAST:
+            return value
+        branches = [self._branch(it) for it in value]
+        found: list[Any] = []
+        for _, group in itertools.groupby(range(len(value)), lambda at: _group(branches, at)):
+            places = list(group)
+            chosen = [it for at in places if (it := branches[at]) is not None]
+            if len(chosen) < LEAST or len(places) != len(chosen):
+                found += [value[at] for at in places]
+                continue
+            found.append(self._each(chosen))
+            self.gone |= {it.step.name for branch in chosen for it in branch.nodes}
+        return found
+
+    def _branch(self, value: Any) -> Branch | None:
+        """The chain that gives a tensor which nothing else reads."""
+        nodes: list[Node] = []
+        name = value.tensor if isinstance(value, Var) else ""
+        while name in self.producer and self.readers[name] == 1:
+            it = self.producer[name]
+            if len(it.writes) != 1 or len(it.reads) != 1 or it.shared or it.frozen or it.step.kind == "Model":
+                break
+            nodes.insert(0, it)
+            name = it.reads[0]
+        first = next((at for at, it in enumerate(nodes) if it.modules), None)
+        if first is None:
+            return None
+        branch = Branch(nodes[first].reads[0], tuple(nodes[first:]))
+        if first or self.readers[branch.source] < LEAST or not all(it.modular for it in branch.modules):
+            return None
+        return branch if is_heavy(_unmarked(branch.nodes[0].step.value)) else None
+
+    def _each(self, branches: Sequence[Branch]) -> Each:
+        rows = [[as_module(it.step) for it in branch.modules] for branch in branches]
+        rows = [list(row) for row in zip(*map(_alike, zip(*rows, strict=True)), strict=True)]
+        single = len(rows[0]) == 1
+        modules = tuple(row[0] if single else Module("nn.Sequential", tuple(row)) for row in rows)
+        noun = ("convs" if ".Conv" in modules[0].cls else "layers") if single else "branches"
+        owner = f"{noun}_{next(self.number)}"
+        call = Apply(Module("nn.ModuleList", modules), (Var(branches[0].source),), owner=owner)
+        return Each(rewrite(branches[0].after, partial(_instead, call)))
+
+
+def _group(branches: Sequence[Branch | None], at: int) -> Any:
+    branch = branches[at]
+    return at if branch is None else branch.key
+
+
+def _terms(value: Any) -> tuple[str, list[Any]]:
+    """What is added up, or compared, two by two, and how."""
+    symbol = value.symbol if isinstance(value, Infix) else value.function if isinstance(value, Call) else ""
+    if symbol not in STACKED:
+        return "", []
+    terms: list[Any] = []
+    while isinstance(value, (Infix, Call)) and symbol in (
+        value.symbol if isinstance(value, Infix) else value.function,
+    ):
+        left, right = (value.left, value.right) if isinstance(value, Infix) else value.args
+        terms.insert(0, right)
+        value = left
+    return symbol, [value, *terms]
+
+
+def _instead(value: Any, it: Any) -> Any:
+    return value if isinstance(it, Var) else it
+
+
+def _unmarked(value: Any) -> Any:
+    return rewrite(value, lambda it: it.value if isinstance(it, Mark) else it)
+
+
+def _is_padded(it: Node) -> bool:
+    """Whether a step is a convolution, whose padding may be written in two ways."""
+    value = _unmarked(it.step.value)
+    return isinstance(value, Apply) and value.module.cls.startswith("nn.Conv")
+
+
+def _key(it: Node) -> Any:
+    """What a convolution is, its padding left out where that keeps the size."""
+    value = _unmarked(it.step.value)
+    return (value.module.cls, sorted(value.module.loads), _same(value.module).kwargs.get("padding") == "same")
+
+
+def _alike(column: Sequence[Module]) -> Sequence[Module]:
+    """Modules of one place, their paddings written alike: all as `same` where they differ."""
+    paddings = {repr(it.kwargs.get("padding", 0)) for it in column}
+    whole = [_same(it) for it in column]
+    if len(paddings) > 1 and all(it.kwargs.get("padding") == "same" for it in whole):
+        return whole
+    return column
+
+
+def _same(it: Module) -> Module:
+    """A convolution that keeps the size with padding="same", if its numbers say no more than that."""
+    if not it.cls.startswith("nn.Conv") or _each_is(it.kwargs.get("stride", 1), 1) is False:
+        return it
+    rank = int(it.cls[-2])
+    kernel, rate, padding = (
+        _sizes(value, rank)
+        for value in (it.args[2], it.kwargs.get("dilation", 1), it.kwargs.get("padding", 0))
+    )
+    if any(p != "same" and 2 * p != r * (k - 1) for k, r, p in zip(kernel, rate, padding, strict=True)):
+        return it
+    return replace(it, kwargs={**it.kwargs, "padding": "same"})
+
+
+def _sizes(value: Any, rank: int) -> Sequence[Any]:
+    return value if isinstance(value, tuple) else (value,) * rank
+
+
+def _each_is(value: Any, one: int) -> bool:
+    return all(it == one for it in (value if isinstance(value, tuple) else (value,)))
