@@ -186,7 +186,8 @@ def attribute_names(layers: list[tuple[str, str, str]], model: str = "") -> dict
             continue
         base = layer.removeprefix(f"{model}_") if model else layer
         if noun:
-            base = noun if len(owners[noun]) == 1 else f"{noun}{owners[noun][layer]}"
+            number = f"{'_' if noun[-1].isdigit() else ''}{owners[noun][layer]}"
+            base = noun if len(owners[noun]) == 1 else f"{noun}{number}"
         name = unique(identifier(f"{base}_{role}" if role else base), taken)
         taken.add(name)
         names[layer, role] = name

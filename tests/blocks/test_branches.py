@@ -52,7 +52,7 @@ def largest(x: Any) -> Any:
 WRITTEN: dict[Callable[[Any], Any], str] = {
     sizes: "torch.cat([F.relu(branch(x)) for branch in self.convs], dim=1)",
     pooled: "torch.cat([branch(x).amax(dim=2) for branch in self.convs], dim=1)",
-    rows: "torch.cat([branch(x) for branch in self.branches], dim=1)",
+    rows: "torch.cat([F.relu(branch(x)) for branch in self.branches], dim=1)",
     one_apart: "torch.cat([branch(x) for branch in self.convs] + [",
     added: "torch.stack([branch(x) for branch in self.convs]).sum(dim=0)",
     largest: "torch.stack([branch(x) for branch in self.convs]).amax(dim=0)",
@@ -88,8 +88,8 @@ def test_lists_stand_in_blocks() -> None:
     """A block of them, several times: with parameters, its lists called alike in all uses."""
     series = keras.Input((16, 3))
     x = series
-    for _ in range(3):
-        x = L.ReLU()(L.BatchNormalization()(L.Conv1D(6, 1)(L.BatchNormalization()(sizes(x)))))
+    for _ in range(5):
+        x = L.LayerNormalization()(L.Conv1D(6, 1, activation="relu")(L.LayerNormalization()(sizes(x))))
     model = keras.Model(series, L.Dense(2)(L.Flatten()(x)))
     port = torchport.convert(model)
     assert "class InceptionBlock" in port.code and "self.convs = nn.ModuleList(" in port.code

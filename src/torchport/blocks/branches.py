@@ -186,12 +186,21 @@ def _key(it: Node) -> Any:
 
 
 def _alike(column: Sequence[Module]) -> Sequence[Module]:
-    """Modules of one place, their paddings written alike: all as `same` where they differ."""
+    """Modules of one place, written alike: all paddings as `same` where they differ, all dilations given."""
     paddings = {repr(it.kwargs.get("padding", 0)) for it in column}
     whole = [_same(it) for it in column]
     if len(paddings) > 1 and all(it.kwargs.get("padding") == "same" for it in whole):
-        return whole
-    return column
+        column = whole
+    if not any("dilation" in it.kwargs for it in column):
+        return column
+    names = list(dict.fromkeys(name for it in column for name in it.kwargs))
+    return [
+        replace(it, kwargs={name: it.kwargs.get(name, DEFAULTS.get(name)) for name in names}) for it in column
+    ]
+
+
+#: What is given to one convolution of a list and not to another.
+DEFAULTS = {"dilation": 1, "stride": 1, "padding": 0, "groups": 1, "bias": True}
 
 
 def _same(it: Module) -> Module:

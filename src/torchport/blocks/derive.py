@@ -67,10 +67,6 @@ def _sizes(column: Column, found: Found) -> Iterator[str]:
                 yield f"{ratio} * {called}"
             if all(ours * ratio == theirs for ours, theirs in pairs):
                 yield f"{called} // {ratio}"
-        differences = {ours - theirs for ours, theirs in pairs}
-        if len(pairs) > 2 and len(differences) == 1:
-            (difference,) = differences
-            yield f"{called} + {difference}" if difference > 0 else f"{called} - {-difference}"
     channels = [it for it in others if "channels" in it[0]]
     for at, (one, left) in enumerate(channels):
         for other, right in channels[at:]:

@@ -5,10 +5,24 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torchport.blocks.align import Merged, Row, Run, merge
-from torchport.blocks.block import Block, Readers, Slot, class_cost, lines, parameters, use, use_cost, wires
+from torchport.blocks.block import (
+    Block,
+    Readers,
+    Slot,
+    class_cost,
+    leaves,
+    lines,
+    parameters,
+    use,
+    use_cost,
+    wires,
+)
 from torchport.blocks.nodes import Node
+from torchport.blocks.tally import LACKS, numbers
+from torchport.program import Apply, walk
 
 #: Lines that an optional part costs.
 PART = 2.0
@@ -177,7 +191,56 @@ def rows(nodes: Sequence[Node], readers: Readers, single: bool | None) -> Run:
     return Run(found, outputs)
 
 
-def is_mostly(merged: Merged) -> bool:
-    """Whether most of both is the same: otherwise they are two blocks."""
+def is_one(merged: Merged, uses: Sequence[Sequence[Node | None]]) -> bool:
+    """Whether two runs are one block to a person; `uses`: what stands in each slot of it, for all uses.
+
+    Most of both is the same. A part that some uses lack needs no numbers of its own, which the others would
+    have to be given for nothing, but for a rate of dropout; and it is no addition, unless the block is one
+    of those in which people leave that out.
+    """
     mine = sum(a is not None for a, _ in merged.slots)
-    return merged.matched * 2 > max(mine, merged.taken)
+    if merged.matched * 2 <= max(mine, merged.taken):
+        return False
+    lacking = {at for at in range(len(merged.slots)) if any(use[at] is None for use in uses)}
+    there = [[it for use in uses if (it := use[at]) is not None] for at in range(len(merged.slots))]
+    kinds = {leaf.step.kind for nodes in there for it in nodes for leaf in leaves(it)}
+    if not any("Depthwise" in kind for kind in kinds):
+        if any(_is_meeting(it) for at in lacking for it in there[at]):
+            return False
+    found = [columns([use[at] for use in uses]) for at in range(len(there))]
+    always = [it for at, some in enumerate(found) if at not in lacking for it in some]
+    return all(
+        _follows(it, always) for at in lacking if not all(map(_is_settled, there[at])) for it in found[at]
+    )
+
+
+def columns(nodes: Sequence[Node | None]) -> list[list[Any]]:
+    """Each number of a slot in all uses, LACKS where one has none; all as one where they are not as many."""
+    rows = [None if it is None else numbers(it) for it in nodes]
+    widths = {len(row) for row in rows if row is not None}
+    if len(widths) > 1:
+        return [[LACKS if row is None else row for row in rows]]
+    return [[LACKS if row is None else row[at] for row in rows] for at in range(*widths)]
+
+
+def _follows(column: Sequence[Any], others: Sequence[Sequence[Any]]) -> bool:
+    """Whether a number is always the same, or always the same multiple of another."""
+    there = [at for at, it in enumerate(column) if it is not LACKS]
+    values = [column[at] for at in there]
+    return any(_in_proportion(values, [other[at] for at in there]) for other in [[1] * len(column), *others])
+
+
+def _in_proportion(values: Sequence[Any], others: Sequence[Any]) -> bool:
+    if all(type(it) is int and it > 0 for it in (*values, *others)):
+        return all(it * others[0] == values[0] * other for it, other in zip(values, others, strict=True))
+    return len({repr(it) for it in values}) == 1 or list(map(repr, values)) == list(map(repr, others))
+
+
+def _is_meeting(it: Node) -> bool:
+    return it.merges and it.inside is None and not it.weighted
+
+
+def _is_settled(it: Node) -> bool:
+    """Whether its numbers are a rate of dropout, or what a stride asks to be padded."""
+    calls = [each.module.cls for each in walk(it.step.value) if isinstance(each, Apply)]
+    return it.step.kind == "pad" or any("Dropout" in cls for cls in calls)

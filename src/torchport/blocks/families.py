@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from torchport.blocks.align import Merged, merge
 from torchport.blocks.block import FIT, Signature, parameters, wires
-from torchport.blocks.draft import Draft, Place, is_mostly
+from torchport.blocks.draft import Draft, Place, is_one
 from torchport.blocks.regions import regions
 
 #: Places that do the same.
@@ -42,18 +42,21 @@ def _grouped(draft: Draft, families: Family) -> list[list[Signature]]:
             if len(other[0]) > 2 * len(head[0]):
                 break
             merged = merge(draft.run(families[head][0]), draft.run(families[other][0]))
-            if merged and is_mostly(merged) and _fits(draft, merged, families[head][0], families[other][0]):
+            if merged and _fits(draft, merged, families[head], families[other]):
                 group.append(other)
                 rest.remove(other)
         groups.append(group)
     return groups
 
 
-def _fits(draft: Draft, merged: Merged, one: Place, other: Place) -> bool:
-    """Whether two places are alike enough in their numbers to share a class."""
-    ours, theirs = draft.nodes(one), draft.nodes(other)
-    columns = [(None if a is None else ours[a], None if b is None else theirs[b]) for a, b in merged.slots]
-    return parameters(columns) <= FIT + 3
+def _fits(draft: Draft, merged: Merged, some: Sequence[Place], others: Sequence[Place]) -> bool:
+    """Whether places of two signatures are alike enough to share a class."""
+    uses = [
+        *([None if a is None else nodes[a] for a, _ in merged.slots] for nodes in map(draft.nodes, some)),
+        *([None if b is None else nodes[b] for _, b in merged.slots] for nodes in map(draft.nodes, others)),
+    ]
+    columns = list(zip(*uses, strict=True))
+    return is_one(merged, uses) and parameters(columns) <= FIT + 3
 
 
 def _first(places: Sequence[Place]) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from torchport.blocks.align import merge
 from torchport.blocks.block import Block, Readers, Slot, class_cost, lines, use, use_cost
-from torchport.blocks.draft import PART, Body, Draft, is_mostly, rows
+from torchport.blocks.draft import PART, Body, Draft, is_one, rows
 from torchport.blocks.nodes import Node, node, nodes_of
 from torchport.blocks.steps import as_module
 from torchport.program import Apply, Definition, Module, Var
@@ -60,7 +60,13 @@ def _alike(one: Sequence[Node], other: Sequence[Node]) -> bool:
     """Whether two nested models are one but for optional parts."""
     runs = [rows(nodes, Readers(nodes, nodes[-1].writes), False) for nodes in (one, other)]
     merged = merge(runs[0], runs[1])
-    return merged is not None and is_mostly(merged)
+    if merged is None:
+        return False
+    uses = [
+        [None if a is None else one[a] for a, _ in merged.slots],
+        [None if b is None else other[b] for _, b in merged.slots],
+    ]
+    return is_one(merged, uses)
 
 
 def _adopt(draft: Draft, at: Sequence[int], models: Sequence[Sequence[Node]], results: Sequence[str]) -> bool:
@@ -79,7 +85,7 @@ def _adopt(draft: Draft, at: Sequence[int], models: Sequence[Sequence[Node]], re
     uses: dict[int, Node] = {}
     for number in order:
         merged = merge(block.run() if block.uses else runs[order[0]], runs[number])
-        if merged is None or not is_mostly(merged) or len(merged.inputs) != 1:
+        if merged is None or len(merged.inputs) != 1:
             return False
         block.become(merged, [row.key for row in runs[number].rows])
         inside = [None if it is None else models[number][it] for _, it in merged.slots]

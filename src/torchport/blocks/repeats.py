@@ -32,12 +32,14 @@ def make_of_repeats(draft: Draft) -> bool:
             each = lines(draft.nodes(found[0]))
             rows = 1 + sum(place.start != it.end for it, place in itertools.pairwise(found))
             if (len(found) - 1) * each - rows * use_cost(0) - class_cost(0) > most:
-                saved = _saved(draft, found) - _late(draft.nodes(found[0]))
+                saved = _saved(draft, found) - _late(draft.nodes(found[0])) - SEVERAL * (len(token[1]) - 1)
                 if saved > most:
                     best, most = token, saved
     return best is not None and draft.make(families[best], weighed=True)
 
 
+#: What it counts, in lines, that a block gives one tensor more than one.
+SEVERAL = 3.0
 #: What it counts, in lines, that images grow inside of a block and not where it begins.
 LATE = 2.0
 

@@ -14,7 +14,7 @@ from torchport.blocks.naming import named_layers, prefix
 from torchport.blocks.nodes import MODULES, Node, is_activation
 from torchport.blocks.parameters import Parameters
 from torchport.blocks.structures import Structure, merge_kind
-from torchport.names import identifier, short_name, snake, unique
+from torchport.names import identifier, noun_of, short_name, unique
 from torchport.program import (
     Apply,
     Call,
@@ -209,7 +209,7 @@ class Steps:
         cls = first.module.cls if isinstance(first, Apply) else ""
         if passes == "x" and cls.startswith("nn.Conv"):
             return "reduce" if _narrows(whole) else "expand"
-        return re.sub(r"_?\d+d?$", "", snake(cls.removeprefix("nn."))) or "optional"
+        return re.sub(r"_?\d+d?$", "", noun_of(cls.removeprefix("nn."))) or "optional"
 
     def _conditional(self, number: int, chain: Sequence[Step], passes: str, there: Sequence[bool]) -> Step:
         """What is computed or not: `x + shortcut if self.residual else x`."""

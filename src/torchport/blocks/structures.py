@@ -127,6 +127,11 @@ class Structure:
         return any(scale(leaf) > 1 for leaf in self.leaves)
 
     @property
+    def narrows(self) -> bool:
+        """Whether images become smaller on the way."""
+        return any(scale(leaf) < 1 for leaf in self.leaves)
+
+    @property
     def shrinks(self) -> bool:
         """Whether the first step makes images smaller."""
         return bool(self.leaves) and scale(self.leaves[0]) < 1
@@ -165,6 +170,7 @@ STRUCTURES: tuple[tuple[str, Callable[[Structure], Any]], ...] = (
     ("InvertedResidual", lambda it: it.count["Depthwise"] and it.convs > 2 and it.passes),
     ("SeparableResidual", lambda it: it.ends("Add") and it.passes and it.count["SeparableConv"] > 0),
     ("Bottleneck", lambda it: it.ends("Add") and it.passes and it.kernels[:1] == it.kernels[2:3] == [1]),
+    ("MultiResBlock", lambda it: it.passes and it.merges == ["Concatenate", "Add"] and it.convs > 3),
     ("GatedResidual", lambda it: it.is_gated and it.passes and "Add" in it.merges),
     ("ResidualBlock", lambda it: it.ends("Add") and it.passes and it.convs > 0 and not it.grows),
     ("FeedForward", lambda it: it.count["Linear"] == 2 and it.convs == 0 and it.merges in ([], ["Add"])),
@@ -175,6 +181,7 @@ STRUCTURES: tuple[tuple[str, Callable[[Structure], Any]], ...] = (
     ("InceptionBlock", lambda it: it.parallel > 2 and it.convs > 0 and not it.grows),
     ("InceptionBlock", lambda it: it.ends("Concatenate") and it.branches > 2 and not it.grows),
     ("ParallelConv", lambda it: it.ends("Concatenate") and it.convs == it.branches),
+    ("Hourglass", lambda it: it.grows and it.narrows),
     ("Up", lambda it: it.grows and it.convs > 0),
     ("GatedConv", lambda it: it.is_gated and it.convs > 0),
     ("Down", lambda it: it.shrinks and "Pool" in it.words[:1] and it.convs > 0 and it.is_chain),

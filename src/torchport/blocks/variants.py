@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 
 from torchport.blocks.align import Merged, Row, merge
 from torchport.blocks.block import Block, class_cost, lines, use_cost
-from torchport.blocks.draft import PART, Draft, Place, is_mostly
+from torchport.blocks.draft import PART, Draft, Place, is_one
 from torchport.blocks.regions import attached
 
 #: Runs that are not like a block, so that no round compares them again.
@@ -50,11 +50,16 @@ def _takes(draft: Draft, block: Block, place: Place, known: Mapping[Hashable, Bl
     if place.end - place.start < 2 or not draft.bodies[place.body].is_whole(place.start, place.end):
         return False
     merged = merge(block.run(), draft.run(place, block.single))
-    if merged is None or not is_mostly(merged) or len(merged.inputs) < block.inputs:
+    if merged is None or len(merged.inputs) < block.inputs:
         return False
     parts = {(start, end) for start, end, _ in block.optional()}
     new_parts = sum(not _known(merged, part, parts) for part in merged.parts)
     nodes, uses = draft.nodes(place), len(block.uses)
+    others = [it.inside or () for it in block.uses]
+    whole = [*([None if a is None else it[a] for a, _ in merged.slots] for it in others),
+             [None if b is None else nodes[b] for _, b in merged.slots]]  # fmt: skip
+    if not is_one(merged, whole):
+        return False
     before = block.tally.parameters()
     there = {a: nodes[b] for a, b in merged.slots if a is not None and b is not None}
     after = block.tally.parameters([there.get(at) for at in range(len(block.slots))])
