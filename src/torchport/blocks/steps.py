@@ -224,4 +224,4 @@ class Steps:
         self.flags.append((flag, text))
         last = chain[-1]
         value = IfElse(Code(f"self.{flag}"), values[last.outputs[0]], Var(passes))
-        return Step(f"part{number}", last.layer, last.kind, last.outputs, value)
+        return Step(f"choice{number}", last.layer, last.kind, last.outputs, value)
