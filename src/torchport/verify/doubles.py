@@ -15,7 +15,7 @@ from typing import Any
 @contextmanager
 def exact_doubles(tf: Any) -> Iterator[None]:
     """Slopes, numbers of Python, scales and 3D pooling in float64 all through."""
-    from tensorflow.python.ops import math_ops
+    from tensorflow.python.ops import gen_nn_ops, math_ops
 
     replaced: list[tuple[Any, str, Any]] = []
 
@@ -31,9 +31,7 @@ def exact_doubles(tf: Any) -> Iterator[None]:
     if keras := sys.modules.get("keras.src.backend.tensorflow.nn"):
         put(keras, "dot_product_attention", scaled)
     for name in ("max_pool", "avg_pool"):
-        flat = getattr(tf.nn, name)
-        put(tf.nn, name, partial(pooling, tf, flat))
-        put(tf.nn, f"{name}3d", partial(pooling, tf, flat))
+        put(gen_nn_ops, f"{name}3d", partial(pooling, tf, getattr(tf.nn, f"{name}2d")))
     try:
         yield
     finally:
@@ -96,13 +94,13 @@ def pooling(tf: Any, flat: Any, original: Any) -> Any:
     """
 
     def pool(
-        input: Any, ksize: Any, strides: Any, padding: Any, data_format: Any = None, name: str | None = None
-    ) -> Any:
-        x = tf.convert_to_tensor(input)
-        channels_last = data_format in (None, "NDHWC")
-        if x.dtype != tf.float64 or x.shape.rank != 5 or not channels_last or not isinstance(padding, str):
-            given = {} if data_format is None else {"data_format": data_format}
-            return original(input, ksize, strides, padding, name=name, **given)
+        x: Any = None, ksize: Any = None, strides: Any = None, padding: Any = None,
+        data_format: str = "NDHWC", name: str | None = None, **named: Any,
+    ) -> Any:  # fmt: skip
+        (x,) = named.values() or (x,)  # TensorFlow calls it `input` here, `value` there
+        x = tf.convert_to_tensor(x)
+        if x.dtype != tf.float64 or data_format != "NDHWC":
+            return original(x, ksize, strides, padding, data_format=data_format, name=name)
         (deep, *window), (far, *step) = (three(it) for it in (ksize, strides))
         n, d, h, w, c = tf.unstack(tf.shape(x))
         planes = flat(tf.reshape(x, (n * d, h, w, c)), window, step, padding)
@@ -115,8 +113,5 @@ def pooling(tf: Any, flat: Any, original: Any) -> Any:
 
 
 def three(sizes: Any) -> tuple[int, ...]:
-    """Depth, height and width of a window that may be one number, three, or five."""
-    if isinstance(sizes, int):
-        return (sizes,) * 3
-    found = tuple(sizes)
-    return found[1:4] if len(found) == 5 else found * (3 // len(found))
+    """Depth, height and width of a window of (n, d, h, w, c)."""
+    return tuple(sizes)[1:4]

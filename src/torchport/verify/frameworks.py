@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from torchport.errors import TorchportError
 from torchport.graph import is_keras_2
 from torchport.verify.doubles import exact_doubles
+from torchport.verify.kernels import on_a_cpu
 
 INSTALL = "pip install 'torchport[tensorflow]'"
 
@@ -18,6 +19,8 @@ INSTALL = "pip install 'torchport[tensorflow]'"
 def tensorflow() -> Any:
     """The tensorflow module, without its messages."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # oneDNN's kernels round otherwise from run to run, and some end the process (see `kernels.strided`).
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     try:
         import tensorflow as tf
     except ImportError as error:
@@ -67,14 +70,18 @@ def torch() -> Any:
 
 
 @contextmanager
-def default_dtype(keras: Any, dtype: str) -> Iterator[None]:
-    """Constants that both frameworks make up have this dtype; float64 is that all through."""
+def default_dtype(keras: Any, dtype: str, note: Callable[[str], None] = lambda text: None) -> Iterator[None]:
+    """Constants that both frameworks make up have this dtype; float64 is that all through.
+
+    `note` is told what TensorFlow computes in another way than it was asked to.
+    """
     pt = torch()
     before, torch_before = keras.backend.floatx(), pt.get_default_dtype()
     keras.backend.set_floatx(dtype)
     pt.set_default_dtype(getattr(pt, dtype))
     try:
-        with exact_doubles(tensorflow()) if dtype == "float64" else nullcontext():
+        doubles = exact_doubles(tensorflow()) if dtype == "float64" else nullcontext()
+        with doubles, on_a_cpu(tensorflow(), note):
             yield
     finally:
         keras.backend.set_floatx(before)

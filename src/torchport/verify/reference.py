@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ class Reference:
     unfused: set[int] = field(default_factory=set)
     #: Classes of layers that are the user's own, by name.
     custom: Mapping[str, Any] = field(default_factory=dict)
+    #: What a reader has to know of how it is computed, each once.
+    notes: dict[str, None] = field(default_factory=dict)
 
     @classmethod
     def load(cls, source: Any, graph: Graph, custom: Mapping[str, Any]) -> Reference:
@@ -64,9 +66,13 @@ class Reference:
             for layer in self.model._flatten_layers()
         )
 
+    def computing(self, dtype: str) -> AbstractContextManager[None]:
+        """Both frameworks set to a dtype; what TensorFlow computes in another way is noted."""
+        return default_dtype(self.keras, dtype, lambda text: self.notes.update({text: None}))
+
     def rebuilt(self, dtype: str) -> Any:
         """The same model with the same weights, computing in `dtype`, dropout off in training mode."""
-        with default_dtype(self.keras, dtype), self.keras.utils.custom_object_scope(self.custom):
+        with self.computing(dtype), self.keras.utils.custom_object_scope(self.custom):
             config = retyped(self.model.get_config(), dtype)
             made = type(self.model).from_config(config)
             if not made.built and self.model.inputs is not None:

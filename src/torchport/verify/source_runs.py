@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from torchport.verify.frameworks import default_dtype, tensorflow
+from torchport.verify.frameworks import tensorflow
 from torchport.verify.record import Key, Recorder, array
 from torchport.verify.reference import Reference, flat, name_of, value_of, variables
 from torchport.verify.statistics import RunningVariance, normalisations
@@ -55,7 +55,7 @@ class SourceRuns:
         `inexact` is told of layers that compute in float32 although their input is float64: their
         output has no more digits than that, and their input has.
         """
-        with default_dtype(self.reference.keras, self.dtype):
+        with self.reference.computing(self.dtype):
             given = self.tensors(inputs)
             if sink is None:
                 outputs = self.reference.call(self.model, given, training=False)
@@ -93,7 +93,7 @@ class SourceRuns:
         watched = [self.variables[name] for name in names]
         statistics = normalisations(self.reference.graph, self.model, self.variables, self.reference.unfused)
         made: Trained | None = None
-        with default_dtype(self.reference.keras, self.dtype):
+        with self.reference.computing(self.dtype):
             given = self.tensors(inputs)
             floats = [it for it in given if it.dtype.is_floating]
             targets = self.tensors(projections)
