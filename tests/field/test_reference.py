@@ -12,6 +12,7 @@ import pytest
 import torchport
 from torchport.verify import Verification
 from torchport.verify.kernels import on_a_cpu
+from torchport.verify.ranges import ranges
 
 keras = pytest.importorskip("keras")
 tf_keras = pytest.importorskip("tf_keras")
@@ -102,9 +103,9 @@ def test_one_pixel_with_a_stride(monkeypatch: pytest.MonkeyPatch) -> None:
     original, steps = gen_nn_ops.conv2d, []
 
     @wraps(original)
-    def conv2d(*args: Any, **options: Any) -> Any:
-        steps.append(list(options["strides"]))
-        return original(*args, **options)
+    def conv2d(input: Any, filter: Any, strides: Any, *args: Any, **options: Any) -> Any:
+        steps.append(list(strides))
+        return original(input, filter, strides, *args, **options)
 
     monkeypatch.setattr(gen_nn_ops, "conv2d", conv2d)
     x = tf.constant(np.random.default_rng(0).standard_normal((2, 7, 6, 8)).astype(np.float32))
@@ -114,3 +115,72 @@ def test_one_pixel_with_a_stride(monkeypatch: pytest.MonkeyPatch) -> None:
         with on_a_cpu(tf):
             assert np.array_equal(tf.nn.conv2d(x, kernel, (2, 3), padding), want)
     assert steps == [[1, 2, 3, 1], [1, 1, 1, 1], [1, 1, 1, 1]]
+
+
+# Whole numbers for what looks them up
+
+
+def tokens(framework: Any, **options: Any) -> Any:
+    L = framework.layers
+    x = framework.Input((12,), name="words", **options)
+    y = L.LSTM(4)(L.Embedding(50, 5, mask_zero=True)(x))
+    return framework.Model(x, L.Dense(1)(y))
+
+
+@pytest.mark.parametrize("framework", [keras, tf_keras], ids=lambda it: it.__name__)
+def test_tokens_into_a_float_input(framework: Any, tmp_path: Path) -> None:
+    """A Sequential model of an Embedding has an input of float32 in Keras 2."""
+    model = framework.Sequential([framework.layers.Embedding(50, 8), framework.layers.LSTM(6)])
+    model.build((None, 20))
+    verified(model, tmp_path, "model.h5")
+    for dtype in ("float32", "float64", "float16", "int8", "uint16"):
+        verified(tokens(framework, dtype=dtype))
+
+
+def wholes_of(inputs: Any, outputs: Any) -> dict[str, Any]:
+    return ranges(torchport.convert(keras.Model(inputs, outputs)).program.graph)
+
+
+def test_each_input_has_its_own_range() -> None:
+    """Not one for all; through shape operations, casts, sums with numbers, and nested models."""
+    L, ops = keras.layers, keras.ops
+    x = [keras.Input((6,), name=name) for name in ("user", "item", "shifted", "plain", "inside")]
+    part = keras.Input((3, 2), name="part")
+    nested = keras.Model(part, L.Embedding(9, 3)(L.Flatten()(part)), name="nested")
+    user = L.Embedding(4, 3)(L.Reshape((2, 3))(x[0]))
+    item = L.Embedding(7000, 3)(ops.cast(L.Concatenate()([x[1], x[1][:, ::-1]]), "int32"))
+    y = [user, item, L.Embedding(20, 3)(x[2] + 4), L.Dense(2)(x[3]), nested(L.Reshape((3, 2))(x[4]))]
+    found = wholes_of(x, y)
+    assert {name: it.high for name, it in found.items()} == {
+        "user": 4, "item": 7000, "shifted": 16, "inside": 9
+    }  # fmt: skip
+    verified(keras.Model(x, y))
+
+
+def test_a_lookup_by_many_means() -> None:
+    L, ops = keras.layers, keras.ops
+    x = [keras.Input((5,), name=name, dtype="int32") for name in "abcde"]
+    y = [
+        ops.one_hot(x[0], 3), L.CategoryEncoding(4, output_mode="multi_hot")(x[1]),
+        L.IntegerLookup(vocabulary=[300, 5, -7])(x[2]), L.Hashing(7)(x[3]),
+        ops.take_along_axis(ops.tile(ops.cast(x[4], "float32"), (1, 2)), x[4], axis=1),
+    ]  # fmt: skip
+    found = wholes_of(x, y)
+    assert [found[name].high for name in "abe"] == [3, 4, 10] and found["c"].values == (300, 5, -7)
+    verified(keras.Model(x, y))
+
+
+# Sizes that are open
+
+
+def test_sizes_that_leave_something_of_every_axis(tmp_path: Path) -> None:
+    """Where Keras gives NaN, or stops, nothing is said of the port."""
+    L = tf_keras.layers
+    pools = [it for _ in range(6) for it in (L.Conv2D(2, 3, padding="same"), L.MaxPooling2D((1, 2)))]
+    pooled = tf_keras.Sequential([L.Input((8, None, 1)), *pools, L.GlobalAveragePooling2D(), L.Dense(2)])
+    result = verified(pooled, tmp_path, "pooled.h5")
+    assert "sizes" in {row.check for row in result.rows}
+    long = tf_keras.Sequential([L.Input((None, 4)), L.Conv1D(3, 3, padding="same"), L.Cropping1D(5000)])
+    result = verified(long, tmp_path, "long.h5")
+    assert 10_000 < result.inputs[0]["shape"][1] < 13_000
+    assert "sizes" in {row.check for row in result.rows}

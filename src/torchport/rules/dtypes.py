@@ -68,8 +68,11 @@ def as_float(x: Value) -> Expr:
 
 
 def as_index(x: Value) -> Expr:
-    """Floats as whole numbers, cut towards zero."""
-    return x if x.tensor.dtype in WHOLE[1:] else call(".int", x)
+    """Numbers as torch looks up by: floats are cut towards zero, narrow whole numbers become wider."""
+    dtype = x.tensor.dtype
+    if dtype in ("int32", "int64"):
+        return x
+    return call(".long" if dtype in ("uint32", "uint64") else ".int", x)
 
 
 def as_bool(x: Value) -> Expr:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from torchport.errors import TorchportError
+from torchport.errors import Refusal, TorchportError
 from torchport.graph import Graph, Shape, Text
+from torchport.infer.shapes import infer_shapes
 from torchport.rules.dtypes import is_float
+from torchport.verify.ranges import Whole
 from torchport.verify.result import first_line
 
 #: For axes that the model leaves open, by number of them: unequal, and divisible as most models
@@ -19,8 +22,12 @@ SIZES = {1: (48,), 2: (32, 48), 3: (16, 32, 24)}
 #: Sizes that nothing divides.
 ODD = {1: (37,), 2: (29, 43), 3: (17, 23, 19)}
 BATCH = 3
-#: How often sizes are doubled until the model takes them.
-DOUBLINGS = 4
+#: Sizes are made larger by these factors, one after the other, until something is left of every axis: up to
+#: so many values of an input.
+FACTORS = tuple(2.0**power * part for power in range(12) for part in (1, 1.25, 1.5, 1.75))
+LARGEST = 2**22
+#: How many sizes are tried that the graph takes, TensorFlow does not.
+TRIES = 4
 
 
 def fill(shape: Shape, sizes: Sequence[int], batch: int | None) -> tuple[int, ...]:
@@ -33,11 +40,34 @@ def fill(shape: Shape, sizes: Sequence[int], batch: int | None) -> tuple[int, ..
     )
 
 
-def attempts(shape_count: int) -> Iterator[Sequence[int]]:
-    """Sizes to try, one after the other."""
-    sizes = SIZES[min(max(shape_count, 1), 3)]
-    for doubling in range(DOUBLINGS):
-        yield tuple(size * 2**doubling for size in sizes)
+def attempts(graph: Graph, batches: Mapping[str, int | None], base: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Sizes that the graph takes, from `base` on; where no rule tells, every one that is twice the last."""
+    sizes = [tuple(odd_as(size, factor) for size in base) for factor in FACTORS]
+    sizes = [it for it in sizes if most(shapes(graph, batches, it)) <= LARGEST] or sizes[:1]
+    good = [it for it in sizes if fits(graph, shapes(graph, batches, it))]
+    yield from good[:TRIES] or sizes[: 4 * TRIES : 4]
+
+
+def odd_as(size: int, factor: float) -> int:
+    """A size that much larger, odd if it was odd."""
+    return int(size * factor) // 2 * 2 + size % 2
+
+
+def most(shapes: Sequence[Shape]) -> int:
+    return max((math.prod(size or 1 for size in shape) for shape in shapes), default=0)
+
+
+def fits(graph: Graph, given: Sequence[Shape]) -> bool:
+    """Whether by the rules every tensor has something along every axis, nested models too."""
+    refusals: list[Refusal] = []
+    found = infer_shapes(graph, refusals, given).tensors
+    if refusals or any(size is not None and size < 1 for it in found.values() for size in it.shape):
+        return False
+    return all(
+        fits(graph.bodies[op.layer], [found[name].shape for name in op.inputs])
+        for op in graph.ops
+        if op.kind == "Model"
+    )
 
 
 def shapes(graph: Graph, batches: Mapping[str, int | None], sizes: Sequence[int]) -> list[tuple[int, ...]]:
@@ -56,9 +86,11 @@ def open_axes(graph: Graph) -> int:
 
 
 def odd(graph: Graph, batches: Mapping[str, int | None]) -> list[tuple[int, ...]] | None:
-    """Shapes of sizes that nothing divides; None where the model leaves no size open."""
-    count = open_axes(graph)
-    return shapes(graph, batches, ODD[min(count, 3)]) if count else None
+    """Shapes of sizes that nothing divides; None where the model leaves no size open, or takes none."""
+    if not (count := open_axes(graph)):
+        return None
+    sizes = next(iter(attempts(graph, batches, ODD[min(count, 3)])), None)
+    return None if sizes is None else shapes(graph, batches, sizes)
 
 
 @dataclass(frozen=True)
@@ -72,23 +104,22 @@ class Chosen:
 
 def choose(
     graph: Graph, batches: Mapping[str, int | None], seed: int,
-    run: Callable[[Sequence[np.ndarray]], list[np.ndarray]],
+    run: Callable[[Sequence[np.ndarray]], list[np.ndarray]], wholes: Mapping[str, Whole],
 ) -> Chosen:  # fmt: skip
     """Random inputs of sizes that the source runs on, and of numbers that give finite outputs."""
     count = open_axes(graph)
     last: Exception | None = None
-    for sizes in attempts(count):
-        for positive in (False, True):
-            arrays = random(graph, shapes(graph, batches, sizes), seed, positive)
+    for sizes in attempts(graph, batches, SIZES[min(max(count, 1), 3)]):
+        for kind in KINDS:
+            arrays = random(graph, shapes(graph, batches, sizes), seed, wholes, kind)
             try:
                 outputs = run(arrays)
             except Exception as error:  # TensorFlow has many kinds for a shape that does not fit
                 last = error
-                break
-            if all(np.isfinite(it).all() for it in outputs if it.dtype.kind == "f"):
-                uniform = "inputs are uniform in [0.1, 1): normal ones give values that are not finite"
-                return Chosen(arrays, outputs, (uniform,) if positive else ())
-        else:
+                continue
+            if is_finite(outputs):
+                return Chosen(arrays, outputs, (KINDS[kind],) if KINDS[kind] else ())
+        if last is None:
             return Chosen(arrays, outputs, ("the source's own outputs are not finite",))
         if count == 0:
             break
@@ -98,12 +129,25 @@ def choose(
     )  # fmt: skip
 
 
+def is_finite(outputs: Sequence[np.ndarray]) -> bool:
+    """Whether there are outputs, and all are numbers."""
+    return all(it.size and np.isfinite(it).all() for it in outputs if it.dtype.kind == "f")
+
+
+#: How inputs are drawn, one after the other until the source gives numbers, and what is said of it.
+KINDS = {
+    "normal": "",
+    "uniform": "inputs are uniform in [0.1, 1): normal ones give values that are not finite",
+    "few": "inputs are whole numbers, 0 and 1: the source does not run on others",
+}
+
+
 def random(
-    graph: Graph, sizes: Sequence[tuple[int, ...]], seed: int, positive: bool = False
-) -> list[np.ndarray]:
-    """Normal numbers, or uniform ones in [0.1, 1); whole numbers as the layers that read them allow."""
+    graph: Graph, sizes: Sequence[tuple[int, ...]], seed: int, wholes: Mapping[str, Whole],
+    kind: str = "normal",
+) -> list[np.ndarray]:  # fmt: skip
+    """Normal numbers, or as KINDS says; whole numbers as the layers that read them allow: `wholes`."""
     rng = np.random.default_rng(seed)
-    top = min(vocabularies(graph), default=10)
     arrays: list[np.ndarray] = []
     for name, shape in zip(graph.inputs, sizes, strict=True):
         dtype = graph.tensors[name].dtype
@@ -111,13 +155,31 @@ def random(
             arrays.append(random_texts(graph.texts[name], shape, rng))
         elif dtype == "bool":
             arrays.append(rng.integers(0, 2, shape).astype(bool))
-        elif "int" in dtype:
-            arrays.append(rng.integers(0, top, shape).astype(dtype))
-        elif positive:
+        elif name in wholes or "int" in dtype or kind == "few":
+            need = wholes.get(name, Whole(256 if dtype == "uint8" else 10))
+            need = need & Whole(2) if kind == "few" else need
+            arrays.append(whole(need, shape, rng, dtype))
+        elif kind == "uniform":
             arrays.append(rng.uniform(0.1, 1.0, shape).astype(np.float32))
         else:
             arrays.append(rng.standard_normal(shape).astype(np.float32))
     return arrays
+
+
+#: The whole numbers that a dtype holds begin to have gaps here.
+GAPS = {"float16": 2**11, "bfloat16": 2**8, "float32": 2**24, "int8": 2**7, "uint8": 2**8, "int16": 2**15}
+
+
+def whole(need: Whole, shape: tuple[int, ...], rng: np.random.Generator, dtype: str) -> np.ndarray:
+    """Whole numbers that a lookup takes, in an input's dtype; rows end in zeros where those are masked."""
+    high = max(min(need.high, GAPS.get(dtype, need.high)), need.low + 1)
+    found = rng.integers(need.low, high, shape)
+    if need.values:
+        found = np.where(rng.random(shape) < 0.8, rng.choice(need.values, shape), found)
+    if need.ends and need.low <= 0 and len(shape) > 1 and shape[-1] > 2:
+        kept = rng.integers(shape[-1] // 2, shape[-1] + 1, (*shape[:-1], 1))
+        found = np.where(np.arange(shape[-1]) < kept, np.maximum(found, 1) if high > 1 else found, 0)
+    return found.astype(np.float32 if is_float(dtype) else dtype)
 
 
 #: Words that are in few vocabularies, spaces and letters beyond ASCII.
@@ -137,16 +199,6 @@ def random_texts(text: Text, shape: tuple[int, ...], rng: np.random.Generator) -
         row = [it.upper() if rng.random() < 0.2 and text.unknown else it for it in row]
         found[at] = "  ".join(row) + ("." if rng.random() < 0.5 and text.unknown else "")
     return found
-
-
-def vocabularies(graph: Graph) -> Iterator[int]:
-    """How many different numbers the embeddings of a model know."""
-    for op in graph.ops:
-        for key in ("input_dim", "num_tokens"):
-            if isinstance(op.config.get(key), int) and op.config[key] > 0:
-                yield op.config[key]
-    for body in graph.bodies.values():
-        yield from vocabularies(body)
 
 
 def given(graph: Graph, arrays: Any) -> list[np.ndarray]:

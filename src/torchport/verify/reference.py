@@ -23,6 +23,10 @@ RANDOM = {"rate": 0.0, "dropout": 0.0, "_dropout": 0.0, "recurrent_dropout": 0.0
 #: Layers that draw random images in training; here they do not.
 AUGMENT = frozenset(kind for kind, it in TABLE.items() if it.family.startswith("augment"))
 
+#: Layers that give whole numbers, and refuse the very dtype that their `get_config` gives
+#: (keras/src/layers/preprocessing/hashing.py).
+HASHES = frozenset({"Hashing", "HashedCrossing"})
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -65,6 +69,10 @@ class Reference:
             str(getattr(layer, "compute_dtype", "float32")) in ("float16", "bfloat16")
             for layer in self.model._flatten_layers()
         )
+
+    def layer(self, name: str) -> Any:
+        """A layer of the source by its name; None if it has none of that name."""
+        return next((it for it in self.model.layers if it.name == name), None)
 
     def computing(self, dtype: str) -> AbstractContextManager[None]:
         """Both frameworks set to a dtype; what TensorFlow computes in another way is noted."""
@@ -163,6 +171,9 @@ def retyped(value: Any, dtype: str) -> Any:
     if isinstance(value, Mapping):
         if str(value.get("class_name", "")).endswith(("Policy", "PolicyV1")):
             return dtype
+        if value.get("class_name") in HASHES and isinstance(value.get("config"), Mapping):
+            inner = {key: it for key, it in value["config"].items() if key != "dtype"}
+            return {**value, "config": inner}
         return {
             key: new_dtype(it, dtype) if key == "dtype" else retyped(it, dtype) for key, it in value.items()
         }
