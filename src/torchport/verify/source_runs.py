@@ -68,7 +68,7 @@ class SourceRuns:
 
             def tensor(key: Key, value: Any) -> None:
                 found = array(value)
-                if precise[0] and found.dtype == np.float64 and is_float32(found) and is_varied(found):
+                if precise[0] and found.dtype.kind == "f" and is_float32(found) and is_varied(found):
                     inexact(key)
                 sink(key, found)
 
@@ -107,12 +107,14 @@ class SourceRuns:
                     with recorder.watching(self.reference.keras, self.model):
                         outputs = self.reference.call(self.model, given, training=True)
                     pairs = zip(outputs, targets, strict=True)
-                    parts = [tf.reduce_sum(out * r) for out, r in pairs if out.dtype.is_floating]
+                    # What TensorFlow resizes is float32, whatever it was.
+                    floating = [(out, tf.cast(r, out.dtype)) for out, r in pairs if out.dtype.is_floating]
+                    parts = [tf.reduce_sum(out * r) for out, r in floating]
                     loss = tf.add_n(parts) if parts else None
                 found = [] if loss is None else tape.gradient(
                     loss, watched + floats, unconnected_gradients=tf.UnconnectedGradients.ZERO
                 )  # fmt: skip
-                del tape, loss, parts
+                del tape, loss, parts, floating
                 gradients = dict(zip(names, found, strict=False))
                 if made is None:
                     by_input = iter(found[len(names) :])

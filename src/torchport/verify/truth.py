@@ -20,6 +20,7 @@ from torchport.verify import forward, frameworks, inputs
 from torchport.verify.compare import LIMIT32, compare, distance_of, is_fraction
 from torchport.verify.forward import measured
 from torchport.verify.observations import Nudge, Observations, Record, Training
+from torchport.verify.ranges import Whole, ranges
 from torchport.verify.record import Key, array
 from torchport.verify.reference import Reference, value_of, variables
 from torchport.verify.result import Row, first_line
@@ -105,6 +106,7 @@ class Truth:
         if training and observed.inexact:
             training.tensors.inexact = set(training.tensors.tensors)
         self.release(main)
+        self.notes += self.reference.notes
         self.record = Record(arrays, rows, observed, sizes, training, problem, self.notes)
         return self.record
 
@@ -121,7 +123,7 @@ class Truth:
                         advice="give an input without NaN and infinity",
                     )  # fmt: skip
             return arrays, run(arrays)
-        chosen = inputs.choose(self.graph, self.batches, self.seed, run)
+        chosen = inputs.choose(self.graph, self.batches, self.seed, run, self.wholes)
         self.notes += chosen.notes
         return chosen.arrays, chosen.outputs
 
@@ -129,13 +131,19 @@ class Truth:
         """Outputs of the source itself."""
         tf = frameworks.tensorflow()
         given = [tf.constant(it.astype(np.float32) if it.dtype.kind == "f" else it) for it in arrays]
-        return [array(it) for it in self.reference.call(self.reference.model, given, training=False)]
+        with self.reference.computing("float32"):
+            return [array(it) for it in self.reference.call(self.reference.model, given, training=False)]
 
     @property
     def batches(self) -> dict[str, int | None]:
         """The batch that the source was built for, by input."""
         models = self.reference.model.inputs
         return {name: it.shape[0] for name, it in zip(self.graph.inputs, models, strict=False)}
+
+    @property
+    def wholes(self) -> dict[str, Whole]:
+        """The inputs that hold whole numbers, and which."""
+        return ranges(self.graph, self.reference.layer)
 
     def rebuilt_rows(self, own: Sequence[np.ndarray], observed: Observations) -> list[Row]:
         """What is compared with is a rebuilt model: it has to be the source."""
@@ -177,12 +185,14 @@ class Truth:
         sizes = inputs.odd(self.graph, self.batches)
         if given is not None or sizes is None:
             return None
-        arrays = inputs.random(self.graph, sizes, self.seed)
+        arrays = inputs.random(self.graph, sizes, self.seed, self.wholes)
         try:
             outputs = self.rebuilt(dtype).inference(arrays)
         except Exception as error:  # TensorFlow has many kinds for a shape that does not fit
             shapes = ", ".join(str(it) for it in sizes)
             self.notes.append(f"TensorFlow does not run inputs of {shapes}: {first_line(error)}")
+            return None
+        if not inputs.is_finite(outputs):  # nothing is left of an axis, whose mean is NaN
             return None
         return arrays, Observations({}, dtype, outputs=outputs)
 
