@@ -14,6 +14,7 @@ from torchport.emit.source import Class, formatted, name_classes, source, state
 from torchport.emit.weights import Entry, shards
 from torchport.errors import Refusal, Refused, TorchportError
 from torchport.graph import Graph
+from torchport.idioms import idiomatic
 from torchport.infer import infer, share_out
 from torchport.layout import choose_orders, refused, write
 from torchport.names import class_name, is_automatic
@@ -83,7 +84,7 @@ def written(graph: Graph, name: str, options: Options = DEFAULT) -> Program:
     if refusals:
         raise Refused((*refusals, *refused(graph)))
     orders = choose_orders(graph, options.keep_io)
-    definition = write(graph, orders, options.exact)
+    definition = idiomatic(write(graph, orders, options.exact))
     definition = in_reading_order(definition)
     program = partial(_program, graph, name=name)
     return program(definition) if options.flat else _shortest(program, definition, name)

@@ -33,7 +33,7 @@ class DenseNet121(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv1_conv = nn.Conv2d(3, 64, 7, stride=2, bias=False)
+        self.conv1_conv = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.conv1_bn = nn.BatchNorm2d(64, eps=1.001e-5, momentum=0.01)
         self.conv2 = nn.Sequential(*(DenseLayer(64 + 32 * i) for i in range(6)))
         self.pool2_bn = nn.BatchNorm2d(256, eps=1.001e-5, momentum=0.01)
@@ -49,9 +49,8 @@ class DenseNet121(nn.Module):
         self.predictions = nn.Linear(1024, 1000)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.pad(x, (3, 3, 3, 3))
-        x = F.pad(F.relu(self.conv1_bn(self.conv1_conv(x))), (1, 1, 1, 1))
-        x = F.max_pool2d(x, 3, stride=2)
+        x = F.relu(self.conv1_bn(self.conv1_conv(x)))
+        x = F.max_pool2d(x, 3, stride=2, padding=1)
         x = F.relu(self.pool2_bn(self.conv2(x)))
         x = F.avg_pool2d(self.pool2_conv(x), 2)
         x = F.relu(self.pool3_bn(self.conv3(x)))

@@ -43,7 +43,7 @@ class ResNet50(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv1_conv = nn.Conv2d(3, 64, 7, stride=2)
+        self.conv1_conv = nn.Conv2d(3, 64, 7, stride=2, padding=3)
         self.conv1_bn = nn.BatchNorm2d(64, eps=1.001e-5, momentum=0.01)
         self.conv2 = nn.Sequential(Bottleneck(64, 64), *(Bottleneck(256, 64) for _ in range(2)))
         self.conv3 = nn.Sequential(
@@ -58,9 +58,8 @@ class ResNet50(nn.Module):
         self.predictions = nn.Linear(2048, 1000)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.pad(x, (3, 3, 3, 3))
-        x = F.pad(F.relu(self.conv1_bn(self.conv1_conv(x))), (1, 1, 1, 1))
-        x = self.conv2(F.max_pool2d(x, 3, stride=2))
+        x = F.relu(self.conv1_bn(self.conv1_conv(x)))
+        x = self.conv2(F.max_pool2d(x, 3, stride=2, padding=1))
         x = self.conv3(x)
         x = self.conv4(x)
         x = self.conv5(x).mean(dim=(2, 3))

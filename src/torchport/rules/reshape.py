@@ -11,7 +11,7 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules.sizes import product
-from torchport.rules.table import FOLLOWS, MEMORY, SOURCE, Value, Want, Wants, rule
+from torchport.rules.table import FOLLOWS, MEMORY, Value, Want, Wants, rule
 
 Parts = tuple[tuple[int, ...], ...]
 
@@ -108,23 +108,28 @@ def permute_shape(x: Tensor, *, dims: Sequence[int]) -> Shape:
 
 
 def permute_wants(x: Tensor, *, dims: Sequence[int]) -> Wants:
-    """Nothing at all, where it only moves the channels to where PyTorch wants them or back."""
+    """Nothing at all, where the channels stay last or it only moves them to where PyTorch wants them or back.
+
+    Any other is one permute, whatever the orders before it and after it are.
+    """
     axes = list(range(len(x.shape)))
-    if permuted(dims) == tuple(axes):
+    order = permuted(dims)
+    if order[-1] == axes[-1]:
         return FOLLOWS
-    if permuted(dims) == to_order(axes, Order.CHANNELS_FIRST) and len(axes) > 2:
+    if order == to_order(axes, Order.CHANNELS_FIRST) and len(axes) > 2:
         return Wants(Want.CHANNELS_FIRST, Want.SOURCE, "Permute")
-    if permuted(dims) == from_order(axes, Order.CHANNELS_FIRST) and len(axes) > 2:
+    if order == from_order(axes, Order.CHANNELS_FIRST) and len(axes) > 2:
         return Wants(Want.SOURCE, Want.CHANNELS_FIRST, "Permute")
-    return SOURCE
+    return Wants(Want.ANY, Want.ANY)
 
 
 @rule("Permute", wants=permute_wants, shape=permute_shape)
-def permute(x: Value, *, dims: Sequence[int]) -> Expr:
+def permute(x: Value, *, out: Value, dims: Sequence[int]) -> Expr:
     """x.permute; nothing where the source's order after it is PyTorch's before it."""
-    if permute_wants(x.tensor, dims=dims) is not SOURCE:
-        return x
-    return call(".permute", x, *permuted(dims))
+    order, axes = permuted(dims), range(x.rank)
+    held = to_order(axes, x.order)
+    places = [held.index(order[axis]) for axis in to_order(axes, out.order)]
+    return x if places == list(axes) else call(".permute", x, *places)
 
 
 def repeat_shape(x: Tensor, *, n: int) -> Shape:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torchport.axes import Order, to_order
 from torchport.graph import Shape, Tensor
-from torchport.program import Expr, call
+from torchport.program import Call, Expr, call
 from torchport.rules.reshape import permute, permute_wants
 from torchport.rules.sizes import axes_of, held
 from torchport.rules.table import FOLLOWS, MEMORY, SOURCE, Value, Want, Wants, rule
@@ -104,15 +104,14 @@ def transposed_wants(x: Tensor, *, axes: Any) -> Wants:
 
 
 @rule("keras.ops.Transpose", wants=transposed_wants, shape=transposed_shape)
-def transpose(x: Value, *, axes: Any = None) -> Expr:
-    """x.permute; nothing where the layout has done it."""
+def transpose(x: Value, *, out: Value, axes: Any = None) -> Expr:
+    """x.permute, x.transpose of two; nothing where the layout has done it."""
     order = reversed_axes(x, axes)
-    moved = [at for at, axis in enumerate(order) if at != axis]
-    if order[:1] == [0]:
-        written = permute(x, dims=order[1:])
-        if written is x or len(moved) != 2:
-            return written  # type: ignore[no-any-return]
-    return call(".transpose", x, *moved) if len(moved) == 2 else call(".permute", x, *order)
+    written: Expr = permute(x, out=out, dims=order[1:]) if order[:1] == [0] else call(".permute", x, *order)
+    if not isinstance(written, Call):
+        return x
+    moved = [at for at, axis in enumerate(written.args[1:]) if at != axis]
+    return call(".transpose", x, *moved) if len(moved) == 2 else written
 
 
 def reordered(kind: str, doc: str, order: Callable[..., list[int]]) -> None:
@@ -128,19 +127,19 @@ def reordered(kind: str, doc: str, order: Callable[..., list[int]]) -> None:
 
     @wraps(order)
     def write(x: Value, **options: Any) -> Expr:
-        return transpose(x, axes=order(x, **options))  # type: ignore[no-any-return]
+        return transpose(x, out=options["out"], axes=order(x, **options))  # type: ignore[no-any-return]
 
     write.__doc__ = doc
     rule(kind, wants=wants, shape=shape)(write)
 
 
-def swapped(x: Tensor | Value, *, axis1: int, axis2: int) -> list[int]:
+def swapped(x: Tensor | Value, *, axis1: int, axis2: int, out: Any = None) -> list[int]:
     order = list(range(len(x.shape)))
     order[axis1], order[axis2] = order[axis2], order[axis1]
     return order
 
 
-def carried(x: Tensor | Value, *, source: Any, destination: Any) -> list[int]:
+def carried(x: Tensor | Value, *, source: Any, destination: Any, out: Any = None) -> list[int]:
     """The axes after a move. Source: numpy.moveaxis."""
     rank = len(x.shape)
     start, end = ([it] if isinstance(it, int) else list(it) for it in (source, destination))

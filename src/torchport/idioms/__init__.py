@@ -1,0 +1,58 @@
+"""Several operations as the one that a person writes: each rewrite is exact.
+
+An idiom looks at one expression of a step, operands first, and at what its tensors are made of; it gives
+what is written instead, or None. What is read no more goes. Each has its texts, before and after, and its
+numbers in tests/idioms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from torchport.idioms import activations, merge, pads, permutes
+from torchport.idioms.view import View
+from torchport.layout.write import needed
+from torchport.program import Definition, rewrite
+
+Idiom = Callable[[Any, View], Any]
+
+#: In the order in which they are tried.
+IDIOMS: tuple[Idiom, ...] = (
+    permutes.cancelled,
+    permutes.of_one_channel,
+    permutes.reshaped_again,
+    permutes.depth_to_space,
+    pads.of_a_convolution,
+    pads.of_a_max_pool,
+    pads.of_an_average_pool,
+    activations.hardswish,
+    activations.silu,
+    activations.mish,
+    activations.gelu,
+    merge.extremum,
+    merge.repeat,
+)
+
+
+def idiomatic(definition: Definition) -> Definition:
+    """The definition, and all in it, as a person writes it."""
+    while True:
+        change = partial(_changed, View(definition))
+        steps = tuple(replace(step, value=rewrite(step.value, change)) for step in definition.steps)
+        if steps == definition.steps:
+            break
+        kept = needed(steps, (spec.name for spec in definition.outputs))
+        definition = replace(definition, steps=kept)
+    parts = {layer: idiomatic(part) for layer, part in definition.parts.items()}
+    return replace(definition, parts=parts)
+
+
+def _changed(view: View, expr: Any) -> Any:
+    for idiom in IDIOMS:
+        found = idiom(expr, view)
+        if found is not None:
+            return found
+    return expr

@@ -1,0 +1,151 @@
+"""Permutes that undo one another, that move nothing, or that a reshape does as well."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from torchport.idioms.view import View
+from torchport.program import Call, Expr, Var, call
+
+
+def permutation(expr: Any, view: View, alone: bool = True) -> tuple[Any, tuple[int, ...]] | None:
+    """What a permute or a transpose takes, and where each axis of its result comes from."""
+    found = view.call(expr, ".permute", ".transpose", alone=alone)
+    if found is None or found.kwargs:
+        return None
+    x, *dims = found.args
+    if not all(isinstance(it, int) for it in dims):
+        return None
+    if found.function == ".permute":
+        return x, tuple(dims)
+    return (x, tuple(dims)) if len(dims) == 2 else None
+
+
+def full(found: Call, dims: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    """The axes of a permute or a transpose of a tensor of `rank` axes."""
+    if found.function == ".permute":
+        return dims
+    order = list(range(rank))
+    one, other = (it % rank for it in dims)
+    order[one], order[other] = order[other], order[one]
+    return tuple(order)
+
+
+def pair(expr: Any, view: View) -> tuple[Any, tuple[int, ...], tuple[int, ...]] | None:
+    """A permute of a permute: the tensor below, the axes of the inner one, and of the outer one."""
+    outer = permutation(expr, view)
+    if outer is None or not isinstance(expr, Call):
+        return None
+    inner_call = view.call(outer[0], ".permute", ".transpose", alone=False)
+    inner = permutation(outer[0], view, alone=False)
+    if inner is None or inner_call is None:
+        return None
+    ranks = [len(it[1]) for it, made in ((outer, expr), (inner, inner_call)) if made.function == ".permute"]
+    if not ranks:
+        if sorted(outer[1]) != sorted(inner[1]) or min(*outer[1], *inner[1]) < 0:
+            return None
+        ranks = [max(outer[1]) + 1]
+    rank = ranks[0]
+    return inner[0], full(inner_call, inner[1], rank), full(expr, outer[1], rank)
+
+
+def permuted(x: Any, dims: Sequence[int]) -> Any:
+    """A permute as one writes it: nothing, or x.transpose, or x.permute."""
+    moved = [at for at, axis in enumerate(dims) if at != axis]
+    if not moved:
+        return x
+    return call(".permute", x, *dims)
+
+
+def cancelled(expr: Any, view: View) -> Any:
+    """`x.permute(0, 2, 1).permute(0, 2, 1)` -> `x`; two that do not undo one another are one."""
+    found = pair(expr, view)
+    if found is None:
+        return None
+    x, inner, outer = found
+    dims = tuple(inner[at] for at in outer)
+    is_one_step = view.value(expr.args[0]) is not expr.args[0] or not isinstance(expr.args[0], Var)
+    return permuted(x, dims) if dims == tuple(range(len(dims))) or is_one_step else None
+
+
+def of_one_channel(expr: Any, view: View) -> Expr | None:
+    """`x.reshape(-1, 7, 7, 1).permute(0, 3, 1, 2)` -> `x.reshape(-1, 1, 7, 7)`: only an axis of one moves."""
+    found = permutation(expr, view)
+    if found is None or not isinstance(expr, Call) or expr.function != ".permute":
+        return None
+    dims = found[1]
+    inner = view.call(found[0], ".reshape", ".unflatten", ".unsqueeze")
+    if inner is None or inner.kwargs:
+        return None
+    if inner.function == ".unsqueeze":
+        (x, at), ones = inner.args, {inner.args[1] % len(dims)}
+        if [axis for axis in dims if axis not in ones] != [it for it in range(len(dims)) if it not in ones]:
+            return None
+        return call(".unsqueeze", x, dims.index(at % len(dims)))
+    if inner.function == ".unflatten":
+        x, at, sizes = inner.args
+        sizes = (0,) * at + tuple(sizes)
+    else:
+        x, *rest = inner.args
+        sizes, at = tuple(rest), 0
+    if len(sizes) != len(dims):
+        return None
+    kept = [axis for axis in dims if sizes[axis] != 1]
+    if kept != sorted(kept) or dims[: max(at, 1)] != tuple(range(max(at, 1))):
+        return None
+    turned = [sizes[axis] for axis in dims]
+    if inner.function == ".unflatten":
+        return call(".unflatten", x, at, tuple(turned[at:]))
+    return call(".reshape", x, *turned)
+
+
+def reshaped_again(expr: Any, view: View) -> Expr | None:
+    """`x.reshape(-1, 4, 6).reshape(-1, 24)` -> `x.reshape(-1, 24)`: only the last says how it lies."""
+    if not isinstance(expr, Call) or expr.function not in (".reshape", "torch.flatten"):
+        return None
+    inner = view.call(expr.args[0], ".reshape")
+    if inner is None or inner.kwargs or inner.args[1] != -1 or not _is_whole(inner.args[2:]):
+        return None
+    x = inner.args[0]
+    if expr.function == "torch.flatten":
+        shape = view.shape(x)
+        if expr.args[1:] != (1,) or shape is None or len(shape) < 3:
+            return None
+        return call("torch.flatten", x, 1) if _count(shape[1:]) == math.prod(inner.args[2:]) else None
+    if expr.args[1] != -1 or not _is_whole(expr.args[2:]) or expr.kwargs:
+        return None
+    same = math.prod(expr.args[2:]) == math.prod(inner.args[2:])
+    return call(".reshape", x, *expr.args[1:]) if same else None
+
+
+def _is_whole(sizes: Sequence[Any]) -> bool:
+    return all(isinstance(it, int) and it > 0 for it in sizes)
+
+
+def _count(sizes: Sequence[int | None]) -> int | None:
+    return None if None in sizes else math.prod(it for it in sizes if it is not None)
+
+
+def depth_to_space(expr: Any, view: View) -> Expr | None:
+    """Blocks of channels laid out as pixels, spelled with channels last, as `depth_to_space`.
+
+    x.permute(0, 2, 3, 1).reshape(-1, h, w, r, r, c).transpose(2, 3).reshape(-1, r * h, r * w, c), permuted
+    to channels first.
+    """
+    last = permutation(expr, view)
+    if last is None or last[1] != (0, 3, 1, 2):
+        return None
+    laid = view.call(last[0], ".reshape")
+    swapped = None if laid is None else permutation(laid.args[0], view)
+    if laid is None or swapped is None or swapped[1] not in ((2, 3), (0, 1, 3, 2, 4, 5)):
+        return None
+    split = view.call(swapped[0], ".reshape")
+    first = None if split is None else permutation(split.args[0], view)
+    if split is None or first is None or first[1] != (0, 2, 3, 1) or len(split.args) != 7:
+        return None
+    (_, h, w, r, again, c), whole = split.args[1:], laid.args[1:]
+    if not _is_whole((h, w, r, again, c)) or r != again or whole[1:] != (h * r, w * r, c):
+        return None
+    return call("depth_to_space", first[0], r)

@@ -1,0 +1,129 @@
+"""Several operations are written as the one that a person writes, and compute the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import pytest
+from keras import ops
+
+import torchport
+from torchport.idioms import IDIOMS
+
+L = keras.layers
+IMAGE = (8, 9, 6)
+
+
+def conv(filters: int = 6, size: int = 3, **options: Any) -> Any:
+    return L.Conv2D(filters, size, **options)
+
+
+def padded(x: Any, amount: Any = 1) -> Any:
+    return L.ZeroPadding2D(amount)(x)
+
+
+def relu_pooled(x: Any) -> Any:
+    return L.MaxPooling2D(3, 2)(padded(conv(activation="relu")(x)))
+
+
+def twice(x: Any) -> Any:
+    """One layer, called with a padded tensor and one that is not."""
+    layer = conv()
+    return L.Add()([layer(padded(x)), conv(padding="same")(layer(x + 1))[:, :1, :1]])
+
+
+def shuffled(x: Any) -> Any:
+    """Sub-pixel convolution, spelled by reshape and transpose."""
+    x = conv(12, padding="same")(x)
+    x = ops.transpose(ops.reshape(x, (-1, 8, 9, 2, 2, 3)), (0, 1, 3, 2, 4, 5))
+    return conv(2)(ops.reshape(x, (-1, 16, 18, 3)))
+
+
+def tanh_gelu(x: Any) -> Any:
+    return 0.5 * x * (1 + ops.tanh(0.79 * (x + 0.044715 * x**3)))
+
+
+#: What the model does to an image (n, 8, 9, 6), what is written, and what is not.
+CASES: dict[str, tuple[Callable[[Any], Any], str, str]] = {
+    "convolution": (lambda x: conv()(padded(x)), "nn.Conv2d(6, 6, 3, padding=1)", "F.pad"),
+    "wide": (lambda x: conv(size=7, strides=2)(padded(x, 3)), "7, stride=2, padding=3)", "F.pad"),
+    "unlike axes": (lambda x: conv()(padded(x, (2, 1))), "padding=(2, 1)", "F.pad"),
+    "depthwise": (lambda x: L.DepthwiseConv2D(3)(padded(x)), "padding=1, groups=6", "F.pad"),
+    "on top": (lambda x: conv(padding="same")(padded(x, 2)), "padding=3", "F.pad"),
+    "3d": (
+        lambda x: L.Conv3D(2, 3)(L.ZeroPadding3D(1)(ops.expand_dims(x, -1))), "nn.Conv3d(1, 2, 3, padding=1)",
+        "F.pad",
+    ),
+    "1d": (lambda x: L.Conv1D(2, 3)(L.ZeroPadding1D(1)(ops.mean(x, 1))), "3, padding=1)", "F.pad"),
+    "uneven": (lambda x: conv()(padded(x, ((1, 0), (1, 0)))), "F.pad(x, (1, 0, 1, 0))", "padding="),
+    "called twice": (twice, "F.pad(", "nn.Conv2d(6, 6, 3, padding=2)"),
+    "max pool": (relu_pooled, "3, stride=2, padding=1)", "F.pad"),
+    "max pool of anything": (lambda x: L.MaxPooling2D(3, 2)(padded(conv()(x))), "F.pad(", "padding=1"),
+    "average pool": (lambda x: L.AveragePooling2D(3, 2)(padded(x)), "3, stride=2, padding=1)", "F.pad"),
+    "pool too small": (lambda x: L.AveragePooling2D(2, 2)(padded(x, 2)), "F.pad(", "padding=2"),
+    "permutes": (
+        lambda x: conv()(L.Permute((2, 1, 3))(L.Permute((2, 1, 3))(x))), "return self.conv(x)", "permute"
+    ),
+    "lstm": (
+        lambda x: L.Conv1D(3, 2)(L.Permute((2, 1))(L.LSTM(4, return_sequences=True)(x[:, 0]))), "self.conv(",
+        ".permute(0, 2, 1).permute",
+    ),
+    "one channel": (
+        lambda x: conv(4)(L.Reshape((7, 7, 1))(L.Dense(49)(L.Flatten()(x)[:, None])[:, 0])), "(1, 7, 7)",
+        "permute",
+    ),
+    "reshapes": (
+        lambda x: L.Dense(2)(L.Reshape((16, 27))(L.Reshape((4, 108))(x))), ".reshape(-1, 16, 27)", "4, 108"
+    ),
+    "pixels": (shuffled, "depth_to_space(x, 2)", "transpose"),
+    "hardswish": (lambda x: (lambda y: y * ops.relu6(y + 3) / 6)(conv()(x)), "F.hardswish(", "relu6"),
+    "hardswish by 1 / 6": (
+        lambda x: (lambda y: y * (ops.relu6(y + 3.0) * (1.0 / 6.0)))(conv()(x)), "F.hardswish(", "relu6"
+    ),
+    "hardswish of others": (
+        lambda x: (lambda y: y * ops.relu6(conv()(x) + 3) / 6)(conv()(x)), "F.relu6(", "hardswish"
+    ),
+    "silu": (lambda x: (lambda y: L.Multiply()([y, ops.sigmoid(y)]))(conv()(x)), "F.silu(", "sigmoid"),
+    "gate": (lambda x: conv()(x) * ops.sigmoid(conv()(x)), "torch.sigmoid(", "silu"),
+    "mish": (lambda x: (lambda y: y * ops.tanh(ops.softplus(y)))(conv()(x)), "F.mish(", "softplus"),
+    "gelu": (
+        lambda x: (lambda y: 0.5 * y * (1 + ops.erf(y / 2**0.5)))(conv()(x)), "F.gelu(self.conv(x))", "erf"
+    ),
+    "not gelu": (lambda x: tanh_gelu(conv()(x)), "torch.tanh(", "F.gelu"),
+    "maximum": (
+        lambda x: L.Maximum()([conv()(x) for _ in range(5)]), ".amax(dim=0)", "torch.maximum"
+    ),
+    "minimum": (lambda x: L.Minimum()([conv()(x) for _ in range(4)]), ".amin(dim=0)", "torch.minimum"),
+    "maximum of two": (lambda x: L.Maximum()([conv()(x), conv()(x)]), "torch.maximum(", "amax"),
+    "maximum of others": (
+        lambda x: L.Maximum()([conv()(x), conv()(x), conv(1, 1)(x)[:, :1, :1]]), "torch.maximum(", "amax"
+    ),
+    "copies": (lambda x: conv()(L.Concatenate()([x] * 3)), ".repeat(1, 3, 1, 1)", "torch.cat"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_written_and_that_it_is_the_same(name: str) -> None:
+    build, written, gone = CASES[name]
+    x = keras.Input(IMAGE)
+    model = keras.Model(x, build(x))
+    port = torchport.convert(model, flat=True)
+    text = port.code.rpartition("super().__init__()")[2]
+    assert written in text and gone not in text, text
+    found = torchport.verify(model, port, steps=1)
+    assert found.passed, f"{found}\n{text}"
+
+
+def test_idioms_reach_nested_models() -> None:
+    x = keras.Input(IMAGE)
+    inner = keras.Sequential([keras.Input(IMAGE), L.ZeroPadding2D(1), L.Conv2D(6, 3)], name="inner")
+    port = torchport.convert(keras.Model(x, inner(inner(x))), flat=True)
+    assert "padding=1" in port.code and "F.pad" not in port.code
+
+
+def test_every_idiom_says_before_and_after() -> None:
+    for idiom in IDIOMS:
+        doc = idiom.__doc__ or ""
+        assert "->" in doc or "`" in doc, idiom
