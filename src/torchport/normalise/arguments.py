@@ -53,7 +53,7 @@ def window(config: Config) -> None:
     layout = str(config.pop("data_format", None) or "NHWC")
     padding = config.get("padding", "VALID")
     if not isinstance(padding, str):
-        raise Unsupported("padding that is given as numbers", "use tf.pad before it")
+        raise Unsupported("padding that is given as numbers", "'SAME' and 'VALID' are ported")
     config["padding"] = padding.lower()
     if layout.startswith("NC"):
         config["data_format"] = "channels_first"
@@ -62,6 +62,47 @@ def window(config: Config) -> None:
             config[key] = space(config[key], layout)
         elif key == "dilation_rate":
             config.pop(key, None)
+
+
+def convolution(config: Config) -> None:
+    """Strides and dilations of space alone, as tf.nn.convolution has them."""
+    layout = str(config.pop("data_format", None) or "N")
+    config["padding"] = str(config.get("padding", "VALID")).lower()
+    if layout.startswith("NC"):
+        config["data_format"] = "channels_first"
+    for key in ("strides", "dilation_rate"):
+        if config.get(key) is None:
+            config.pop(key, None)
+
+
+def pool(config: Config) -> None:
+    """tf.nn.pool, whose kind is an argument."""
+    if set(flat(config.pop("dilation_rate", None) or 1)) != {1}:
+        raise Unsupported("a pool with dilations", "use tf.nn.max_pool2d")
+    config["pool_size"] = config.pop("window_shape")
+    config["strides"] = config.get("strides") or 1
+    convolution(config)
+
+
+def flat(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def old_dropout(config: Config) -> None:
+    """compat.v1 says how much is kept."""
+    kept = config.pop("keep_prob", None)
+    if kept is not None:
+        config["rate"] = 1 - kept
+
+
+def noise(config: Config) -> None:
+    if config.get("noise_shape") is None:
+        config.pop("noise_shape", None)
+
+
+def transposed(config: Config) -> None:
+    config["dilation_rate"] = config.pop("dilations", None)
+    window(config)
 
 
 def blocks(config: Config) -> None:
@@ -76,19 +117,27 @@ def normalize(config: Config) -> None:
 
 def norm(config: Config) -> None:
     """By default TensorFlow's norm is that of all numbers, over however many axes."""
-    if config.get("ord", "euclidean") == "euclidean":
+    if config.get("ord", "euclidean") in ("euclidean", "fro"):
         config["ord"] = None
     elif config.get("axis") is None or isinstance(config["axis"], (list, tuple)):
-        raise Unsupported("a norm of matrices")
+        if config.get("axis") is None or len(config["axis"]) == 2:
+            raise Unsupported("a norm of matrices", "the Euclidean norm is ported")
     config["keepdims"] = bool(config.get("keepdims"))
 
 
-def band(config: Config) -> None:
-    """All below the diagonal, or all above it: the class is made of `k`, see `banded`."""
-    lower, upper = config.pop("num_lower"), config.pop("num_upper")
-    if sorted((lower, upper)) != [-1, 0]:
-        raise Unsupported(f"a band of {lower} and {upper}", "a triangle is ported: -1 and 0")
-    config["upper"] = lower == 0
+def full(config: Config) -> None:
+    if config.pop("full_matrices", False):
+        config["mode"] = "complete"
+
+
+def fused(config: Config) -> None:
+    """With statistics that are given; those of the batch are results of their own."""
+    if config.pop("is_training", True):
+        raise Unsupported("statistics of the batch", "use layers.BatchNormalization")
+    config.setdefault("epsilon", 1e-3)
+    config.pop("exponential_avg_factor", None)
+    if str(config.pop("data_format", "NHWC")) != "NHWC":
+        raise Unsupported("channels first", "transpose it before")
 
 
 def boxed(config: Config, what: str) -> None:

@@ -7,17 +7,22 @@ from typing import Any, NamedTuple
 
 from torchport.normalise.arguments import (
     Config,
-    band,
     blocks,
+    convolution,
     cropped,
     direction,
+    full,
+    fused,
     gathered,
     norm,
     normalize,
+    old_dropout,
     pad,
     padded,
+    pool,
     sliced,
     split,
+    transposed,
     window,
 )
 
@@ -37,11 +42,11 @@ class Function(NamedTuple):
 IDLE = {
     "name": ..., "validate_indices": ..., "conjugate": False, "keep_dims": None, "axis_name": ...,
     "transpose_a": False, "adjoint_a": False, "adjoint_b": False, "transpose_b": False, "adjoint": False,
-    "a_is_sparse": False, "b_is_sparse": False, "antialias": False, "preserve_aspect_ratio": False,
+    "a_is_sparse": False, "b_is_sparse": False, "antialias": False,
     "dim": None, "dtype": None, "dimension": None, "squeeze_dims": None, "num_split": ...,
     "reduction_indices": None, "value_index": None, "use_cudnn_on_gpu": ..., "message": ..., "msg": ...,
     "data": ..., "summarize": ..., "index_type": ..., "bad_indices_policy": "", "stable": ...,
-    "explicit_paddings": [], "align_corners": False,
+    "explicit_paddings": [], "align_corners": False, "seed": ...,
 }  # fmt: skip
 
 #: What TensorFlow calls an argument that Keras calls otherwise.
@@ -61,7 +66,7 @@ def by_words(name: str) -> str:
 
 UNARY = (
     "exp expm1 log log1p sqrt rsqrt sin cos tan sinh cosh tanh asinh acosh atanh abs negative sign square "
-    "floor round erf sigmoid reciprocal relu relu6 selu silu softsign softplus elu leaky_relu softmax "
+    "floor round erf sigmoid reciprocal relu relu6 selu softsign softplus elu leaky_relu softmax "
     "log_softmax is_nan is_inf is_finite logical_not identity stop_gradient ceil swish asin acos atan erfc "
     "bessel_i0 check_numerics inv det logdet slogdet cholesky log_sigmoid angle conj real imag erfinv rint "
     "assert_all_finite convert_to_tensor ensure_shape invert_permutation"
@@ -107,6 +112,18 @@ REDUCED = {
 SEGMENTS = {f"unsorted_segment_{how}": f"Segment{how.capitalize()}" for how in ("sum", "max", "min", "prod")}
 #: Operators of Python: their second argument is `other`.
 OTHER = {"eq": "Equal", "ne": "NotEqual"}
+#: Functions of tf.image that `keras.ops` has not.
+IMAGES = (
+    "adjust_brightness adjust_contrast adjust_gamma adjust_saturation adjust_hue rgb_to_yiq yiq_to_rgb "
+    "rgb_to_yuv yuv_to_rgb grayscale_to_rgb per_image_standardization convert_image_dtype central_crop "
+    "resize_with_crop_or_pad resize_with_pad"
+).split()
+#: Functions of tf.signal.
+SIGNALS = (
+    "fft ifft fft2d ifft2d fft3d ifft3d rfft irfft fftshift ifftshift dct idct frame overlap_and_add stft "
+    "mfccs_from_log_mel_spectrograms"
+).split()
+OLD = "tf.compat.v1.image.resize"
 FIRST, MATRIX = {"axis": 0}, {"axis1": -2, "axis2": -1}
 
 FUNCTIONS: dict[str, Function] = {
@@ -168,12 +185,58 @@ FUNCTIONS: dict[str, Function] = {
     "norm": Function("Norm", (), {}, norm),
     "trace": Function("Trace", (), MATRIX),
     "diag_part": Function("Diagonal", (), MATRIX),
-    "band_part": Function("Triangle", (), {}, band),
+    "band_part": Function("tf.band_part"),
+    "adjoint": Function("Swapaxes", (), MATRIX),
+    "cross": Function("Cross", ("b",)),
+    "cholesky_solve": Function("tf.cholesky_solve", ("rhs",)),
+    "triangular_solve": Function("SolveTriangular", ("rhs",), {"lower": True}),
+    "diag": Function("tf.diag"),
+    "set_diag": Function("tf.set_diag", ("diagonal",)),
+    "eigvalsh": Function("tf.eigvalsh"),
+    "expm": Function("tf.expm"),
+    "matrix_rank": Function("MatrixRank"),
+    "pinv": Function("Pinv"),
+    "qr": Function("Qr", (), {}, full),
+    "svd": Function("SVD"),
+    "normalize": Function("tf.normalize", (), {}, norm),
+    "tensor_diag": Function("tf.tensor_diag"),
+    "tensor_diag_part": Function("tf.tensor_diag_part"),
     **{f"max_pool{rank}": Function("MaxPool", (), {}, window) for rank in ("", "1d", "2d", "3d")},
     **{f"avg_pool{rank}": Function("AveragePool", (), {}, window) for rank in ("", "1d", "2d", "3d")},
     **{f"conv{rank}d": Function("Conv", ("filter", "filters"), {}, window) for rank in (1, 2, 3)},
+    **{
+        f"conv{rank}_transpose": Function("tf.nn.conv_transpose", ("filters", "filter"), {}, transposed)
+        for rank in ("1d", "2d", "3d", "")
+    },
+    "convolution": Function("Conv", ("filters", "filter"), {}, convolution),
+    "pool": Function("Pool", (), {}, pool),
+    "max_pool_with_argmax": Function("MaxPool", (), {}, window),
+    "dropout": Function("tf.nn.dropout", (), {}, old_dropout),
+    "crelu": Function("tf.nn.crelu"),
+    "fused_batch_norm": Function("BatchNorm", (), {"axis": -1}, fused),
+    "silu": Function("tf.nn.silu"),
+    "l2_loss": Function("tf.nn.l2_loss"),
+    "local_response_normalization": Function("tf.nn.local_response_normalization"),
+    "batch_normalization": Function("BatchNorm", ("mean", "variance", "offset", "scale"), {"axis": -1}),
     "depthwise_conv2d": Function("DepthwiseConv", ("filter",), {}, window),
     "separable_conv2d": Function("SeparableConv", ("depthwise_filter", "pointwise_filter"), {}, window),
+    **{f"image.{name}": Function(f"tf.image.{name}") for name in IMAGES},
+    "image.crop_and_resize": Function("tf.image.crop_and_resize", ("boxes", "box_indices")),
+    "image.rgb_to_hsv": Function("RGBToHSV"),
+    "image.hsv_to_rgb": Function("HSVToRGB"),
+    "image.transpose": Function("Swapaxes", (), {"axis1": -3, "axis2": -2}),
+    **{
+        f"compat.v1.image.{name}": Function(OLD, (), {"method": method})
+        for name, method in {
+            "resize_bilinear": "bilinear",
+            "resize_nearest_neighbor": "nearest",
+            "resize_bicubic": "bicubic",
+            "resize_area": "area",
+            "resize_images": "bilinear",
+            "resize": "bilinear",
+        }.items()
+    },
+    **{f"signal.{name}": Function(f"tf.signal.{name}") for name in SIGNALS},
     "depth_to_space": Function("DepthToSpace", (), {}, blocks),
     "space_to_depth": Function("SpaceToDepth", (), {}, blocks),
     "ones_like": Function("OnesLike"),
@@ -205,9 +268,15 @@ FUNCTIONS: dict[str, Function] = {
     "batch_to_space_nd": Function("tf.batch_to_space"),
 }
 #: Arguments that keep a name that RENAMED would change.
-KEPT = {"scatter_nd": {"shape": "shape"}, "broadcast_to": {"shape": "shape"}, "elu": {"alpha": "alpha"}}
+KEPT = {
+    "diag_part": {"k": "offset"},
+    "scatter_nd": {"shape": "shape"},
+    "broadcast_to": {"shape": "shape"},
+    "elu": {"alpha": "alpha"},
+}
 #: Arguments that change nothing in one function, though they do in others.
 UNUSED = {
+    "diag_part": ("align", "padding_value"),
     "unstack": ("num",),
     "split": ("num",),
     "size": ("out_type",),

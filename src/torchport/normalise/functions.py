@@ -21,6 +21,11 @@ from torchport.normalise.operations import PREFIX
 from torchport.rules import find
 from torchport.rules.refused_functions import refusal
 
+#: Functions whose further results are not ported: why.
+FIRST_ONLY = {
+    "max_pool_with_argmax": "the places of the largest values are counted otherwise in torch",
+    "fused_batch_norm": "the statistics of the batch as results are not ported",
+}
 UNSAVED = "Keras 2 does not save the tensors that it was called with: the file has the first argument alone"
 #: Functions of any number of tensors, and what to use instead.
 VARIADIC = {
@@ -101,11 +106,21 @@ def _function(op: Op, function: str, given: dict[str, Any]) -> Iterator[Op]:
         yield unknown(op, f"tf.{function}", given)
         return
     known = FUNCTIONS[name]
+    if name in FIRST_ONLY and len(op.outputs) > 1:
+        yield replace(op, kind=f"tf.{function}", refused=(FIRST_ONLY[name], "read its first result alone"))
+        return
+    if isinstance(given.get("padding"), list) and known.kind in ("Conv", "DepthwiseConv"):
+        name_, pad = f"{op.outputs[0]}.pad", {"pad_width": given.pop("padding")}
+        yield Op(name_, f"{PREFIX}Pad", (op.args[0],), (name_,), pad, layer=name_)
+        op, given = replace(op, args=(Ref(name_), *op.args[1:])), {**given, "padding": "VALID"}
     if known.kind == "Where" and "x" not in given and "y" not in given:  # the places of what holds
         yield unknown(op, "tf.where", given)
         return
     args = op.args
     if name == "matmul":
+        for side in "ab":
+            if given.pop(f"adjoint_{side}", False):  # of real numbers
+                given[f"transpose_{side}"] = True
         for at, side in enumerate("ab"):
             if given.pop(f"transpose_{side}", False):
                 turned = f"{op.outputs[0]}.transposed{'' if side == 'b' else '_a'}"
@@ -116,6 +131,8 @@ def _function(op: Op, function: str, given: dict[str, Any]) -> Iterator[Op]:
                     args = (*args[:at], Ref(turned), *args[at + 1 :])
                 else:
                     given["b"] = Ref(turned)
+    if name == "fused_batch_norm":  # in another order than tf.nn.batch_normalization
+        args = (*args, *(given.pop(key) for key in ("mean", "variance", "offset", "scale")))
     for place in known.places:
         if place in given:
             args = (*args, given.pop(place))
@@ -126,8 +143,8 @@ def _function(op: Op, function: str, given: dict[str, Any]) -> Iterator[Op]:
     kind = known.kind
     if known.change:
         known.change(config)
-    if kind == "Triangle":
-        kind = "Triu" if config.pop("upper") else "Tril"
+    if kind == "Pool":
+        kind = "MaxPool" if config.pop("pooling_type") == "MAX" else "AveragePool"
     tensors = {key: config.pop(key) for key in list(config) if any(refs(config[key]))}
     kind = kind.removeprefix("layers.") if kind.startswith(("tf.", "layers.")) else f"{PREFIX}{kind}"
     yield replace(op, kind=kind, args=args, config=config, kwargs=tensors)

@@ -18,17 +18,20 @@ from torchport.graph import Op
 
 
 class Node(NamedTuple):
-    """The function; names of inputs after the first; arguments that are attributes, by attribute; whether
-    the first inputs are a list; and attributes that must be false or not there.
+    """The function; names of inputs after the first; arguments that are attributes, by attribute; and
+    whether the first inputs are a list.
     """
 
     function: str
     inputs: tuple[str, ...] = ()
     attributes: Mapping[str, str] = {}
     listed: bool = False
-    never: tuple[str, ...] = ()
 
 
+RUNNING = {"exclusive": "exclusive", "reverse": "reverse"}
+CORNERS = {"align_corners": "align_corners", "half_pixel_centers": "half_pixel_centers"}
+AROUND = {key: key for key in ("depth_radius", "bias", "alpha", "beta")}
+STEPS = {"seq_dim": "seq_axis", "batch_dim": "batch_axis"}
 AXIS, REDUCED = {"axis": "axis"}, {"keep_dims": "keepdims"}
 WINDOW = {"ksize": "ksize", "strides": "strides", "padding": "padding", "data_format": "data_format"}
 CONV = {key: key for key in ("strides", "padding", "data_format", "dilations")}
@@ -77,15 +80,38 @@ NODES: dict[str, Node] = {
     "SplitV": Node("split", ("num_or_size_splits", "axis")),
     "Select": Node("where", ("x", "y")), "SelectV2": Node("where", ("x", "y")),
     "OneHot": Node("one_hot", ("depth", "on_value", "off_value"), AXIS),
-    "Cumsum": Node("cumsum", ("axis",), {"exclusive": "exclusive", "reverse": "reverse"}),
+    "Cumsum": Node("cumsum", ("axis",), RUNNING),
     "Slice": Node("slice", ("begin", "size")), "BiasAdd": Node("bias_add", ("bias",)),
     "TopKV2": Node("top_k", ("k",)), "Conv2D": Node("conv2d", ("filter",), CONV),
     "DepthwiseConv2dNative": Node("depthwise_conv2d", ("filter",), CONV),
     "MaxPool": Node("max_pool", (), WINDOW), "AvgPool": Node("avg_pool", (), WINDOW),
     **{name: Node(function, (), {"block_size": "block_size", "data_format": "data_format"})
        for name, function in {"DepthToSpace": "depth_to_space", "SpaceToDepth": "space_to_depth"}.items()},
-    "ResizeBilinear": Node("image.resize", ("size",), {}, False, ("align_corners",)),
-    "ResizeNearestNeighbor": Node("image.resize", ("size",), {}, False, ("align_corners",)),
+    **{f"Resize{name}": Node(f"compat.v1.image.{function}", ("size",), CORNERS) for name, function in {
+        "Bilinear": "resize_bilinear", "NearestNeighbor": "resize_nearest_neighbor",
+        "Bicubic": "resize_bicubic", "Area": "resize_area",
+    }.items()},
+    "FFT": Node("signal.fft"), "IFFT": Node("signal.ifft"), "FFT2D": Node("signal.fft2d"),
+    "IFFT2D": Node("signal.ifft2d"), "RFFT": Node("signal.rfft", ("fft_length",)),
+    "IRFFT": Node("signal.irfft", ("fft_length",)), "ComplexAbs": Node("abs"), "Real": Node("real"),
+    "Imag": Node("imag"), "Conj": Node("conj"), "Complex": Node("complex", ("imag",)), "Angle": Node("angle"),
+    "Einsum": Node("einsum", (), {"equation": "equation"}, True),
+    "GatherNd": Node("gather_nd", ("indices",)), "ScatterNd": Node("scatter_nd", ("updates", "shape")),
+    "LRN": Node("local_response_normalization", (), AROUND),
+    "L2Loss": Node("l2_loss"), "Range": Node("range", ("limit", "delta")), "Fill": Node("fill", ("value",)),
+    "Roll": Node("roll", ("shift", "axis")), "Cumprod": Node("cumprod", ("axis",), RUNNING),
+    "ReverseSequence": Node("reverse_sequence", ("seq_lengths",), STEPS),
+    "MatrixBandPart": Node("band_part", ("num_lower", "num_upper")), "MatrixDiag": Node("diag"),
+    "MatrixDiagPart": Node("diag_part"), "MatrixInverse": Node("inv"), "MatrixDeterminant": Node("det"),
+    "Cholesky": Node("cholesky"), "Lgamma": Node("lgamma"), "Digamma": Node("digamma"),
+    "Asinh": Node("asinh"), "Acosh": Node("acosh"), "Atanh": Node("atanh"),
+    "Rank": Node("rank"), "Size": Node("size"),
+    "IsInf": Node("is_inf"), "IsFinite": Node("is_finite"), "LogicalXor": Node("logical_xor", ("y",)),
+    "Invert": Node("invert"), "CheckNumerics": Node("check_numerics"), "PreventGradient": Node("identity"),
+    "Snapshot": Node("identity"), "EnsureShape": Node("ensure_shape"),
+    "PlaceholderWithDefault": Node("identity"),
+    "EuclideanNorm": Node("reduce_euclidean_norm", ("axis",), REDUCED),
+    "UnsortedSegmentSum": Node("unsorted_segment_sum", ("segment_ids", "num_segments")),
     "Shape": Node("shape"),
 }  # fmt: skip
 #: How nodes name the dtypes that have a name of another kind than DT_INT32.
@@ -119,8 +145,7 @@ def function_of(op: Op) -> tuple[Op, str, dict[str, Any]]:
             {"key": key_of(begin, end, strides, masks)},
         )
     known = NODES.get(kind)
-    legacy = kind.startswith("Resize") and not _value(attributes.get("half_pixel_centers"))
-    if known is None or legacy or any(_value(attributes.get(name)) for name in known.never):
+    if known is None:
         return unknown
     if kind == "Split":  # the axis comes first
         inputs = [*inputs[1:], inputs[0]]
@@ -133,10 +158,8 @@ def function_of(op: Op) -> tuple[Op, str, dict[str, Any]]:
             given[argument] = _value(attributes[attribute])
     if kind == "Squeeze":
         given["axis"] = given.get("axis") or None
-    if kind == "ResizeNearestNeighbor":
-        given["method"] = "nearest"
-    if kind == "OneHot" and (given.pop("on_value"), given.pop("off_value")) != (1, 0):
-        return unknown
+    if kind == "Einsum":
+        return replace(op, args=(given.pop("equation"),)), known.function, {"inputs": inputs[0]}
     return replace(op, args=(inputs[0],)), known.function, given
 
 

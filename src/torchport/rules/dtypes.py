@@ -30,7 +30,7 @@ def is_complex(dtype: str) -> bool:
 def dtype_of(dtype: Any) -> str:
     """The name of a dtype that both have."""
     name = str(dtype).removeprefix("<dtype: '").removesuffix("'>")
-    if name not in (*FLOATS, *WHOLE):
+    if name not in (*FLOATS, *WHOLE, "complex64"):
         raise Unsupported(f"dtype={name!r} is not ported")
     return name
 
@@ -57,6 +57,11 @@ def as_dtype(x: Expr, had: str, dtype: str) -> Expr:
     """`x` of another dtype. What Keras calls float32 is the model's own dtype."""
     if had == dtype:
         return x
+    if is_complex(had):
+        return as_dtype(call("torch.real", x), "float32", dtype)
+    if is_complex(dtype):
+        real = as_dtype(x, had, "float32")
+        return call("torch.complex", real, call("torch.zeros_like", real))
     if dtype == "float32":
         return call(".to", x, call("torch.get_default_dtype"))
     return call(CASTS[dtype], x) if dtype in CASTS else call(".to", x, Code(f"torch.{dtype_of(dtype)}"))

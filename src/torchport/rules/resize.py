@@ -34,6 +34,8 @@ def resize(x: Any, height: int, width: int, method: str, antialias: bool = False
         return call("F.interpolate", x, size, mode="bilinear")
     if method in ("bilinear", "bicubic", "lanczos3", "lanczos5"):
         return call("resize", x, size, method, *([True] if antialias else []))
+    if method == "area":
+        return call("resize_area", x, size)
     raise Unsupported(f"interpolation={method!r} is not ported", "'bilinear', 'bicubic', 'lanczos3' are")
 
 

@@ -46,3 +46,34 @@ def resize(x: Tensor, size: tuple[int, int], method: str, antialias: bool = Fals
     rows = resize_weights(x, x.shape[2], size[0], method, antialias)
     columns = resize_weights(x, x.shape[3], size[1], method, antialias)
     return rows @ x @ columns.T
+
+
+def area_weights(x: Tensor, n: int, size: int) -> Tensor:
+    """(size, n): how much of each of n pixels lies under each of `size`."""
+    scale = n / size
+    start = torch.arange(size, dtype=x.dtype, device=x.device)[:, None] * scale
+    pixel = torch.arange(n, dtype=x.dtype, device=x.device)
+    return (torch.minimum(start + scale, pixel + 1) - torch.maximum(start, pixel)).clamp(
+        min=0
+    ) / scale
+
+
+def resize_area(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Images (n, c, h, w), each pixel the mean of what lies under it."""
+    rows, columns = area_weights(x, x.shape[2], size[0]), area_weights(x, x.shape[3], size[1])
+    return rows @ x @ columns.T
+
+
+def resize_legacy(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize images (n, c, h, w) as TensorFlow 1 did: places are counted from a pixel's corner."""
+    for dim, count in zip((2, 3), size, strict=True):
+        n = x.shape[dim]
+        place = torch.arange(count, dtype=x.dtype, device=x.device) * (n / count)
+        first = place.floor().long().clamp(max=n - 1)
+        share = (place - first).view(-1, *[1] * (3 - dim))
+        before, after = (
+            x.index_select(dim, first),
+            x.index_select(dim, (first + 1).clamp(max=n - 1)),
+        )
+        x = before + (after - before) * share
+    return x

@@ -1,6 +1,7 @@
 """Operations of `keras.ops`, and of Keras 2 files, by subject."""
 
 from torchport.rules.operations import (
+    adjust,
     axes,
     casts,
     conv,
@@ -18,10 +19,11 @@ from torchport.rules.operations import (
     scatter,
     sorting,
     special,
+    spectra,
     waves,
 )
 
 FAMILIES = (
     elementwise, casts, reduce, sorting, axes, pieces, numpy, index, scatter, nn, conv, products, matrices,
-    waves, image, patches, special, fills,
+    waves, image, patches, special, fills, adjust, spectra,
 )  # fmt: skip

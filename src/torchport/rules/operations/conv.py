@@ -11,7 +11,7 @@ from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules.constants import fixed, numbers, shape_of
 from torchport.rules.conv import SPACE, conv_shape
-from torchport.rules.image import channels, each, one, padded
+from torchport.rules.image import channels, each, image_shape, one, padded, spatial
 from torchport.rules.sizes import product
 from torchport.rules.table import Value, image, rule
 
@@ -116,3 +116,53 @@ def separable_conv(
     apart = convolved(x, kernel, weight, count, strides, padding, dilation_rate, data_format)
     together = kernel_of(pointwise, x.rank, "{space} i o -> o i {space}", "pointwise")
     return call(f"F.conv{x.rank - 2}d", apart, together)
+
+
+def spread_sizes(x: Tensor | Value, output_shape: Any, data_format: str | None) -> list[int]:
+    """The sizes of space that a transposed convolution is told to give."""
+    given = list(numbers(output_shape))
+    if len(given) == len(x.shape):
+        given = given[2:] if data_format == "channels_first" else given[1:-1]
+    if not all(isinstance(it, int) for it in given):
+        raise Unsupported("to a size that only the run time knows", "give output_shape as numbers")
+    return given
+
+
+def spread_shape(x: Tensor, kernel: Any, *, output_shape: Any, data_format: str | None) -> Shape:
+    sizes = spread_sizes(x, output_shape, data_format)
+    return image_shape(x.shape, sizes, shape_of(kernel)[-2] or 0, data_format)
+
+
+def spread_wants(x: Tensor, kernel: Any, *, data_format: str | None) -> Any:
+    return image(x, data_format=data_format)
+
+
+@rule("tf.nn.conv_transpose", wants=spread_wants, shape=spread_shape, constants=True, ignores="padding")
+def conv_transpose(
+    x: Value, kernel: Any, *, output_shape: Any, strides: Any = 1, data_format: str | None = None,
+    dilation_rate: Any = 1,
+) -> Expr:  # fmt: skip
+    """F.conv_transpose2d, cropped to the size that it is told.
+
+    Source: tensorflow/core/kernels/conv_grad_shape_utils.cc, ConvBackpropComputeDimensionsV2.
+    """
+    size, stride, dilation = window(x, kernel, strides, dilation_rate)
+    weight = kernel_of(kernel, x.rank, "{space} o i -> i o {space}")
+    sizes, had = spread_sizes(x, output_shape, data_format), spatial(x.shape, data_format)
+    befores, afters = [], []
+    for n, wanted, k, s, d in zip(had, sizes, size, stride, dilation, strict=True):
+        if n is None:
+            raise Unsupported("of a size that is not known", "give the model's input its size")
+        full = (n - 1) * s + (k - 1) * d + 1
+        befores.append(max(full - wanted, 0) // 2)
+        afters.append(wanted - full + 2 * befores[-1])
+    kept = all(0 <= more < s or more == 0 for more, s in zip(afters, stride, strict=True))
+    made = call(
+        f"F.conv_transpose{x.rank - 2}d", x, weight, stride=one(stride, 1),
+        padding=one(befores, 0) if kept else None, output_padding=one(afters, 0) if kept else None,
+        dilation=one(dilation, 1),
+    )  # fmt: skip
+    if kept:
+        return made
+    pairs = [(-before, more - before) for before, more in zip(befores, afters, strict=True)]
+    return call("F.pad", made, tuple(n for pair in reversed(pairs) for n in pair))

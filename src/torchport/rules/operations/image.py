@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torchport.errors import Unsupported
-from torchport.graph import Shape, Tensor
+from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Expr, call
 from torchport.rules.arguments import default
 from torchport.rules.constants import numbers
-from torchport.rules.dtypes import kept_float
+from torchport.rules.dtypes import as_float, float_dtype, is_float, kept_float
 from torchport.rules.image import channels, each, image_shape, spatial
 from torchport.rules.operations.operands import buffer
+from torchport.rules.resize import resize as resized
 from torchport.rules.resize import resizing
+from torchport.rules.sizes import size_of
 from torchport.rules.space import crop, cropped_shape, zero_padded_shape, zero_padding
-from torchport.rules.table import Value, Want, Wants, image, rule
+from torchport.rules.table import CHANNELS_FIRST, Value, Want, Wants, image, rule
+
+IMAGE = CHANNELS_FIRST
 
 
 def batch(x: Tensor | Value) -> None:
@@ -22,27 +27,86 @@ def batch(x: Tensor | Value) -> None:
         raise Unsupported("one image without a batch axis", "give it a batch axis")
 
 
-def resized_shape(x: Tensor, *, size: Any, data_format: str | None) -> Shape:
+def aspect(x: Tensor | Value, size: Sequence[Any]) -> tuple[int, int]:
+    """The largest size of the image's own ratio. Source: image_ops_impl.py, _resize_images_common."""
+    height, width = size_of(x, 1), size_of(x, 2)
+    scale = min(size[0] / height, size[1] / width)
+    return round(scale * height), round(scale * width)
+
+
+def wanted(x: Tensor | Value, size: Any, preserve_aspect_ratio: bool) -> tuple[Any, Any]:
+    """Height and width, of which some may be numbers that only the run time knows."""
+    given = numbers(size)
+    if not isinstance(given, Sequence) or len(given) != 2:
+        raise Unsupported("to a size that is a tensor", "give height and width as numbers")
+    return aspect(x, given) if preserve_aspect_ratio else (given[0], given[1])
+
+
+def resized_shape(
+    x: Tensor, *, size: Any, data_format: str | None = None, preserve_aspect_ratio: bool = False
+) -> Shape:  # fmt: skip
     batch(x)
-    return image_shape(x.shape, tuple(size), channels(x.shape, data_format), data_format)
+    sizes = [it if isinstance(it, int) else None for it in wanted(x, size, preserve_aspect_ratio)]
+    return image_shape(x.shape, sizes, channels(x.shape, data_format), data_format)
+
+
+def resized_dtype(x: Tensor, *, interpolation: str = "bilinear", dialect: str = "") -> str:
+    return x.dtype if not is_keras_2(dialect) or interpolation == "nearest" else float_dtype(x)
 
 
 @rule(
-    "keras.ops.Resize", wants=image, shape=resized_shape, only={"fill_mode": ("constant",)},
-    ignores="fill_mode",
+    "keras.ops.Resize", wants=image, shape=resized_shape, dtype=resized_dtype, ignores="fill_mode",
+    only={"fill_mode": ("constant",)},
 )  # fmt: skip
 def resize(
-    x: Value, *, size: Any, interpolation: str = "bilinear", antialias: bool = False,
+    x: Value, *, out: Value, size: Any, interpolation: str = "bilinear", antialias: bool = False,
     crop_to_aspect_ratio: bool = False, pad_to_aspect_ratio: bool = False, fill_value: float = 0.0,
-    data_format: str | None = None,
+    data_format: str | None = None, preserve_aspect_ratio: bool = False, dialect: str = "",
 ) -> Expr:  # fmt: skip
-    """F.interpolate, as the layer Resizing."""
-    height, width = size
+    """F.interpolate, as the layer Resizing; TensorFlow's own gives fractions of whole numbers."""
+    height, width = wanted(x, size, preserve_aspect_ratio)
+    if is_keras_2(dialect):
+        if (height, width) == spatial(x.shape, data_format):
+            return x
+        if not is_float(x.tensor.dtype) and (interpolation != "nearest" or x.tensor.dtype == "uint8"):
+            read = as_float(x) if interpolation != "nearest" else x
+            return resized(read, height, width, interpolation, antialias)
     return resizing(  # type: ignore[no-any-return]
         x, height=height, width=width, interpolation=interpolation, antialias=antialias,
         crop_to_aspect_ratio=crop_to_aspect_ratio, pad_to_aspect_ratio=pad_to_aspect_ratio,
         fill_value=fill_value, data_format=data_format,
     )  # fmt: skip
+
+
+#: tf.compat.v1.image.ResizeMethod.
+METHODS = {0: "bilinear", 1: "nearest", 2: "bicubic", 3: "area"}
+
+
+def old_dtype(x: Tensor, *, method: Any = "bilinear") -> str:
+    return x.dtype if METHODS.get(method, method) == "nearest" else float_dtype(x)
+
+
+@rule("tf.compat.v1.image.resize", wants=IMAGE, shape=resized_shape, dtype=old_dtype)
+def old_resize(
+    x: Value, *, size: Any, method: Any = "bilinear", align_corners: bool = False,
+    half_pixel_centers: bool = False, preserve_aspect_ratio: bool = False,
+) -> Expr:  # fmt: skip
+    """F.interpolate; as TensorFlow 1 counted pixels where neither option says otherwise, a helper.
+
+    Source: tensorflow/core/util/image_resizer_state.h, LegacyScaler and HalfPixelScaler.
+    """
+    name = str(METHODS.get(method, method))
+    height, width = wanted(x, size, preserve_aspect_ratio)
+    read: Any = x if name == "nearest" else as_float(x)
+    if half_pixel_centers or name == "area":
+        return resized(read, height, width, name)
+    sizes = (height, width)
+    if name == "bilinear":
+        corners = call("F.interpolate", read, sizes, mode="bilinear", align_corners=True)
+        return corners if align_corners else call("resize_legacy", read, sizes)
+    if name == "nearest" and not align_corners:
+        return call("F.interpolate", x, sizes, mode="nearest")
+    raise Unsupported(f"{name} as TensorFlow 1 has it", "use tf.image.resize, or half_pixel_centers=True")
 
 
 def gray_shape(x: Tensor, *, data_format: str | None) -> Shape:

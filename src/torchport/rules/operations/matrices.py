@@ -12,7 +12,7 @@ from torchport.rules.arguments import default, unless
 from torchport.rules.constants import shape_of
 from torchport.rules.dtypes import kept_float
 from torchport.rules.operations.operands import buffer
-from torchport.rules.operations.reduce import summed
+from torchport.rules.operations.reduce import reduced_shape, summed
 from torchport.rules.sizes import axes_of, broadcast, size_of
 from torchport.rules.table import SOURCE, Value, rule
 
@@ -232,3 +232,87 @@ def cross(
     """torch.linalg.cross."""
     at = axisa if axis is None else axis
     return call("torch.linalg.cross", buffer(x1, "left"), buffer(x2, "right"), dim=default(at, -1))
+
+
+@rule("tf.band_part", wants=SOURCE)
+def band_part(x: Value, *, num_lower: int, num_upper: int) -> Expr:
+    """torch.tril and torch.triu; below zero all is kept."""
+    result: Expr = x
+    if num_upper >= 0:
+        result = call("torch.tril", result, *unless(num_upper, 0))
+    if num_lower >= 0:
+        result = call("torch.triu", result, *unless(-num_lower, 0))
+    return result
+
+
+def right_shape(matrix: Tensor, rhs: Tensor) -> Shape:
+    return rhs.shape
+
+
+@rule("tf.cholesky_solve", wants=SOURCE, shape=right_shape, dtype=kept_float)
+def cholesky_solve(chol: Value, rhs: Value) -> Expr:
+    """torch.cholesky_solve."""
+    return call("torch.cholesky_solve", rhs, chol)
+
+
+def laid_shape(x: Tensor, *, k: Any) -> Shape:
+    if not isinstance(k, int):
+        raise Unsupported(f"k={k!r}: one diagonal is ported")
+    size = x.shape[-1]
+    return (*x.shape[:-1], *[None if size is None else size + abs(k)] * 2)
+
+
+@rule(
+    "tf.diag", wants=SOURCE, shape=laid_shape, ignores="num_rows num_cols padding_value align",
+    only={"num_rows": (-1,), "num_cols": (-1,), "padding_value": (0,)},
+)  # fmt: skip
+def diag_embed(x: Value, *, k: int = 0) -> Expr:
+    """torch.diag_embed."""
+    return call("torch.diag_embed", x, *unless(k, 0))
+
+
+def replaced_shape(x: Tensor, diagonal: Any) -> Shape:
+    return x.shape
+
+
+@rule("tf.set_diag", wants=SOURCE, shape=replaced_shape, ignores="align")
+def set_diag(x: Value, diagonal: Any, *, k: int = 0) -> Expr:
+    """torch.diagonal_scatter."""
+    if not isinstance(k, int):
+        raise Unsupported(f"k={k!r}: one diagonal is ported")
+    given = buffer(diagonal, "diagonal")
+    return call("torch.diagonal_scatter", x, given, offset=default(k, 0), dim1=-2, dim2=-1)
+
+
+def values_shape(x: Tensor) -> Shape:
+    return x.shape[:-1]
+
+
+rule("tf.eigvalsh", wants=SOURCE, shape=values_shape, dtype=kept_float)(one("torch.linalg.eigvalsh"))
+rule("tf.expm", wants=SOURCE, dtype=kept_float)(one("torch.linalg.matrix_exp"))
+
+
+def vector_only(x: Tensor) -> Shape:
+    if len(x.shape) != 1:
+        raise Unsupported("of a tensor with several axes", "tf.linalg.diag is ported")
+    return (x.shape[0], x.shape[0])
+
+
+def matrix_only(x: Tensor) -> Shape:
+    if len(x.shape) != 2:
+        raise Unsupported("of a tensor that is no matrix", "tf.linalg.diag_part is ported")
+    return (x.shape[0],)
+
+
+rule("tf.tensor_diag", wants=SOURCE, shape=vector_only)(one("torch.diag"))
+rule("tf.tensor_diag_part", wants=SOURCE, shape=matrix_only)(one("torch.diag"))
+
+
+def normed_shape(x: Tensor, *, axis: Any) -> list[Shape]:
+    return [x.shape, reduced_shape(x, axis=axis, keepdims=True)]
+
+
+@rule("tf.normalize", wants=SOURCE, shape=normed_shape, dtype=kept_float, ignores="keepdims")
+def normalize(x: Value, *, ord: Any = None, axis: Any = None) -> Expr:
+    """x over its norm, and that norm."""
+    return call("normalize", x, ord or 2, tuple(axes_of(axis, x.rank)))

@@ -8,10 +8,10 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules import activation
-from torchport.rules.arguments import default
+from torchport.rules.arguments import default, plain
 from torchport.rules.operations.operands import buffer, operand, together
-from torchport.rules.sizes import axes_of, axis_of, dims_of, size_of
-from torchport.rules.table import SOURCE, TABLE, Value, Wants, rule
+from torchport.rules.sizes import axes_of, axis_of, dims_of, size_of, with_size
+from torchport.rules.table import CHANNELS_FIRST, SOURCE, TABLE, Value, Wants, rule
 
 #: Operations that are functions of keras.activations, with the same defaults.
 ACTIVATIONS = {
@@ -128,3 +128,51 @@ def dot_product_attention(
                  "bias": None if bias is None else buffer(bias, "bias")}  # fmt: skip
         made = call("masked_attention", *heads_first, **masks, scale=scale)
     return call(".transpose", made, 1, 2)
+
+
+@rule("tf.nn.dropout", shape=normed_shape, only={"noise_shape": (None,)}, ignores="noise_shape seed")
+def always_dropout(x: Value, *, rate: float) -> Expr:
+    """F.dropout, in evaluation mode too: TensorFlow's function knows of no modes."""
+    return x if not rate else call("F.dropout", x, *([] if rate == 0.5 else [rate]))
+
+
+def doubled_shape(x: Tensor, *, axis: int) -> Shape:
+    return with_size(x.shape, axis, 2 * size_of(x, axis))
+
+
+@rule("tf.nn.crelu", shape=doubled_shape)
+def crelu(x: Value, *, axis: int = -1) -> Expr:
+    """F.relu of x beside -x."""
+    return call("F.relu", call("torch.cat", [x, call("torch.neg", x)], dim=x.dim(axis)))
+
+
+@rule("tf.nn.silu", shape=normed_shape)
+def silu(x: Value, *, beta: float = 1.0) -> Expr:
+    """F.silu; scaled within, x * torch.sigmoid(beta * x)."""
+    return call("F.silu", x) if beta == 1 else x * call("torch.sigmoid", plain(beta) * x)
+
+
+def no_axes(x: Tensor) -> Shape:
+    return ()
+
+
+@rule("tf.nn.l2_loss", shape=no_axes)
+def l2_loss(x: Value) -> Expr:
+    """Half the sum of squares."""
+    return call(".sum", call(".square", x)) / 2
+
+
+def around_shape(x: Tensor) -> Shape:
+    if len(x.shape) != 4:
+        raise Unsupported(f"of a tensor with {len(x.shape)} axes", "images are ported")
+    return x.shape
+
+
+@rule("tf.nn.local_response_normalization", wants=CHANNELS_FIRST, shape=around_shape)
+def local_response_norm(
+    x: Value, *, depth_radius: int = 5, bias: float = 1, alpha: float = 1, beta: float = 0.5
+) -> Expr:  # fmt: skip
+    """F.local_response_norm, whose alpha is that of the mean over 2 * radius + 1 channels."""
+    size = 2 * depth_radius + 1
+    scale, power, offset = plain(alpha * size), default(beta, 0.75), default(plain(bias), 1)
+    return call("F.local_response_norm", x, size, alpha=default(scale, 1e-4), beta=power, k=offset)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torchport.errors import Unsupported
-from torchport.graph import Shape, Tensor
+from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Expr, call
 from torchport.rules.arguments import default
 from torchport.rules.merge import concatenate_shape
@@ -103,10 +103,10 @@ def flipud(x: Value) -> Expr:
     return flip(x, axis=0)  # type: ignore[no-any-return]
 
 
-def turned_shape(x: Tensor, *, k: int, axes: Any) -> Shape:
+def turned_shape(x: Tensor, *, k: int, axes: Any, dialect: str = "") -> Shape:
     sizes, (first, second) = list(x.shape), axes
     # Source: keras/src/backend/tensorflow/numpy.py, rot90, reshapes before the second turn.
-    if k % 4 == 2 and sizes[first] != sizes[second]:
+    if k % 4 == 2 and sizes[first] != sizes[second] and not is_keras_2(dialect):
         raise Unsupported("Keras itself scrambles half a turn of what is no square", "flip both axes")
     if k % 2:
         sizes[first], sizes[second] = sizes[second], sizes[first]

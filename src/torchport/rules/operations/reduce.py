@@ -197,10 +197,16 @@ def average(x: Value, *, weights: Any = None, axis: Any = None) -> Expr:
     return call("torch.tensordot", x, given, dims=([dim], [0])) / call(".sum", given)
 
 
-NORMS = (None, 2, 1, "fro", "nuc", -1, -2, 0, float("inf"), float("-inf"))
+NAMES = (None, "fro", "nuc")
 
 
-@rule("keras.ops.Norm", wants=reduced_wants, shape=reduced_shape, only={"ord": NORMS})
+def normed_shape(x: Tensor, *, ord: Any, axis: Any, keepdims: bool) -> Shape:
+    if ord not in NAMES and not isinstance(ord, (int, float)):
+        raise Unsupported(f"ord={ord!r}", "numbers, 'fro' and 'nuc' are ported")
+    return reduced_shape(x, axis=axis, keepdims=keepdims)
+
+
+@rule("keras.ops.Norm", wants=reduced_wants, shape=normed_shape)
 def norm(x: Value, *, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Expr:
     """torch.linalg.vector_norm; of a matrix, torch.linalg.matrix_norm."""
     axes = axes_of(axis, x.rank)
