@@ -152,7 +152,7 @@ def map_refs(tree: Any, change: Callable[[str], Any]) -> Any:
     if isinstance(tree, Ref):
         return change(tree.tensor)
     if isinstance(tree, Mapping):
-        return {key: map_refs(tree[key], change) for key in sorted(tree)}
+        return {key: map_refs(value, change) for key, value in tree.items()}
     if isinstance(tree, tuple):
         return tuple(map_refs(value, change) for value in tree)
     if isinstance(tree, list):
@@ -167,7 +167,8 @@ class Graph:
     """A model or a nested model: ops in an order in which each can be run.
 
     `inputs` and `outputs` are names of tensors. `structure` is how the outputs are nested, with `Ref`
-    leaves (a list, a dict, one tensor). `dialect` is the Keras version that wrote the model.
+    leaves (a list, a dict, one tensor). `keys` are those of the inputs, where the model takes a dict.
+    `dialect` is the Keras version that wrote the model.
     """
 
     name: str
@@ -183,6 +184,7 @@ class Graph:
     layers: tuple[tuple[str, bool], ...] = ()
     #: Variables that no layer has been given yet, in the file's order.
     groups: tuple[Group, ...] = ()
+    keys: Mapping[str, str] = field(default_factory=dict)
     #: For inputs that are text in the source: how their numbers are made.
     texts: Mapping[str, Text] = field(default_factory=dict)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from torchport import nest
 from torchport.axes import Order, Turn, to_order
 from torchport.graph import Shape, Tensor, Text, Weight
 
@@ -289,6 +290,8 @@ def children(expr: Any) -> Iterator[Any]:
         yield from (expr.start, expr.stop, expr.step)
     elif isinstance(expr, (tuple, list)):
         yield from expr
+    elif isinstance(expr, Mapping):
+        yield from expr.values()
 
 
 def walk(expr: Any) -> Iterator[Any]:
@@ -318,6 +321,8 @@ def rewrite(expr: Any, change: Callable[[Any], Any]) -> Any:
         expr = slice(*(rewrite(item, change) for item in (expr.start, expr.stop, expr.step)))
     elif isinstance(expr, (tuple, list)):
         return type(expr)(rewrite(item, change) for item in expr)
+    elif isinstance(expr, Mapping):
+        return {key: rewrite(value, change) for key, value in expr.items()}
     return change(expr)
 
 
@@ -413,6 +418,16 @@ class Definition:
     parameters: tuple[Parameter, ...] = ()
     flags: tuple[tuple[str, str], ...] = ()
     shapes: str = ""
+    #: The keys of the inputs, where the model takes a dict.
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def result(self) -> Any:
+        """What the model returns: one `Var`, a tuple, or as the source nests them: dicts with its keys."""
+        names = [Var(spec.name) for spec in self.outputs]
+        if self.structure is not None:
+            return nest.packed(names, self.structure)
+        return names[0] if len(names) == 1 else tuple(names)
 
 
 __all__ = [

@@ -49,7 +49,7 @@ class TransformerBlock(nn.Module):
 
 
 class BERT(nn.Module):
-    """words (n, 16) -> (n, 16, 64), (n, 64)."""
+    """words (n, 16) -> layer11_ff_out (n, 16, 64), pooler (n, 64)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,8 +61,8 @@ class BERT(nn.Module):
         self.pooler = nn.Linear(64, 64)
 
     def forward(self, words: Tensor) -> tuple[Tensor, Tensor]:
-        x = torch.cumsum(torch.ones_like(words), dim=1) - 1
-        x = self.positions(x)
+        x = torch.cumsum(torch.ones_like(words), dim=1, dtype=torch.int32)
+        x = self.positions(x - 1)
         x = self.dropout(self.norm(self.tokens(words) + x))
         x = self.blocks(x)
         return x, torch.tanh(self.pooler(x[:, 0]))

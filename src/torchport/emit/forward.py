@@ -207,11 +207,25 @@ def body(
         if is_loop(value):
             text += _loop(value, writer.variable(line.outputs[0]), variables.new("block"), writer)
         elif not line.outputs:
-            inside = ", ".join(map(writer.text, value)) if isinstance(value, tuple) else writer.text(value)
-            text.append(f"return {inside}")
+            text.append(f"return {returned(value, writer)}")
         elif (names := _targets(line, writer)) != writer.text(value):
             text.append(f"{names} = {writer.text(value)}")
     return text
+
+
+def returned(value: Any, writer: Writer) -> str:
+    """The text of what is returned: one value, some, or a nest of them."""
+    if isinstance(value, Mapping):
+        inside = (f"{writer.literal(key)}: {_nested(it, writer)}" for key, it in value.items())
+        return f"{{{', '.join(inside)}}}"
+    if isinstance(value, tuple):
+        return ", ".join(_nested(it, writer) for it in value) + "," * (len(value) == 1)
+    return writer.text(value)
+
+
+def _nested(value: Any, writer: Writer) -> str:
+    text = returned(value, writer)
+    return f"({text})" if isinstance(value, tuple) else text
 
 
 def _loop(value: Apply, goes_on: str, block: str, writer: Writer) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from torchport import __version__
+from torchport import __version__, nest
 from torchport.emit import helpers
 from torchport.emit.expression import Writer
 from torchport.emit.forward import body
@@ -77,6 +77,8 @@ class _Naming:
             if len(definition.inputs) == 1:  # what a Sequential model without an InputLayer calls it
                 automatic |= any(spec.name == f"{step.layer}_input" for step in definition.steps)
             own = "x" if automatic else identifier(spec.name)
+            if spec.name in definition.keys:
+                own = identifier(definition.keys[spec.name])
             inputs[spec.name] = unique(own, functions | set(inputs.values()))
         parts = {
             layer: self.named(part, class_name(part.name if part.shapes else layer))
@@ -184,8 +186,7 @@ def _class(item: Class, marks: bool, pretrained: str, sharded: bool) -> str:
         sizes(spec) if item.inputs[spec.name] == "x" else f"{item.inputs[spec.name]} {sizes(spec)}"
         for spec in definition.inputs
     )
-    gives = ", ".join(map(sizes, definition.outputs))
-    shapes = definition.shapes or f"{takes} -> {gives}"
+    shapes = definition.shapes or f"{takes} -> {_gives(definition, bool(pretrained))}"
     lines = [
         f"class {item.name}(nn.Module):",
         f'    """{shapes if len(shapes) <= WIDTH - 11 else shapes.replace(" -> ", BELOW)}."""',
@@ -194,11 +195,11 @@ def _class(item: Class, marks: bool, pretrained: str, sharded: bool) -> str:
         "        super().__init__()",
         *(f"        {line}" for line in _constructor(item)),
         "",
-        f"    def forward({_parameters(item)}) -> {_returns(definition)}:",
+        f"    def forward({_parameters(item)}) -> {nest.annotation(_result(definition, bool(pretrained)))}:",
         *(
             f"        {line}"
             for line in body(
-                definition, _result(definition), item.inputs,
+                definition, _result(definition, bool(pretrained)), item.inputs,
                 lambda owner, role: item.attributes[owner, role], marks,
             )
         ),
@@ -221,15 +222,26 @@ def _parameters(item: Class) -> str:
     return ", ".join(["self", *(f"{name}: Tensor" for name in item.inputs.values())])
 
 
-def _result(definition: Definition) -> Any:
-    """What `forward` returns: one tensor, a tuple, or a dict as the source nests them."""
-    names = [Var(spec.name) for spec in definition.outputs]
-    return names[0] if len(names) == 1 else tuple(names)
+def _result(definition: Definition, is_model: bool) -> Any:
+    """What `forward` returns; of a nested model or a block, all their tensors in a row."""
+    return definition.result if is_model else replace(definition, structure=None).result
 
 
-def _returns(definition: Definition) -> str:
-    count = len(definition.outputs)
-    return "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
+def _gives(definition: Definition, is_model: bool) -> str:
+    """What `forward` returns, in a docstring: `steer (n, 1), coll (n, 1)`."""
+    specs = {spec.name: spec for spec in definition.outputs}
+    result = _result(definition, is_model)
+    kinds = {name: step for step in definition.steps for name in step.outputs}
+
+    def leaf(var: Var) -> str:
+        spec = specs[var.tensor]
+        step = kinds.get(spec.tensor.name)
+        is_named = len(specs) > 1 and step is not None and not is_automatic(spec.tensor.name, step.kind)
+        return f"{identifier(spec.tensor.name)} {sizes(spec)}" if is_named else sizes(spec)
+
+    if isinstance(result, tuple):
+        return ", ".join(nest.described(it, leaf) for it in result)
+    return nest.described(result, lambda var: sizes(specs[var.tensor]))
 
 
 def _constructor(item: Class) -> list[str]:

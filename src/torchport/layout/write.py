@@ -99,6 +99,7 @@ class _Writer:
                 **self.twins,
             },
             graph.texts,
+            keys=graph.keys,
         )
 
     def _order(self, name: str) -> Order:
@@ -203,8 +204,8 @@ def _values(tree: Any) -> Iterator[Value]:
         for it in tree:
             yield from _values(it)
     elif isinstance(tree, dict):
-        for it in tree.values():
-            yield from _values(it)
+        for key in sorted(tree):
+            yield from _values(tree[key])
 
 
 def refused(graph: Graph) -> tuple[Refusal, ...]:

@@ -135,9 +135,11 @@ def functional(config: Mapping[str, Any], version: str, claims: Claims, where: s
     structure = map_sources(outputs, lambda at: Ref(names[at]))
     if isinstance(structure, list) and len(structure) == 1:
         structure = structure[0]  # a list of one is returned as its item, by Keras 2 and 3 alike
+    by_key = inputs if isinstance(inputs, Mapping) else {}
     return Graph(
         name=name,
         inputs=tuple(tensors),
+        keys={at.layer: key for key, at in by_key.items() if isinstance(at, Source)},
         outputs=tuple(names[at] for at in flatten(outputs)),
         ops=tuple(ops),
         tensors=tensors,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from torchport.graph import Graph
 from torchport.port import Port
-from torchport.program import Definition, Fill, Spec
+from torchport.port.summary import parameters
+from torchport.program import Definition, Spec
 from torchport.report.terminal import counted, grid, size, styled
 from torchport.rules.norm import keeps_biased
 from torchport.rules.sizes import axis_of
-from torchport.rules.table import STATISTICS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,15 +42,6 @@ def _spec(spec: Spec) -> dict[str, Any]:
         "name": spec.name, "dtype": spec.dtype, "source_axes": spec.source_axes,
         "torch_axes": spec.torch_axes, "shape": list(spec.shape),
     }  # fmt: skip
-
-
-def parameters(port: Port) -> int:
-    """`sum(p.numel() for p in model.parameters())`: statistics and counters are buffers."""
-    return sum(
-        math.prod(it.shape)
-        for it in port.program.entries
-        if (it.shape if isinstance(it.load, Fill) else it.load.weight not in STATISTICS)
-    )
 
 
 def notes(port: Port) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from torchport import nest
 from torchport.emit import texts
 from torchport.errors import TorchportError
 from torchport.verify.frameworks import torch
@@ -125,11 +126,15 @@ class PortRuns:
             made.append(pt.from_numpy(np.ascontiguousarray(array)))
         return made
 
+    def outputs(self, result: Any) -> list[Any]:
+        """What `forward` returns, in Keras's order: of a dict by its keys. Raises ValueError."""
+        return nest.flat(result, self.places.program.definition.result)
+
     def inference(self, inputs: Sequence[np.ndarray], sink: Sink | None = None) -> list[np.ndarray]:
         pt = torch()
         self.module.eval()
         with self.watching(sink), pt.no_grad():
-            return [it.numpy() for it in outputs_of(self.module(*self.tensors(inputs)))]
+            return [it.numpy() for it in self.outputs(self.module(*self.tensors(inputs)))]
 
     def training(
         self, inputs: Sequence[np.ndarray], projections: Sequence[np.ndarray], steps: int, rate: float,
@@ -163,7 +168,7 @@ class PortRuns:
                 with self.watching(None if step else sink):
                     given = [it.requires_grad_(it.is_floating_point()) for it in self.tensors(inputs)]
                     targets = self._projections(projections)
-                    outputs = outputs_of(self.module(*given))
+                    outputs = self.outputs(self.module(*given))
                     if not step:
                         first([it.detach().numpy() for it in outputs])
                         dropped = dict(made.dropped)
@@ -242,11 +247,6 @@ def amount_name(module: Any) -> str:
         return "p"
     is_gaussian = type(module).__name__ in ("GaussianDropout", "GaussianNoise")
     return "std" if is_gaussian and hasattr(module, "std") else ""
-
-
-def outputs_of(result: Any) -> list[Any]:
-    """What `forward` returns, flat."""
-    return list(result) if isinstance(result, (tuple, list)) else [result]
 
 
 def read_state(folder: Path) -> dict[str, np.ndarray]:

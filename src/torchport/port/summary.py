@@ -1,0 +1,49 @@
+"""A port in ten lines: what it takes and gives, how large it is, and what can be done with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from torchport.emit.source import sizes
+from torchport.program import Fill, Spec
+from torchport.rules.table import STATISTICS
+
+if TYPE_CHECKING:
+    from torchport.port import Port
+
+#: So many inputs, and so many outputs, are shown.
+SHOWN = 3
+
+
+def parameters(port: Port) -> int:
+    """`sum(p.numel() for p in model.parameters())`: statistics and counters are buffers."""
+    return sum(
+        math.prod(it.shape)
+        for it in port.program.entries
+        if (it.shape if isinstance(it.load, Fill) else it.load.weight not in STATISTICS)
+    )
+
+
+def summary(port: Port) -> str:
+    """The lines, the last of them what comes next."""
+    graph, left = port.program.graph, len(port.permutes)
+    count = parameters(port)
+    return "\n".join(
+        [
+            f"<{port.class_name}: {graph.name!r} of Keras {graph.dialect} in PyTorch",
+            *specs("takes", port.inputs),
+            *specs("gives", port.outputs),
+            f"  has {count:,} parameters, {port.code.count(chr(10))} lines, {left} permutes left in forward",
+            "  .save(folder), .module(), .run(*arrays), .code, .permutes>",
+        ]
+    )
+
+
+def specs(verb: str, found: Sequence[Spec]) -> list[str]:
+    """A line for each tensor: its axes in Keras, and its shape in PyTorch."""
+    shown = found if len(found) <= SHOWN else found[: SHOWN - 1]
+    lines = [f"  {verb} {it.name}: {it.source_axes} -> {sizes(it)} {it.dtype}" for it in shown]
+    left = len(found) - len(shown)
+    return [*lines, f"  {verb} {left} more"] if left else lines
