@@ -182,6 +182,10 @@ class Graph:
     bodies: Mapping[str, Graph] = field(default_factory=dict)
     #: Keras's `model.layers`: each name, and whether the layer says that it trains, whatever it is part of.
     layers: tuple[tuple[str, bool], ...] = ()
+    #: Model classes of somebody's own, and what they are read as: "Functional" or "Sequential".
+    own_models: Mapping[str, str] = field(default_factory=dict)
+    #: What a person should know of how the model was read.
+    notes: tuple[str, ...] = ()
     #: Variables that no layer has been given yet, in the file's order.
     groups: tuple[Group, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict)

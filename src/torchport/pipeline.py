@@ -97,7 +97,7 @@ def _program(graph: Graph, definition: Definition, name: str) -> Program:
     sharded = len(shards(entries)) > 1
     weights = "model.safetensors.index.json" if sharded else "model.safetensors"
     code = formatted(source(classes, weights, sharded))
-    return Program(graph, definition, classes, code, entries, book.active())
+    return Program(graph, definition, classes, code, entries, book.active(), graph.notes)
 
 
 def _shortest(program: Callable[[Definition], Program], flat: Definition, name: str) -> Program:
@@ -115,4 +115,5 @@ def _shortest(program: Callable[[Definition], Program], flat: Definition, name: 
             return factored
         why = "they would make the program longer"
     note = f"no classes were made of repeated structure: {why}; the program is that of --flat."
-    return replace(program(flat), notes=(note,))
+    plain = program(flat)
+    return replace(plain, notes=(*plain.notes, note))

@@ -145,8 +145,9 @@ OLD = [
     ("LSTM", {"time_major": False, "recurrent_activation": "hard_sigmoid"},
      {"recurrent_activation": "keras2>hard_sigmoid"}),
     ("LSTM", {"time_major": True}, {"time_major": True}),
-    ("Dense", {"dtype": {"class_name": "Policy", "config": {"name": "mixed_float16"}}},
-     {"dtype": "mixed_float16"}),
+    ("Dense", {"dtype": {"class_name": "Policy", "config": {"name": "mixed_float16"}}}, {"dtype": "float32"}),
+    ("Dense", {"dtype": {"class_name": "QuantizedDTypePolicy", "config": {"mode": "int8"}}},
+     {"dtype": "int8_from_float32"}),
     ("TimeDistributed",
      {"layer": {"class_name": "LeakyReLU",
                 "config": {"name": "a", "trainable": True, "alpha": 0.1}}},
@@ -288,9 +289,9 @@ def test_model_of_its_own_class_is_refused() -> None:
 
 def test_nesting_is_bounded() -> None:
     entry: Any = layer("Dense", "d", batch_input_shape=[None, 3])
-    for _ in range(60):
+    for _ in range(105):
         entry = {"class_name": "Sequential", "config": {"name": "s", "layers": [entry]}}
-    with pytest.raises(BadFile, match="more than 50 deep"):
+    with pytest.raises(BadFile, match="more than 101 deep"):
         config.graph(entry, "2.4.0", Within(), "here")
 
 

@@ -10,7 +10,7 @@ from torchport.errors import BadFile, Refusal, Refused, TorchportError
 from torchport.graph import Graph, Op, Ref, Tensor, Weight, is_keras_2
 from torchport.read import dialect
 from torchport.read.document import mapping, shape, text, wrong
-from torchport.read.layers import Claims, Layer, is_model, layers
+from torchport.read.layers import Claims, Layer, is_model, layers, model_kind
 from torchport.read.nodes import Call, Source
 from torchport.read.topology import (
     check_source,
@@ -24,8 +24,8 @@ from torchport.read.topology import (
     turns,
 )
 
-#: Models in models in models.
-DEPTH = 50
+#: Models in models in models, and the model itself.
+DEPTH = 101
 #: What a nested model's config holds beside the settings of its op: its body, read already.
 BODY = frozenset({"name", "layers", "input_layers", "output_layers", "build_input_shape"})
 
@@ -43,7 +43,13 @@ def graph(entry: Any, version: str, claims: Claims, where: str, depth: int = 0) 
             advice="no real model is: the file is damaged or made to do harm",
         )
     entry = mapping(entry, "a model", where)
-    kind, config = dialect.kind(entry, where), entry.get("config")
+    if not depth:
+        found = graph(entry, version, claims, where, 1)
+        policies, models = simplified(entry, where)
+        return found.replace(notes=tuple(notes(policies, models)), own_models=models)
+    config = entry.get("config")
+    own = dialect.kind(entry, where)
+    kind = model_kind(own, config)
     if not is_model(kind, config):
         name = config.get("name") if isinstance(config, Mapping) else None
         raise subclassed(name if isinstance(name, str) else kind, kind)
@@ -61,6 +67,46 @@ def layer_names(entry: Any) -> Iterator[str]:
         name = item.get("name", inner.get("name")) if isinstance(inner, Mapping) else None
         if isinstance(name, str):
             yield name
+
+
+def simplified(entry: Mapping[str, Any], where: str) -> tuple[dict[str, int], dict[str, str]]:
+    """What a serialized model has that is read as something simpler.
+
+    How many layers have each mixed policy; and the models of somebody's own classes, each with what it is
+    read as.
+    """
+    policies: dict[str, int] = {}
+    own: dict[str, str] = {}
+    stack: list[Any] = [entry]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, list):
+            stack += value
+        elif isinstance(value, Mapping):
+            inner = value.get("config")
+            if isinstance(inner, Mapping) and isinstance(value.get("class_name"), str):
+                policy = dialect.policy_name(inner.get("dtype"))
+                if isinstance(policy, str) and policy in dialect.MIXED:
+                    policies[policy] = policies.get(policy, 0) + 1
+                kind = dialect.kind(value, where) if "layers" in inner else ""
+                if model_kind(kind, inner) != kind:
+                    own[str(value["class_name"])] = model_kind(kind, inner)
+            stack += value.values()
+    return policies, own
+
+
+def notes(policies: Mapping[str, int], own: Mapping[str, str]) -> Iterator[str]:
+    """The same for a person."""
+    for policy, count in policies.items():
+        autocast = f'torch.autocast("cuda", dtype=torch.{dialect.MIXED[policy]})'
+        layers = f"{count} layer{'s' if count > 1 else ''}"
+        what = "the port's weights are float32, and so is what it computes"
+        yield f"{policy} ({layers}): {what}, unless it runs in {autocast}."
+    for name in own:
+        yield (
+            f"{name.rpartition('>')[2]} is a class of its own: ported is the graph of its layers, all that "
+            "the file has; if the class has a `call` of its own, convert the live model instead."
+        )
 
 
 def subclassed(name: str, kind: str) -> Refused:

@@ -124,7 +124,7 @@ def is_operation(entry: Mapping[str, Any], version: str) -> bool:
     """Whether this is a call of `keras.ops`, which is a node of the graph but not a layer.
 
     A legacy HDF5 file leaves the module out; there an operation shows in that it alone has no
-    `trainable` (`Operation.get_config` against `Layer.get_config`).
+    `trainable` (`Operation.get_config` against `Layer.get_config`). It may have a `dtype`, as Cast has.
     """
     module = entry.get("module")
     if isinstance(module, str):
@@ -132,7 +132,7 @@ def is_operation(entry: Mapping[str, Any], version: str) -> bool:
     config = entry.get("config")
     if is_keras_2(version) or not isinstance(config, dict):
         return False
-    return not config.keys() & {"trainable", "dtype", "layers", "batch_shape", "batch_input_shape"}
+    return not config.keys() & {"trainable", "layers", "batch_shape", "batch_input_shape"}
 
 
 def modernise(config: Mapping[str, Any], of: str, version: str, where: str) -> dict[str, Any]:
@@ -183,13 +183,34 @@ def is_policy(value: Mapping[str, Any]) -> bool:
     return str(value["class_name"]).endswith(("Policy", "PolicyV1", "DTypePolicyMap"))
 
 
+#: Policies under which variables are float32, and computation is in half of that: PyTorch has torch.autocast.
+MIXED = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
+
+
 def dtype_name(value: Any) -> Any:
-    """A dtype policy as its name: `float32`, `mixed_float16`."""
-    if isinstance(value, Mapping):
-        config = value.get("config")
-        name = config.get("name") if isinstance(config, Mapping) else None
-        return name if isinstance(name, str) else str(value.get("class_name", "unknown"))
-    return value
+    """A dtype policy as its name: `float32`, `int8_from_float32`; of a mixed one that of its variables."""
+    name = policy_name(value)
+    return "float32" if isinstance(name, str) and name in MIXED else name
+
+
+def policy_name(value: Any) -> Any:
+    """A dtype policy as Keras calls it; a map of policies as the one of them that is not of plain numbers.
+
+    Source: keras/src/dtype_policies/dtype_policy.py, dtype_policy_map.py.
+    """
+    if not isinstance(value, Mapping):
+        return value
+    config = value.get("config")
+    if not isinstance(config, Mapping):
+        return str(value.get("class_name", "unknown"))
+    if isinstance(config.get("policy_map"), Mapping):
+        inside = [policy_name(it) for it in (*config["policy_map"].values(), config.get("default_policy"))]
+        names = [it for it in inside if isinstance(it, str)]
+        return next((it for it in names if "_from_" in it), names[0] if names else None)
+    if isinstance(config.get("mode"), str):
+        return f"{config['mode']}_from_{config.get('source_name') or 'float32'}"
+    name = config.get("name")
+    return name if isinstance(name, str) else str(value.get("class_name", "unknown"))
 
 
 def input_config(entry: Mapping[str, Any], where: str) -> tuple[Any, str]:
@@ -201,9 +222,7 @@ def input_config(entry: Mapping[str, Any], where: str) -> tuple[Any, str]:
     dtype = dtype_name(config.get("input_dtype", config.get("dtype")))
     if dtype is not None and not isinstance(dtype, str):
         raise BadFile(f"the dtype {dtype!r} is not a name", where=where)
-    dtype = dtype or "float32"
-    # Under a mixed policy inputs are cast to the compute type by the layer; they arrive as float32.
-    return declared, "float32" if dtype.startswith("mixed_") else dtype
+    return declared, dtype or "float32"
 
 
 def leaky_relu(config: dict[str, Any], version: str) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 from torchport.errors import BadFile
 
-#: Levels of JSON. A nested model adds four, so fifty models in each other still fit.
-DEPTH = 240
+#: Levels of JSON. A nested model adds four, so a hundred models in each other still fit.
+DEPTH = 440
 #: The largest size of one axis; no framework can hold a tensor with a longer one.
 LARGEST = 2**31
 

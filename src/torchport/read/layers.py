@@ -62,11 +62,34 @@ class Claims(Protocol):
         ...
 
 
+#: What a Sequential model's config holds, and nothing else.
+SEQUENTIAL = frozenset({"name", "trainable", "dtype", "layers", "build_input_shape"})
+
+
 def is_model(kind: str, config: Any) -> bool:
     """Whether an entry is a model that is described by its layers."""
     if kind == "Sequential":
         return True
     return kind in ("Functional", "Model") and isinstance(config, Mapping) and "layers" in config
+
+
+def model_kind(kind: str, config: Any) -> str:
+    """The kind of an entry; of a model of somebody's own class, the one that its configuration is of.
+
+    Such a class adds something to training, such as a `train_step`; Keras rebuilds the model of its layers
+    and their calls all the same (`functional_like_constructor` in keras/src/models/functional.py).
+    """
+    if (
+        is_model(kind, config)
+        or not isinstance(config, Mapping)
+        or not isinstance(config.get("layers"), list)
+    ):
+        return kind
+    if {"input_layers", "output_layers"} <= config.keys():
+        return "Functional"
+    # A layer's config has `trainable` and `dtype`, Keras 2's of a Sequential model neither.
+    is_chain = "build_input_shape" in config or not config.keys() & {"trainable", "dtype"}
+    return "Sequential" if is_chain and config.keys() <= SEQUENTIAL else kind
 
 
 def layers(config: Mapping[str, Any], version: str, where: str) -> list[Layer]:
@@ -86,7 +109,7 @@ def layers(config: Mapping[str, Any], version: str, where: str) -> list[Layer]:
                 advice="layer names are unique in a Keras model: the file is damaged",
             )
         at = f"{where}, layer {name!r}"
-        kind = dialect.kind(entry, at)
+        kind = model_kind(dialect.kind(entry, at), inner)
         operation = dialect.is_operation({**entry, "config": inner}, version)
         if operation and entry.get("module") is None:
             kind = f"keras.ops.{kind}"

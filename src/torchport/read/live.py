@@ -10,10 +10,14 @@ from typing import Any
 import numpy as np
 
 from torchport.errors import BadFile
-from torchport.graph import Graph, Weight
-from torchport.read import config, dialect
+from torchport.graph import Graph, Weight, is_keras_2
+from torchport.read import config
 from torchport.read.document import bounded
 from torchport.read.layers import Claims, Layer
+from torchport.read.subclass import class_of, functional
+
+#: The functional models that stand for those of the user's own classes, by id.
+Twins = dict[int, Any]
 
 
 def is_model(source: Any) -> bool:
@@ -24,20 +28,51 @@ def is_model(source: Any) -> bool:
 def read(model: Any) -> Graph:
     """The graph of a live model. Variables are keyed "0", "1"… in the order of `layer.weights`."""
     where = f"the model {model.name!r}"
-    saved, version = entry(model)
-    return config.graph(bounded(saved, where), version, Layers.of(model), where)
+    model = functional(model)
+    twins: Twins = {}
+    saved, version = entry(model, twins)
+    return config.graph(bounded(saved, where), version, Layers.of(model, twins), where)
 
 
-def entry(model: Any) -> tuple[dict[str, Any], str]:
-    """A model's configuration as a file would have it, and the Keras version."""
-    if not dialect.is_layer_module(type(model).__module__):
-        raise config.subclassed(str(model.name), type(model).__name__)
-    try:
-        saved = model.get_config()
-    except NotImplementedError:
-        raise config.subclassed(str(model.name), type(model).__name__) from None
-    made = {"class_name": class_name(model), "config": as_saved(saved)}
-    return made, version_of(model, f"the model {model.name!r}")
+def entry(model: Any, twins: Twins | None = None) -> tuple[dict[str, Any], str]:
+    """A model's configuration as a file would have it, and the Keras version.
+
+    `twins` is told which models in it another stands for.
+    """
+    model = functional(model)
+    version = version_of(model, f"the model {model.name!r}")
+    saved = as_saved(model.get_config())
+    stand_in(saved, model, version, {} if twins is None else twins)
+    return {"class_name": class_name(model), "config": saved}, version
+
+
+def stand_in(saved: dict[str, Any], model: Any, version: str, twins: Twins) -> None:
+    """In place of models of the user's own classes, puts functional ones into a model's configuration."""
+    inside = {it.name: it for it in model.layers if is_model(it)}
+    for item in saved.get("layers", ()):
+        inner = inside.get(item.get("name", item["config"].get("name")))
+        if inner is None:
+            continue
+        twin = functional(inner)
+        if twin is inner:
+            stand_in(item["config"], inner, version, twins)
+            continue
+        twins[id(inner)] = twin
+        made, _ = entry(twin, twins)
+        config = {**made["config"], "name": inner.name}
+        item |= {"class_name": made["class_name"], "config": config, "module": None, "registered_name": None}
+        if class_of(inner) is None and not is_keras_2(version):
+            # Calls of a functional model would be counted from 1 here (`config.keras_3_output`).
+            saved["output_layers"] = counted_from_1(saved["output_layers"], inner.name)
+
+
+def counted_from_1(outputs: Any, name: str) -> Any:
+    """Outputs of a model in which the calls of one layer are numbered one higher."""
+    if isinstance(outputs, dict):
+        return {key: counted_from_1(item, name) for key, item in outputs.items()}
+    if len(outputs) == 3 and outputs[0] == name:
+        return [name, outputs[1] + 1, outputs[2]]
+    return [counted_from_1(it, name) if isinstance(it, (list, dict)) else it for it in outputs]
 
 
 def class_name(model: Any) -> str:
@@ -82,12 +117,14 @@ class Layers(Claims):
 
     layers: Mapping[str, Any]
     path: str = ""
+    #: The functional models that stand for others, by id.
+    twins: Mapping[int, Any] = field(default_factory=dict)
     #: What each variable is, by its id: a layer that is in two models has the same twice.
     loads: dict[int, Weight] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model: Any) -> Layers:
-        return cls({layer.name: layer for layer in model.layers})
+    def of(cls, model: Any, twins: Mapping[int, Any]) -> Layers:
+        return cls({layer.name: layer for layer in model.layers}, twins=twins)
 
     def stored(self, layer: Layer) -> Mapping[str, Weight]:
         if layer.is_operation or layer.is_model:
@@ -106,8 +143,9 @@ class Layers(Claims):
         return found
 
     def inside(self, layer: Layer) -> Layers:
-        inner = {it.name: it for it in self.layer(layer).layers}
-        return Layers(inner, f"{self.path}{layer.name}/", self.loads)
+        model = self.layer(layer)
+        inner = {it.name: it for it in self.twins.get(id(model), model).layers}
+        return replace(self, layers=inner, path=f"{self.path}{layer.name}/")
 
     def reference(self, variable: Any, name: str) -> Weight:
         """A variable by the name that it has here."""

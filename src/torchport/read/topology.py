@@ -177,15 +177,20 @@ def call_depths(layers: list[Layer], outputs: Any) -> tuple[dict[tuple[str, int]
 def _walk_back(
     reads: Mapping[tuple[str, int], list[tuple[str, int]]], goals: list[tuple[str, int]]
 ) -> tuple[list[tuple[str, int]], dict[str, int]]:
-    """All calls that the goals need, each behind those that it reads; and when each layer is met first."""
+    """All calls that the goals need, each behind those that it reads; and when each layer is met first.
+
+    Calls that wait for each other are walked once: what is wrong with them is said by `in_order`.
+    """
     done: dict[tuple[str, int], None] = {}
     met: dict[str, int] = {}
+    begun: set[tuple[str, int]] = set()
     for goal in goals:
-        stack = [(goal, iter(reads.get(goal, ())))] if goal not in done else []
+        stack = [(goal, iter(reads.get(goal, ())))] if goal not in begun else []
         while stack:
             key, rest = stack[-1]
+            begun.add(key)
             met.setdefault(key[0], len(met))
-            following = next((it for it in rest if it not in done), None)
+            following = next((it for it in rest if it not in begun), None)
             if following is None:
                 done.setdefault(key)
                 stack.pop()

@@ -15,8 +15,8 @@ import numpy as np
 from torchport.errors import BadFile
 from torchport.graph import Weight
 
-#: Groups in groups; fifty nested models need a hundred.
-DEPTH = 200
+#: Groups in groups; a hundred nested models need two hundred.
+DEPTH = 300
 #: Groups and datasets in one file.
 OBJECTS = 1_000_000
 #: deflate cannot make data smaller than 1/1032 of itself. Small lies are let pass: zeros unwritten.

@@ -38,8 +38,8 @@ IGNORED = frozenset(
 STATISTICS = frozenset({"moving_mean", "moving_variance", "mean", "variance", "count", "vector_u"})
 
 
-#: Policies that compute in another precision than they say in their weights: mixed, half, quantised.
-HALF = re.compile(r"mixed_|float16|float8|\bint8|\bint4")
+#: Policies of half precision, and those of quantised weights.
+HALF, QUANTISED = re.compile(r"float16"), re.compile(r"^(\w+?)(/\S+)?_from_")
 
 
 class Want(Enum):
@@ -148,9 +148,15 @@ class Rule:
                 ported = " or ".join(map(repr, values))
                 raise Unsupported(f"{name}={options[name]!r} is not ported", f"{ported} is")
         policy = options.get("dtype")
+        if (how := QUANTISED.match(str(policy))) is not None:
+            raise Unsupported(
+                f"its weights are quantised ({how[1]})",
+                "add --dequantise (dequantise=True) for the network of floats that they stand for",
+            )
         if "dtype" not in self.options and (isinstance(policy, Mapping) or HALF.search(str(policy))):
             raise Unsupported(
-                f"the dtype policy {policy!r} is not ported", "save the model with the policy float32 again"
+                f"the dtype policy {policy!r} is not ported",
+                "build the model with dtype float32, set_weights(old.get_weights()), and save that",
             )
         given = {name: value for name, value in options.items() if name in self.options}
         return {**self.defaults, **given}

@@ -12,8 +12,9 @@ import numpy as np
 
 from torchport.errors import TorchportError
 from torchport.graph import Graph
-from torchport.read import WithConfig
+from torchport.read import WithConfig, checkpoint
 from torchport.read.live import is_model
+from torchport.read.subclass import functional
 from torchport.rules import TABLE
 from torchport.verify.frameworks import default_dtype, keras_of, tensorflow
 
@@ -49,7 +50,8 @@ class Reference:
         """Loads with the Keras that wrote the source, nothing of the file executed."""
         keras = keras_of(graph.dialect)
         if not isinstance(source, (str, Path, WithConfig)):
-            return cls(keras, source, graph, custom=custom)
+            return cls(keras, functional(source), graph, custom={**own_classes(source), **custom})
+        custom = {**stand_ins(keras, graph), **custom}
         try:
             with keras.utils.custom_object_scope(custom):
                 return cls(keras, loaded(keras, source), graph, custom=custom)
@@ -131,12 +133,29 @@ def from_rest(model: Any) -> Iterator[None]:
             it.assign(value)
 
 
+def stand_ins(keras: Any, graph: Graph) -> dict[str, Any]:
+    """Keras's own classes for models whose class is somebody's own, and adds only to training."""
+    kinds = {"Functional": keras.Model, "Sequential": keras.Sequential}
+    return {name: kinds[kind] for name, kind in graph.own_models.items()}
+
+
+def own_classes(model: Any) -> dict[str, Any]:
+    """The classes of the models in a live one that are the user's own."""
+    inner = [it for it in model._flatten_layers() if is_model(it)]
+    return {type(it).__name__: type(it) for it in inner if functional(it) is not it}
+
+
 def loaded(keras: Any, source: str | Path | WithConfig) -> Any:
     """The model of a file; of weights and an architecture, joined by Keras."""
     if not isinstance(source, WithConfig):
-        return keras.models.load_model(str(source), compile=False, safe_mode=True)
+        path = Path(source)
+        path = path.parent if path.name == "saved_model.pb" else path
+        return keras.models.load_model(str(path), compile=False, safe_mode=True)
     model = source.model or keras.models.model_from_json(Path(source.config).read_text(encoding="utf-8"))
-    model.load_weights(str(source.weights))
+    weights = checkpoint.prefix(source.weights) or source.weights
+    done = model.load_weights(str(weights))
+    if hasattr(done, "expect_partial"):
+        done.expect_partial()  # the optimizer's, which no one asks for
     return model
 
 
