@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import pytest
 
@@ -27,3 +29,32 @@ def test_nested_chain(layers: list[keras.Layer]) -> None:
         module = torchport.convert(model, flat=flat).module()
         trained = sum(it.requires_grad for it in module.parameters())
         assert trained == len(model.trainable_variables)
+
+
+def block(x: Any, trainable: bool) -> Any:
+    out = L.Conv2D(4, 3, padding="same", trainable=trainable)(x)
+    out = L.ReLU()(L.BatchNormalization(trainable=trainable)(out))
+    return L.Add()([x, L.Conv2D(4, 3, padding="same", trainable=trainable)(out)])
+
+
+@pytest.mark.parametrize("frozen", [0, 3, 6])
+def test_a_backbone_is_frozen_from_outside(frozen: int) -> None:
+    """In one line where all of it is, with one class; the first blocks alone where only they are."""
+    image = keras.Input((6, 6, 4))
+    x = image
+    for at in range(6):
+        x = block(x, at >= frozen)
+    base = keras.Model(image, x, name="base")
+    image = keras.Input((6, 6, 4))
+    model = keras.Model(image, L.Dense(2)(L.Flatten()(base(image))))
+    port = torchport.convert(model)
+    module = port.module()
+    assert sum(it.requires_grad for it in module.parameters()) == len(model.trainable_variables)
+    found = torchport.verify(model, port, steps=1)
+    assert found.passed, str(found)
+    lines = [line.strip() for line in port.code.splitlines() if "requires_grad_" in line]
+    assert (
+        lines
+        == {0: [], 3: ["self.blocks.requires_grad_(False)"], 6: ["self.base.requires_grad_(False)"]}[frozen]
+    )
+    assert port.code.count("class ResidualBlock") == (2 if frozen == 3 else 1)

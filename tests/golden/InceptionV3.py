@@ -34,7 +34,7 @@ class ConvBNReLU(nn.Module):
         return F.relu(self.bn(self.conv(x)))
 
 
-class InceptionBlock2(nn.Module):
+class InceptionBlock(nn.Module):
     """(n, in_channels, h, w) -> (n, c, h, w)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -58,7 +58,7 @@ class InceptionBlock2(nn.Module):
         return torch.cat([self.conv1(x), branch, branch2, branch3], dim=1)
 
 
-class InceptionBlock3(nn.Module):
+class InceptionBlock2(nn.Module):
     """(n, 768, h, w) -> (n, 768, h, w)."""
 
     def __init__(self, hidden_channels: int) -> None:
@@ -99,7 +99,7 @@ class ParallelConv(nn.Module):
         return torch.cat([self.conv1(x), out], dim=1)
 
 
-class InceptionBlock(nn.Module):
+class InceptionBlock3(nn.Module):
     """(n, in_channels, h, w) -> (n, 2048, h, w)."""
 
     def __init__(self, in_channels: int) -> None:
@@ -131,7 +131,7 @@ class InceptionV3(nn.Module):
         )
         self.blocks2 = nn.Sequential(ConvBNReLU(64, 80, 1), ConvBNReLU(80, 192, 3))
         self.blocks3 = nn.Sequential(
-            InceptionBlock2(192, 32), InceptionBlock2(256, 64), InceptionBlock2(288, 64)
+            InceptionBlock(192, 32), InceptionBlock(256, 64), InceptionBlock(288, 64)
         )
         self.conv = ConvBNReLU(288, 384, 3, stride=2)
         self.blocks4 = nn.Sequential(
@@ -140,7 +140,7 @@ class InceptionV3(nn.Module):
             ConvBNReLU(96, 96, 3, stride=2),
         )
         self.blocks5 = nn.Sequential(
-            InceptionBlock3(128), *(InceptionBlock3(160) for _ in range(2)), InceptionBlock3(192)
+            InceptionBlock2(128), *(InceptionBlock2(160) for _ in range(2)), InceptionBlock2(192)
         )
         self.blocks6 = nn.Sequential(ConvBNReLU(768, 192, 1), ConvBNReLU(192, 320, 3, stride=2))
         self.blocks7 = nn.Sequential(
@@ -149,7 +149,7 @@ class InceptionV3(nn.Module):
             ConvBNReLU(192, 192, (7, 1), padding=(3, 0)),
             ConvBNReLU(192, 192, 3, stride=2),
         )
-        self.blocks8 = nn.Sequential(InceptionBlock(1280), InceptionBlock(2048))
+        self.blocks8 = nn.Sequential(InceptionBlock3(1280), InceptionBlock3(2048))
         self.predictions = nn.Linear(2048, 1000)
 
     def forward(self, x: Tensor) -> Tensor:

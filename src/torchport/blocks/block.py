@@ -18,21 +18,6 @@ from torchport.program import Apply, Module, Step, Var
 #: What a run of nodes does, whatever its tensors are called: keys and wires, and the wires that leave it.
 Signature = tuple[tuple[tuple[Hashable, tuple[Wire, ...]], ...], tuple[Wire, ...]]
 
-#: Lines that a class costs besides its body: header, docstring, two methods, blank lines.
-CLASS = 9.0
-#: Parameters that fit on one line.
-FIT = 5
-
-
-def class_cost(parameters: float) -> float:
-    """Lines of a class besides its body."""
-    return CLASS + (0 if parameters < FIT else parameters + 2)
-
-
-def use_cost(parameters: float) -> float:
-    """Lines of one use of a class: its construction, and its share of a line of `forward`."""
-    return 1.7 if parameters <= FIT else 2.7 + parameters
-
 
 @dataclass(eq=False)
 class Slot:
@@ -280,28 +265,6 @@ def goes_on(before: Node, it: Node) -> bool:
 def is_next(before: Sequence[str], gives: Sequence[str], reads: Sequence[str]) -> bool:
     """Whether what reads so takes the one tensor given by what read `before`, and the rest as that did."""
     return len(gives) == 1 and tuple(reads) == (*gives, *before[1:])
-
-
-def lines(nodes: Iterable[Node | None]) -> float:
-    """About how many lines the nodes take: one for each module, one for each line of `forward`."""
-    total = 0.0
-    for it in nodes:
-        if it is None:
-            continue
-        total += it.modules
-        if it.heavy or it.merges or len(it.writes) > 1:
-            total += 0.7 if it.inside is not None else 1
-        elif not it.light:
-            total += 0.5
-    return total
-
-
-def parameters(columns: Sequence[Sequence[Node | None]]) -> float:
-    """About how many parameters a class needs, given for each of its slots the nodes of all uses."""
-    tally = Tally(len(columns))
-    for inside in zip(*columns, strict=True):
-        tally.add(inside)
-    return tally.parameters()
 
 
 def leaves(it: Node) -> list[Node]:

@@ -8,24 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from torchport.blocks.align import Merged, Row, Run, merge
-from torchport.blocks.block import (
-    Block,
-    Readers,
-    Slot,
-    class_cost,
-    leaves,
-    lines,
-    parameters,
-    use,
-    use_cost,
-    wires,
-)
+from torchport.blocks.block import Block, Readers, Slot, leaves, use, wires
+from torchport.blocks.cost import PART, class_cost, lines, parameters, use_cost
 from torchport.blocks.nodes import Node
 from torchport.blocks.tally import LACKS, numbers
 from torchport.program import Apply, walk
-
-#: Lines that an optional part costs.
-PART = 2.0
 
 
 class Body:

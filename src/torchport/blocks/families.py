@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from torchport.blocks.align import Merged, merge
-from torchport.blocks.block import FIT, Signature, parameters, wires
+from torchport.blocks.block import Signature, wires
+from torchport.blocks.cost import FIT, parameters
 from torchport.blocks.draft import Draft, Place, is_one
 from torchport.blocks.regions import regions
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from torchport.blocks.align import merge
-from torchport.blocks.block import Block, Readers, Slot, class_cost, lines, use, use_cost
-from torchport.blocks.draft import PART, Body, Draft, is_one, rows
+from torchport.blocks.block import Block, Readers, Slot, use
+from torchport.blocks.cost import PART, class_cost, lines, use_cost
+from torchport.blocks.draft import Body, Draft, is_one, rows
 from torchport.blocks.nodes import Node, node, nodes_of
 from torchport.blocks.steps import as_module
 from torchport.program import Apply, Definition, Module, Var

@@ -31,6 +31,7 @@ from torchport.program import (
     Step,
     Var,
     is_heavy,
+    is_loop,
     walk,
 )
 
@@ -117,6 +118,10 @@ MODULES = {
 }  # fmt: skip
 
 
+#: Lines that a list of modules takes.
+LIST = 3
+
+
 def node(step: Step, definition: Definition) -> Node:
     """The node of a step of a definition."""
     values: list[Any] = []
@@ -135,14 +140,19 @@ def node(step: Step, definition: Definition) -> Node:
         writes=step.outputs,
         step=step,
         heavy=any(is_heavy(it) for it in owned),
-        weighted=any(isinstance(it, State) or it.module.loads for it in owned),
+        weighted=any(map(is_weighted, owned)),
         light=_is_light(step.value),
-        modules=len(owned),
+        modules=sum(LIST if is_loop(it) else 1 for it in owned),
         specs={name: definition.specs[name] for name in (*step.inputs, *step.outputs)},
         frozen=frozen,
         modular=_is_modular(step.value) and not frozen and not _has_constants(step.value),
         pointwise=tuple(it.module.args[2] == 1 for it in owned if isinstance(it, Apply) and _is_conv(it)),
     )
+
+
+def is_weighted(it: Any) -> bool:
+    """Whether it has weights: a parameter, a module with some."""
+    return isinstance(it, State) or (isinstance(it, Apply) and bool(it.module.loads))
 
 
 def _is_conv(value: Apply) -> bool:

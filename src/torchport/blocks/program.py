@@ -13,10 +13,10 @@ from torchport.blocks.draft import Body, Draft
 from torchport.blocks.factor import search
 from torchport.blocks.models import open_models
 from torchport.blocks.naming import use_name
-from torchport.blocks.nodes import Node, nodes_of
+from torchport.blocks.nodes import Node, is_weighted, nodes_of
 from torchport.blocks.pads import pads_apart, pads_joined
 from torchport.names import class_name, identifier, is_automatic, snake, unique
-from torchport.program import Apply, Definition, Module, Step, Var
+from torchport.program import Apply, Definition, Module, Step, Var, walk
 
 #: What sources call any of several blocks in a row.
 GENERIC = ("block", "unit", "layer", "cell")
@@ -40,6 +40,9 @@ def _model_names(definition: Definition) -> Iterator[str]:
 
 
 def _factored(definition: Definition, taken: set[str]) -> Definition:
+    frozen = is_frozen(definition)
+    if frozen:  # as a whole, from outside: blocks need not know
+        definition = replace(definition, frozen=frozenset())
     definition = branches_joined(pads_apart(definition))
     draft = Draft(Body(nodes_of(definition), tuple(spec.name for spec in definition.outputs)))
     parts = open_models(definition, draft)
@@ -47,10 +50,18 @@ def _factored(definition: Definition, taken: set[str]) -> Definition:
     parts = {layer: _factored(part, taken) for layer, part in parts.items()}
     blocks = {block.key: block for block in draft.blocks}
     builder = Builder(taken)
-    for block in draft.blocks:
-        builder.block(block, blocks)
+    for it in draft.bodies[0].nodes:  # names are given in the order in which they are read
+        if it.key in blocks:
+            builder.block(blocks[it.key], blocks)
     steps, made = _steps(draft.bodies[0], blocks, builder)
-    return replace(definition, steps=tuple(pads_joined(steps)), parts={**parts, **made})
+    still = frozenset(step.layer for step in steps) if frozen else definition.frozen
+    return replace(definition, steps=tuple(pads_joined(steps)), parts={**parts, **made}, frozen=still)
+
+
+def is_frozen(definition: Definition) -> bool:
+    """Whether a definition has weights of its own, and none of them trains."""
+    held = [step.layer for step in definition.steps for it in walk(step.value) if is_weighted(it)]
+    return bool(held) and definition.frozen.issuperset(held)
 
 
 def _steps(

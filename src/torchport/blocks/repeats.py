@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 
 from torchport.blocks.align import Wire
-from torchport.blocks.block import class_cost, goes_on, is_next, lines, parameters, use_cost, wires
+from torchport.blocks.block import goes_on, is_next, wires
+from torchport.blocks.cost import SEVERAL, class_cost, late, lines, parameters, use_cost
 from torchport.blocks.draft import Body, Draft, Place
 from torchport.blocks.nodes import Node
 from torchport.blocks.regions import attached
-from torchport.blocks.structures import scale
 
 #: The longest run of units that is looked at, and how many tensors a block may take and give.
 UNITS, INPUTS, OUTPUTS = 40, 4, 2
@@ -32,21 +32,10 @@ def make_of_repeats(draft: Draft) -> bool:
             each = lines(draft.nodes(found[0]))
             rows = 1 + sum(place.start != it.end for it, place in itertools.pairwise(found))
             if (len(found) - 1) * each - rows * use_cost(0) - class_cost(0) > most:
-                saved = _saved(draft, found) - _late(draft.nodes(found[0])) - SEVERAL * (len(token[1]) - 1)
+                saved = _saved(draft, found) - late(draft.nodes(found[0])) - SEVERAL * (len(token[1]) - 1)
                 if saved > most:
                     best, most = token, saved
     return best is not None and draft.make(families[best], weighed=True)
-
-
-#: What it counts, in lines, that a block gives one tensor more than one.
-SEVERAL = 3.0
-#: What it counts, in lines, that images grow inside of a block and not where it begins.
-LATE = 2.0
-
-
-def _late(nodes: Sequence[Node]) -> float:
-    """A person begins a block with what makes images grow; of blocks that save as much, that one is taken."""
-    return LATE if any(it.inside is None and scale(it) > 1 for it in nodes[1:]) else 0.0
 
 
 def _saved(draft: Draft, places: Sequence[Place]) -> float:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 
 from torchport.blocks.align import Merged, Row, merge
-from torchport.blocks.block import Block, class_cost, lines, use_cost
-from torchport.blocks.draft import PART, Draft, Place, is_one
+from torchport.blocks.block import Block
+from torchport.blocks.cost import PART, class_cost, lines, use_cost
+from torchport.blocks.draft import Draft, Place, is_one
 from torchport.blocks.regions import attached
 
 #: Runs that are not like a block, so that no round compares them again.

@@ -12,6 +12,7 @@ from torchport import __version__, nest
 from torchport.emit import helpers
 from torchport.emit.expression import Writer
 from torchport.emit.forward import body
+from torchport.emit.frozen import frozen_lines
 from torchport.emit.texts import functions
 from torchport.emit.variables import called
 from torchport.errors import TorchportError
@@ -193,7 +194,7 @@ def _class(item: Class, marks: bool, pretrained: str, sharded: bool) -> str:
         "",
         f"    def __init__({_constructor_parameters(definition)}) -> None:",
         "        super().__init__()",
-        *(f"        {line}" for line in _constructor(item)),
+        *(f"        {line}" for line in _constructor(item, bool(pretrained))),
         "",
         f"    def forward({_parameters(item)}) -> {nest.annotation(_result(definition, bool(pretrained)))}:",
         *(
@@ -244,25 +245,20 @@ def _gives(definition: Definition, is_model: bool) -> str:
     return nest.described(result, lambda var: sizes(specs[var.tensor]))
 
 
-def _constructor(item: Class) -> list[str]:
+def _constructor(item: Class, is_model: bool) -> list[str]:
     """An assignment for every attribute, in the order of use; what does not train is frozen."""
     writer = Writer(lambda name: name, lambda owner, role: item.attributes[owner, role])
-    lines, frozen = [f"self.{name} = {text}" for name, text in item.definition.flags], []
-    for key, node in owned(item.definition):
-        name = f"self.{item.attributes[key]}"
+    lines = [f"self.{name} = {text}" for name, text in item.definition.flags]
+    held = list(owned(item.definition))
+    for key, node in held:
         if isinstance(node, State):
             lines.append(_state_line(item.attributes[key], node, key[0] in item.definition.frozen, writer))
             continue
         made = node.module
         if made.cls == "Model":
             made = replace(made, cls=item.parts[key[0]].name)
-        lines.append(f"{name} = {writer.constructor(made)}")
-        if key[0] in item.definition.frozen:
-            frozen.append(f"{name}.requires_grad_(False)")
-        else:
-            fixed = [key for key, it in made.loads.items() if isinstance(it, Fill) and it.shape]
-            frozen += [f"{name}.{key}.requires_grad_(False)" for key in fixed]
-    return lines + frozen
+        lines.append(f"self.{item.attributes[key]} = {writer.constructor(made)}")
+    return lines + frozen_lines(item, held, is_model)
 
 
 def _state_line(name: str, node: State, frozen: bool, writer: Writer) -> str:

@@ -53,10 +53,17 @@ def notes(port: Port) -> Iterator[str]:
             "running_var with n/(n-1) of the batch's variance, Keras with the variance itself. "
             "Inference is the same; --exact matches Keras to the last bit."
         )
-    frozen = sum(len(it.frozen) for it in definitions(port.program.definition))
+    frozen = len(set(frozen_layers(port.program.graph)))
     if frozen:
         yield f"trainable=False ({counted(frozen, 'layer')}): requires_grad is off."
     yield from port.program.notes
+
+
+def frozen_layers(graph: Graph, path: str = "") -> Iterator[str]:
+    """Layers with weights that do not train, those of nested models included."""
+    yield from (f"{path}{op.layer}" for op in graph.ops if op.stored and not op.trainable)
+    for layer, body in graph.bodies.items():
+        yield from frozen_layers(body, f"{path}{layer}/")
 
 
 def biased_batch_norms(graph: Graph) -> Iterator[str]:

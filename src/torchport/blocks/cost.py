@@ -1,0 +1,63 @@
+"""What a program costs, in lines of model.py: the objective of the search.
+
+A class costs its header and its body once and a line at every use; what it replaces costs its lines every
+time. These are estimates, by which candidates are compared; `program.py` compares the text itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from torchport.blocks.nodes import Node
+from torchport.blocks.structures import scale
+from torchport.blocks.tally import Tally
+
+#: Lines that a class costs besides its body: header, docstring, two methods, blank lines.
+CLASS = 9.0
+#: Parameters that fit on one line.
+FIT = 5
+
+
+def class_cost(parameters: float) -> float:
+    """Lines of a class besides its body."""
+    return CLASS + (0 if parameters < FIT else parameters + 2)
+
+
+def use_cost(parameters: float) -> float:
+    """Lines of one use of a class: its construction, and its share of a line of `forward`."""
+    return 1.7 if parameters <= FIT else 2.7 + parameters
+
+
+#: Lines that an optional part costs.
+PART = 2.0
+#: What it counts, in lines, that a block gives one tensor more than one.
+SEVERAL = 3.0
+#: What it counts, in lines, that images grow inside of a block and not where it begins.
+LATE = 2.0
+
+
+def late(nodes: Sequence[Node]) -> float:
+    """A person begins a block with what makes images grow; of blocks that save as much, that one is taken."""
+    return LATE if any(it.inside is None and scale(it) > 1 for it in nodes[1:]) else 0.0
+
+
+def lines(nodes: Iterable[Node | None]) -> float:
+    """About how many lines the nodes take: one for each module, one for each line of `forward`."""
+    total = 0.0
+    for it in nodes:
+        if it is None:
+            continue
+        total += it.modules
+        if it.heavy or it.merges or len(it.writes) > 1:
+            total += 0.7 if it.inside is not None else 1
+        elif not it.light:
+            total += 0.5
+    return total
+
+
+def parameters(columns: Sequence[Sequence[Node | None]]) -> float:
+    """About how many parameters a class needs, given for each of its slots the nodes of all uses."""
+    tally = Tally(len(columns))
+    for inside in zip(*columns, strict=True):
+        tally.add(inside)
+    return tally.parameters()
