@@ -41,6 +41,11 @@ class Program:
     notes: tuple[str, ...] = ()
 
     @property
+    def length(self) -> int:
+        """Lines of its text."""
+        return self.code.count("\n")
+
+    @property
     def permutes(self) -> tuple[Permute, ...]:
         """Every permute that is left, nested models included."""
         return tuple(permutes(self.definition))
@@ -102,16 +107,19 @@ def _program(graph: Graph, definition: Definition, name: str) -> Program:
 
 def _shortest(program: Callable[[Definition], Program], flat: Definition, name: str) -> Program:
     """The program with repeated structure as classes; the flat one where those fail, or save no lines."""
+
+    def length(definition: Definition) -> int:
+        return program(in_reading_order(definition)).length
+
     try:
-        factored = program(in_reading_order(factor(flat, name)))
+        factored = program(in_reading_order(factor(flat, name, length)))
     except Exception as error:  # classes for the eye's sake must not cost anyone the port
         why = f"making them failed ({type(error).__name__}: {error})"
     else:
-        lines = factored.code.count("\n")
         # formatting only breaks lines, and most programs are far from that
-        if source(name_classes(flat, name)).count("\n") >= lines:
+        if source(name_classes(flat, name)).count("\n") >= factored.length:
             return factored
-        if program(flat).code.count("\n") >= lines:
+        if program(flat).length >= factored.length:
             return factored
         why = "they would make the program longer"
     note = f"no classes were made of repeated structure: {why}; the program is that of --flat."

@@ -86,19 +86,6 @@ class InceptionBlock2(nn.Module):
         return torch.cat([self.conv1(x), branch, branch2, branch3], dim=1)
 
 
-class ParallelConv(nn.Module):
-    """(n, 384, h, w) -> (n, 768, h, w)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = ConvBNReLU(384, 384, (1, 3), padding=(0, 1))
-        self.conv2 = ConvBNReLU(384, 384, (3, 1), padding=(1, 0))
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = self.conv2(x)
-        return torch.cat([self.conv1(x), out], dim=1)
-
-
 class InceptionBlock3(nn.Module):
     """(n, in_channels, h, w) -> (n, 2048, h, w)."""
 
@@ -106,19 +93,25 @@ class InceptionBlock3(nn.Module):
         super().__init__()
         self.conv1 = ConvBNReLU(in_channels, 320, 1)
         self.conv2 = ConvBNReLU(in_channels, 384, 1)
-        self.parallel_conv1 = ParallelConv()
-        self.branch = nn.Sequential(
+        self.conv3 = ConvBNReLU(384, 384, (1, 3), padding=(0, 1))
+        self.conv4 = ConvBNReLU(384, 384, (3, 1), padding=(1, 0))
+        self.blocks = nn.Sequential(
             ConvBNReLU(in_channels, 448, 1), ConvBNReLU(448, 384, 3, padding=1)
         )
-        self.parallel_conv2 = ParallelConv()
-        self.conv3 = ConvBNReLU(in_channels, 192, 1)
+        self.conv5 = ConvBNReLU(384, 384, (1, 3), padding=(0, 1))
+        self.conv6 = ConvBNReLU(384, 384, (3, 1), padding=(1, 0))
+        self.conv7 = ConvBNReLU(in_channels, 192, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        branch1 = self.parallel_conv1(self.conv2(x))
-        branch2 = self.parallel_conv2(self.branch(x))
+        conv2 = self.conv2(x)
+        out = self.conv4(conv2)
+        mixed9 = torch.cat([self.conv3(conv2), out], dim=1)
+        blocks = self.blocks(x)
+        out = self.conv6(blocks)
+        branch1 = torch.cat([self.conv5(blocks), out], dim=1)
         out = F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
-        branch3 = self.conv3(out)
-        return torch.cat([self.conv1(x), branch1, branch2, branch3], dim=1)
+        branch2 = self.conv7(out)
+        return torch.cat([self.conv1(x), mixed9, branch1, branch2], dim=1)
 
 
 class InceptionV3(nn.Module):

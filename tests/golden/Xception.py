@@ -35,24 +35,6 @@ class DoubleSeparableConv(nn.Module):
 
 
 class SeparableResidual(nn.Module):
-    """(n, in_channels, h, w) -> (n, out_channels, h / 2, w / 2)."""
-
-    def __init__(
-        self, in_channels: int, hidden_channels: int, out_channels: int, activate: bool = True
-    ) -> None:
-        super().__init__()
-        self.activate = activate
-        self.double_separable_conv = DoubleSeparableConv(in_channels, hidden_channels, out_channels)
-        self.conv = nn.Conv2d(in_channels, out_channels, 1, stride=2, bias=False)
-        self.bn = nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01)
-
-    def forward(self, x: Tensor) -> Tensor:
-        sepconv1 = F.relu(x) if self.activate else x
-        x = self.bn(self.conv(x))
-        return F.max_pool2d(self.double_separable_conv(sepconv1), 3, stride=2, padding=1) + x
-
-
-class SeparableResidual2(nn.Module):
     """(n, 728, h, w) -> (n, 728, h, w)."""
 
     def __init__(self) -> None:
@@ -78,25 +60,37 @@ class Xception(nn.Module):
         self.block1_conv1_bn = nn.BatchNorm2d(32, eps=1e-3, momentum=0.01)
         self.block1_conv2 = nn.Conv2d(32, 64, 3, bias=False)
         self.block1_conv2_bn = nn.BatchNorm2d(64, eps=1e-3, momentum=0.01)
-        self.separable_residual1 = SeparableResidual(64, 128, 128, activate=False)
+        self.block2 = DoubleSeparableConv(64, 128, 128)
+        self.conv1 = nn.Conv2d(64, 128, 1, stride=2, bias=False)
+        self.bn1 = nn.BatchNorm2d(128, eps=1e-3, momentum=0.01)
         self.block3 = DoubleSeparableConv(128, 256, 256)
-        self.conv = nn.Conv2d(128, 256, 1, stride=2, bias=False)
-        self.bn = nn.BatchNorm2d(256, eps=1e-3, momentum=0.01)
-        self.separable_residual2 = SeparableResidual(256, 728, 728)
-        self.blocks = nn.Sequential(*(SeparableResidual2() for _ in range(8)))
-        self.separable_residual3 = SeparableResidual(728, 728, 1024)
+        self.conv2 = nn.Conv2d(128, 256, 1, stride=2, bias=False)
+        self.bn2 = nn.BatchNorm2d(256, eps=1e-3, momentum=0.01)
+        self.block4 = DoubleSeparableConv(256, 728, 728)
+        self.conv3 = nn.Conv2d(256, 728, 1, stride=2, bias=False)
+        self.bn3 = nn.BatchNorm2d(728, eps=1e-3, momentum=0.01)
+        self.blocks = nn.Sequential(*(SeparableResidual() for _ in range(8)))
+        self.block13 = DoubleSeparableConv(728, 728, 1024)
+        self.conv4 = nn.Conv2d(728, 1024, 1, stride=2, bias=False)
+        self.bn4 = nn.BatchNorm2d(1024, eps=1e-3, momentum=0.01)
         self.block14 = DoubleSeparableConv(1024, 1536, 2048)
         self.predictions = nn.Linear(2048, 1000)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.block1_conv1_bn(self.block1_conv1(x)))
-        x = F.relu(self.block1_conv2_bn(self.block1_conv2(x)))
-        separable_residual1 = self.separable_residual1(x)
-        block3_sepconv1 = F.relu(separable_residual1)
-        x = self.bn(self.conv(separable_residual1))
-        x = F.max_pool2d(self.block3(block3_sepconv1), 3, stride=2, ceil_mode=True) + x
-        x = self.separable_residual2(x)
-        x = self.separable_residual3(self.blocks(x))
+        block1_conv2 = F.relu(self.block1_conv2_bn(self.block1_conv2(x)))
+        x = self.bn1(self.conv1(block1_conv2))
+        block2 = F.max_pool2d(self.block2(block1_conv2), 3, stride=2, padding=1) + x
+        block3_sepconv1 = F.relu(block2)
+        x = self.bn2(self.conv2(block2))
+        block3 = F.max_pool2d(self.block3(block3_sepconv1), 3, stride=2, ceil_mode=True) + x
+        block4_sepconv1 = F.relu(block3)
+        x = self.bn3(self.conv3(block3))
+        x = F.max_pool2d(self.block4(block4_sepconv1), 3, stride=2, padding=1) + x
+        blocks = self.blocks(x)
+        block13_sepconv1 = F.relu(blocks)
+        x = self.bn4(self.conv4(blocks))
+        x = F.max_pool2d(self.block13(block13_sepconv1), 3, stride=2, padding=1) + x
         x = F.relu(self.block14(x)).mean(dim=(2, 3))
         return F.softmax(self.predictions(x), dim=1)
 

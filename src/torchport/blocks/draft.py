@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,11 +54,20 @@ class Place:
         return self.body == other.body and self.start < other.end and other.start < self.end
 
 
+#: What each step in a block is, in order: enough to know the block again.
+Steps = tuple[Hashable, ...]
+
+
+def steps_of(nodes: Iterable[Node]) -> Steps:
+    return tuple(leaf.key for it in nodes for leaf in leaves(it))
+
+
 class Draft:
     """The model's own body and those of the blocks."""
 
-    def __init__(self, body: Body) -> None:
-        self.bodies = [body]
+    def __init__(self, body: Body, banned: Collection[Steps] = ()) -> None:
+        """`banned`: what no block is made of."""
+        self.bodies, self.banned = [body], banned
         self.blocks: list[Block] = []
         self.numbers = itertools.count()
 
@@ -88,6 +97,8 @@ class Draft:
         cost = class_cost(count) + lines(self.nodes(longest)) + PART * (len(shapes) - 1)
         saved = sum(lines(self.nodes(it)) - use_cost(count) for it in chosen) - cost
         if len(chosen) < 2 or not (weighed or saved > 0):
+            return False
+        if steps_of(self.nodes(longest)) in self.banned:
             return False
         run = self.run(longest)
         slots = [Slot(row.key, row.reads) for row in run.rows]

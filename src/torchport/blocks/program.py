@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from torchport.blocks.block import Block, goes_on, leaves
 from torchport.blocks.branches import branches_joined
 from torchport.blocks.build import Builder
-from torchport.blocks.draft import Body, Draft
+from torchport.blocks.cost import PART, SEVERAL, class_cost, lines, use_cost
+from torchport.blocks.draft import Body, Draft, Steps, steps_of
 from torchport.blocks.factor import search
 from torchport.blocks.models import open_models
 from torchport.blocks.naming import use_name
@@ -24,12 +26,86 @@ GENERIC = ("block", "unit", "layer", "cell")
 LOOP = 3
 
 
-def factor(definition: Definition, name: str) -> Definition:
+def factor(
+    definition: Definition, name: str, length: Callable[[Definition], int] | None = None
+) -> Definition:
     """The definition with repeated structure as classes; nested models are factored each for itself.
 
-    `name`: of the model's class, which no block takes.
+    `name`: of the model's class, which no block takes. `length`: of the text that is written for a
+    definition. The search goes by estimates; what it finds is measured, and blocks without which the text is
+    shorter are given up.
     """
-    return _factored(definition, {name, *_model_names(definition)})
+    taken = {name, *_model_names(definition)}
+    best = _Attempt(definition, taken, frozenset())
+    if length is None:
+        return best.result
+    shortest, rest = length(best.result) + best.burden(), TRIES
+    while rest:
+        for steps in best.doubtful()[:rest]:
+            rest -= 1
+            other = _Attempt(definition, taken, best.banned | {steps})
+            found = length(other.result) + other.burden()
+            if found < shortest:
+                best, shortest = other, found
+                break
+        else:
+            break
+    return best.result
+
+
+#: So many blocks, at most, are given up to see whether the text becomes shorter; of those of which the
+#: estimate is that they save no more than so many lines.
+TRIES, DOUBT = 8, 6.0
+#: What it counts, in lines, that people have no name for a class.
+NAMELESS = 4.0
+
+
+class _Attempt:
+    """What the search makes of a definition, some blocks banned."""
+
+    def __init__(self, definition: Definition, taken: set[str], banned: frozenset[Steps]) -> None:
+        self.banned = banned
+        self.saved: dict[Steps, float] = {}
+        self.classes: dict[str, int] = {}
+        self.result = self._factored(definition, set(taken))
+
+    def burden(self) -> float:
+        """Lines that classes count beyond those of the text: what takes a reader longer to see."""
+        nameless = sum(NAMELESS for name in self.classes if re.fullmatch(r"Block\d*", name))
+        return nameless + sum(SEVERAL * (outputs - 1) for outputs in self.classes.values())
+
+    def doubtful(self) -> list[Steps]:
+        """Blocks that may save no lines, those that are estimated to save least first."""
+        return sorted((it for it, saved in self.saved.items() if saved < DOUBT), key=self.saved.__getitem__)
+
+    def _factored(self, definition: Definition, taken: set[str]) -> Definition:
+        frozen = is_frozen(definition)
+        if frozen:  # as a whole, from outside: blocks need not know
+            definition = replace(definition, frozen=frozenset())
+        definition = branches_joined(pads_apart(definition))
+        results = tuple(spec.name for spec in definition.outputs)
+        draft = Draft(Body(nodes_of(definition), results), self.banned)
+        parts = open_models(definition, draft)
+        search(draft)
+        self.saved |= {steps_of(block.nodes()): _saved(draft, block) for block in draft.blocks}
+        parts = {layer: self._factored(part, taken) for layer, part in parts.items()}
+        blocks = {block.key: block for block in draft.blocks}
+        builder = Builder(taken)
+        for it in draft.bodies[0].nodes:  # names are given in the order in which they are read
+            if it.key in blocks:
+                builder.block(blocks[it.key], blocks)
+        steps, made = _steps(draft.bodies[0], blocks, builder)
+        found = (it.definition for it in builder.made.values())
+        self.classes |= {it.name: len(it.outputs) for it in found}
+        still = frozenset(step.layer for step in steps) if frozen else definition.frozen
+        return replace(definition, steps=tuple(pads_joined(steps)), parts={**parts, **made}, frozen=still)
+
+
+def _saved(draft: Draft, block: Block) -> float:
+    """About how many lines a block saves, by the places in which it is written."""
+    places = sum(it.key == block.key for body in draft.bodies for it in body.nodes)
+    count, each = block.tally.parameters(), lines(block.nodes())
+    return (places - 1) * each - places * use_cost(count) - class_cost(count) - PART * len(block.parts)
 
 
 def _model_names(definition: Definition) -> Iterator[str]:
@@ -37,25 +113,6 @@ def _model_names(definition: Definition) -> Iterator[str]:
     for layer, part in definition.parts.items():
         yield class_name(layer)
         yield from _model_names(part)
-
-
-def _factored(definition: Definition, taken: set[str]) -> Definition:
-    frozen = is_frozen(definition)
-    if frozen:  # as a whole, from outside: blocks need not know
-        definition = replace(definition, frozen=frozenset())
-    definition = branches_joined(pads_apart(definition))
-    draft = Draft(Body(nodes_of(definition), tuple(spec.name for spec in definition.outputs)))
-    parts = open_models(definition, draft)
-    search(draft)
-    parts = {layer: _factored(part, taken) for layer, part in parts.items()}
-    blocks = {block.key: block for block in draft.blocks}
-    builder = Builder(taken)
-    for it in draft.bodies[0].nodes:  # names are given in the order in which they are read
-        if it.key in blocks:
-            builder.block(blocks[it.key], blocks)
-    steps, made = _steps(draft.bodies[0], blocks, builder)
-    still = frozenset(step.layer for step in steps) if frozen else definition.frozen
-    return replace(definition, steps=tuple(pads_joined(steps)), parts={**parts, **made}, frozen=still)
 
 
 def is_frozen(definition: Definition) -> bool:
