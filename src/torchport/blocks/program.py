@@ -56,8 +56,8 @@ def factor(
 #: So many blocks, at most, are given up to see whether the text becomes shorter; of those of which the
 #: estimate is that they save no more than so many lines.
 TRIES, DOUBT = 8, 6.0
-#: What it counts, in lines, that people have no name for a class.
-NAMELESS = 4.0
+#: What it counts, in lines, that people have no name for a class, and that a part of it is there or not.
+NAMELESS, SWITCH = 4.0, 2.0
 
 
 class _Attempt:
@@ -66,13 +66,17 @@ class _Attempt:
     def __init__(self, definition: Definition, taken: set[str], banned: frozenset[Steps]) -> None:
         self.banned = banned
         self.saved: dict[Steps, float] = {}
-        self.classes: dict[str, int] = {}
+        self.classes: dict[str, Definition] = {}
         self.result = self._factored(definition, set(taken))
 
     def burden(self) -> float:
         """Lines that classes count beyond those of the text: what takes a reader longer to see."""
-        nameless = sum(NAMELESS for name in self.classes if re.fullmatch(r"Block\d*", name))
-        return nameless + sum(SEVERAL * (outputs - 1) for outputs in self.classes.values())
+        total = 0.0
+        for it in self.classes.values():
+            total += NAMELESS if re.fullmatch(r"Block\d*", it.name) else 0
+            total += SWITCH * sum(one.annotation == "bool" for one in it.parameters)
+            total += SEVERAL * (len(it.outputs) - 1)
+        return total
 
     def doubtful(self) -> list[Steps]:
         """Blocks that may save no lines, those that are estimated to save least first."""
@@ -96,7 +100,7 @@ class _Attempt:
                 builder.block(blocks[it.key], blocks)
         steps, made = _steps(draft.bodies[0], blocks, builder)
         found = (it.definition for it in builder.made.values())
-        self.classes |= {it.name: len(it.outputs) for it in found}
+        self.classes |= {it.name: it for it in found}
         still = frozenset(step.layer for step in steps) if frozen else definition.frozen
         return replace(definition, steps=tuple(pads_joined(steps)), parts={**parts, **made}, frozen=still)
 
