@@ -59,7 +59,14 @@ def test_agreement_is_0(asked: dict[str, Any]) -> None:
     words = " ".join(result.stdout.split())
     assert "inference 2 agree 5.0e-15 3.0e-07 1.9e-07 conv2" in words
     assert "note a note" in words and "agrees 3 comparisons; tensorflow 2, torch 2" in words
-    assert asked["seed"] == 7 and asked["inputs"] is None and asked["folder"] == Path("port")
+    assert asked["precision"] == "both"
+    run("verify", UNET, "port", "--precision", "float32", "--seed", 7)
+    assert (
+        asked["precision"] == "float32"
+        and asked["seed"] == 7
+        and asked["inputs"] is None
+        and asked["folder"] == Path("port")
+    )
     assert "conv1/kernel" not in result.stdout
     assert "conv1/kernel" in run("verify", UNET, "port", "-v").stdout
 
