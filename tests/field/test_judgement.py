@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import torchport
 from torchport.verify import Verification
 
 keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
+tf_keras = pytest.importorskip("tf_keras")
 
 
 def report(result: Verification) -> str:
@@ -33,3 +36,172 @@ def test_a_flat_port_is_compared_with_a_flat_program(tmp_path: Path) -> None:
     result = torchport.verify(model, folder)
     assert result.passed, report(result)
     assert not any("edited" in note for note in result.notes)
+
+
+def from_file(model: Any, path: Path, **options: Any) -> Verification:
+    """The verification of a port of a file."""
+    model.save(path)
+    folder = torchport.convert(path).save(path.parent / "port")
+    return torchport.verify(path, folder, **options)
+
+
+def test_keras_2_folds_the_batch_in_time_distributed(tmp_path: Path) -> None:
+    """What is inside of it sees every step as an image of its own; the tensor is named as it is outside."""
+    L = tf_keras.layers
+    dense = L.TimeDistributed(L.Dense(4, activation="sigmoid"), name="steps")
+    result = from_file(tf_keras.Sequential([L.Input((6, 5)), dense]), tmp_path / "model.h5")
+    assert result.passed, report(result)
+    assert {"steps", "steps.linear"} <= {row.tensor for row in result.rows if row.check == "training"}
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_keras_2_resizes_in_float32(inside: bool, tmp_path: Path) -> None:
+    """Whatever the policy: from there on TensorFlow's float32 is what is compared with, and that is said."""
+    L = tf_keras.layers
+    layers = [L.Conv2D(2, 3, name="conv"), L.UpSampling2D(2, interpolation="bilinear", name="up")]
+    layers = layers[::-1] if inside else layers
+    result = from_file(tf_keras.Sequential([L.Input((8, 8, 3)), *layers]), tmp_path / "model.h5")
+    assert result.passed, report(result)
+    assert any("computes up in float32" in note for note in result.notes)
+    limits = {row.layer: row.limit for row in result.rows if row.check == "inference"}
+    assert limits["conv"] > 1e-9 if inside else limits["conv"] == 1e-10
+    assert 1e-9 < limits["up"] < 1e-4
+    assert {row.check for row in result.rows} >= {"gradient", "steps"}
+
+
+def test_statistics_that_are_one_number(tmp_path: Path) -> None:
+    """Normalization(axis=None) keeps numbers, and makes tensors of one value of them when it is loaded."""
+    L = keras.layers
+    layer = L.Normalization(axis=None, name="scale")
+    layer.adapt(np.random.default_rng(0).normal(3, 2, (50, 4)))
+    model = keras.Sequential([keras.Input((4,)), layer, L.Dense(2, name="fc")])
+    result = from_file(model, tmp_path / "model.keras")
+    assert result.passed, report(result)
+
+
+def test_whole_numbers_for_outputs(tmp_path: Path) -> None:
+    """They have no gradient, which is said; all else is compared, exactly."""
+    x = keras.Input((8, 8, 3))
+    y = keras.layers.Conv2D(4, 3, name="conv")(x)
+    result = from_file(keras.Model(x, keras.ops.argmax(y, axis=-1)), tmp_path / "model.keras")
+    assert result.passed, report(result)
+    assert any("whole numbers" in note for note in result.notes)
+    checks = {row.check for row in result.rows}
+    assert "gradient" not in checks and {"inference", "training", "steps"} <= checks
+
+
+def normalised(keras: Any) -> Any:
+    """A bias before batch normalisation and a key's bias in attention: gradients that are zero by nature."""
+    L = keras.layers
+    x = image = keras.Input((6, 8), name="x")
+    y = L.MultiHeadAttention(2, 4, name="attend")(x, x)
+    y = L.BatchNormalization(name="norm")(L.Dense(8, name="before")(L.Add()([x, y])))
+    y = L.Dense(8, activation="relu", name="after")(y)
+    return keras.Model(image, L.Dense(2, name="out")(y), name="normalised")
+
+
+@pytest.mark.parametrize("precision", ["both", "float64", "float32"])
+def test_gradients_that_are_zero_by_nature(precision: str) -> None:
+    """Rounding noise on both sides, in whichever precision."""
+    model = normalised(keras)
+    result = torchport.verify(model, torchport.convert(model), precision=precision)
+    assert result.passed, report(result)
+    rows = {row.tensor: row for row in result.rows if row.check == "gradient"}
+    assert {"before/bias", "attend/key_dense/bias"} <= set(rows)
+    left_out = [note for note in result.notes if "was not compared" in note]
+    assert bool(left_out) is (precision != "both")
+    assert result.precision == ("float32" if precision == "float32" else "float64")
+
+
+@pytest.mark.parametrize("precision", ["both", "float64", "float32"])
+def test_a_fault_beside_a_gradient_that_is_zero_by_nature(precision: str, tmp_path: Path) -> None:
+    """That one gradient is noise excuses no other: a detached bias, a doubled one, a scaled kernel."""
+    model = normalised(keras)
+    folder = torchport.convert(model).save(tmp_path / "port")
+    code = (folder / "model.py").read_text()
+    for before, after in (("self.out(", "self.out(0.999999 * "), ("self.out(", "1e-3 + self.out(")):
+        assert before in code
+        (folder / "model.py").write_text(code.replace(before, after))
+        result = torchport.verify(model, folder, precision=precision)
+        assert result.differs or (precision == "float32" and "0.99" in after), str(result)
+
+
+@pytest.mark.parametrize("precision", ["both", "float32"])
+def test_a_tiny_batch(precision: str) -> None:
+    """Of two rows batch normalisation makes plus and minus one, whatever they were: gradients vanish."""
+    L = keras.layers
+    x = keras.Input((5,), batch_size=2, name="x")
+    y = L.BatchNormalization(name="norm")(L.Dense(7, name="one")(x))
+    y = L.BatchNormalization(name="again")(L.Dense(3, name="two", activation="tanh")(y))
+    model = keras.Model(x, L.Dense(2)(y), name="tiny")
+    result = torchport.verify(model, torchport.convert(model), precision=precision)
+    assert result.passed, report(result)
+
+
+@pytest.mark.parametrize("precision", ["both", "float64", "float32"])
+def test_outputs_that_cancel(precision: str) -> None:
+    """What is left of a sum is rounding."""
+    L = keras.layers
+    x = keras.Input((4, 6), name="x")
+    y = L.Dense(5, name="dense")(x)
+    mean = keras.ops.mean(y, axis=-1, keepdims=True)
+    model = keras.Model(x, keras.ops.mean(y - mean, axis=-1), name="cancels")
+    result = torchport.verify(model, torchport.convert(model), precision=precision)
+    assert result.passed, report(result)
+
+
+def test_statistics_over_many_values() -> None:
+    """TensorFlow's float32 loses digits there; the float64 limit follows it, and no further."""
+    L = keras.layers
+    x = keras.Input((260, 260, 1), name="x")
+    model = keras.Model(x, L.BatchNormalization(name="norm")(L.Rescaling(1e-3, 300.0)(x)), name="many")
+    result = torchport.verify(model, torchport.convert(model))
+    assert result.passed, report(result)
+    assert result.inputs[0]["shape"][0] == 2
+
+
+DRAWS = """
+from torchport.rules import FOLLOWS, call, helper, rule
+
+helper(\"\"\"
+def noisy(x: Tensor) -> Tensor:
+    '''A draw around x.'''
+    return x + SCALE * torch.randn_like(x)
+\"\"\")
+
+
+@rule("tests>Draws", wants=FOLLOWS)
+def draws(x):
+    return call("noisy", x)
+"""
+
+
+@keras.saving.register_keras_serializable("tests")
+class Draws(keras.layers.Layer):
+    """Random numbers in either mode, of no generator that anyone knows."""
+
+    def call(self, x: Any) -> Any:
+        return x + tf.random.normal(tf.shape(x), dtype=x.dtype)
+
+
+@pytest.mark.parametrize("precision", ["both", "float64", "float32"])
+@pytest.mark.parametrize(("scale", "verdict"), [(1, "not decided"), (1000, "differs")])
+def test_two_draws_decide_nothing(precision: str, scale: int, verdict: str, tmp_path: Path) -> None:
+    """Nor do they let pass what is further off than the source is from itself."""
+    L = keras.layers
+    rules = tmp_path / "rules.py"
+    rules.write_text(DRAWS.replace("SCALE", str(scale)))
+    x = keras.Input((5,), name="x")
+    y = Draws(name="draw")(L.Dense(4, name="fc")(x))
+    model = keras.Model(x, L.Dense(2, name="out")(y), name="drawn")
+    port = torchport.convert(model, rules=rules)
+    result = torchport.verify(model, port, precision=precision, rules=rules)
+    assert result.verdict == verdict, report(result)
+    assert not result and not result.passed
+    rows = {row.name: row for row in result.rows if row.check == "inference"}
+    assert rows["fc"].passed
+    if scale == 1:
+        assert "draws random numbers" in result.because
+        assert rows["draw"].passed is None and rows["output 0"].passed is None
+    else:
+        assert result.first and result.first.layer == "draw"

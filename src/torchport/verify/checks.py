@@ -31,7 +31,19 @@ def expected(entry: Entry, variables: Mapping[str, Any]) -> np.ndarray:
         return np.full(entry.load.shape, entry.load.value, entry.load.dtype)
     if entry.source not in variables:
         raise TorchportError(f"the model that Keras loaded has no variable {entry.source!r}")
-    return np.ascontiguousarray(entry.load.turn.apply(value_of(variables[entry.source])))
+    return np.asarray(as_held(entry, value_of(variables[entry.source])), order="C")
+
+
+def as_held(entry: Entry, array: np.ndarray) -> np.ndarray:
+    """A variable, or what belongs to it, as the port holds it.
+
+    Normalization(axis=None) stores its statistics as numbers and makes tensors of one value of them.
+    Source: keras/src/layers/preprocessing/normalization.py, finalize_state.
+    """
+    assert isinstance(entry.load, Load)
+    if array.size == 1 and len(entry.load.turn.shape(array.shape)) != len(entry.shape):
+        return array.reshape(entry.shape)
+    return entry.load.turn.apply(array)
 
 
 def state_rows(folder: Path, entries: tuple[Entry, ...], variables: Mapping[str, Any]) -> Iterator[Row]:

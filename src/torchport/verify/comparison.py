@@ -58,6 +58,8 @@ class Comparison:
     notes: list[str] = field(default_factory=list)
     causes: dict[Row, str] = field(default_factory=dict)
     explained: dict[tuple[str, Seen], str] = field(default_factory=dict)
+    #: Whether the port at hand has been trained: its weights are no longer those of its file.
+    is_trained: bool = False
 
     def run(self, steps: int, low: bool, exact: bool) -> None:
         """All that is asked. `low`: float32 beside float64. `exact`: what `training.step_rows` says."""
@@ -105,12 +107,12 @@ class Comparison:
 
     # The port's runs
 
-    def in_dtype(self, dtype: str, anew: bool = False) -> PortRuns:
+    def in_dtype(self, dtype: str) -> PortRuns:
         """The port in a precision, with the weights of its file; the one before is let go of."""
-        if anew or self.port.dtype != dtype:
+        if self.is_trained or self.port.dtype != dtype:
             self.port.module = None
             gc.collect()
-            self.port = self.load(self.code, dtype)
+            self.port, self.is_trained = self.load(self.code, dtype), False
         return self.port
 
     def inference(self, reference: Observations, dtype: str = "") -> Pass | None:
@@ -136,6 +138,7 @@ class Comparison:
 
         try:
             port = self.in_dtype(dtype or truth.dtype)
+            self.is_trained = True
             ran = port.training(
                 self.record.inputs, truth.projections, steps, truth.rate, made.watch, first, gradients
             )
@@ -276,7 +279,7 @@ class Comparison:
         """Why the first tensor that differs does."""
         for row, at in forward.rows(check, one.watch, None, nudge):
             if row.differs and at in one.watch.wrong:
-                port = self.in_dtype(self.port.dtype, anew=check == "training")
+                port = self.in_dtype(self.port.dtype)
                 scene = localise.Scene(self.places, self.record.inputs, self.variables)
                 self.explained[check, at] = localise.explain(one.watch, at, port, scene, check == "training")
                 return

@@ -22,6 +22,8 @@ SIZES = {1: (48,), 2: (32, 48), 3: (16, 32, 24)}
 #: Sizes that nothing divides.
 ODD = {1: (37,), 2: (29, 43), 3: (17, 23, 19)}
 BATCH = 3
+#: Of images of more values than this a batch is two: a verification then needs less room and time.
+LARGE = 1 << 16
 #: Sizes are made larger by these factors, one after the other, until something is left of every axis: up to
 #: so many values of an input.
 FACTORS = tuple(2.0**power * part for power in range(12) for part in (1, 1.25, 1.5, 1.75))
@@ -71,7 +73,10 @@ def fits(graph: Graph, given: Sequence[Shape]) -> bool:
 
 
 def shapes(graph: Graph, batches: Mapping[str, int | None], sizes: Sequence[int]) -> list[tuple[int, ...]]:
-    return [fill(given_shape(graph, name), sizes, batches.get(name)) for name in graph.inputs]
+    found = [fill(given_shape(graph, name), sizes, batches.get(name)) for name in graph.inputs]
+    if max((math.prod(it[1:]) for it in found), default=0) <= LARGE:
+        return found
+    return [fill(given_shape(graph, name), sizes, batches.get(name) or 2) for name in graph.inputs]
 
 
 def given_shape(graph: Graph, name: str) -> Shape:

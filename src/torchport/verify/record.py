@@ -55,7 +55,7 @@ class Recorder:
         if after:
             after()
         if len(self.before_activation) == 1 and not nested:
-            self.tensor((frame.chain, f"{name}.linear"), self.before_activation[0])
+            self.tensor((frame.chain, f"{name}.linear"), unfolded(self.before_activation[0], out))
         self.before_activation.clear()
         for index, value in enumerate(flat(out)):
             self.tensor((frame.chain, f"{name}:{index}" if index else name), value)
@@ -96,6 +96,18 @@ class Recorder:
             return function(x, *args, **kwargs)
 
         return activation
+
+
+def unfolded(before: Any, after: Any) -> Any:
+    """A tensor before the activation, in the shape of the one after it.
+
+    TimeDistributed of Keras 2 folds the steps into the batch, and what is inside of it sees that.
+    Source: tf_keras/src/layers/rnn/time_distributed.py, call.
+    """
+    shape = getattr(after, "shape", None)
+    if shape is None or tuple(before.shape) == tuple(shape) or np.prod(before.shape) != np.prod(shape):
+        return before
+    return array(before).reshape(tuple(shape))
 
 
 def has_activation(layer: Any) -> bool:

@@ -53,23 +53,24 @@ class SourceRuns:
         """Outputs in inference mode; every layer's output goes to `sink`.
 
         `inexact` is told of layers that compute in float32 although their input is float64: their
-        output has no more digits than that, and their input has.
+        output has no more digits than that, and their input has, or other ones.
         """
         with self.reference.computing(self.dtype):
             given = self.tensors(inputs)
             if sink is None:
                 outputs = self.reference.call(self.model, given, training=False)
                 return [array(it) for it in outputs]
-            precise = [False]
+            read: list[np.ndarray] = []
 
             def call(layer: Any, where: str, args: Any) -> None:
-                values = [array(it) for it in flat(list(args)) if hasattr(it, "shape")]
-                precise[0] = any(it.dtype == np.float64 and not is_float32(it) for it in values)
+                values = (array(it) for it in flat(list(args)) if hasattr(it, "shape"))
+                read[:] = [it for it in values if it.dtype.kind == "f"]
 
             def tensor(key: Key, value: Any) -> None:
                 found = array(value)
-                if precise[0] and found.dtype.kind == "f" and is_float32(found) and is_varied(found):
-                    inexact(key)
+                if read and found.dtype.kind == "f" and is_float32(found) and is_varied(found):
+                    if not all(map(is_float32, read)) or not has_digits_of(found, read):
+                        inexact(key)
                 sink(key, found)
 
             watch = Recorder(tensor, call if self.dtype == "float64" else lambda layer, where, args: None)
@@ -109,7 +110,7 @@ class SourceRuns:
                     pairs = zip(outputs, targets, strict=True)
                     # What TensorFlow resizes is float32, whatever it was.
                     floating = [(out, tf.cast(r, out.dtype)) for out, r in pairs if out.dtype.is_floating]
-                    parts = [tf.reduce_sum(out * r) for out, r in floating]
+                    parts = [tf.cast(tf.reduce_sum(out * r), self.dtype) for out, r in floating]
                     loss = tf.add_n(parts) if parts else None
                 found = [] if loss is None else tape.gradient(
                     loss, watched + floats, unconnected_gradients=tf.UnconnectedGradients.ZERO
@@ -177,6 +178,13 @@ def is_float32(values: np.ndarray) -> bool:
     """Whether no value has more digits than float32 holds."""
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.array_equal(values.astype(np.float32).astype(values.dtype), values, equal_nan=True))
+
+
+def has_digits_of(values: np.ndarray, read: Sequence[np.ndarray]) -> bool:
+    """Whether the first of some values are such as were read, but for their sign and a power of two."""
+    some = np.frexp(np.abs(values[np.isfinite(values)][:4096]))[0]
+    known = [np.frexp(np.abs(it.ravel()))[0].astype(some.dtype) for it in read]
+    return bool(np.isin(some, np.concatenate([*known, np.array([0.0, 0.5])])).all())
 
 
 def is_varied(values: np.ndarray) -> bool:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
-from torchport.axes import Turn
 from torchport.emit.weights import Entry
 from torchport.program import Fill, Load, Spec
-from torchport.verify.checks import layer_of
+from torchport.verify.checks import as_held, layer_of
 from torchport.verify.compare import CANCELLED, EPS32, LIMIT32, Compared, Noise, agrees, compare
 from torchport.verify.forward import row
 from torchport.verify.observations import Nudge, Training
@@ -54,11 +54,10 @@ class Gradients:
                 if name in self.truth.gradients
                 else None
             )
-        load = self.entries[name].load if name in self.entries else None
-        source = self.entries[name].source if isinstance(load, Load) else ""
-        if not isinstance(load, Load) or source not in self.truth.gradients:
+        entry = self.entries.get(name)
+        if entry is None or entry.source not in self.truth.gradients:
             return None
-        return load.turn.apply(self.truth.gradients[source])
+        return as_held(entry, self.truth.gradients[entry.source])
 
 
 def gradient_rows(main: Gradients, low: Gradients | None, nudge: Nudge | None) -> Iterator[Row]:
@@ -128,16 +127,11 @@ def step_rows(
             note = "the port has no such state"
             yield Row("steps", entry.name, layer_of(entry), entry.source, False, note=note)
             continue
-        turn, name = entry.load.turn, entry.source
-        want, start = (turn.apply(it[name]) for it in (source.weights, before))
+        turn, name = partial(as_held, entry), entry.source
+        want, start = (turn(it[name]) for it in (source.weights, before))
         if want.dtype.kind == "f":
             start = start.astype(want.dtype)
-        scale = float(np.max(np.abs(want), initial=0.0)) or 1.0
-        if name in source.gradients:
-            steepest = source.sizes[name]
-            if (noise := source.noise.get(name, 0.0)) > CANCELLED * steepest or source.dtype == "float32":
-                steepest = max(steepest, min(noise / EPS32, layers[name]) if noise else layers[name])
-            scale = max(float(np.max(np.abs(want), initial=0.0)), source.rate * steps * steepest) or 1.0
+        scale = measure(source, name, want, steps, layers.get(name, 0.0))
         nudged = nudge.weights.get(name) if nudge else None
         known = Noise(None, nudged, scale, MAGNIFIED / 10)
         made = row(
@@ -146,7 +140,7 @@ def step_rows(
         )  # fmt: skip
         running = source.unbiased.get(name)
         if running and (running.own or not (made.passed or exact)):
-            found = compare(got, turn.apply(running.value), scale)
+            found = compare(got, turn(running.value), scale)
             other = row(
                 "steps", entry.name, layer_of(entry), name, found, None, known, source.dtype, not inexact,
                 running.note, limit,
@@ -160,12 +154,34 @@ def step_rows(
         yield made
 
 
+def measure(source: Training, name: str, want: np.ndarray, steps: int, layer: float) -> float:
+    """What the error of a weight after some steps is relative to: its size, and how far it may have moved.
+
+    `layer`: the largest gradient of its layer. Of a gradient that is rounding it says how far; a mean is
+    measured by the spread of what it is the mean of.
+    """
+    size = float(np.max(np.abs(want), initial=0.0))
+    if name in source.gradients:
+        steepest, noise = source.sizes[name], source.noise.get(name)
+        if noise is None or noise > CANCELLED * steepest:
+            steepest = max(steepest, layer if noise is None else min(noise / EPS32, layer))
+        size = max(size, source.rate * steps * steepest)
+    variance = f"{name.removesuffix('mean')}variance"
+    if name.endswith("mean") and variance in source.weights:
+        size = max(size, float(np.sqrt(np.max(np.abs(source.weights[variance]), initial=0.0))))
+    return size or 1.0
+
+
 def another_order(
-    running: RunningVariance, turn: Turn, got: np.ndarray, before: np.ndarray, steps: int
+    running: RunningVariance,
+    turn: Callable[[np.ndarray], np.ndarray],
+    got: np.ndarray,
+    before: np.ndarray,
+    steps: int,
 ) -> str:
     """Whether the calls of a shared layer came in another order than in the source."""
     for order, value in running.reordered(before, steps):
-        if agrees(got, turn.apply(value)):
+        if agrees(got, turn(value)):
             calls = f"its layer is called {len(order)} times a step"
             return f"{calls}, not in the source's order (of the source's calls: {list(order)})"
     return ""

@@ -103,6 +103,10 @@ class Truth:
         if training is None and main == "float64":
             self.notes.append(f"TensorFlow does not train this model in float64 ({problem}): float32 there")
             training, problem = self.training("float32", arrays, projections, steps, None)
+        if not any(map(is_fraction, observed.outputs)):
+            self.notes.append(
+                "its outputs are whole numbers: they are compared exactly, and have no gradient"
+            )
         if training and observed.inexact:
             training.tensors.inexact = set(training.tensors.tensors)
         self.release(main)
@@ -153,31 +157,20 @@ class Truth:
             )
             return []
         limit = 1e-6 if observed.dtype == "float32" else LIMIT32
-        made = []
-        for at, (want, got) in enumerate(zip(own, observed.outputs, strict=True)):
-            name = self.graph.outputs[at]
+        doubt = (
+            "the model that TensorFlow ran gives other outputs than the source itself: it draws random "
+            "numbers, or what the port is compared with is not the source"
+        )
+        made: list[Row] = []
+        for name, want, got in zip(self.graph.outputs, own, observed.outputs, strict=True):
             found = compare(got, np.asarray(want).astype(got.dtype))
-            right = found.error is not None and found.error <= limit
-            note = (
-                ""
-                if right
-                else found.problem or "the model that TensorFlow ran gives other outputs than the "
-            )
-            note += (
-                "" if right or found.problem else "source itself: what the port is compared with is in doubt"
-            )
-            made.append(
-                Row(
-                    "reference",
-                    f"output {at}",
-                    name,
-                    name,
-                    right or None,
-                    found.error,
-                    limit=limit,
-                    note=note,
-                )
-            )
+            op = next((op for op in self.graph.ops if name in op.outputs), None)
+            size = max(found.size, observed.reads((), op))
+            right = found.distance is not None and found.distance <= limit * size
+            error = None if found.distance is None else found.distance / size
+            note = "" if right else found.problem or doubt
+            at = f"output {len(made)}"
+            made.append(Row("reference", at, name, name, right or None, error, limit=limit, note=note))
         return made
 
     def other_sizes(self, dtype: str, given: Any) -> tuple[list[np.ndarray], Observations] | None:
