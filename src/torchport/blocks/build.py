@@ -173,7 +173,7 @@ class _Class(Steps):
                 for it in found
             ),
             flags=tuple(flags),
-            shapes=docstring(self.block, found),
+            shapes=docstring(self.block, found, self.blocks),
         )  # fmt: skip
         uses = {id(it): at for at, it in enumerate(self.block.uses)}
         return Made(definition, found, uses, tuple(self.owners))
