@@ -34,6 +34,7 @@ def convert(
     keep_io: bool = False,
     exact: bool = False,
     flat: bool = False,
+    dequantise: bool = False,
     rules: str | Path | None = None,
     config: str | Path | None = None,
 ) -> Port:
@@ -43,6 +44,7 @@ def convert(
     keep_io: inputs and outputs keep the source's order of axes.
     exact: BatchNorm keeps running variances as the source did, to the last bit.
     flat: one module a layer; repeated structure is not made classes.
+    dequantise: layers of int8, int4 or float8 weights become the layers of floats that these stand for.
     rules: a Python file with rules for layers of your own; it is run.
     config: for a file with weights only, the model's architecture: `model.json`, or `module.py:build`, a
         function that returns the Keras model, which is run.
@@ -54,7 +56,7 @@ def convert(
     from torchport.port import Port
     from torchport.rules import user
 
-    options = Options(class_name, keep_io, exact, flat)
+    options = Options(class_name, keep_io, exact, flat, dequantise)
 
     if config is not None:
         from torchport.read import WithConfig

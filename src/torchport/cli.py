@@ -166,6 +166,10 @@ def convert(
     flat: Annotated[
         bool, typer.Option("--flat", help="One module a layer: repeated structure is not made classes.")
     ] = False,
+    dequantise: Annotated[
+        bool,
+        typer.Option("--dequantise", help="Quantised layers (int8, int4, float8) become layers of floats."),
+    ] = False,
     check: Annotated[bool, typer.Option("--verify", help="Verify the port at once.")] = False,
     force: Annotated[
         bool,
@@ -198,7 +202,8 @@ def convert(
         with uncollected():
             with working(f"reading {source.name}"):
                 port = torchport.convert(
-                    source, class_name=class_name, keep_io=keep_io, exact=exact, flat=flat, rules=rules,
+                    source, class_name=class_name, keep_io=keep_io, exact=exact, flat=flat,
+                    dequantise=dequantise, rules=rules,
                     config=config,
                 )  # fmt: skip
             save(port, folder, force)

@@ -21,6 +21,7 @@ class Options:
     keep_io: bool = False
     exact: bool = False
     flat: bool = False
+    dequantise: bool = False
 
     def __post_init__(self) -> None:
         if self.class_name is not None and not is_class_name(self.class_name):

@@ -15,7 +15,7 @@ from torchport.emit.weights import Entry, shards
 from torchport.errors import Refusal, Refused, TorchportError
 from torchport.graph import Graph
 from torchport.idioms import idiomatic
-from torchport.infer import infer, share_out
+from torchport.infer import dequantise, infer, share_out
 from torchport.layout import choose_orders, refused, write
 from torchport.names import class_name, is_automatic
 from torchport.normalise import normalise
@@ -82,6 +82,7 @@ def port(model: Any, options: Options = DEFAULT) -> Program:
 
 def written(graph: Graph, name: str, options: Options = DEFAULT) -> Program:
     """A graph, as it was read, as the PyTorch program of a class of that name."""
+    graph = dequantise(graph) if options.dequantise else graph
     graph = share_out(graph)
     graph = normalise(graph)
     refusals: list[Refusal] = []

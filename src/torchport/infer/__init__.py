@@ -2,13 +2,14 @@
 
 from torchport.errors import Refusal
 from torchport.graph import Graph
+from torchport.infer.dequantise import dequantise
 from torchport.infer.order import share_out
 from torchport.infer.parts import infer_parts
 from torchport.infer.shapes import infer_shapes
 from torchport.infer.weights import bind_weights, tied
 from torchport.rules import user
 
-__all__ = ["infer", "share_out"]
+__all__ = ["dequantise", "infer", "share_out"]
 
 
 def infer(graph: Graph, refusals: list[Refusal]) -> Graph:

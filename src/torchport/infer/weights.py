@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from torchport.errors import BadFile, Refusal
+from torchport.errors import BadFile, Refusal, Refused
 from torchport.graph import Graph, Op, Shape, Weight, map_refs
 from torchport.infer.cudnn import as_stored
 from torchport.infer.shapes import options_of
@@ -66,6 +66,9 @@ def expected(op: Op, graph: Graph) -> Mapping[str, Shape]:
 
 def _bound(op: Op, graph: Graph, path: str) -> dict[str, Weight]:
     wanted, where = expected(op, graph), f"{path}{op.layer}"
+    if len(wanted) != len(op.stored) and any(it.dtype in ("int8", "uint8") for it in op.stored.values()):
+        why, advice = "the layers inside of it are quantised", "save the model before it is quantised"
+        raise Refused((Refusal(where, op.kind, why, advice),))
     if len(wanted) != len(op.stored):
         raise BadFile(
             f"has {len(op.stored)} weights where {len(wanted)} are needed: {', '.join(wanted) or 'none'}",

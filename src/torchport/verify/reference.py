@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -50,11 +51,12 @@ class Reference:
         """Loads with the Keras that wrote the source, nothing of the file executed."""
         keras = keras_of(graph.dialect)
         if not isinstance(source, (str, Path, WithConfig)):
-            return cls(keras, functional(source), graph, custom={**own_classes(source), **custom})
+            live = functional(source)
+            return cls(keras, of_floats(live), graph, custom={**own_classes(source), **custom})
         custom = {**stand_ins(keras, graph), **custom}
         try:
             with keras.utils.custom_object_scope(custom):
-                return cls(keras, loaded(keras, source), graph, custom=custom)
+                return cls(keras, of_floats(loaded(keras, source)), graph, custom=custom)
         except Exception as error:  # whatever Keras raises: there is no list of it
             first = str(error).strip().split("\n")[0][:300]
             raise TorchportError(
@@ -222,10 +224,66 @@ def copy_weights(source: Any, target: Any, unfused: set[int]) -> None:
             unfused.add(id(theirs))
         if hasattr(ours, "get_vocabulary"):
             copy_vocabulary(ours, theirs)
-        for have, want in zip(theirs.weights, ours.weights, strict=True):
+        for have, want in zip(theirs.weights, weights_of(ours, theirs), strict=True):
             if tuple(have.shape) != tuple(want.shape):
                 raise TorchportError(f"rebuilt with the shape {have.shape}", where=f"{ours.name}/{want.name}")
             have.assign(np.asarray(value_of(want)).astype(str(name_of(have.dtype))))
+
+
+def of_floats(model: Any) -> Any:
+    """A model without quantised layers: itself, or the one of the floats that its weights stand for."""
+    if all(getattr(it, "quantization_mode", None) is None for it in model._flatten_layers()):
+        return model
+    made = type(model).from_config(retyped(model.get_config(), "float32"))
+    if not made.built:
+        made.build([tuple(it.shape) for it in model.inputs][0])
+    copy_weights(model, made, set())
+    return made
+
+
+def weights_of(layer: Any, twin: Any) -> list[Any]:
+    """The variables of a layer; of a quantised one the floats that they stand for, as its twin has them.
+
+    By Keras's own functions: the layer with its variables is asked what it makes of rows with a single one.
+    """
+    mode = getattr(layer, "quantization_mode", None)
+    if mode is None:
+        return list(layer.weights)
+    names = [str(it.name).rpartition("/")[2] for it in twin.weights]
+    return [floats(layer, name, mode, tuple(it.shape)) for name, it in zip(names, twin.weights, strict=True)]
+
+
+def floats(layer: Any, name: str, mode: str, shape: tuple[int, ...]) -> Any:
+    """A variable of a quantised layer of Keras 3, of floats."""
+    from keras import ops
+    from keras.src.quantizers.quantizers import dequantize_with_sz_map, unpack_int4
+
+    if name == "bias" or mode == "float8":
+        return getattr(layer, name)
+    scale = getattr(layer, f"{name}_scale")
+    zero = getattr(layer, f"{name}_zero", None)
+    if mode in ("gptq", "awq"):
+        stored, rows = layer.quantized_kernel, layer.g_idx.shape[0]
+        columns = math.prod(shape) // rows
+        if stored.shape[0] != columns:
+            stored = unpack_int4(stored, columns, axis=0, dtype="uint8")
+        found = ops.transpose(dequantize_with_sz_map(ops.cast(stored, "float32"), scale, zero, layer.g_idx))
+        found = found / layer.awq_scales[:, None] if mode == "awq" else found
+        return ops.reshape(found, shape)
+    stored = getattr(layer, "_kernel" if name == "kernel" else name.replace("embeddings", "_embeddings", 1))
+    axis = -1
+    if name == "kernel" and mode == "int8" and hasattr(layer, "_adjust_scale_for_dequant"):
+        return ops.cast(stored, "float32") / layer._adjust_scale_for_dequant(scale)
+    if mode == "int4":
+        columns = scale.shape[-1] if name == "kernel" else shape[-1]
+        stored = unpack_int4(stored, columns, axis=axis)
+    stored = ops.cast(stored, "float32")
+    if zero is not None:
+        group_axis = 0 if name == "kernel" else -1
+        found = dequantize_with_sz_map(stored, scale, zero, layer.g_idx, group_axis=group_axis)
+    else:
+        found = stored / (scale if name == "kernel" else scale[:, None])
+    return ops.reshape(found, shape)
 
 
 def copy_vocabulary(source: Any, target: Any) -> None:

@@ -1,0 +1,102 @@
+"""Quantised layers of Keras 3: refused by name, or with `dequantise` the floats that Keras has for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers as L
+
+import torchport
+from torchport.errors import Refused
+
+
+def images(mode: str) -> Any:
+    if mode == "float8":
+        start = [keras.Input((5, 7))]
+    else:
+        start = [keras.Input((5,), dtype="int32"), L.Embedding(11, 7, name="table")]
+    return keras.Sequential(
+        [
+            *start,
+            L.EinsumDense("abc,cd->abd", (None, 6), bias_axes="d", name="one"),
+            L.EinsumDense("abc,cde->abde", (None, 2, 3), name="two"),
+            L.EinsumDense("abde,dec->abc", (None, 5), bias_axes="c", activation="relu", name="three"),
+            L.Dense(4, use_bias=False, name="four"),
+            L.Dense(3, name="five"),
+        ],
+        name="net",
+    )
+
+
+def quantised(mode: str, groups: bool = False) -> tuple[Any, Any]:
+    """A network before and after."""
+    from keras.quantizers import Int4QuantizationConfig
+
+    keras.utils.set_random_seed(1)
+    built = images(mode)
+    built.set_weights([np.random.default_rng(3).normal(size=it.shape) for it in built.get_weights()])
+    before = keras.models.clone_model(built)
+    before.set_weights(built.get_weights())
+    if mode == "int4":
+        built.quantize(config=Int4QuantizationConfig(block_size=2 if groups else -1))
+    else:
+        built.quantize(mode)
+    return before, built
+
+
+def arrays(port: Any) -> dict[str, np.ndarray]:
+    return {it.name: it.array() for it in port.program.entries}
+
+
+KINDS = [("int8", False), ("int4", False), ("int4", True), ("float8", False)]
+
+
+@pytest.mark.parametrize(("mode", "groups"), KINDS)
+def test_floats(mode: str, groups: bool, tmp_path: Path) -> None:
+    """Near to what was quantised, the same from every source, and Keras's own floats: verify says so.
+
+    Keras clips the zero of a group whose numbers are all of one sign: those may be far off.
+    """
+    before, built = quantised(mode, groups)
+    plain = torchport.convert(before, class_name="Net")
+    built.save(tmp_path / "m.keras")
+    built.save(tmp_path / "m.h5")
+    live = torchport.convert(built, class_name="Net", dequantise=True)
+    assert live.code == plain.code
+    steps = {"int8": 1 / 127, "int4": 2 if groups else 1 / 7, "float8": 0}[mode]
+    for name, array in arrays(plain).items():
+        largest = np.abs(array).max()
+        assert np.abs(arrays(live)[name] - array).max() <= steps * largest, name
+        assert (np.abs(arrays(live)[name] - array).max() > 0) == (
+            mode != "float8" and name.endswith("weight")
+        )
+    for name in ("m.keras", "m.h5"):
+        found = torchport.convert(tmp_path / name, class_name="Net", dequantise=True)
+        assert found.code == live.code
+        assert all(np.array_equal(array, arrays(live)[key]) for key, array in arrays(found).items())
+    assert any("dequantised" in it for it in live.program.notes)
+    live.save(tmp_path / "port")
+    assert torchport.verify(tmp_path / "m.keras", tmp_path / "port").passed
+
+
+@pytest.mark.parametrize(("mode", "groups"), KINDS)
+def test_refused_by_name(mode: str, groups: bool, tmp_path: Path) -> None:
+    _, built = quantised(mode, groups)
+    built.save(tmp_path / "m.keras")
+    with pytest.raises(Refused, match=rf"quantised \({mode}\)") as caught:
+        torchport.convert(tmp_path / "m.keras")
+    assert "--dequantise" in str(caught.value)
+
+
+def test_what_is_quantised_inside(tmp_path: Path) -> None:
+    x = keras.Input((5, 8))
+    built = keras.Model(x, L.MultiHeadAttention(2, 4)(x, x))
+    for it in built._flatten_layers():
+        if type(it) is L.EinsumDense:
+            it.quantize("int8")
+    with pytest.raises(Refused, match="quantised"):
+        torchport.convert(built, dequantise=True)
