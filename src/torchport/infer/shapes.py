@@ -13,6 +13,7 @@ from torchport.graph import Graph, Op, Shape, Tensor, map_refs
 from torchport.infer.constants import lift
 from torchport.infer.sizes import Sizes
 from torchport.rules import Rule, apply, rule_for
+from torchport.rules.dtypes import is_complex
 
 #: What they read are steps, not features.
 EMBEDDINGS = ("Embedding", "ReversibleEmbedding")
@@ -91,6 +92,7 @@ def _outputs(
     options = {**options_of(op, tensors), "dialect": dialect}
     args = map_refs(op.args, tensors.__getitem__)
     inputs = [tensors[name] for name in op.inputs]
+    check_dtypes(op.kind, inputs)
     try:
         result = apply(entry.shape, args, options) if entry.shape else inputs[0].shape
         if entry.weights is not None:
@@ -109,6 +111,30 @@ def _outputs(
         axes = inputs[0].axes if same else axis_names(shape, data_format)
         made.append(Tensor(name, shape, axes, dtype))
     return replace(op, outputs=outputs), made
+
+
+#: Operations that move values, or make others of them, for which torch has a kernel of every dtype.
+MOVING = frozenset(
+    f"keras.ops.{name}" for name in
+    "Cast Copy ConvertToTensor Reshape Transpose Swapaxes Moveaxis ExpandDims Squeeze GetItem Concatenate "
+    "Stack Split Unstack ZerosLike OnesLike StopGradient BroadcastTo Tile Slice".split()
+)  # fmt: skip
+
+
+def check_dtypes(kind: str, inputs: Sequence[Tensor]) -> None:
+    """Raises Unsupported for whole numbers that torch has no arithmetic for."""
+    found = {it.dtype for it in inputs} & {"uint16", "uint32", "uint64"}
+    if found and kind.startswith(("keras.ops.", "tf.")) and kind not in MOVING:
+        raise Unsupported(
+            f"of {min(found)} values, which torch only holds", "cast them to int32 or int64 first"
+        )
+    own = kind.startswith("tf.") and not kind.startswith(COMPLEX)
+    if own and any(is_complex(it.dtype) for it in inputs):
+        raise Unsupported("of complex values", "take their real and imaginary parts apart")
+
+
+#: Operations of TensorFlow's own that take complex numbers.
+COMPLEX = ("tf.signal.", "tf.raw_ops.Div", "tf.gather_nd", "tf.boolean_mask")
 
 
 def dtypes(

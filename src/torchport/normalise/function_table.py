@@ -248,6 +248,7 @@ FUNCTIONS: dict[str, Function] = {
     "size": Function("Size"),
     "embedding_lookup": Function("Take", ("ids",), FIRST),
     "rank": Function("tf.rank"),
+    "raw_ops.Round": Function("tf.raw_ops.Round"),
     "shape": Function("tf.shape"),
     **{name: Function(f"tf.{name}") for name in ("zeros", "ones", "fill", "range", "eye", "linspace")},
     **{f"random.{name}": Function(f"tf.random.{name}") for name in ("normal", "uniform", "truncated_normal")},

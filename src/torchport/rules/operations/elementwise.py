@@ -11,7 +11,7 @@ from torchport.program import Expr, Infix, call
 from torchport.rules.arguments import plain, scaled
 from torchport.rules.broadcast import check_bias
 from torchport.rules.constants import shape_of
-from torchport.rules.dtypes import WHOLE, float_dtype, is_float, kept_float, real_of
+from torchport.rules.dtypes import WHOLE, as_float, float_dtype, is_complex, is_float, kept_float, real_of
 from torchport.rules.operations.operands import (
     broadcast_shape,
     buffer,
@@ -50,6 +50,11 @@ def binary(function: str) -> Callable[..., Expr]:
         if function == "+" and not isinstance(x2, Value):
             check_bias(shape_of(x1), shape_of(x2), dialect)
         left, right = both(x1, x2, out, ROLES.get(function, "constant"))
+        if function in ROLES and out.tensor.dtype != "bool":
+            left, right = (
+                call(".int", given) if isinstance(it, Value) and it.tensor.dtype == "bool" else given
+                for it, given in ((x1, left), (x2, right))
+            )
         if all(is_float(it.tensor.dtype) for it in (x1, x2) if isinstance(it, Value)):
             left, right = bare(left), bare(right)
             if function == "*" and isinstance(right, (int, float)):
@@ -82,10 +87,8 @@ UNARY: dict[str | Callable[..., str], dict[str, str]] = {
         "Erfinv": "torch.erfinv", "Sigmoid": "torch.sigmoid", "Deg2rad": "torch.deg2rad",
         "Rad2deg": "torch.rad2deg", "Erfc": "torch.erfc", "Sinc": "torch.sinc", "I0": "torch.i0",
     },
-    kept_float: {
-        "Floor": "torch.floor", "Ceil": "torch.ceil", "Trunc": "torch.trunc", "Fabs": ".abs",
-    },
-    real_of: {"Absolute": ".abs", "Abs": ".abs", "Angle": "torch.angle"},
+    kept_float: {"Trunc": "torch.trunc", "Fabs": ".abs"},
+    real_of: {"Angle": "torch.angle"},
     "": {
         "BitwiseInvert": "torch.bitwise_not", "BitwiseNot": "torch.bitwise_not",
         "Negative": "torch.neg", "Square": ".square", "StopGradient": ".detach",
@@ -140,7 +143,7 @@ def rounded(mode: str) -> Callable[..., Expr]:
 
     def write(x1: Any, x2: Any, *, out: Value) -> Expr:
         left, right = both(x1, x2, out, "divisor")
-        if is_float(out.tensor.dtype):
+        if is_float(out.tensor.dtype) or is_complex(out.tensor.dtype):
             return Infix("/", bare(left), bare(right))
         if not isinstance(x1, Value):
             left = call(".new_tensor", x2, left)
@@ -251,6 +254,8 @@ def minimum(x1: Any, x2: Any, *, out: Value) -> Expr:
 @rule("keras.ops.SquaredDifference", wants=together, shape=broadcast_shape, dtype=promoted, constants=True)
 def squared_difference(x1: Any, x2: Any, *, out: Value) -> Expr:
     """(a - b)². An operation of tf."""
+    if is_complex(out.tensor.dtype):  # TensorFlow takes a conjugate
+        raise Unsupported("of complex values", "take their real and imaginary parts apart")
     return call(".square", Infix("-", *both(x1, x2, out, "offset")))
 
 
@@ -319,9 +324,31 @@ def ldexp(x1: Value, x2: Value, *, out: Value) -> Expr:
     return Infix("*", operand(x1, out), Infix("**", 2.0, operand(x2, out)))
 
 
+@rule("keras.ops.Absolute", "keras.ops.Abs", dtype=real_of)
+def absolute(x: Value) -> Expr:
+    """.abs; True and False are their own."""
+    return x if x.tensor.dtype == "bool" else call(".abs", x)
+
+
+def rounding(function: str) -> Callable[..., Expr]:
+    """The rule of a function that rounds; whole numbers become fractions, as in Keras."""
+
+    def write(x: Value) -> Expr:
+        return as_float(x) if x.tensor.dtype in WHOLE else call(function, x)
+
+    write.__doc__ = f"{function}."
+    return write
+
+
+rule("keras.ops.Floor", dtype=float_dtype)(rounding("torch.floor"))
+rule("keras.ops.Ceil", dtype=float_dtype)(rounding("torch.ceil"))
+
+
 @rule("keras.ops.Sign")
 def sign(x: Value) -> Expr:
     """torch.sign; a helper keeps NaN, which torch takes for 0."""
+    if is_complex(x.tensor.dtype):
+        raise Unsupported("of complex values", "divide by tf.abs")
     return call("sign" if is_float(x.tensor.dtype) else "torch.sign", x)
 
 

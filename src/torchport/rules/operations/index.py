@@ -11,7 +11,7 @@ from torchport.graph import Shape, Tensor
 from torchport.program import Attribute, Expr, Infix, call
 from torchport.rules.arguments import indexed, unless
 from torchport.rules.constants import numbers, shape_of
-from torchport.rules.dtypes import WHOLE, as_dtype, is_float
+from torchport.rules.dtypes import WHOLE, as_dtype, as_index, is_float
 from torchport.rules.operations.axes import in_order, kept_wants
 from torchport.rules.operations.operands import buffer
 from torchport.rules.sizes import broadcast, with_size
@@ -246,7 +246,7 @@ def one_hot(
     off_value: Any = None,
 ) -> Expr:  # fmt: skip
     """A comparison with all classes: what is none of them gives zeros, where F.one_hot raises."""
-    made: Expr = call("one_hot", x, num_classes)
+    made: Expr = call("one_hot", as_index(x) if is_float(x.tensor.dtype) else x, num_classes)
     if on_value in (None, 1) and off_value in (None, 0):
         made = as_dtype(made, "bool", out.tensor.dtype)
     else:

@@ -10,9 +10,18 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Infix, call
 from torchport.rules.constants import shape_of
+from torchport.rules.dtypes import is_complex, is_float
 from torchport.rules.operations.operands import buffer, promoted
 from torchport.rules.sizes import broadcast, product
 from torchport.rules.table import SOURCE, Value, rule
+
+
+def multiplied(*xs: Any) -> str:
+    """The dtype of a product of matrices. Raises Unsupported for numbers that wrap or saturate otherwise."""
+    found = promoted(*xs)
+    if not (is_float(found) or is_complex(found) or found in ("int32", "int64")):
+        raise Unsupported(f"of {found} values", "cast them to int32 or float32 first")
+    return found
 
 
 def matmul_shape(x1: Any, x2: Any) -> Shape:
@@ -22,7 +31,7 @@ def matmul_shape(x1: Any, x2: Any) -> Shape:
     return (*broadcast(left[:-2], right[:-2]), left[-2], right[-1])
 
 
-@rule("keras.ops.Matmul", wants=SOURCE, shape=matmul_shape, dtype=promoted)
+@rule("keras.ops.Matmul", wants=SOURCE, shape=matmul_shape, dtype=multiplied)
 def matmul(x1: Any, x2: Any) -> Expr:
     """a @ b."""
     return Infix("@", buffer(x1, "matrix"), buffer(x2, "matrix"))
@@ -43,7 +52,7 @@ def tensordot_shape(x1: Any, x2: Any, *, axes: Any) -> Shape:
     return (*rest, *(size for at, size in enumerate(shape_of(x2)) if at not in right))
 
 
-@rule("keras.ops.Tensordot", wants=SOURCE, shape=tensordot_shape, dtype=promoted)
+@rule("keras.ops.Tensordot", wants=SOURCE, shape=tensordot_shape, dtype=multiplied)
 def tensordot(x1: Any, x2: Any, *, axes: Any = 2) -> Expr:
     """torch.tensordot; a product of matrices where it is one."""
     left, right = contracted(x1, x2, axes)
@@ -61,7 +70,7 @@ def dot_shape(x1: Any, x2: Any) -> Shape:
     return tensordot_shape(x1, x2, axes=dot_axes(x1, x2))
 
 
-@rule("keras.ops.Dot", wants=SOURCE, shape=dot_shape, dtype=promoted)
+@rule("keras.ops.Dot", wants=SOURCE, shape=dot_shape, dtype=multiplied)
 def dot(x1: Any, x2: Any) -> Expr:
     """torch.tensordot."""
     return tensordot(x1, x2, axes=dot_axes(x1, x2))  # type: ignore[no-any-return]
@@ -103,7 +112,7 @@ def einsum_shape(*xs: Any, subscripts: str) -> Shape:
     return tuple(sizes[letter] for letter in right)
 
 
-@rule("keras.ops.Einsum", wants=SOURCE, shape=einsum_shape, dtype=promoted)
+@rule("keras.ops.Einsum", wants=SOURCE, shape=einsum_shape, dtype=multiplied)
 def einsum(*xs: Any, subscripts: str) -> Expr:
     """torch.einsum."""
     given, right = terms(subscripts, xs)
@@ -115,7 +124,7 @@ def inner_shape(x1: Tensor, x2: Tensor) -> Shape:
     return (*x1.shape[:-1], *x2.shape[:-1])
 
 
-@rule("keras.ops.Inner", wants=SOURCE, shape=inner_shape, dtype=promoted)
+@rule("keras.ops.Inner", wants=SOURCE, shape=inner_shape, dtype=multiplied)
 def inner(x1: Value, x2: Value) -> Expr:
     """torch.inner."""
     return call("torch.inner", x1, x2)

@@ -10,7 +10,7 @@ from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Code, Expr, Infix, Unpack, call
 from torchport.rules.arguments import default
 from torchport.rules.constants import shape_of
-from torchport.rules.dtypes import WHOLE, as_dtype, float_dtype, is_float, kept_float
+from torchport.rules.dtypes import WHOLE, as_dtype, float_dtype, kept_float
 from torchport.rules.operations.axes import Kept, in_order, kept_wants
 from torchport.rules.operations.operands import buffer
 from torchport.rules.sizes import axes_of, dims_of, product
@@ -39,9 +39,7 @@ def reduction(function: str, fractions: bool = False, **options: Any) -> Callabl
     """The rule of a function or method that takes `dim` and `keepdim`."""
 
     def write(x: Value, *, axis: Any = None, keepdims: bool = False) -> Expr:
-        given: Expr = (
-            as_dtype(x, x.tensor.dtype, "float32") if fractions and not is_float(x.tensor.dtype) else x
-        )
+        given: Expr = as_dtype(x, x.tensor.dtype, float_dtype(x.tensor)) if fractions else x
         dim = dims_of(x, axis)
         if dim is None and (keepdims or function in TOLD):
             dim = tuple(range(x.rank))
@@ -53,8 +51,12 @@ def reduction(function: str, fractions: bool = False, **options: Any) -> Callabl
     return write
 
 
-def summed(x: Tensor) -> str:
-    return "int32" if x.dtype == "bool" else x.dtype
+def summed(x: Tensor, *, dialect: str = "") -> str:
+    """The dtype of a sum: Keras widens, TensorFlow's own functions do not. Source: ops/numpy.py, Sum."""
+    if is_keras_2(dialect):
+        return x.dtype
+    wide = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "int64", "uint16": "int64"}
+    return wide.get(x.dtype, x.dtype)
 
 
 def own(x: Value, dtype: str) -> Code | None:
@@ -94,6 +96,18 @@ def mean(x: Value, *, out: Value, axis: Any = None, keepdims: bool = False) -> E
     return call("torch.div", total(x, out=out, axis=axis, keepdims=keepdims), count, rounding_mode="trunc")
 
 
+def of_bools(function: str) -> Callable[..., Expr]:
+    """The rule of a reduction of True and False; of bytes torch would give bytes."""
+
+    def write(x: Value, *, axis: Any = None, keepdims: bool = False) -> Expr:
+        dim = tuple(range(x.rank)) if axis is None and keepdims else dims_of(x, axis)
+        given = call(".bool", x) if x.tensor.dtype == "uint8" else x
+        return call(function, given, dim=dim, keepdim=keepdims or None)
+
+    write.__doc__ = f"{function}."
+    return write
+
+
 REDUCTIONS: dict[str, tuple[Callable[..., Expr], Any]] = {
     "Max": (reduction(".amax"), ""),
     "Amax": (reduction(".amax"), ""),
@@ -101,8 +115,8 @@ REDUCTIONS: dict[str, tuple[Callable[..., Expr], Any]] = {
     "Amin": (reduction(".amin"), ""),
     "Var": (reduction(".var", fractions=True, correction=0), float_dtype),
     "Std": (reduction(".std", fractions=True, correction=0), float_dtype),
-    "Any": (reduction(".any"), "bool"),
-    "All": (reduction(".all"), "bool"),
+    "Any": (of_bools(".any"), "bool"),
+    "All": (of_bools(".all"), "bool"),
     "Logsumexp": (reduction("torch.logsumexp"), float_dtype),
     "Nansum": (reduction("torch.nansum"), summed),
     "Nanmean": (reduction("torch.nanmean", fractions=True), float_dtype),
@@ -206,7 +220,7 @@ def normed_shape(x: Tensor, *, ord: Any, axis: Any, keepdims: bool) -> Shape:
     return reduced_shape(x, axis=axis, keepdims=keepdims)
 
 
-@rule("keras.ops.Norm", wants=reduced_wants, shape=normed_shape)
+@rule("keras.ops.Norm", wants=reduced_wants, shape=normed_shape, dtype=kept_float)
 def norm(x: Value, *, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Expr:
     """torch.linalg.vector_norm; of a matrix, torch.linalg.matrix_norm."""
     axes = axes_of(axis, x.rank)
@@ -221,6 +235,10 @@ def norm(x: Value, *, ord: Any = None, axis: Any = None, keepdims: bool = False)
     return call("torch.linalg.vector_norm", x, *kind, dim=dims_of(x, axis), keepdim=keepdims or None)
 
 
+def accumulated(x: Tensor) -> str:
+    return "int32" if x.dtype == "bool" else x.dtype
+
+
 def cumulative(function: str, nan: float | None = None) -> Callable[..., Expr]:
     """The rule of a running sum or product; `nan` stands in the place of NaN."""
 
@@ -230,7 +248,7 @@ def cumulative(function: str, nan: float | None = None) -> Callable[..., Expr]:
         known = x if nan is None else call("torch.nan_to_num", x, nan=nan or None)
         dim = x.dim(axis)
         backwards = call(".flip", known, dim) if reverse else known
-        found: Expr = call(function, backwards, dim=dim, dtype=own(x, x.tensor.dtype))
+        found: Expr = call(function, backwards, dim=dim, dtype=own(x, accumulated(x.tensor)))
         if exclusive:
             found = call("exclusive", found, dim, *([1] if function == "torch.cumprod" else []))
         return call(".flip", found, dim) if reverse else found
@@ -243,7 +261,9 @@ for _name, _function, _nan in (
     ("Cumsum", "torch.cumsum", None), ("Cumprod", "torch.cumprod", None),
     ("Nancumsum", "torch.cumsum", 0.0), ("Nancumprod", "torch.cumprod", 1.0),
 ):  # fmt: skip
-    rule(f"keras.ops.{_name}", wants=in_order, only={"dtype": (None,)})(cumulative(_function, _nan))
+    rule(f"keras.ops.{_name}", wants=in_order, dtype=accumulated, only={"dtype": (None,)})(
+        cumulative(_function, _nan)
+    )
 
 
 @rule(

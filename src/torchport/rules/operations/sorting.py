@@ -94,13 +94,15 @@ def place_dtype(x: Tensor, *, output_type: Any = None, dialect: str = "") -> str
 @rule("keras.ops.Argmax", wants=index_wants, shape=reduced_shape, dtype=place_dtype)
 def argmax(x: Value, *, axis: Any = None, keepdims: bool = False) -> Expr:
     """x.argmax: of several the first, as TensorFlow."""
-    return call(".argmax", x, dim=dims_of(x, axis), keepdim=keepdims or None)
+    read = call(".int", x) if x.tensor.dtype == "bool" else x
+    return call(".argmax", read, dim=dims_of(x, axis), keepdim=keepdims or None)
 
 
 @rule("keras.ops.Argmin", wants=index_wants, shape=reduced_shape, dtype=place_dtype)
 def argmin(x: Value, *, axis: Any = None, keepdims: bool = False) -> Expr:
     """x.argmin: of several the first, as TensorFlow."""
-    return call(".argmin", x, dim=dims_of(x, axis), keepdim=keepdims or None)
+    read = call(".int", x) if x.tensor.dtype == "bool" else x
+    return call(".argmin", read, dim=dims_of(x, axis), keepdim=keepdims or None)
 
 
 @rule("keras.ops.Sort", wants=in_order)

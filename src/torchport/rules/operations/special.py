@@ -32,6 +32,9 @@ def unary(function: str) -> Callable[..., Expr]:
 for _name, _function in UNARY.items():
     rule(f"tf.{_name}", dtype=kept_float)(unary(_function))
 
+# The kernel gives zeros of whole numbers; tf.round does not call it for them.
+rule("tf.raw_ops.Round", dtype=kept_float)(unary("torch.round"))
+
 #: Functions of two tensors.
 BINARY = {
     "xlogy": "torch.xlogy", "xlog1py": "torch.special.xlog1py", "xdivy": "xdivy",
