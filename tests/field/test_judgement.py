@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 import torchport
+from torchport.errors import TorchportError
 from torchport.verify import Verification
 
 keras = pytest.importorskip("keras")
@@ -205,3 +208,86 @@ def test_two_draws_decide_nothing(precision: str, scale: int, verdict: str, tmp_
         assert rows["draw"].passed is None and rows["output 0"].passed is None
     else:
         assert result.first and result.first.layer == "draw"
+
+
+def small(size: int = 5) -> Any:
+    L = keras.layers
+    x = keras.Input((8, 8, 3), name="x")
+    y = L.Conv2D(4, 3, name="first", activation="relu")(x)
+    y = L.Dropout(0.25, name="drop")(L.Conv2D(4, 3, name="second", activation="relu")(y))
+    return keras.Model(x, L.Dense(size, name="head")(L.Flatten(name="flat")(y)), name="small")
+
+
+def test_modules_under_other_names(tmp_path: Path) -> None:
+    """In code and weights alike: they are known by what they hold and do, and so is a fault in one."""
+    model = small()
+    folder = torchport.convert(model).save(tmp_path / "port")
+    names = {"first": "stem", "second": "conv_b", "head": "classifier", "drop": "regularise"}
+    code = (folder / "model.py").read_text()
+    for old, new in names.items():
+        code = re.sub(rf"self\.{old}\b", f"self.{new}", code)
+    (folder / "model.py").write_text(code)
+    state = load_file(folder / "model.safetensors")
+    state = {".".join(names.get(part, part) for part in name.split(".")): it for name, it in state.items()}
+    save_file(state, folder / "model.safetensors")
+    result = torchport.verify(model, folder)
+    assert result.passed, report(result)
+    assert any("first.weight is stem.weight" in note for note in result.notes)
+    assert {row.name for row in result.rows if row.check == "gradient"} >= {"stem.weight", "classifier.bias"}
+    state["conv_b.weight"] = state["conv_b.weight"][::-1].copy()
+    save_file(state, folder / "model.safetensors")
+    assert torchport.verify(model, folder).differs
+
+
+def test_the_port_of_another_model(tmp_path: Path) -> None:
+    folder = torchport.convert(small()).save(tmp_path / "port")
+    with pytest.raises(TorchportError, match="is the port of another model: it has first.bias"):
+        torchport.verify(residual(), folder)
+    model = small()
+    model.get_layer("head").name = "other"
+    with pytest.raises(TorchportError, match="it has head.bias, head.weight and lacks other.bias"):
+        torchport.verify(model, folder)
+    again = small()
+    again.set_weights([it + 1 for it in again.get_weights()])
+    result = torchport.verify(again, folder)
+    assert result.differs and any("every weight differs" in note for note in result.notes)
+
+
+def test_what_verify_was_not_given(tmp_path: Path) -> None:
+    """Numbers that are none, rules, classes: one line each, with what to do."""
+    model = small()
+    folder = torchport.convert(model).save(tmp_path / "port")
+    image = np.zeros((1, 8, 8, 3), np.float32)
+    image[0, 3, 3, 1] = np.nan
+    with pytest.raises(TorchportError, match="the input 'x': 1 of 192 values are not finite"):
+        torchport.verify(model, folder, inputs=[image])
+    (tmp_path / "rules.py").write_text(DRAWS.replace("SCALE", "1"))
+    x = keras.Input((5,), name="x")
+    drawn = keras.Model(x, Draws(name="draw")(x), name="drawn")
+    drawn.save(tmp_path / "drawn.keras")
+    other = torchport.convert(drawn, rules=tmp_path / "rules.py").save(tmp_path / "other")
+    with pytest.raises(TorchportError, match="was made with rules for tests>Draws") as error:
+        torchport.verify(drawn, other)
+    assert "--rules" in error.value.advice
+    known = keras.saving.get_custom_objects()
+    kept = known.pop("tests>Draws")
+    try:
+        with pytest.raises(TorchportError, match="does not know the class Draws") as error:
+            torchport.verify(tmp_path / "drawn.keras", other, rules=tmp_path / "rules.py")
+    finally:
+        known["tests>Draws"] = kept
+    assert "--custom" in error.value.advice
+
+
+def test_edits_that_give_the_same_whole_numbers(tmp_path: Path) -> None:
+    """That argmax agrees does not prove what is before it: then nothing is decided."""
+    x = keras.Input((8, 8, 3), name="x")
+    y = keras.layers.Conv2D(4, 3, name="conv")(x)
+    model = keras.Model(x, keras.ops.argmax(keras.layers.ReLU(name="relu")(y), axis=-1), name="labels")
+    folder = torchport.convert(model).save(tmp_path / "port")
+    code = (folder / "model.py").read_text()
+    assert "self.conv(x)" in code
+    (folder / "model.py").write_text(code.replace("self.conv(x)", "(2 * self.conv(x))"))
+    result = torchport.verify(model, folder)
+    assert result.verdict == "not decided", str(result)
+    assert "whole numbers do not prove" in result.because

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,47 @@ def as_held(entry: Entry, array: np.ndarray) -> np.ndarray:
     if array.size == 1 and len(entry.load.turn.shape(array.shape)) != len(entry.shape):
         return array.reshape(entry.shape)
     return entry.load.turn.apply(array)
+
+
+def renames(folder: Path, entries: tuple[Entry, ...], variables: Mapping[str, Any]) -> dict[str, str]:
+    """What tensors are called in the weights file, by the names they should have, where those are missing.
+
+    A tensor is known by its values, bit for bit; of several alike the one in the module that others of its
+    module are found in, else the first.
+    """
+    try:
+        found = read_state(folder)
+    except Exception:  # the file may be anything: `state_rows` says so
+        return {}
+    names = {entry.name for entry in entries}
+    missing = [entry for entry in entries if entry.name not in found]
+    extra = [name for name in found if name not in names]
+    alike: dict[str, list[str]] = {}
+    for entry in missing if extra else ():
+        want = expected(entry, variables)
+        alike[entry.name] = [
+            name for name in extra
+            if found[name].shape == want.shape and found[name].dtype == want.dtype
+            and found[name].tobytes() == want.tobytes()
+        ]  # fmt: skip
+    modules = {parent(name): parent(others[0]) for name, others in alike.items() if len(others) == 1}
+    made: dict[str, str] = {}
+    for name, others in alike.items():
+        left = [it for it in others if it not in made.values()]
+        near = [it for it in left if parent(it) == modules.get(parent(name))]
+        if near or left:
+            made[name] = (near or left)[0]
+            modules.setdefault(parent(name), parent(made[name]))
+    return made
+
+
+def parent(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def all_differ(rows: Sequence[Row]) -> bool:
+    """Whether no weight of more than a few values is the source's."""
+    return len(rows) > 2 and all(row.differs for row in rows if row.tensor)
 
 
 def state_rows(folder: Path, entries: tuple[Entry, ...], variables: Mapping[str, Any]) -> Iterator[Row]:

@@ -58,6 +58,8 @@ class Comparison:
     notes: list[str] = field(default_factory=list)
     causes: dict[Row, str] = field(default_factory=dict)
     explained: dict[tuple[str, Seen], str] = field(default_factory=dict)
+    #: Tensors that no expression of the port gives alone.
+    unseen: list[str] = field(default_factory=list)
     #: Whether the port at hand has been trained: its weights are no longer those of its file.
     is_trained: bool = False
 
@@ -222,6 +224,7 @@ class Comparison:
             for key in watch.reference.tensors
             if key not in compared and ".linear" not in key[1]
         ]
+        self.unseen = alone
         if alone:
             more = f" and {len(alone) - 5} more" if len(alone) > 5 else ""
             names = ", ".join(alone[:5])

@@ -41,12 +41,23 @@ def dropout_rows(
     `ran`: how often each module ran in training mode. `calls`: how often each layer of the source did.
     """
     modules = dict(module.named_modules())
+    known = {
+        name
+        for path, op in random_layers(places.program.graph)
+        for name in places.module_of(f"{path}{op.layer}")
+    }
+    spare = [name for name, it in modules.items() if name not in known and amount_name(it)]
     for path, op in random_layers(places.program.graph):
         layer, source = f"{path}{op.layer}", model
         for part in path.split("/")[:-1]:
             source = source.get_layer(part)
         wanted, what = amount_of(layer_of(source, op.layer), op.kind)
         names = [name for name in places.module_of(layer) if amount_name(modules.get(name))]
+        if not names:  # one that was given another name is known by what it does
+            names = [
+                it for it in spare if is_set_to(modules[it], wanted) and ran.get(it, 0) == calls.get(layer, 0)
+            ][:1]
+            spare = [it for it in spare if it not in names]
         if len(names) != 1:
             note = "the port has no module for this layer" if not names else f"is {names} in the port"
             yield Row("dropout", "", layer, op.outputs[0], False, note=note)
@@ -63,6 +74,10 @@ def dropout_rows(
         else:
             note = ""
         yield Row("dropout", names[0], layer, op.outputs[0], not note, note=note or said)
+
+
+def is_set_to(module: Any, amount: float) -> bool:
+    return math.isclose(float(getattr(module, amount_name(module))), amount, rel_tol=1e-12)
 
 
 def amount_of(layer: Any, kind: str) -> tuple[float, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -59,6 +60,12 @@ class Reference:
                 return cls(keras, of_floats(loaded(keras, source)), graph, custom=custom)
         except Exception as error:  # whatever Keras raises: there is no list of it
             first = str(error).strip().split("\n")[0][:300]
+            if unknown := re.search(r"(?:locate class|Unknown layer:?)\s+'?([\w>]+)", str(error)):
+                raise TorchportError(
+                    f"no reference: {keras.__name__} does not know the class {unknown[1]}",
+                    where=str(source),
+                    advice="add --custom FILE.py, the file that has this class (in Python custom=...)",
+                ) from error
             raise TorchportError(
                 f"no reference: {keras.__name__} {keras.__version__} does not load this file "
                 f"({type(error).__name__}: {first})",

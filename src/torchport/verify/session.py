@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from torchport import pipeline
 from torchport.graph import Graph
 from torchport.pipeline import Program
 from torchport.verify import checks, frameworks, localise
 from torchport.verify.comparison import Comparison, failed
-from torchport.verify.folder import read_record
+from torchport.verify.folder import check_same, ported, read_record
 from torchport.verify.instrument import Instrumented, instrument
 from torchport.verify.observations import Record
 from torchport.verify.places import Places
@@ -54,7 +53,9 @@ class Session:
         record = read_record(folder)
         options = record["options"]
         tell("reading the source")
-        program = program or pipeline.port(source, options)
+        if program is None:
+            program = ported(source, options)
+            check_same(record, program, folder)
         tell("loading it with TensorFlow")
         frameworks.torch()
         truth = Truth(Reference.load(source, program.graph, custom), scratch, tell)
@@ -85,7 +86,12 @@ class Session:
         """All checks; stops early only where the port does not run."""
         self.tell("comparing weights")
         self.variables = self.truth.variables()
+        self.follow_names()
         self.rows += checks.state_rows(self.folder, self.program.entries, self.variables)
+        if checks.all_differ(self.rows):
+            self.notes.append(
+                "every weight differs: the port holds those of another training, or of another model"
+            )
         record = self.record = self.truth.observe(self.given, self.seed, self.steps, self.precision)
         self.rows += record.rows
         self.notes += record.notes
@@ -107,16 +113,28 @@ class Session:
         self.notes += comparison.notes
         self.causes = comparison.causes
         if not any(row.check == "run" for row in self.rows):
-            self.note_edits(code)
+            self.note_edits(code, comparison.unseen)
         return self.result()
+
+    def follow_names(self) -> None:
+        """Modules that were given other names, in code and weights alike, are known by what they hold."""
+        names = checks.renames(self.folder, self.program.entries, self.variables)
+        if not names:
+            return
+        shown = ", ".join(f"{old} is {new}" for old, new in list(names.items())[:5])
+        self.notes.append(f"weights have other names in the port, and the same values: {shown}")
+        entries = tuple(replace(it, name=names.get(it.name, it.name)) for it in self.program.entries)
+        self.program = replace(self.program, entries=entries)
+        self.places = replace(self.places, program=self.program)
 
     def load(self, code: Instrumented, dtype: str) -> PortRuns:
         return PortRuns.load(code, self.class_name, self.places, dtype)
 
-    def note_edits(self, code: Instrumented) -> None:
+    def note_edits(self, code: Instrumented, unseen: Sequence[str]) -> None:
         """Edited lines need not give the source's tensors; what they compute in the end must agree.
 
-        That it does is known where outputs are fractions: of two hundred logits argmax tells one.
+        That it does is known where outputs are fractions: of two hundred logits argmax tells one. `unseen`:
+        tensors that could not be compared alone.
         """
         if not (code.edited or code.missing):
             return
@@ -126,10 +144,15 @@ class Session:
         inside = ("inference", "training")
         if any(row.check not in inside or row.name.startswith("output ") for row in wrong):
             return
+        proved = any(row.check == "gradient" for row in self.rows)
         said = "differs inside of edited code; outputs, gradients and training agree"
-        proved = self.record and self.record.training and any(row.check == "gradient" for row in self.rows)
         if not proved:
-            said = "differs inside of edited code, and outputs that are whole numbers do not prove the rest"
+            said = (
+                "inside of edited code, and outputs that are whole numbers do not prove the rest"
+            )
+        if unseen and not proved:
+            self.rows.append(Row("inference", unseen[0], unseen[0], unseen[0], None, note=f"not seen {said}"))
+            return
         self.rows = [
             replace(row, passed=True if proved else None, note=said) if row.differs else row
             for row in self.rows
