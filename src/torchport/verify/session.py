@@ -147,9 +147,7 @@ class Session:
         proved = any(row.check == "gradient" for row in self.rows)
         said = "differs inside of edited code; outputs, gradients and training agree"
         if not proved:
-            said = (
-                "inside of edited code, and outputs that are whole numbers do not prove the rest"
-            )
+            said = "inside of edited code, and outputs that are whole numbers do not prove the rest"
         if unseen and not proved:
             self.rows.append(Row("inference", unseen[0], unseen[0], unseen[0], None, note=f"not seen {said}"))
             return
