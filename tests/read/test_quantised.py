@@ -100,3 +100,30 @@ def test_what_is_quantised_inside(tmp_path: Path) -> None:
             it.quantize("int8")
     with pytest.raises(Refused, match="quantised"):
         torchport.convert(built, dequantise=True)
+
+
+@pytest.mark.parametrize("mode", ["gptq", "awq"])
+@pytest.mark.parametrize("kind", ["Dense", "EinsumDense"])
+def test_calibrated_kernels(kind: str, mode: str, tmp_path: Path) -> None:
+    """Numbers as a calibration would leave them: the layer itself says what its kernel is."""
+    from keras.quantizers import AWQConfig, GPTQConfig
+
+    rng = np.random.default_rng(0)
+    given = {"dataset": None, "tokenizer": None, "group_size": 2, "quantization_layer_structure": {}}
+    config = GPTQConfig(**given, weight_bits=4) if mode == "gptq" else AWQConfig(**given)
+    layer = L.Dense(5) if kind == "Dense" else L.EinsumDense("ab,bc->ac", 5, bias_axes="c")
+    built = keras.Sequential([keras.Input((6,)), layer])
+    layer.quantize(mode, config=config)
+    for it in layer.weights:
+        high = {"uint8": 256, "float32": 3}[str(it.dtype)]
+        numbers = rng.uniform(1, high, it.shape) if "g_idx" not in it.name else np.arange(6) // 2
+        if "zero" in it.name:
+            numbers = rng.integers(0, 16, it.shape)
+        it.assign(numbers.astype(str(it.dtype)))
+    setattr(layer, f"is_{mode}_calibrated", True)
+    port = torchport.convert(built, dequantise=True)
+    wanted = np.asarray(built(np.eye(6, dtype="float32")))
+    np.testing.assert_allclose(port.run(np.eye(6, dtype="float32")), wanted, rtol=1e-5)
+    built.save(tmp_path / "m.keras")
+    with pytest.raises(Refused, match="lacks kernel_zero"):
+        torchport.convert(tmp_path / "m.keras", dequantise=True)

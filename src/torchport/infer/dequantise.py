@@ -30,6 +30,8 @@ SUFFIX = "_from_"
 KERNELS, TABLES = ("Dense", "EinsumDense"), ("Embedding", "ReversibleEmbedding")
 #: Options that say how a layer was quantised.
 HOW = frozenset({"quantization_config", "gptq_unpacked_column_size"})
+#: Variables with another name in some layers.
+SAME = {"zero_point": "kernel_zero"}
 #: In an archive, the variables of a kernel's layer by their order; a bias that is not there has no place.
 ARCHIVED = {
     "int8": "kernel bias kernel_scale",
@@ -137,7 +139,8 @@ def _stored(graph: Graph, plain: Graph, shapes: Mapping[str, Mapping[str, Shape]
 def named(op: Op, mode: str, where: str) -> dict[str, Weight]:
     """A layer's variables by Keras's names: as the file has them, or by their order in an archive."""
     if all(key.isdigit() for key in op.stored):
-        return {it.name.rpartition("/")[2]: it for it in op.stored.values()}
+        own = {it.name.rpartition("/")[2]: it for it in op.stored.values()}
+        return {SAME.get(name, name): it for name, it in own.items()}
     names = (ARCHIVED if op.kind in KERNELS else ARCHIVED_TABLES)[mode].split()
     if op.config.get("use_bias", op.config.get("bias_axes")) in (False, None) and op.kind in KERNELS:
         names.remove("bias")
@@ -146,6 +149,10 @@ def named(op: Op, mode: str, where: str) -> dict[str, Weight]:
         first = names if groups else names[:2]
         names = [*first, "reverse_embeddings", "reverse_embeddings_scale", "reverse_embeddings_zero"]
     found = list(op.stored.values())
+    if mode in ("gptq", "awq") and len(found) < len(names):
+        # Keras 3.15 leaves it out (`save_own_variables` of Dense takes it for one of int4).
+        why, advice = "its file lacks kernel_zero, which Keras did not write", "convert the live model"
+        raise Refused((Refusal(where, op.kind, why, advice),))
     if mode == "float8":
         found = found[: len(names)]
     if len(found) > len(names):
