@@ -62,7 +62,11 @@ def own_name(name: str, model: Any) -> str:
     """What a model is called: by its own name, or by its file's where Keras made that up."""
     if not is_automatic(name, "Model"):
         return name
-    file = model.weights if isinstance(model, WithConfig) else model
+    file = model
+    if isinstance(model, WithConfig):
+        file = Path(model.config.partition(":")[0])
+        if is_automatic(file.stem, "Model"):
+            file = model.weights
     if not isinstance(file, (str, Path)) or Path(file).is_dir():
         return "model"
     return Path(file).name.partition(".")[0]

@@ -137,6 +137,24 @@ def test_one_frozen_direction(tmp_path: Path) -> None:
         torchport.convert(tmp_path / "w.h5", config=tmp_path / "model.json")
 
 
+@pytest.mark.parametrize("package", [keras, tf_keras], ids=["keras", "tf_keras"])
+def test_archives_of_weights_have_other_names(package: Any, tmp_path: Path) -> None:
+    """`.weights.h5`: by the layers' classes and turns, whatever they are called."""
+    L = package.layers
+
+    def network(*names: str) -> Any:
+        layers = [L.Dense(4, name=name, activation="tanh") for name in names]
+        return package.Sequential([package.Input((4,)), *layers], name="net")
+
+    saved, loaded = network("one", "two"), network("two", "one")
+    randomise(saved, np.random.default_rng(0))
+    saved.save_weights(tmp_path / "w.weights.h5")
+    (tmp_path / "model.json").write_text(loaded.to_json())
+    loaded.load_weights(tmp_path / "w.weights.h5")
+    given = {"config": tmp_path / "model.json", "class_name": "Net"}
+    same(torchport.convert(tmp_path / "w.weights.h5", **given), torchport.convert(loaded, class_name="Net"))
+
+
 def dense(*names: str) -> Any:
     L = tf_keras.layers
     return tf_keras.Sequential([tf_keras.Input((4,)), *(L.Dense(4, name=name) for name in names)])

@@ -100,6 +100,27 @@ def test_the_proof(package: Any) -> None:
     assert torchport.verify(built, torchport.convert(built)).passed
 
 
+@pytest.mark.parametrize(("package", "ending"), [("keras", ".weights.h5"), ("tf_keras", ".h5")])
+def test_weights_of_a_class(package: str, ending: str, tmp_path: Path) -> None:
+    """Keras finds them by the attributes of the model that the function builds."""
+    (tmp_path / "arch.py").write_text(
+        f"import {package} as keras\nimport numpy as np\n"
+        "class Net(keras.Model):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.one, self.two = keras.layers.Dense(4), keras.layers.Dense(4)\n"
+        "    def call(self, x):\n"
+        "        return self.one(self.two(x))\n"
+        "def build():\n    net = Net()\n    net(np.ones((1, 4), 'float32'))\n    return net\n"
+    )
+    scope: dict[str, Any] = {}
+    exec((tmp_path / "arch.py").read_text(), scope)
+    built = scope["build"]()
+    built.save_weights(tmp_path / f"w{ending}")
+    port = torchport.convert(tmp_path / f"w{ending}", config=f"{tmp_path / 'arch.py'}:build")
+    np.testing.assert_allclose(port.run(array(ROW)), built(array(ROW)), rtol=1e-5)
+
+
 @PACKAGES
 def test_models_in_models(package: Any) -> None:
     class Inner(package.Model):  # type: ignore[misc, name-defined]

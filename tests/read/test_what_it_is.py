@@ -89,6 +89,19 @@ def onnx(path: Path) -> None:
     path.write_bytes(b"\x08\x08\x12\x07pytorch\x1a\x032.0" + b"\x3a" + bytes([len(graph)]) + graph)
 
 
+@case("graph of TensorFlow 1", "save it as .keras")
+def meta_graph(path: Path) -> None:
+    graph, *_ = graph_of_tensorflow_1()
+    with graph.as_default():
+        path.write_bytes(tf.compat.v1.train.export_meta_graph().SerializeToString())
+
+
+@case("NumPy's .npy", "the model itself")
+def one_array(path: Path) -> None:
+    np.save(path.with_name("a.npy"), np.ones(3))
+    path.with_name("a.npy").rename(path)
+
+
 @case("PyTorch's already", "torch.load")
 def torch_zip(path: Path) -> None:
     torch.save(torch.nn.Linear(2, 3).state_dict(), path)
@@ -182,6 +195,29 @@ def one_model(path: Path) -> None:
 @case("packed model", "unpack it")
 def packed(path: Path) -> None:
     archive(path, {"saved/saved_model.pb": b"", "saved/variables/variables.index": b""})
+
+
+def test_addresses() -> None:
+    with pytest.raises(TorchportError, match="is an address"):
+        torchport.convert("https://example.org/model.h5")
+
+
+def test_checkpoints_of_tensorflow_1(tmp_path: Path) -> None:
+    graph, *_ = graph_of_tensorflow_1()
+    with tf.compat.v1.Session(graph=graph) as session:
+        session.run(tf.compat.v1.global_variables_initializer())
+        with graph.as_default():
+            tf.compat.v1.train.Saver().save(session, str(tmp_path / "model.ckpt"))
+    (tmp_path / "model.json").write_text(dense().to_json())
+    with pytest.raises(TorchportError, match="checkpoint of TensorFlow 1"):
+        torchport.convert(tmp_path / "model.ckpt", config=tmp_path / "model.json")
+
+
+def test_architectures_in_yaml(tmp_path: Path) -> None:
+    (tmp_path / "model.yaml").write_text("backend: tensorflow\nclass_name: Sequential\n")
+    dense().save_weights(tmp_path / "w.h5")
+    with pytest.raises(TorchportError, match="in YAML"):
+        torchport.convert(tmp_path / "w.h5", config=tmp_path / "model.yaml")
 
 
 @pytest.mark.parametrize("name", MAKERS)

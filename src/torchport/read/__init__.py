@@ -31,6 +31,9 @@ class WithConfig:
     weights: Path
     config: str
 
+    def __str__(self) -> str:
+        return f"weights in {self.weights}, architecture in {self.config}"
+
     def __post_init__(self) -> None:
         if self.config.endswith(".py"):
             raise TorchportError("names no function in that file", where=self.config, advice=CONFIG)
@@ -109,6 +112,8 @@ def from_path(path: Path) -> Graph:
         if "\0" not in str(path) and checkpoint.prefix(path):
             what, advice = formats.CHECKPOINT
             raise BadFile(what, where=str(path), advice=advice)
+    if str(path).startswith(("http:", "https:")):
+        raise BadFile("is an address, no file", where=str(path), advice="download it, and give the file")
     start = first_bytes(path)
     if start.startswith(ZIP):
         from torchport.read import archive

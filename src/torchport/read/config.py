@@ -112,7 +112,10 @@ def notes(policies: Mapping[str, int], own: Mapping[str, str]) -> Iterator[str]:
 def subclassed(name: str, kind: str) -> Refused:
     """The refusal of a model whose layers are called by Python code."""
     why = "a model class of its own: what it computes is Python code, not part of its configuration"
-    advice = "rebuild it with the functional API, keras.Model(inputs, outputs), and convert that"
+    advice = (
+        "load it in Python with its class, and give the model itself, torchport.convert(model); or rebuild "
+        "it with the functional API, keras.Model(inputs, outputs), and convert that"
+    )
     return Refused((Refusal(name, kind, why, advice),))
 
 

@@ -24,12 +24,15 @@ STARTS = (
     (b"\x1f\x8b", "is packed with gzip", "unpack it, and give what is inside"),
     (b"7z\xbc\xaf\x27\x1c", "is packed with 7-Zip", "unpack it, and give what is inside"),
     (b"Rar!", "is packed with RAR", "unpack it, and give what is inside"),
+    (b"\x93NUMPY", "is NumPy's .npy: one array", "give the model itself"),
     (b"GGUF", "is a GGUF file, of llama.cpp", "it was no Keras model: nothing here reads it"),
     (b"MATLAB", "is a MATLAB file", "export the network to Keras, and give that"),
     (b"<", "is a web page or XML: the download went wrong", "download the model itself"),
 )
 #: A pickle starts so, and what joblib packs it with.
 PICKLES = (*(b"\x80" + bytes([it]) for it in (2, 3, 4, 5)), b"x\x9c", b"x\x01", b"x\xda", b"ZF")
+#: Field numbers of a MetaGraphDef: its information, graph, saver, collections, signatures.
+META = frozenset({1, 2, 3, 4, 5, 6, 7})
 #: Field numbers of messages of ONNX (ModelProto) and of a TensorFlow graph (GraphDef).
 ONNX, GRAPH_DEF = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26}), frozenset({1, 2, 3, 4})
 #: Bytes that are looked at.
@@ -98,6 +101,8 @@ def message(data: memoryview, size: int) -> tuple[str, str] | None:
         return "is an ONNX model: operations, no layers", OPERATIONS
     if nodes and kinds.get(1) is False and kinds.keys() <= GRAPH_DEF:
         return "is a TensorFlow graph (a frozen graph, GraphDef): operations, no layers", OPERATIONS
+    if kinds.get(1) is False and kinds.get(2) is False and kinds.keys() <= META and not nodes:
+        return "is a graph of TensorFlow 1 (the .meta beside a checkpoint): operations, no layers", OPERATIONS
     return None
 
 

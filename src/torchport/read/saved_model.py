@@ -37,6 +37,8 @@ def read(folder: Path) -> Graph:
     if "root" not in described:
         raise not_keras_2(folder)
     identifier, root = described["root"]
+    if isinstance(root.get("model_config"), dict):  # TensorFlow 2.0 to 2.4 have the whole model there as well
+        root = {**root, **root["model_config"]}
     name = text(root.get("class_name", ""), "the class of the model", where)
     if not isinstance(root.get("config"), dict) or (identifier == "_tf_keras_model" and not root["config"]):
         raise config.subclassed(str(root.get("name", name)), name)

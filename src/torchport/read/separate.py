@@ -12,6 +12,7 @@ from torchport.read.archive import CONFIG_LIMIT, group_names, merged
 from torchport.read.document import bounded, mapping, parse, text
 from torchport.read.groups import Container, Store
 from torchport.read.hdf5 import LayerGroups
+from torchport.read.subclass import functional
 from torchport.read.variables import Variables
 
 
@@ -22,6 +23,8 @@ def read(path: Path, architecture: str, model: Any) -> Graph:
     the configuration is used.
     """
     where = str(path)
+    if model is not None and functional(model) is not model:
+        return live.read(loaded(model, path))
     start = checkpoint.prefix(path)
     file = None if start else weights_file(path)
     if model is None:
@@ -47,6 +50,17 @@ def read(path: Path, architecture: str, model: Any) -> Graph:
     if keras1.is_keras_1(version):
         entry = keras1.model(entry, claims.order, architecture)
     return hdf5.joined(entry, version, claims, is_one=False, where=architecture)
+
+
+def loaded(model: Any, path: Path) -> Any:
+    """A model of the user's own class with the weights of a file, as Keras finds them: by its attributes."""
+    try:
+        model.load_weights(str(path))
+    except Exception as error:  # whatever Keras raises: there is no list of it
+        first = str(error).strip().split("\n")[0][:300]
+        what = f"cannot be loaded into the model ({type(error).__name__}: {first})"
+        raise BadFile(what, where=str(path), advice="give the function that builds this model") from error
+    return model
 
 
 def weights_file(path: Path) -> Variables:
@@ -78,6 +92,9 @@ def saved(path: Path) -> tuple[dict[str, Any], str]:
         raise BadFile(f"cannot be opened ({reason})", where=where, advice="check the path") from None
     if len(data) > CONFIG_LIMIT:
         raise BadFile(f"has more than {CONFIG_LIMIT} bytes", where=where, advice="no architecture is so long")
+    if data.lstrip()[:1] not in (b"{", b"[") and b"class_name:" in data:
+        advice = "load it with Keras 2, model_from_yaml, and give what its to_json() writes"
+        raise BadFile("is an architecture in YAML", where=where, advice=advice)
     entry = mapping(bounded(parse(data, where), where), "the architecture", where)
     if "class_name" not in entry:
         advice = "give what model.to_json() wrote, or FILE.py:FUNCTION"
