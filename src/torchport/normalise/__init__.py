@@ -2,9 +2,11 @@
 
 from torchport.graph import Graph
 from torchport.normalise.activations import split_activations
+from torchport.normalise.draws import note_draws
 from torchport.normalise.folded import fold_steps
 from torchport.normalise.functions import name_functions
 from torchport.normalise.keepdims import keep_dims
+from torchport.normalise.losses import leave_losses
 from torchport.normalise.masks import write_masks
 from torchport.normalise.operations import name_operations
 from torchport.normalise.pipelines import unroll_pipelines
@@ -12,8 +14,8 @@ from torchport.normalise.spectral import show_spectral
 from torchport.normalise.texts import lift_texts
 
 REWRITES = (
-    unroll_pipelines, name_operations, name_functions, lift_texts, write_masks, fold_steps, show_spectral,
-    split_activations, keep_dims,
+    leave_losses, unroll_pipelines, name_operations, name_functions, note_draws, lift_texts, write_masks,
+    fold_steps, show_spectral, split_activations, keep_dims,
 )  # fmt: skip
 
 

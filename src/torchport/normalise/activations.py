@@ -11,6 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from torchport.graph import Graph, Op, Ref
+from torchport.names import identifier
+from torchport.normalise.function_table import FUNCTIONS, by_words
+from torchport.normalise.operations import PREFIX
 from torchport.rules import find
 
 
@@ -24,7 +27,8 @@ def _split(op: Op) -> Iterator[Op]:
     if op.kind == "Activation":
         kind, options = activation(op.config.get("activation"))
         rest = {key: value for key, value in op.config.items() if key != "activation"}
-        yield replace(op, kind=kind, config={**rest, **options})
+        refused = op.refused or unknown(kind)
+        yield replace(op, kind=kind, config={**rest, **options}, refused=refused)
         return
     entry = find(op.kind)
     if entry is None or not entry.splits_activation or "activation" not in op.config:
@@ -39,7 +43,66 @@ def _split(op: Op) -> Iterator[Op]:
     inner = f"{output}.linear"
     yield replace(op, config=config, outputs=(inner,))
     name, layer = f"{op.name}.activation", f"{op.layer}.activation"
-    yield Op(name, kind, (Ref(inner),), (output,), options, layer=layer)
+    yield Op(name, kind, (Ref(inner),), (output,), options, layer=layer, refused=unknown(kind))
+
+
+#: Functions of one number of tf and keras.ops, by the name that a config has of them.
+FUNCTIONS_OF_ONE = (
+    "sin cos tan sinh cosh asin acos atan asinh acosh atanh exp expm1 log log1p sqrt rsqrt square abs "
+    "negative reciprocal erf erfc sign floor ceil round rint lgamma digamma bessel_i0 bessel_i0e bessel_i1 "
+    "bessel_i1e"
+).split()
+#: The same under numpy's names.
+NUMPY = "arcsin arccos arctan arcsinh arccosh arctanh absolute cbrt exp2 log2 log10 sinc trunc".split()
+#: Functions of packages whose definition is certain, and other names of Keras's own.
+KNOWN: dict[str, tuple[str, dict[str, Any]]] = {
+    "log_softmax_v2": ("activation:log_softmax", {}), "softmax_v2": ("activation:softmax", {}),
+    "identity": ("activation:linear", {}), "crelu_v2": ("tf.nn.crelu", {}), "crelu": ("tf.nn.crelu", {}),
+    # transformers/activations_tf.py
+    **{name: ("activation:gelu", {"approximate": True})
+       for name in ("gelu_new", "gelu_fast", "gelu_pytorch_tanh")},
+    "quick_gelu": ("tf.nn.silu", {"beta": 1.702}),
+    # tensorflow_addons/activations
+    "Addons>mish": ("activation:mish", {}), "Addons>gelu": ("activation:gelu", {"approximate": True}),
+    "Addons>hardshrink": ("activation:hard_shrink", {}), "Addons>softshrink": ("activation:soft_shrink", {}),
+    "Addons>tanhshrink": ("activation:tanh_shrink", {}), "Addons>lisht": ("activation:Addons>lisht", {}),
+    "Addons>snake": ("activation:Addons>snake", {}),
+}  # fmt: skip
+
+
+def by_name(name: str) -> tuple[str, dict[str, Any]]:
+    """The kind and options of a function's name: Keras's, TensorFlow's, a package's, or unknown."""
+    kind = f"activation:{name}"
+    if find(kind):
+        return kind, {}
+    if name in KNOWN:
+        return KNOWN[name]
+    if name in FUNCTIONS_OF_ONE:
+        found = FUNCTIONS[name].kind
+        return (found if found.startswith("tf.") else f"{PREFIX}{found}"), {}
+    if name in NUMPY:
+        return f"{PREFIX}{by_words(name)}", {}
+    return kind, {}
+
+
+def unknown(kind: str) -> tuple[str, str] | None:
+    """Why an activation is not ported, and what to do; None where there is a rule for it."""
+    if find(kind) or not kind.startswith("activation:"):
+        return None
+    name = kind.removeprefix("activation:")
+    if name == LAMBDA:
+        why = "its activation is a lambda, which is Python code"
+        return why, "use a function of tf or keras by its name, or a layer of your own and --rules"
+    return (
+        f"its activation {name!r} is a function of its own, which is not in the file",
+        f"put these lines into my_rules.py, write what it computes, and add --rules my_rules.py:\n\n"
+        f"    from torchport.rules import call, rule\n\n    @rule({kind!r})\n"
+        f"    def {identifier(name)}(x):\n        return call('torch.your_function', x)",
+    )
+
+
+#: What a lambda is called.
+LAMBDA = "<lambda>"
 
 
 def activation(spec: Any) -> tuple[str, dict[str, Any]]:
@@ -47,14 +110,14 @@ def activation(spec: Any) -> tuple[str, dict[str, Any]]:
     if spec is None:
         return "activation:linear", {}
     if isinstance(spec, str):
-        return f"activation:{spec}", {}
+        return by_name(spec)
     if isinstance(spec, Mapping):
         name, config = spec.get("class_name"), spec.get("config")
         if name == "function" and isinstance(config, str):
-            return f"activation:{config}", {}
+            return by_name(config)
         if name == "Activation" and isinstance(config, Mapping):
             return activation(config.get("activation"))
-        if isinstance(name, str):
+        if isinstance(name, str) and name != "__lambda__":
             options = dict(config) if isinstance(config, Mapping) else {}
             return name, {key: value for key, value in options.items() if key != "name"}
-    return f"activation:{spec!r}", {}
+    return f"activation:{LAMBDA}", {}

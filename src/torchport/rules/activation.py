@@ -122,6 +122,18 @@ def softplus(x: Value) -> Expr:
     return call("F.softplus", x, threshold=40)
 
 
+@rule("activation:Addons>lisht")
+def lisht(x: Value) -> Expr:
+    """x * tanh(x). Of TensorFlow Addons."""
+    return x * call("torch.tanh", x)
+
+
+@rule("activation:Addons>snake")
+def snake(x: Value) -> Expr:
+    """x + sin(x)². Of TensorFlow Addons."""
+    return x + call(".square", call("torch.sin", x))
+
+
 @rule("activation:squareplus")
 def squareplus(x: Value, *, b: float = 4) -> Expr:
     """(x + sqrt(x² + b)) / 2."""
