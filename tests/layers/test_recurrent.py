@@ -90,7 +90,7 @@ def test_states_go_in_and_out(kind: str, masked: str, sequences: bool) -> None:
     outputs = layer(y, initial_state=states, mask=mask)
     given = [sequence(3, 5, 3, zeros=ZEROS), *(sequence(3, 4) + at for at in range(count))]
     code = agrees(keras.Model([x, *states], outputs), given)
-    assert ("run_masked" in code) is (masked == "given")
+    assert ("run_packed" in code) is (masked == "given")
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import resources
 
@@ -44,19 +44,61 @@ def helper(name: str) -> str:
     return _definitions(_files()[name])[name] if name in _files() else book.active().helpers[name]
 
 
+#: A line of a helper that a program has only if it uses a feature, or only if it does not.
+OPTIONAL = re.compile(r"^(.*?)  # (if|unless) (\w+)$")
+
+
+def features(texts: Sequence[str], name: str) -> frozenset[str]:
+    """The features of a helper that texts use: those of its calls, or, where they may be its, of any call."""
+    found: set[str] = set()
+    for call in (it for text in texts for it in ast.walk(ast.parse(text)) if isinstance(it, ast.Call)):
+        given = {it.arg for it in call.keywords if it.arg}
+        called = call.func.id if isinstance(call.func, ast.Name) else ""
+        found |= given & {"mask", "state"}
+        found |= {"dropout"} if called == name and "recurrent_dropout" in given else set()
+        found |= {"state"} if called == "StatefulRNN" else set()
+    return frozenset(found)
+
+
+def fitted(text: str, texts: Sequence[str], name: str) -> str:
+    """A helper with only those of its optional lines that stand for what the texts use."""
+    if not any(map(OPTIONAL.match, text.splitlines())):
+        return text
+    wanted, lines = features(texts, name), []
+    for line in text.splitlines():
+        found = OPTIONAL.match(line)
+        if found is None or (found[3] in wanted) == (found[2] == "if"):
+            lines.append(line if found is None else found[1])
+    # a comma at the end would keep one argument on each line
+    text = re.sub(r",(\n *\) ->)", r"\1", "\n".join(lines))
+    return re.sub(r'\n\n *"""\n', '"""\n', text)
+
+
 def used(texts: Sequence[str]) -> list[str]:
     """The helpers that these texts use, and those that these use, each before its first user."""
     known, needed = names(), list[str]()
     seen: set[str] = set()
 
     def need(text: str) -> None:
-        read = [it for it in ast.walk(ast.parse(text)) if isinstance(it, ast.Name)]
-        for name in (it.id for it in sorted(read, key=lambda it: (it.lineno, it.col_offset))):
+        for name in _globals(ast.parse(text)):
             if name in known and name not in seen:
                 seen.add(name)
-                need(helper(name))
-                needed.append(helper(name))
+                found = fitted(helper(name), texts, name)
+                need(found)
+                needed.append(found)
 
     for text in texts:
         need(text)
     return needed
+
+
+def _globals(tree: ast.AST, own: frozenset[str] = frozenset()) -> Iterator[str]:
+    """The names that are read and are no variable of the function around them, in the order of the text."""
+    if isinstance(tree, ast.FunctionDef):
+        inside = [it for it in ast.walk(tree) if isinstance(it, (ast.Name, ast.arg))]
+        own |= {it.arg for it in inside if isinstance(it, ast.arg)}
+        own |= {it.id for it in inside if isinstance(it, ast.Name) and isinstance(it.ctx, ast.Store)}
+    if isinstance(tree, ast.Name) and tree.id not in own:
+        yield tree.id
+    for child in ast.iter_child_nodes(tree):
+        yield from _globals(child, own)

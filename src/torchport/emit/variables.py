@@ -36,6 +36,10 @@ ENDINGS = re.compile(
 )
 
 
+#: What a recurrent layer gives beside its output.
+STATES = {"1": "h", "2": "c"}
+
+
 def called(definition: Definition) -> set[str]:
     """The functions by whose names alone `forward` calls them: those of the same file."""
     nodes = (node for step in definition.steps for node in walk(step.value) if isinstance(node, Call))
@@ -172,6 +176,8 @@ class Variables:
         if step.kind.startswith("mask:"):
             given = [self.inputs[name] for name in step.inputs if name in self.inputs]
             return f"{given[0]}_mask" if len(given) == 1 and given[0] != "x" else "mask"
+        if re.fullmatch(r"(CuDNN)?(LSTM|GRU)|SimpleRNN", step.kind) and index in STATES:
+            return STATES[index]
         if not layer:
             base, past = base_of(tensor), self._past(tensor)
             if past:

@@ -177,19 +177,16 @@ class Cell:
 
     def called(self, made: Module, x: Any, state: Sequence[Any], mask: Any) -> Expr:
         """The module applied; those of torch know no masks."""
-        if mask is None:
-            return made(x, *state)
         if self.is_plain:
-            return call("run_masked", itself(made), x, mask, *state)
-        return made(x, *state, mask=mask)
+            return made(x, *state) if mask is None else call("run_packed", itself(made), x, mask, *state)
+        given = {"state": state[0] if state else None, "mask": mask}
+        return made(x, **{key: value for key, value in given.items() if value is not None})
 
     def dropped(self, x: Any, role: str) -> Any:
         """The input with Keras's dropout: one mask for all steps."""
         if not self.dropout or (self.recurrent_dropout and self.kind != "SimpleRNN"):
             return x
-        sizes = (call(".size", x, 0), 1, call(".size", x, 2))
-        drop = module("nn.Dropout", self.dropout, role=f"{role}_dropout".lstrip("_"), loads={})
-        return x * drop(call(".new_ones", x, *sizes))
+        return module("VariationalDropout", self.dropout, role=f"{role}_dropout".lstrip("_"), loads={})(x)
 
 
 def cell_of(kind: str, options: Mapping[str, Any], prefix: str) -> Cell:

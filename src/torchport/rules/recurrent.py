@@ -9,7 +9,7 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Item, call, module
-from torchport.rules.cells import Cell, cells_of
+from torchport.rules.cells import Cell, cells_of, itself
 from torchport.rules.dtypes import as_bool
 from torchport.rules.sizes import features
 from torchport.rules.table import SOURCE, Value, rule
@@ -29,9 +29,12 @@ class Run:
 
 def run(
     cells: Sequence[Cell], x: Value, *, states: Sequence[Any] = (), mask: Any = None,
-    backwards: bool = False, role: str = "", stateful: bool = False,
+    backwards: bool = False, role: str = "", stateful: bool = False, ends_read: bool = True,
 ) -> Run:  # fmt: skip
-    """Cells on top of one another, from the first step to the last, or from the last to the first."""
+    """Cells on top of one another, from the first step to the last, or from the last to the first.
+
+    Under a mask torch's modules give their outputs alone, where these are all that is read: `ends_read`.
+    """
     count = features(x)
     outputs: Any = call(".flip", x, 1) if backwards else x
     if mask is not None:
@@ -47,7 +50,13 @@ def run(
         if stateful:
             loads = {f"rnn.{key}": load for key, load in made.loads.items()}
             made = module("StatefulRNN", replace(made, loads={}, role=""), role=name, loads=loads)
-        result = cell.called(made, cell.dropped(outputs, name), state, mask)
+        inside = cell.dropped(outputs, name)
+        if mask is not None and cell.is_plain and (not ends_read or (len(cell.states) == 1 and not state)):
+            found = call("run_masked", itself(made), inside, mask, *state)
+            outputs, last = Item(found, ("x", "h"), "x"), Item(found, ("x", "h"), "h")
+            count, ends = cell.units, [*ends, *[last] * len(cell.states)]
+            continue
+        result = cell.called(made, inside, state, mask)
         pattern = ("x", cell.states if len(cell.states) > 1 else cell.states[0])
         end = [Item(result, pattern, it)[-1] for it in cell.states]
         outputs, count = Item(result, pattern, "x"), cell.units
@@ -116,7 +125,9 @@ def layer_call(
     if states and len(states) != sum(len(cell.states) for cell in cells):
         raise Unsupported(f"{len(states)} initial states of {len(cells)} cells")
     mask = None if mask is None else as_mask(mask)
-    made = run(cells, x, states=states, mask=mask, backwards=go_backwards, stateful=stateful)
+    made = run(
+        cells, x, states=states, mask=mask, backwards=go_backwards, stateful=stateful, ends_read=return_state
+    )
     output = made.outputs if return_sequences else made.last
     if zero_output_for_mask and mask is not None:
         output = zeroed(output, mask, return_sequences, go_backwards)

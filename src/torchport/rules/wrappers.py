@@ -150,7 +150,15 @@ def apart(
     outputs: list[Any] = []
     ends: list[Any] = []
     for it, states, role in ((forward, start[:half], "forward"), (backward, start[half:], "backward")):
-        made = run(it.cells, x, states=states, mask=mask, backwards=it.backwards, role=role)
+        made = run(
+            it.cells,
+            x,
+            states=states,
+            mask=mask,
+            backwards=it.backwards,
+            role=role,
+            ends_read=it.return_state or not it.return_sequences,
+        )
         ends += made.states
         if not it.return_sequences:
             outputs.append(made.last)

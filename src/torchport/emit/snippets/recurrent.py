@@ -1,24 +1,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def run_kept(rnn: nn.RNNBase, x: Tensor, mask: Tensor) -> Tensor:
-    """Run `rnn` over those steps of `x` that `mask` (n, t) keeps; zeros elsewhere."""
-    order = (~mask).int().argsort(dim=1, stable=True).unsqueeze(2)
-    lengths = mask.sum(dim=1).clamp(min=1).cpu()
-    x = nn.utils.rnn.pack_padded_sequence(x.take_along_dim(order, 1), lengths, True, False)
-    x, _ = nn.utils.rnn.pad_packed_sequence(rnn(x)[0], True, total_length=mask.size(1))
-    return x.take_along_dim(order.argsort(dim=1), 1) * mask.unsqueeze(2)
+class VariationalDropout(nn.Dropout):
+    """Dropout of the same features at all steps of (n, t, c)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * super().forward(torch.ones_like(x[:, :1]))
 
 
 def run_masked(
-    rnn: nn.RNNBase, x: Tensor, mask: Tensor, state: tuple | Tensor | None = None
-) -> tuple:
+    rnn: nn.RNN | nn.LSTM | nn.GRU,
+    x: Tensor,
+    mask: Tensor,
+    state: Tensor | tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Run `rnn` over the steps that `mask` (n, t) keeps; others repeat the output. And the last."""
+    count = mask.cumsum(dim=1).unsqueeze(2)
+    place = torch.where(mask.unsqueeze(2), count - 1, x.size(1)).expand_as(x)
+    kept = F.pad(torch.zeros_like(x), (0, 0, 0, 1)).scatter(1, place, x)  # a step for the others
+    y = F.pad(rnn(kept, state)[0], (0, 0, 1, 0)).take_along_dim(count, 1)
+    return y, y[:, -1]
+
+
+def run_kept(rnn: nn.RNN | nn.LSTM | nn.GRU, x: Tensor, mask: Tensor) -> Tensor:
+    """Run a bidirectional `rnn` over the steps that `mask` (n, t) keeps; zeros elsewhere."""
+    mask = mask.unsqueeze(2)
+    count, steps = mask.cumsum(dim=1), x.size(1)
+    start = torch.where(mask, count - 1, steps)  # forwards the others are behind,
+    end = torch.where(mask, count - count[:, -1:] + steps, 0)  # backwards before those it keeps
+    empty = F.pad(torch.zeros_like(x), (0, 0, 0, 1))
+    ahead, back = (rnn(empty.scatter(1, it.expand_as(x), x))[0] for it in (start, end))
+    ahead, back = ahead[..., : rnn.hidden_size], back[..., rnn.hidden_size :]
+    return torch.cat([ahead.take_along_dim(start, 1), back.take_along_dim(end, 1)], dim=2) * mask
+
+
+def run_packed(
+    rnn: nn.RNN | nn.LSTM | nn.GRU,
+    x: Tensor,
+    mask: Tensor,
+    state: Tensor | tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor | tuple[Tensor, Tensor]]:
     """Run `rnn` over the steps that `mask` (n, t) keeps; others repeat the output and the state."""
     order = (~mask).int().argsort(dim=1, stable=True).unsqueeze(2)
     lengths = mask.sum(dim=1)
@@ -31,150 +59,252 @@ def run_masked(
     x = x.take_along_dim(mask.cumsum(dim=1).unsqueeze(2), 1)
     some = (lengths > 0).unsqueeze(1)
     if isinstance(end, tuple):
-        start = (torch.zeros_like(end[0]), torch.zeros_like(end[1])) if state is None else state
+        start = state if isinstance(state, tuple) else (end[0].new_zeros(()), end[1].new_zeros(()))
         return x, (torch.where(some, end[0], start[0]), torch.where(some, end[1], start[1]))
-    return x, torch.where(some, end, torch.zeros_like(end) if state is None else state)
+    return x, torch.where(some, end, state if isinstance(state, Tensor) else 0.0)
+
+
+def gate_inputs(x: Tensor, weight: Tensor) -> Tensor:
+    """What each gate sees of an input of its own: (..., gates, c) -> (..., gates * units)."""
+    weight = weight.reshape(x.size(-2), -1, x.size(-1))
+    return torch.einsum("...gc,guc->...gu", x, weight).flatten(-2)
 
 
 class StepwiseRNN(nn.Module):
-    """A recurrent layer that PyTorch lacks, step by step; called as nn.RNN(batch_first=True) is.
+    """A plain recurrent layer with any activation, step by step; called as nn.RNN is.
 
-    Steps where `mask` (n, t) is False are skipped: state and output stay as they were. With
-    `recurrent_dropout` each gate drops inputs and states of its own, the same at all steps.
+    Steps where `mask` (n, t) is False are skipped: state and output stay as they were.  # if mask
+    Each gate drops inputs and states of its own, the same at all steps.  # if dropout
     """
-
-    gates = 1
 
     def __init__(
         self,
         input_size: int,
         hidden_size: int,
         bias: bool = True,
-        activation: Callable = torch.tanh,
-        recurrent_activation: Callable = torch.sigmoid,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
+        activation: Callable[[Tensor], Tensor] = torch.tanh,
+        dropout: float = 0.0,  # if dropout
+        recurrent_dropout: float = 0.0,  # if dropout
     ) -> None:
         super().__init__()
-        size = self.gates * hidden_size
-        self.weight_ih = nn.Parameter(torch.zeros(size, input_size))
-        self.weight_hh = nn.Parameter(torch.zeros(size, hidden_size))
-        self.bias = nn.Parameter(torch.zeros(size)) if bias else None
-        self.activation, self.recurrent_activation = activation, recurrent_activation
-        self.dropout, self.recurrent_dropout = dropout, recurrent_dropout
+        self.weight_ih = nn.Parameter(torch.zeros(hidden_size, input_size))
+        self.weight_hh = nn.Parameter(torch.zeros(hidden_size, hidden_size))
+        self.bias = nn.Parameter(torch.zeros(hidden_size)) if bias else None
+        self.activation = activation
+        self.dropout, self.recurrent_dropout = dropout, recurrent_dropout  # if dropout
 
     def forward(
-        self, x: Tensor, state: tuple | Tensor | None = None, mask: Tensor | None = None
-    ) -> tuple:
-        zeros = x.new_zeros(x.size(0), self.weight_hh.size(1))
-        states = self.start(zeros) if state is None else self.unwrap(state)
-        drop_x = self.masks(x[:, 0], self.dropout)
-        drop_h = self.masks(zeros, self.recurrent_dropout)
-        weights = self.weight_ih.chunk(self.gates)
-        biases = [None] * self.gates if self.bias is None else self.bias.chunk(self.gates)
-        inputs = [
-            F.linear(x if drop is None else x * drop.unsqueeze(1), weight, bias)
-            for drop, weight, bias in zip(drop_x, weights, biases, strict=True)
-        ]
+        self,
+        x: Tensor,
+        state: Tensor | None = None,  # if state
+        mask: Tensor | None = None,  # if mask
+    ) -> tuple[Tensor, Tensor]:
+        h = x.new_zeros(x.size(0), self.weight_hh.size(1))
+        y = h  # if mask
+        if state is not None:  # if state
+            h = state[0]  # if state
+        gates = F.linear(x, self.weight_ih, self.bias)  # unless dropout
+        ones = x.new_ones(x.size(0), 1, x.size(2))  # if dropout
+        drop_x = F.dropout(ones, self.dropout, self.training).unsqueeze(1)  # if dropout
+        ones = h.new_ones(h.size(0), 1, h.size(1))  # if dropout
+        drop_h = F.dropout(ones, self.recurrent_dropout, self.training)  # if dropout
+        gates = gate_inputs(x.unsqueeze(2) * drop_x, self.weight_ih)  # if dropout
+        gates = gates if self.bias is None else gates + self.bias  # if dropout
         outputs = []
-        last = zeros
         for t in range(x.size(1)):
-            new = self.step([it[:, t] for it in inputs], states, drop_h)
-            keep = None if mask is None else mask[:, t].unsqueeze(1)
-            last = new[0] if keep is None else torch.where(keep, new[0], last)
-            if keep is not None:
-                new = [torch.where(keep, ours, old) for ours, old in zip(new, states, strict=True)]
-            states = new
-            outputs.append(last)
-        return torch.stack(outputs, dim=1), self.wrap(states)
-
-    def masks(self, x: Tensor, p: float) -> list[Tensor | None]:
-        """For each gate what is dropped in training, or None."""
-        if not self.training or p == 0:
-            return [None] * self.gates
-        return [F.dropout(torch.ones_like(x), p) for _ in range(self.gates)]
-
-    def hidden(self, h: Tensor, gate: int, drop: list[Tensor | None]) -> Tensor:
-        """What the state adds to a gate."""
-        mask = drop[gate]
-        return F.linear(h if mask is None else h * mask, self.weight_hh.chunk(self.gates)[gate])
-
-    def start(self, zeros: Tensor) -> list[Tensor]:
-        return [zeros]
-
-    def unwrap(self, state: tuple | Tensor) -> list[Tensor]:
-        return [state[0]]
-
-    def wrap(self, states: list[Tensor]) -> tuple | Tensor:
-        return states[0].unsqueeze(0)
-
-    def step(
-        self, x: list[Tensor], states: list[Tensor], drop: list[Tensor | None]
-    ) -> list[Tensor]:
-        return [self.activation(x[0] + self.hidden(states[0], 0, drop))]
+            old = h  # if mask
+            hidden = F.linear(h, self.weight_hh)  # unless dropout
+            hidden = gate_inputs(h.unsqueeze(1) * drop_h, self.weight_hh)  # if dropout
+            h = self.activation(gates[:, t] + hidden)
+            if mask is not None:  # if mask
+                keep = mask[:, t, None]  # if mask
+                y = torch.where(keep, h, y)  # if mask
+                h = torch.where(keep, h, old)  # if mask
+            outputs.append(h)  # unless mask
+            outputs.append(h if mask is None else y)  # if mask
+        return torch.stack(outputs, dim=1), h.unsqueeze(0)
 
 
-class StepwiseLSTM(StepwiseRNN):
-    """An LSTM with any activations; the gates are i, f, g, o as in nn.LSTM."""
+class StepwiseLSTM(nn.Module):
+    """An LSTM with any activations, step by step; called as nn.LSTM(batch_first=True) is.
 
-    gates = 4
-
-    def start(self, zeros: Tensor) -> list[Tensor]:
-        return [zeros, zeros]
-
-    def unwrap(self, state: tuple | Tensor) -> list[Tensor]:
-        return [state[0][0], state[1][0]]
-
-    def wrap(self, states: list[Tensor]) -> tuple | Tensor:
-        return states[0].unsqueeze(0), states[1].unsqueeze(0)
-
-    def step(
-        self, x: list[Tensor], states: list[Tensor], drop: list[Tensor | None]
-    ) -> list[Tensor]:
-        h, c = states
-        i, f, g, o = [x[gate] + self.hidden(h, gate, drop) for gate in range(4)]
-        c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(g)
-        return [self.recurrent_activation(o) * self.activation(c), c]
-
-
-class StepwiseGRU(StepwiseRNN):
-    """A GRU whose reset gate acts before the matrix product; the gates are r, z, n as in nn.GRU."""
-
-    gates = 3
-
-    def step(
-        self, x: list[Tensor], states: list[Tensor], drop: list[Tensor | None]
-    ) -> list[Tensor]:
-        h = states[0]
-        r = self.recurrent_activation(x[0] + self.hidden(h, 0, drop))
-        z = self.recurrent_activation(x[1] + self.hidden(h, 1, drop))
-        n = self.activation(x[2] + self.hidden(r * h, 2, drop))
-        return [z * h + (1 - z) * n]
-
-
-class StepwiseResetAfterGRU(StepwiseRNN):
-    """nn.GRU with any activations."""
-
-    gates = 3
+    Steps where `mask` (n, t) is False are skipped: state and output stay as they were.  # if mask
+    Each gate drops inputs and states of its own, the same at all steps.  # if dropout
+    """
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, **options: object
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        activation: Callable[[Tensor], Tensor] = torch.tanh,
+        recurrent_activation: Callable[[Tensor], Tensor] = torch.sigmoid,
+        dropout: float = 0.0,  # if dropout
+        recurrent_dropout: float = 0.0,  # if dropout
     ) -> None:
-        super().__init__(input_size, hidden_size, bias, **options)
-        self.bias_hh = nn.Parameter(torch.zeros(self.gates * hidden_size)) if bias else None
+        super().__init__()
+        self.weight_ih = nn.Parameter(torch.zeros(4 * hidden_size, input_size))
+        self.weight_hh = nn.Parameter(torch.zeros(4 * hidden_size, hidden_size))
+        self.bias = nn.Parameter(torch.zeros(4 * hidden_size)) if bias else None
+        self.activation, self.recurrent_activation = activation, recurrent_activation
+        self.dropout, self.recurrent_dropout = dropout, recurrent_dropout  # if dropout
 
-    def step(
-        self, x: list[Tensor], states: list[Tensor], drop: list[Tensor | None]
-    ) -> list[Tensor]:
-        h = states[0]
-        hidden = [self.hidden(h, gate, drop) for gate in range(3)]
-        if self.bias_hh is not None:
-            biases = self.bias_hh.chunk(self.gates)
-            hidden = [it + bias for it, bias in zip(hidden, biases, strict=True)]
-        r = self.recurrent_activation(x[0] + hidden[0])
-        z = self.recurrent_activation(x[1] + hidden[1])
-        n = self.activation(x[2] + r * hidden[2])
-        return [z * h + (1 - z) * n]
+    def forward(
+        self,
+        x: Tensor,
+        state: tuple[Tensor, Tensor] | None = None,  # if state
+        mask: Tensor | None = None,  # if mask
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        h = c = x.new_zeros(x.size(0), self.weight_hh.size(1))
+        y = h  # if mask
+        if state is not None:  # if state
+            h, c = state[0][0], state[1][0]  # if state
+        gates = F.linear(x, self.weight_ih, self.bias)  # unless dropout
+        ones = x.new_ones(x.size(0), 4, x.size(2))  # if dropout
+        drop_x = F.dropout(ones, self.dropout, self.training).unsqueeze(1)  # if dropout
+        ones = h.new_ones(h.size(0), 4, h.size(1))  # if dropout
+        drop_h = F.dropout(ones, self.recurrent_dropout, self.training)  # if dropout
+        gates = gate_inputs(x.unsqueeze(2) * drop_x, self.weight_ih)  # if dropout
+        gates = gates if self.bias is None else gates + self.bias  # if dropout
+        outputs = []
+        for t in range(x.size(1)):
+            hidden = F.linear(h, self.weight_hh)  # unless dropout
+            hidden = gate_inputs(h.unsqueeze(1) * drop_h, self.weight_hh)  # if dropout
+            i, f, g, o = (gates[:, t] + hidden).chunk(4, dim=1)
+            old_h, old_c = h, c  # if mask
+            c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(g)
+            h = self.recurrent_activation(o) * self.activation(c)
+            if mask is not None:  # if mask
+                keep = mask[:, t, None]  # if mask
+                y = torch.where(keep, h, y)  # if mask
+                h, c = torch.where(keep, h, old_h), torch.where(keep, c, old_c)  # if mask
+            outputs.append(h)  # unless mask
+            outputs.append(h if mask is None else y)  # if mask
+        return torch.stack(outputs, dim=1), (h.unsqueeze(0), c.unsqueeze(0))
+
+
+class StepwiseGRU(nn.Module):
+    """A GRU whose reset gate acts before the matrix product; called as nn.GRU(batch_first=True) is.
+
+    Steps where `mask` (n, t) is False are skipped: state and output stay as they were.  # if mask
+    Each gate drops inputs and states of its own, the same at all steps.  # if dropout
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        activation: Callable[[Tensor], Tensor] = torch.tanh,
+        recurrent_activation: Callable[[Tensor], Tensor] = torch.sigmoid,
+        dropout: float = 0.0,  # if dropout
+        recurrent_dropout: float = 0.0,  # if dropout
+    ) -> None:
+        super().__init__()
+        self.weight_ih = nn.Parameter(torch.zeros(3 * hidden_size, input_size))
+        self.weight_hh = nn.Parameter(torch.zeros(3 * hidden_size, hidden_size))
+        self.bias = nn.Parameter(torch.zeros(3 * hidden_size)) if bias else None
+        self.activation, self.recurrent_activation = activation, recurrent_activation
+        self.dropout, self.recurrent_dropout = dropout, recurrent_dropout  # if dropout
+
+    def forward(
+        self,
+        x: Tensor,
+        state: Tensor | None = None,  # if state
+        mask: Tensor | None = None,  # if mask
+    ) -> tuple[Tensor, Tensor]:
+        h = x.new_zeros(x.size(0), self.weight_hh.size(1))
+        y = h  # if mask
+        if state is not None:  # if state
+            h = state[0]  # if state
+        gates = F.linear(x, self.weight_ih, self.bias)  # unless dropout
+        ones = x.new_ones(x.size(0), 3, x.size(2))  # if dropout
+        drop_x = F.dropout(ones, self.dropout, self.training).unsqueeze(1)  # if dropout
+        ones = h.new_ones(h.size(0), 3, h.size(1))  # if dropout
+        drop_h = F.dropout(ones, self.recurrent_dropout, self.training)  # if dropout
+        gates = gate_inputs(x.unsqueeze(2) * drop_x, self.weight_ih)  # if dropout
+        gates = gates if self.bias is None else gates + self.bias  # if dropout
+        outputs = []
+        for t in range(x.size(1)):
+            old = h  # if mask
+            x_r, x_z, x_n = gates[:, t].chunk(3, dim=1)
+            w_r, w_z, w_n = self.weight_hh.chunk(3)
+            r = self.recurrent_activation(x_r + F.linear(h, w_r))  # unless dropout
+            z = self.recurrent_activation(x_z + F.linear(h, w_z))  # unless dropout
+            n = self.activation(x_n + F.linear(r * h, w_n))  # unless dropout
+            r = self.recurrent_activation(x_r + F.linear(h * drop_h[:, 0], w_r))  # if dropout
+            z = self.recurrent_activation(x_z + F.linear(h * drop_h[:, 1], w_z))  # if dropout
+            n = self.activation(x_n + F.linear(r * h * drop_h[:, 2], w_n))  # if dropout
+            h = z * h + (1 - z) * n
+            if mask is not None:  # if mask
+                keep = mask[:, t, None]  # if mask
+                y = torch.where(keep, h, y)  # if mask
+                h = torch.where(keep, h, old)  # if mask
+            outputs.append(h)  # unless mask
+            outputs.append(h if mask is None else y)  # if mask
+        return torch.stack(outputs, dim=1), h.unsqueeze(0)
+
+
+class StepwiseResetAfterGRU(nn.Module):
+    """nn.GRU(batch_first=True) with any activations, step by step.
+
+    Steps where `mask` (n, t) is False are skipped: state and output stay as they were.  # if mask
+    Each gate drops inputs and states of its own, the same at all steps.  # if dropout
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        activation: Callable[[Tensor], Tensor] = torch.tanh,
+        recurrent_activation: Callable[[Tensor], Tensor] = torch.sigmoid,
+        dropout: float = 0.0,  # if dropout
+        recurrent_dropout: float = 0.0,  # if dropout
+    ) -> None:
+        super().__init__()
+        self.weight_ih = nn.Parameter(torch.zeros(3 * hidden_size, input_size))
+        self.weight_hh = nn.Parameter(torch.zeros(3 * hidden_size, hidden_size))
+        self.bias = nn.Parameter(torch.zeros(3 * hidden_size)) if bias else None
+        self.bias_hh = nn.Parameter(torch.zeros(3 * hidden_size)) if bias else None
+        self.activation, self.recurrent_activation = activation, recurrent_activation
+        self.dropout, self.recurrent_dropout = dropout, recurrent_dropout  # if dropout
+
+    def forward(
+        self,
+        x: Tensor,
+        state: Tensor | None = None,  # if state
+        mask: Tensor | None = None,  # if mask
+    ) -> tuple[Tensor, Tensor]:
+        h = x.new_zeros(x.size(0), self.weight_hh.size(1))
+        y = h  # if mask
+        if state is not None:  # if state
+            h = state[0]  # if state
+        gates = F.linear(x, self.weight_ih, self.bias)  # unless dropout
+        ones = x.new_ones(x.size(0), 3, x.size(2))  # if dropout
+        drop_x = F.dropout(ones, self.dropout, self.training).unsqueeze(1)  # if dropout
+        ones = h.new_ones(h.size(0), 3, h.size(1))  # if dropout
+        drop_h = F.dropout(ones, self.recurrent_dropout, self.training)  # if dropout
+        gates = gate_inputs(x.unsqueeze(2) * drop_x, self.weight_ih)  # if dropout
+        gates = gates if self.bias is None else gates + self.bias  # if dropout
+        outputs = []
+        for t in range(x.size(1)):
+            old = h  # if mask
+            hidden = F.linear(h, self.weight_hh, self.bias_hh)  # unless dropout
+            hidden = gate_inputs(h.unsqueeze(1) * drop_h, self.weight_hh)  # if dropout
+            hidden = hidden if self.bias_hh is None else hidden + self.bias_hh  # if dropout
+            x_r, x_z, x_n = gates[:, t].chunk(3, dim=1)
+            h_r, h_z, h_n = hidden.chunk(3, dim=1)
+            r, z = self.recurrent_activation(x_r + h_r), self.recurrent_activation(x_z + h_z)
+            n = self.activation(x_n + r * h_n)
+            h = z * h + (1 - z) * n
+            if mask is not None:  # if mask
+                keep = mask[:, t, None]  # if mask
+                y = torch.where(keep, h, y)  # if mask
+                h = torch.where(keep, h, old)  # if mask
+            outputs.append(h)  # unless mask
+            outputs.append(h if mask is None else y)  # if mask
+        return torch.stack(outputs, dim=1), h.unsqueeze(0)
 
 
 class StatefulRNN(nn.Module):
@@ -182,9 +312,10 @@ class StatefulRNN(nn.Module):
 
     def __init__(self, rnn: nn.Module) -> None:
         super().__init__()
-        self.rnn, self.state = rnn, None
+        self.rnn = rnn
+        self.state: Any = None
 
-    def forward(self, x: Tensor) -> tuple:
+    def forward(self, x: Tensor) -> tuple[Tensor, Any]:
         x, end = self.rnn(x, self.state)
         self.state = tuple(it.detach() for it in end) if isinstance(end, tuple) else end.detach()
         return x, end
