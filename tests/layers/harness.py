@@ -33,7 +33,7 @@ from torchport.normalise import normalise
 from torchport.program import Definition, Fill
 from torchport.read import read
 from torchport.read.live import variables
-from torchport.rules import TABLE
+from torchport.rules import book
 from torchport.rules.table import CHANNELS_FIRST, FOLLOWS, SOURCE, rule
 
 #: Layers whose training mode is another function than their inference mode, and not a random one.
@@ -301,7 +301,7 @@ def pins() -> Iterator[None]:
     try:
         yield
     finally:
-        del TABLE["pin:first"], TABLE["pin:source"]
+        del book.PROCESS.rules["pin:first"], book.PROCESS.rules["pin:source"]
 
 
 def pinned(graph: Graph, before: str, after: str) -> Graph:
