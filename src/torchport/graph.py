@@ -53,6 +53,8 @@ class Weight:
     shape: tuple[int, ...]
     dtype: str
     load: Callable[[], np.ndarray] = field(compare=False, repr=False)
+    #: Whether the model trains it; None where a file does not say so of each variable.
+    trains: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,9 @@ class Op:
     is the layer's configuration. Ops with the same `layer` share their weights. `stored` is the layer's
     variables as the file has them, keyed by their place in it; `weights` are the same by the names of the
     rule, once bound. A nested model is an op of kind "Model", whose graph is `graph.bodies[op.layer]`.
-    `turn` is its place in the order in which Keras runs the calls. `refused`: why it is not ported, and
-    what to do, where an earlier stage knows.
+    `frozen`: its weights do not train. `training` is the mode that the call is in whatever the model's, if
+    its author said so. `turn` is its place in the order in which Keras runs the calls. `refused`: why it is
+    not ported, and what to do, where an earlier stage knows.
     """
 
     name: str
@@ -121,6 +124,8 @@ class Op:
     stored: Mapping[str, Weight] = field(default_factory=dict)
     weights: Mapping[str, Weight] = field(default_factory=dict)
     turn: int = 0
+    frozen: bool = False
+    training: bool | None = None
     refused: tuple[str, str] | None = None
 
     @property
@@ -129,8 +134,9 @@ class Op:
         return tuple(refs((self.args, self.kwargs)))
 
     @property
-    def trainable(self) -> bool:
-        return bool(self.config.get("trainable", True))
+    def is_in_training(self) -> bool:
+        """Whether it ever acts as in training: BatchNormalization that is not trainable does not."""
+        return self.training is not False and bool(self.config.get("trainable", True))
 
 
 def refs(tree: Any) -> Iterator[str]:

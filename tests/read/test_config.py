@@ -132,7 +132,7 @@ def test_nested_calls_are_numbered_from_one_where_keras_does() -> None:
             ("core@1", ("core",), "Model"),
         ]
         assert graph.outputs == ("core@1",)
-        assert not graph.bodies["core"].ops[0].trainable  # the nested model is frozen
+        assert not graph.bodies["core"].ops[0].frozen  # what counts is what the layer says of itself
 
 
 OLD = [

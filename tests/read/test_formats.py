@@ -108,8 +108,8 @@ def test_frozen_layers_say_so(framework: Any, tmp_path: Path) -> None:
     model = BUILDERS["frozen"](framework)
     model.save(tmp_path / "m.keras")
     graph = read(tmp_path / "m.keras")
-    assert [op.trainable for op in graph.bodies["base"].ops] == [False, False, False]
-    assert [op.trainable for op in graph.ops if op.kind == "Dense"] == [True]
+    assert [op.frozen for op in graph.bodies["base"].ops] == [True, True, True]
+    assert [op.frozen for op in graph.ops if op.kind == "Dense"] == [False]
 
 
 def test_layer_that_a_nested_model_stored_before(framework: Any, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from torchport.infer.dequantise import dequantise
 from torchport.infer.order import share_out
 from torchport.infer.parts import infer_parts
 from torchport.infer.shapes import infer_shapes
-from torchport.infer.weights import bind_weights, tied
+from torchport.infer.weights import bind_weights, partly, tied
 from torchport.rules import user
 
 __all__ = ["dequantise", "infer", "share_out"]
@@ -21,5 +21,5 @@ def infer(graph: Graph, refusals: list[Refusal]) -> Graph:
     if refusals:
         return graph
     graph = bind_weights(graph)
-    refusals += tied(graph)
+    refusals += [*tied(graph), *partly(graph)]
     return infer_parts(graph)

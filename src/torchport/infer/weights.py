@@ -9,8 +9,10 @@ from torchport.errors import BadFile, Refusal, Refused
 from torchport.graph import Graph, Op, Shape, Weight, map_refs
 from torchport.infer.cudnn import as_stored
 from torchport.infer.shapes import options_of
+from torchport.read.trains import PARTLY
 from torchport.rules import apply, rule_for
 from torchport.rules.guard import stored_shapes
+from torchport.rules.table import STATISTICS
 
 
 def bind_weights(graph: Graph, path: str = "") -> Graph:
@@ -46,10 +48,20 @@ def tied(graph: Graph) -> Iterator[Refusal]:
                 break
 
 
+def partly(graph: Graph) -> Iterator[Refusal]:
+    """The layers of a live model that train some of their weights and not others."""
+    for op in graph.ops:
+        said = {it.trains for name, it in op.weights.items() if name.rpartition("/")[2] not in STATISTICS}
+        if len(said) > 1:
+            yield Refusal(f"{graph.name}/{op.layer}", op.kind, *PARTLY)
+    for body in graph.bodies.values():
+        yield from partly(body)
+
+
 def _trained(graph: Graph, path: str) -> Iterator[tuple[str, Op]]:
     """The ops with weights that train, and the path of the model that each is in."""
     for op in graph.ops:
-        if op.weights and op.trainable:
+        if op.weights and not op.frozen:
             yield path, op
     for layer, body in graph.bodies.items():
         yield from _trained(body, f"{path}{layer}/")
@@ -99,6 +111,8 @@ def _ordered(wanted: Mapping[str, Shape], stored: Mapping[str, Weight]) -> Itera
         at = counts.get(prefix, 0)
         counts[prefix] = at + 1
         key = f"{prefix}/vars/{at}" if prefix else f"vars/{at}"
+        if key not in stored and f"_{key}" in stored:  # tf-keras calls some attributes so
+            key = f"_{key}"
         if key not in stored:
             raise BadFile(f"the weight {name} is not at {key!r}; there are {', '.join(stored)}")
         yield key

@@ -93,7 +93,7 @@ class _Writer:
             map_refs(graph.structure, lambda name: Var(renamed[name])),
             parts,
             tuple(it for (name, order), it in self.permutes.items() if twin_of(name, order) in written),
-            frozenset(op.layer for op in graph.ops if op.weights and not op.trainable),
+            frozenset(op.layer for op in graph.ops if op.weights and op.frozen),
             {
                 **{name: Spec(name, it, self._order(name)) for name, it in graph.tensors.items()},
                 **self.twins,
@@ -145,6 +145,7 @@ class _Writer:
             result = written(op, args, {**options, **given, **reserved})
             if entry.is_theirs:
                 check_loads(op, result, entry.write)
+            result = rewrite(result, in_training) if op.training else result
         return Step(op.name, op.layer, op.kind, op.outputs, rewrite(result, _settle(op)), op.turn)
 
     def _why(self, op: Op, name: str) -> str:
@@ -194,6 +195,15 @@ def twin_of(name: str, order: Order) -> str:
 def base_of(name: str) -> str:
     """The tensor of which a name, its own or of its twin, is one."""
     return name.removesuffix(".source").removesuffix(".channels_first")
+
+
+def in_training(node: Any) -> Any:
+    """A module that is called, in training mode whatever the model's."""
+    if not isinstance(node, Apply):
+        return node
+    loads = {f"0.{name}": load for name, load in node.module.loads.items()}
+    inner = replace(node.module, loads={}, role="")
+    return replace(node, module=Module("InTraining", (inner,), loads=loads, role=node.module.role))
 
 
 def _values(tree: Any) -> Iterator[Value]:

@@ -8,14 +8,15 @@ from torchport.normalise.functions import name_functions
 from torchport.normalise.keepdims import keep_dims
 from torchport.normalise.losses import leave_losses
 from torchport.normalise.masks import write_masks
+from torchport.normalise.modes import resolve_modes, write_modes
 from torchport.normalise.operations import name_operations
 from torchport.normalise.pipelines import unroll_pipelines
 from torchport.normalise.spectral import show_spectral
 from torchport.normalise.texts import lift_texts
 
 REWRITES = (
-    leave_losses, unroll_pipelines, name_operations, name_functions, note_draws, lift_texts, write_masks,
-    fold_steps, show_spectral, split_activations, keep_dims,
+    leave_losses, resolve_modes, unroll_pipelines, name_operations, name_functions, note_draws, lift_texts,
+    write_masks, fold_steps, write_modes, show_spectral, split_activations, keep_dims,
 )  # fmt: skip
 
 

@@ -64,14 +64,12 @@ def _folded(op: Op, graph: Graph) -> Iterator[Op]:
     if not isinstance(config, Mapping) or kind in STAYS or custom or op.kwargs.get("mask") is not None:
         yield op
         return
-    if statistics and op.trainable and config.get("trainable", True):
+    options = {key: value for key, value in config.items() if key != "name"}
+    if statistics and replace(op, config=options).is_in_training:
         yield op
         return
-    given = {key: value for key, value in config.items() if key != "name"}
-    if not op.trainable:
-        given["trainable"] = False
     stored = {key.removeprefix("layer/"): weight for key, weight in op.stored.items()}
-    inner = replace(op, kind=kind, config=given, stored=stored, kwargs={})
+    inner = replace(op, kind=kind, config=options, stored=stored, kwargs={})
     if kind in LAST or (kind == "Dropout" and config.get("noise_shape") is None):
         yield inner
         return

@@ -94,7 +94,7 @@ class _Masks:
         kwargs = dict(op.kwargs)
         if op.kind == "Masking":
             return replace(op, kwargs={"mask": self._ref(self._masking(op), op)})
-        reads_one = op.kind in READS or (op.kind == "BatchNormalization" and op.trainable)
+        reads_one = op.kind in READS or (op.kind == "BatchNormalization" and op.is_in_training)
         # Keras 3 looks for a mask only where one tensor alone is given: none where there are states.
         unseen = not keras_2 and op.kind in RECURRENT and "mask" not in kwargs and _has_states(op)
         if reads_one and not unseen and (mask := self._previous(op)) is not None:

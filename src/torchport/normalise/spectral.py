@@ -32,7 +32,6 @@ def _shown(op: Op) -> Op:
     config = {
         **op.config, "layer": {**entry, "config": rest}, "activation": inner.get("activation"),
         "data_format": inner.get("data_format"),
-        "trainable": op.trainable and bool(inner.get("trainable", True)),
     }  # fmt: skip
     weights = _ordered(op.stored)
     return replace(op, config=config, stored={str(at): it for at, it in enumerate(weights)})

@@ -23,6 +23,7 @@ from torchport.read.topology import (
     references,
     turns,
 )
+from torchport.read.trains import PARTLY, flags
 
 #: Models in models in models, and the model itself.
 DEPTH = 101
@@ -185,7 +186,7 @@ def functional(config: Mapping[str, Any], version: str, claims: Claims, where: s
     if isinstance(structure, list) and len(structure) == 1:
         structure = structure[0]  # a list of one is returned as its item, by Keras 2 and 3 alike
     by_key = inputs if isinstance(inputs, Mapping) else {}
-    return Graph(
+    made = Graph(
         name=name,
         inputs=tuple(tensors),
         keys={at.layer: key for key, at in by_key.items() if isinstance(at, Source)},
@@ -197,6 +198,15 @@ def functional(config: Mapping[str, Any], version: str, claims: Claims, where: s
         bodies=bodies,
         layers=trained(ordered, version),
     )
+    # Keras 3 asks the model that is trained, not those in it, nor does Keras 2 once it has loaded one.
+    stays = depth == 0 and not is_keras_2(version) and config.get("trainable") is False
+    return frozen(made) if stays else made
+
+
+def frozen(graph: Graph) -> Graph:
+    """The same model with none of its weights trained."""
+    ops = tuple(replace(op, frozen=True) for op in graph.ops)
+    return graph.replace(ops=ops, bodies={name: frozen(body) for name, body in graph.bodies.items()})
 
 
 def sequential(config: Any, version: str, claims: Claims, where: str, depth: int) -> Graph:
@@ -266,37 +276,19 @@ def claim(
     """Fetches what a layer owns: its variables and, of a nested model, its graph."""
     if layer.is_model:
         at = f"{where}, model {layer.name!r}"
-        body = graph(layer.entry, version, claims.inside(layer), at, depth + 1)
-        if layer.kind != "Sequential" and layer.config.get("trainable") is False:
-            # `Functional.__init__` sets it on the model, whose weights then count as frozen;
-            # `Sequential.from_config` does not look at it, and its layers say so themselves.
-            body = frozen(body)
-        bodies[layer.name] = body
+        bodies[layer.name] = graph(layer.entry, version, claims.inside(layer), at, depth + 1)
     stored[layer.name] = claims.stored(layer)
 
 
 def trained(layers: Iterable[Layer], version: str) -> tuple[tuple[str, bool], ...]:
-    """The layers that can have variables, each with whether it says that it trains them.
-
-    The variables of a wrapper are those of the layer in it. In Keras 3 its flag counts, which that of the
-    wrapper sets only later (`Layer.trainable`); in Keras 2 both do.
-    """
+    """The layers that can have variables, each with whether it says that it trains them."""
 
     def trains(layer: Layer) -> bool:
-        own = layer.kind == "Sequential" or layer.config.get("trainable") is not False
-        inner = layer.config.get("layer")
-        inner = inner.get("config") if isinstance(inner, Mapping) else None
-        if not isinstance(inner, Mapping) or "trainable" not in inner:
-            return own
-        return inner["trainable"] is not False and (own or not is_keras_2(version))
+        if layer.is_model:
+            return layer.kind == "Sequential" or layer.config.get("trainable") is not False
+        return all(flags(layer.kind, layer.config, version))
 
     return tuple((it.name, trains(it)) for it in layers if not it.is_operation and not it.is_input)
-
-
-def frozen(body: Graph) -> Graph:
-    """The same model with none of its layers trained."""
-    ops = tuple(replace(op, config={**op.config, "trainable": False}) for op in body.ops)
-    return body.replace(ops=ops, bodies={name: frozen(inner) for name, inner in body.bodies.items()})
 
 
 def keras_3_output(at: Source, layer: Layer | None) -> Source:
@@ -333,17 +325,29 @@ def op(
     config = layer.config
     if layer.is_model:
         config = {key: value for key, value in config.items() if key not in BODY}
+    config = dialect.modernise(config, layer.kind, version, f"{where}, layer {layer.name!r}")
+    is_trained, refused = training_of(flags(layer.kind, config, version), stored)
     return Op(
         name=name,
         kind="Model" if layer.is_model else layer.kind,
         args=call.args,
         outputs=outputs,
-        config=dialect.modernise(config, layer.kind, version, f"{where}, layer {layer.name!r}"),
+        config=config,
         kwargs=call.kwargs,
         layer=layer.name,
         stored=stored,
         turn=turn,
+        frozen=not is_trained,
+        refused=refused,
     )
+
+
+def training_of(said: tuple[bool, ...], stored: Mapping[str, Weight]) -> tuple[bool, tuple[str, str] | None]:
+    """Whether a layer trains, by what the file says of its parts or a live model of its variables."""
+    known = [weight.trains for weight in stored.values() if weight.trains is not None]
+    if known:
+        return any(known), None
+    return any(said), PARTLY if len(set(said)) > 1 else None
 
 
 def input_tensor(layer: Layer, where: str) -> Tensor:

@@ -119,12 +119,15 @@ class Layers(Claims):
     path: str = ""
     #: The functional models that stand for others, by id.
     twins: Mapping[int, Any] = field(default_factory=dict)
+    #: Ids of the variables that the model trains.
+    trained: frozenset[int] = frozenset()
     #: What each variable is, by its id: a layer that is in two models has the same twice.
     loads: dict[int, Weight] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: Any, twins: Mapping[int, Any]) -> Layers:
-        return cls({layer.name: layer for layer in model.layers}, twins=twins)
+        trained = frozenset(id(variable) for variable in model.trainable_variables)
+        return cls({layer.name: layer for layer in model.layers}, "", twins, trained)
 
     def stored(self, layer: Layer) -> Mapping[str, Weight]:
         if layer.is_operation or layer.is_model:
@@ -150,7 +153,8 @@ class Layers(Claims):
     def reference(self, variable: Any, name: str) -> Weight:
         """A variable by the name that it has here."""
         if id(variable) not in self.loads:
-            self.loads[id(variable)] = reference(variable, name)
+            trains = id(variable) in self.trained
+            self.loads[id(variable)] = replace(reference(variable, name), trains=trains)
         return replace(self.loads[id(variable)], name=name)
 
     def layer(self, layer: Layer) -> Any:

@@ -20,6 +20,7 @@ OUTPUTS = 10_000
 RECURRENT = frozenset(
     "RNN SimpleRNN LSTM GRU CuDNNLSTM CuDNNGRU ConvLSTM1D ConvLSTM2D ConvLSTM3D Bidirectional".split()
 )
+MODELS = frozenset({"Functional", "Sequential", "Model"})
 #: These keep a list of one tensor a list; others get the tensor itself.
 KEEP_LISTS = frozenset({"TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod"})
 
@@ -201,4 +202,5 @@ def training_matters(training: Any, kind: str, version: str) -> bool:
         return False
     if is_keras_2(version):
         return True
-    return bool(training) and kind not in dialect.TRAINING_BY_DEFAULT
+    # That of a model in the model is said to what is in it, which may say True.
+    return (bool(training) or kind in MODELS) and kind not in dialect.TRAINING_BY_DEFAULT

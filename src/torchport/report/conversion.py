@@ -69,7 +69,7 @@ def frozen_layers(graph: Graph, path: str = "") -> Iterator[str]:
 def biased_batch_norms(graph: Graph) -> Iterator[str]:
     """Layers whose running variance Keras keeps biased and torch does not."""
     for op in graph.ops:
-        if op.kind == "BatchNormalization" and op.trainable:
+        if op.kind == "BatchNormalization" and op.is_in_training:
             rank = len(graph.tensors[op.outputs[0]].shape)
             if keeps_biased(graph.dialect, axis_of(op.config.get("axis", -1), rank), rank):
                 yield f"{graph.name}/{op.layer}"
