@@ -61,7 +61,7 @@ def notes(port: Port) -> Iterator[str]:
 
 def frozen_layers(graph: Graph, path: str = "") -> Iterator[str]:
     """Layers with weights that do not train, those of nested models included."""
-    yield from (f"{path}{op.layer}" for op in graph.ops if op.stored and not op.trainable)
+    yield from (f"{path}{op.layer}" for op in graph.ops if op.stored and op.frozen)
     for layer, body in graph.bodies.items():
         yield from frozen_layers(body, f"{path}{layer}/")
 
