@@ -8,7 +8,7 @@ from keras import ops
 
 import torchport
 from torchport.blocks.naming import local
-from torchport.names import class_name
+from torchport.names import class_name, identifier, telling
 
 L = keras.layers
 
@@ -67,3 +67,31 @@ def test_classes_are_spelled_as_people_spell_networks(name: str, written: str) -
 )  # fmt: skip
 def test_a_place_in_a_block_is_called_by_what_its_names_share(names: list[str], called: str) -> None:
     assert local(names) == called
+
+
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [
+        ("BilinearUpSampling2D", "bilinear_up_sampling_2d"), ("Conv2DTranspose", "conv_2d_transpose"),
+        ("conv2D", "conv_2d"), ("ResNet50V2", "res_net50_v2"), ("enc1Conv", "enc1_conv"),
+        ("conv2d", "conv2d"),
+        ("block1Conv2", "block1_conv2"), ("Conv1D_2", "conv_1d_2"), ("3D", "n3d"),
+    ],
+)  # fmt: skip
+def test_names_in_snake_case(name: str, called: str) -> None:
+    assert identifier(name) == called
+
+
+@pytest.mark.parametrize(
+    ("file", "called"),
+    [
+        ("best_model", "Model"), ("model", "Model"), ("weights", "Model"), ("functional_10", "Model"),
+        ("my_unet", "MyUNet"), ("build_unet", "UNet"), ("misic-model", "Misic"), ("final_model_v2", "Model"),
+        ("mobilenet_v2", "MobileNetV2"), ("BDEI_LARGE_CNN", "BdeiLargeCNN"),
+        ("tumour_grader", "TumourGrader"),
+        ("full_hc_PXD005573_mcp_cb975cfdd4105f97efa0b3afffe075cc", "FullHcPXD005573Mcp"),
+        ("model_struct", "ModelStruct"),
+    ],
+)  # fmt: skip
+def test_classes_are_not_named_by_what_says_nothing(file: str, called: str) -> None:
+    assert class_name(telling(file) or "model") == called

@@ -75,7 +75,7 @@ def short_name(kind: str) -> str:
 def is_automatic(layer: str, kind: str) -> bool:
     """Whether Keras made the name up: its class in snake case, or `tf.nn.relu`, perhaps numbered."""
     if kind == "Model":
-        return re.fullmatch(r"(sequential|functional|model)(_\d+)?", layer) is not None
+        return re.fullmatch(r"(sequential|functional|model)(_\d+)*", layer) is not None
     if layer.startswith(("tf.", "tf_op_layer_")):
         return True
     return re.fullmatch(rf"({re.escape(snake(short_name(kind)))}|time_distributed)(_\d+)?", layer) is not None
@@ -85,7 +85,9 @@ def identifier(name: str) -> str:
     """A Python identifier in snake case that a reader recognises, in Latin letters; safe for any input."""
     text = re.sub(r"[^0-9a-zA-Z]+", "_", anyascii(name)).strip("_")
     if re.search("[a-z]", text) and re.search("[A-Z]", text):
-        text = re.sub("([a-z0-9])([A-Z])", r"\1_\2", text)
+        text = re.sub(r"([a-z])(\d+D)(?![a-z])", r"\1_\2", text)  # UpSampling2D: up_sampling_2d
+        text = re.sub(r"(\d+D)([A-Z])", r"\1_\2", text)
+        text = re.sub(r"([a-z]|\d(?!D(?![a-z])))([A-Z])", r"\1_\2", text)
     text = text.lower()[:60].strip("_")
     if not text:
         return "unnamed"
@@ -113,10 +115,40 @@ def _spelled(word: str) -> str:
     return word[0].upper() + word[1:]
 
 
+#: Words that are left off a name: before it what was done to it, behind it what kind of file it is.
+BEFORE = frozenset(
+    "best final last latest saved trained pretrained build make create get load define".split()
+)
+BEHIND = frozenset(
+    "best final last latest model models net network weights weight checkpoint checkpoints ckpt saved".split()
+)
+#: A name of these alone, and of numbers, says nothing.
+EMPTY = BEFORE | BEHIND | frozenset("new full keras tf my the sequential functional file epoch".split())
+
+
+def telling(name: str) -> str:
+    """A file's or a function's name without what says nothing: that of `best_model` is empty.
+
+    >>> [telling(it) for it in ("build_unet", "misic-model", "mobilenet_v2", "final_model_v2")]
+    ['unet', 'misic', 'mobilenet_v2', '']
+    """
+    words = [it for it in re.findall(r"[^\W_]+", name) if not re.fullmatch(r"(?=.*\d)[0-9a-f]{12,}", it)]
+    if all(re.sub(r"v?\d+$", "", word.lower()) in {*EMPTY, ""} for word in words):
+        return ""
+    while words[0].lower() in BEFORE:
+        words = words[1:]
+    while words[-1].lower() in BEHIND:
+        words = words[:-1]
+    return "_".join(words)
+
+
 def class_name(name: str) -> str:
     """A class name in CapWords: `my_unet` -> `MyUNet`; safe for any input."""
     text = ""
-    for word in map(_spelled, re.findall(r"[0-9a-zA-Z]+", anyascii(name))):
+    words = re.findall(r"[0-9a-zA-Z]+", anyascii(name))
+    if len(words) > 1 and name.isupper():  # BDEI_LARGE_CNN
+        words = [word.lower() for word in words]
+    for word in map(_spelled, words):
         text += f"_{word}" if text and text[-1].isdigit() and word[0].isdigit() else word
     text = text[:60]
     if not text:

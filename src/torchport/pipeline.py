@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from torchport import training
 from torchport.blocks import factor, in_reading_order
 from torchport.emit import helpers
 from torchport.emit.source import Class, formatted, name_classes, source, state
@@ -17,7 +18,7 @@ from torchport.graph import Graph
 from torchport.idioms import idiomatic
 from torchport.infer import dequantise, infer, share_out
 from torchport.layout import choose_orders, refused, write
-from torchport.names import class_name, is_automatic
+from torchport.names import class_name, is_automatic, telling
 from torchport.normalise import normalise
 from torchport.options import DEFAULT, Options
 from torchport.program import Definition, Permute
@@ -39,6 +40,8 @@ class Program:
     book: Book
     #: What a person should know of how it was written.
     notes: tuple[str, ...] = ()
+    #: What it was trained with, which is not carried over: "training" of port.json.
+    training: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def length(self) -> int:
@@ -59,17 +62,16 @@ def permutes(definition: Definition) -> Iterator[Permute]:
 
 
 def own_name(name: str, model: Any) -> str:
-    """What a model is called: by its own name, or by its file's where Keras made that up."""
+    """What a model is called: by its own name; where Keras made that up, by its architecture, or its file."""
     if not is_automatic(name, "Model"):
         return name
-    file = model
     if isinstance(model, WithConfig):
-        file = Path(model.config.partition(":")[0])
-        if is_automatic(file.stem, "Model"):
-            file = model.weights
-    if not isinstance(file, (str, Path)) or Path(file).is_dir():
-        return "model"
-    return Path(file).name.partition(".")[0]
+        function = model.function
+        names = [function[1], function[0].stem] if function else [Path(model.config).stem]
+        names.append(Path(model.weights).name.partition(".")[0])
+    else:
+        names = [Path(model).name.partition(".")[0]] if isinstance(model, (str, Path)) else []
+    return next((told for it in names if (told := telling(it))), "model")
 
 
 def port(model: Any, options: Options = DEFAULT) -> Program:
@@ -81,7 +83,7 @@ def port(model: Any, options: Options = DEFAULT) -> Program:
         if options.class_name in helpers.names():
             advice = f"for instance --class-name {name}Model"
             raise TorchportError(f"model.py may have a function {name}", advice=advice)
-        return written(graph, name, options)
+        return replace(written(graph, name, options), training=training.record(graph))
 
 
 def written(graph: Graph, name: str, options: Options = DEFAULT) -> Program:

@@ -139,6 +139,7 @@ class Port:
             "returns": self.returns,
             "texts": texts.names(self.program.definition, classes.inputs),
             "permutes": [vars(it) for it in self.permutes],
+            "training": self.program.training,
             "weights": provenance(self.program.entries),
             "trace": traced,
             "verified": None,

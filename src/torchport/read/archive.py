@@ -13,6 +13,7 @@ from torchport.read.groups import Container, Store
 from torchport.read.keras1 import is_keras_1
 from torchport.read.members import DAMAGED, HOSTILE, Archive
 from torchport.read.variables import Variables
+from torchport.training import compiled, has_state
 
 #: A config of this size would describe a million layers.
 CONFIG_LIMIT = 2**26
@@ -38,7 +39,8 @@ def read(path: Path) -> Graph:
     store = Store(where, version, *groups, len(files) > 1, asset=partial(asset, zipped))
     graph = config.graph(entry, version, Container(store, ""), where)
     store.check_all_claimed()
-    return graph
+    saved = entry.get("compile_config") if isinstance(entry, dict) else None
+    return graph.replace(compiled=compiled(saved, has_state(store.datasets)))
 
 
 def asset(zipped: Archive, name: str) -> str:

@@ -13,6 +13,7 @@ from torchport.read import config, dialect, keras1
 from torchport.read.document import parse
 from torchport.read.layers import Claims, Layer
 from torchport.read.variables import DAMAGED, Variables
+from torchport.training import compiled, has_state
 
 WEIGHTS = "model_weights"
 
@@ -35,7 +36,10 @@ def read(path: Path) -> Graph:
     entry = parse(model_config, where)
     if keras1.is_keras_1(claims.version):
         entry = keras1.model(entry, claims.order, where)
-    return joined(entry, claims.version, claims, is_one=True, where=where)
+    graph = joined(entry, claims.version, claims, is_one=True, where=where)
+    saved = file.text("", "training_config")
+    trained = parse(saved, f"{where}, training_config") if saved is not None else None
+    return graph.replace(compiled=compiled(trained, has_state(file.datasets)))
 
 
 def without_model(file: Variables) -> BadFile:

@@ -15,6 +15,7 @@ from torchport.read import config
 from torchport.read.document import bounded
 from torchport.read.layers import Claims, Layer
 from torchport.read.subclass import class_of, functional
+from torchport.training import compiled
 
 #: The functional models that stand for those of the user's own classes, by id.
 Twins = dict[int, Any]
@@ -28,10 +29,33 @@ def is_model(source: Any) -> bool:
 def read(model: Any) -> Graph:
     """The graph of a live model. Variables are keyed "0", "1"… in the order of `layer.weights`."""
     where = f"the model {model.name!r}"
-    model = functional(model)
+    given, model = model, functional(model)
     twins: Twins = {}
     saved, version = entry(model, twins)
-    return config.graph(bounded(saved, where), version, Layers.of(model, twins), where)
+    graph = config.graph(bounded(saved, where), version, Layers.of(model, twins), where)
+    return graph.replace(compiled=compiled(bounded(as_saved(compile_config(given)), where)))
+
+
+def compile_config(model: Any) -> Any:
+    """What `compile` was given, as a file would have it; of people's own objects as far as Keras can say."""
+    try:
+        saved = model.get_compile_config()
+    except Exception:  # a loss or a metric of the user's that has no configuration; Keras before 2.12
+        saved = None
+    if saved or getattr(model, "optimizer", None) is None:
+        return saved
+    given = {key: getattr(model, key, None) for key in ("optimizer", "loss", "loss_weights")}
+    return {key: named(value) for key, value in given.items()}
+
+
+def named(value: Any) -> Any:
+    """An object of the user's by its class or name."""
+    if isinstance(value, Mapping):
+        return {str(key): named(it) for key, it in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [named(it) for it in value]
+    plain = value is None or isinstance(value, (str, int, float))
+    return value if plain else getattr(value, "__name__", type(value).__name__)
 
 
 def entry(model: Any, twins: Twins | None = None) -> tuple[dict[str, Any], str]:

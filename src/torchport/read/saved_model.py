@@ -20,6 +20,7 @@ from torchport.read.document import bounded, mapping, parse, text
 from torchport.read.members import DAMAGED
 from torchport.read.objects import Objects, nodes
 from torchport.read.wire import Message
+from torchport.training import compiled
 
 MODEL, METADATA = "saved_model.pb", "keras_metadata.pb"
 VARIABLES = "variables/variables"
@@ -56,7 +57,7 @@ def read(folder: Path) -> Graph:
     claims = Objects(bundle, found, names=names, metrics=frozenset(metrics - {-1}))
     graph = config.graph({"class_name": name, "config": root["config"]}, version, claims, where)
     claims.check_all_claimed()
-    return graph
+    return graph.replace(compiled=compiled(root.get("training_config")))
 
 
 def walked(found: Any, path: str) -> int:

@@ -17,6 +17,7 @@ from torchport.read.archive import CONFIG_LIMIT
 from torchport.read.document import bounded, integer, mapping, parse, sequence, text
 from torchport.read.layers import Claims, Layer
 from torchport.read.members import DAMAGED, HOSTILE
+from torchport.training import compiled
 
 #: Element types, and the kinds of number that stand in for another.
 DTYPES = {"float32": "<f4", "float16": "<f2", "int32": "<i4", "uint8": "<u1", "uint16": "<u2", "bool": "?"}
@@ -60,7 +61,7 @@ def read(path: Path) -> Graph:
     claims = Manifest.of(manifest, path.parent, where)
     graph = config.graph(entry, version, claims, where)
     claims.check_all_claimed()
-    return graph
+    return graph.replace(compiled=compiled(topology.get("training_config", tree.get("trainingConfig"))))
 
 
 @dataclass(frozen=True)

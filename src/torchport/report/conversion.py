@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torchport import training
 from torchport.graph import Graph
 from torchport.port import Port
 from torchport.port.summary import parameters
@@ -30,6 +31,7 @@ def facts(port: Port, folder: Path) -> dict[str, Any]:
         "outputs": [_spec(it) for it in port.outputs],
         "parameters": parameters(port),
         "permutes": [vars(it) for it in port.permutes],
+        "training": port.program.training,
         "files": [
             {"path": str(it), "bytes": it.stat().st_size} for it in sorted(folder.iterdir()) if it.is_file()
         ],
@@ -56,6 +58,7 @@ def notes(port: Port) -> Iterator[str]:
     frozen = len(set(frozen_layers(port.program.graph)))
     if frozen:
         yield f"trainable=False ({counted(frozen, 'layer')}): requires_grad is off."
+    yield from training.notes(port.program.training)
     yield from port.program.notes
 
 
