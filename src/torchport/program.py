@@ -242,6 +242,17 @@ class Mark(Expr):
     tensor: str
 
 
+@dataclass(frozen=True)
+class Collect(Expr):
+    """A loop over modules in a row, each of which gives two tensors: one that goes on, one that is listed.
+
+    `goes_on`: the place of the one that goes on. The outputs of its step are what went on last, and the list.
+    """
+
+    loop: Apply
+    goes_on: int
+
+
 #: Modules that hold others in a row: called as one, or each in a loop over them.
 IN_A_ROW = ("nn.Sequential", "nn.ModuleList")
 
@@ -254,6 +265,12 @@ LIGHT = re.compile(
 def is_heavy(expr: Any) -> bool:
     """Whether the expression is a call of a module that does the work of a line."""
     return isinstance(expr, Apply) and not LIGHT.match(expr.module.cls)
+
+
+def loop_of(expr: Any) -> Apply | None:
+    """The modules that a statement calls one after the other, each with what the one before it gave."""
+    loop = expr.loop if isinstance(expr, Collect) else expr
+    return loop if is_loop(loop) else None
 
 
 def is_loop(expr: Any) -> bool:
@@ -281,6 +298,8 @@ def children(expr: Any) -> Iterator[Any]:
         yield from (expr.left, expr.right)
     elif isinstance(expr, (Attribute, Mark, Item, Unpack, Each)):
         yield expr.value
+    elif isinstance(expr, Collect):
+        yield expr.loop
     elif isinstance(expr, IfElse):
         yield from (expr.value, expr.other)
     elif isinstance(expr, Index):
@@ -311,6 +330,8 @@ def rewrite(expr: Any, change: Callable[[Any], Any]) -> Any:
         )
     elif isinstance(expr, Infix):
         expr = Infix(expr.symbol, rewrite(expr.left, change), rewrite(expr.right, change))
+    elif isinstance(expr, Collect):
+        expr = replace(expr, loop=rewrite(expr.loop, change))
     elif isinstance(expr, IfElse):
         expr = IfElse(expr.test, rewrite(expr.value, change), rewrite(expr.other, change))
     elif isinstance(expr, (Attribute, Mark, Item, Unpack, Each)):
@@ -431,8 +452,8 @@ class Definition:
 
 
 __all__ = [
-    "Apply", "Attribute", "Call", "Code", "Definition", "Each", "Expr", "Fill", "IfElse", "Index", "Infix",
-    "Inside", "Item", "Load", "Mark", "Module", "Parameter", "Permute",
+    "Apply", "Attribute", "Call", "Code", "Collect", "Definition", "Each", "Expr", "Fill",
+    "IfElse", "Index", "Infix", "Inside", "Item", "Load", "Mark", "Module", "Parameter", "Permute",
     "REQUIRED", "Spec",
     "State", "Step", "Unpack", "Var", "call", "children", "is_heavy", "module", "rewrite", "walk",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -148,6 +148,18 @@ class _Join:
 def _group(branches: Sequence[Branch | None], at: int) -> Any:
     branch = branches[at]
     return at if branch is None else branch.key
+
+
+def meeting(value: Any) -> tuple[list[Any], Callable[[Any], Any]]:
+    """What is laid end to end, added up or compared, and how a list of it all is."""
+    first = value.args[0] if isinstance(value, Call) and value.args else None
+    if isinstance(first, list) and value.function in ("torch.cat", "torch.stack"):
+        return first, lambda listed: replace(value, args=(listed, *value.args[1:]))
+    if isinstance(first, Call) and first.function == "torch.stack":
+        terms, stack = meeting(first)
+        return terms, lambda listed: replace(value, args=(stack(listed), *value.args[1:]))
+    symbol, terms = _terms(value)
+    return terms, lambda listed: Call(STACKED[symbol], (Call("torch.stack", (listed,)),), {"dim": 0})
 
 
 def _terms(value: Any) -> tuple[str, list[Any]]:

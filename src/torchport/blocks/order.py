@@ -9,8 +9,10 @@ statistics.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
+from torchport.blocks.regions import dominators
 from torchport.program import Apply, Definition, Step, walk
 
 
@@ -56,9 +58,51 @@ def in_reading_order(definition: Definition, seen: dict[int, Definition] | None 
     for step in definition.steps:
         if step.name not in done:
             visit(step)
+    steps = _sides_first(list(done.values()), {spec.name for spec in definition.outputs})
     parts = {layer: in_reading_order(part, seen) for layer, part in definition.parts.items()}
-    seen[id(definition)] = replace(definition, steps=tuple(done.values()), parts=parts)
+    seen[id(definition)] = replace(definition, steps=tuple(steps), parts=parts)
     return seen[id(definition)]
+
+
+#: So many chains that lead aside from the way to one step are written where they leave it.
+SIDES = 3
+
+
+def _sides_first(steps: list[Step], results: set[str]) -> list[Step]:
+    """The steps, those that lead aside to a meeting far away where they begin: a WaveNet's skips.
+
+    A chain that leads aside begins at a tensor through which not all goes that meets there.
+    """
+    producer = {name: at for at, step in enumerate(steps) for name in step.outputs}
+    readers = Counter(name for step in steps for name in step.inputs)
+    readers.update(results)
+    dominates = dominators([(step.inputs, step.outputs) for step in steps])
+    calls = Counter(step.layer for step in steps)
+    moved: dict[int, list[int]] = {}
+    for at, step in enumerate(steps):
+        names = list(dict.fromkeys(step.inputs))
+        sides = [] if len(names) < SIDES else [_side(name, steps, producer, readers) for name in names]
+        aside = [side for side in sides if side[1:] and side[0] >= 0 and side[0] != dominates[at]]
+        if len(aside) >= SIDES and all(calls[steps[it].layer] == 1 for side in aside for it in side[1:]):
+            for start, *chain in aside:
+                moved.setdefault(start, []).extend(chain)
+    gone = {it for chain in moved.values() for it in chain}
+    order: list[int] = []
+    for at in range(len(steps)):
+        order += [] if at in gone else [at, *moved.get(at, [])]
+    return [steps[at] for at in order] if len(order) == len(steps) else steps
+
+
+def _side(name: str, steps: list[Step], producer: dict[str, int], readers: Counter[str]) -> list[int]:
+    """The step at which a chain leaves the way, and those of the chain that gives a tensor to one reader."""
+    chain: list[int] = []
+    while name in producer and readers[name] == 1:
+        step = steps[producer[name]]
+        if len(set(step.inputs)) != 1 or len(step.outputs) != 1:
+            break
+        chain.insert(0, producer[name])
+        name = step.inputs[0]
+    return [producer.get(name, -1), *chain] if readers[name] > 1 else [-1]
 
 
 def _previous_calls(definition: Definition) -> dict[str, Step]:

@@ -30,6 +30,7 @@ CONDITIONS = (
     "stride != 1",
     "stride != 1 or in_channels != out_channels",
     "in_channels != hidden_channels",
+    "in_channels != 2 * hidden_channels",
     "in_channels != 4 * hidden_channels",
 )
 
@@ -61,9 +62,15 @@ class Parameter:
 class Parameters:
     """The parameters of one block, found one number at a time."""
 
-    def __init__(self, count: int, sizes: Column = ()) -> None:
-        """`sizes`: the channels that enter each use, which stand in where a use lacks the first part."""
+    def __init__(self, count: int, sizes: Column = (), given: Column = ()) -> None:
+        """`sizes`: the channels that enter each use, which stand in where a use lacks the first part.
+
+        `given`: those that leave it.
+        """
         self.count, self.sizes = count, sizes
+        self.conditions = list(CONDITIONS)
+        if len(set(given)) == 1 and isinstance(given[0], int):
+            self.conditions.append(f"in_channels != {given[0]}")
         self.found: list[tuple[str, list[Any]]] = []
 
     def expression(self, column: Column, name: str) -> Any:
@@ -104,7 +111,7 @@ class Parameters:
         if all(column):
             return Code("True")
         # what is padded before a convolution depends on its stride
-        for text in sorted(CONDITIONS, key=lambda it: name == "pad" and not it.startswith("stride")):
+        for text in sorted(self.conditions, key=lambda it: name == "pad" and not it.startswith("stride")):
             values = [self._test(text, at) for at in range(self.count)]
             if values == list(column):
                 return Code(text)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from torchport.blocks.block import Block, goes_on, leaves
 from torchport.blocks.branches import branches_joined
 from torchport.blocks.build import Builder
+from torchport.blocks.collected import row_from
 from torchport.blocks.cost import PART, SEVERAL, class_cost, lines, use_cost
 from torchport.blocks.draft import Body, Draft, Steps, steps_of
 from torchport.blocks.factor import search
@@ -18,7 +20,7 @@ from torchport.blocks.naming import use_name
 from torchport.blocks.nodes import Node, is_weighted, nodes_of
 from torchport.blocks.pads import pads_apart, pads_joined
 from torchport.names import class_name, identifier, is_automatic, snake, unique
-from torchport.program import Apply, Definition, Module, Step, Var, walk
+from torchport.program import Apply, Collect, Definition, Module, Step, Var, walk
 
 #: What sources call any of several blocks in a row.
 GENERIC = ("block", "unit", "layer", "cell")
@@ -35,18 +37,26 @@ def factor(
     definition. The search goes by estimates; what it finds is measured, and blocks without which the text is
     shorter are given up.
     """
-    taken = {name, *_model_names(definition)}
-    best = _Attempt(definition, taken, frozenset())
+    attempt = partial(_Attempt, definition, frozenset({name, *_model_names(definition)}))
+    best = attempt()
     if length is None:
         return best.result
-    shortest, rest = length(best.result) + best.burden(), TRIES
+    shortest, rest = length(best.result) + best.burden(), min(TRIES, WORK // len(definition.steps))
+
+    def is_shorter(other: _Attempt) -> bool:
+        nonlocal best, shortest
+        found = length(other.result) + other.burden()
+        if found >= shortest:
+            return False
+        best, shortest = other, found
+        return True
+
+    if best.lists and rest:
+        is_shorter(attempt(branches=False))
     while rest:
         for steps in best.doubtful()[:rest]:
             rest -= 1
-            other = _Attempt(definition, taken, best.banned | {steps})
-            found = length(other.result) + other.burden()
-            if found < shortest:
-                best, shortest = other, found
+            if is_shorter(attempt(best.banned | {steps}, best.branches)):
                 break
         else:
             break
@@ -56,15 +66,20 @@ def factor(
 #: So many blocks, at most, are given up to see whether the text becomes shorter; of those of which the
 #: estimate is that they save no more than so many lines.
 TRIES, DOUBT = 8, 6.0
+#: Steps that all tries together look at, about: a network of many is tried less often.
+WORK = 2000
 #: What it counts, in lines, that people have no name for a class, and that a part of it is there or not.
 NAMELESS, SWITCH = 4.0, 2.0
 
 
 class _Attempt:
-    """What the search makes of a definition, some blocks banned."""
+    """What the search makes of a definition, some blocks banned, branches side by side as lists or not."""
 
-    def __init__(self, definition: Definition, taken: set[str], banned: frozenset[Steps]) -> None:
-        self.banned = banned
+    def __init__(
+        self, definition: Definition, taken: frozenset[str], banned: frozenset[Steps] = frozenset(),
+        branches: bool = True,
+    ) -> None:  # fmt: skip
+        self.banned, self.branches, self.lists = banned, branches, False
         self.saved: dict[Steps, float] = {}
         self.classes: dict[str, Definition] = {}
         self.result = self._factored(definition, set(taken))
@@ -86,7 +101,11 @@ class _Attempt:
         frozen = is_frozen(definition)
         if frozen:  # as a whole, from outside: blocks need not know
             definition = replace(definition, frozen=frozenset())
-        definition = branches_joined(pads_apart(definition))
+        definition = pads_apart(definition)
+        if self.branches:
+            listed = branches_joined(definition)
+            self.lists |= listed.steps != definition.steps
+            definition = listed
         results = tuple(spec.name for spec in definition.outputs)
         draft = Draft(Body(nodes_of(definition), results), self.banned)
         parts = open_models(definition, draft)
@@ -131,29 +150,47 @@ def _steps(
     """The steps of the model's own body, and the classes of its blocks by the attribute they stand in."""
     steps: list[Step] = []
     parts: dict[str, Definition] = {}
+    meetings: dict[str, Step] = {}
     taken: list[str] = [it.step.layer for it in body.nodes if it.inside is None]
     at = 0
     while at < len(body.nodes):
         it = body.nodes[at]
         if it.inside is None:
-            steps.append(it.step)
+            steps.append(meetings.get(it.step.name, it.step))
             at += 1
+            continue
+        if row := row_from(body, at):
+            listed = f"{row.uses[0].step.name} aside"
+            owner, step, definition = _whole(row.uses, blocks, builder, taken, at)
+            assert isinstance(step.value, Apply)
+            value = Collect(step.value, row.goes_on)
+            steps.append(replace(step, outputs=(row.uses[-1].writes[row.goes_on], listed), value=value))
+            parts[owner] = definition
+            meetings[row.meets.name] = row.listed(listed)
+            at += len(row.uses)
             continue
         stage = _stage(body, at)
         if not it.modular and len(stage) < LOOP:
             stage = [it]
-        block = blocks[it.key]
-        made = builder.made[block.number]
-        modules = [builder.module(one, blocks) for one in stage]
-        owner, kind = _owner(stage, made.definition.name, taken, at)
-        taken.append(owner)
-        parts[owner] = made.definition
-        row = "nn.Sequential" if it.modular else "nn.ModuleList"
-        module = modules[0] if len(modules) == 1 else Module(row, tuple(modules))
-        value = Apply(module, tuple(map(Var, it.reads)), owner=owner)
-        steps.append(Step(owner, owner, kind, stage[-1].writes, value))
+        owner, step, definition = _whole(stage, blocks, builder, taken, at)
+        steps.append(step)
+        parts[owner] = definition
         at += len(stage)
     return steps, parts
+
+
+def _whole(
+    stage: Sequence[Node], blocks: Mapping[Any, Block], builder: Builder, taken: list[str], at: int
+) -> tuple[str, Step, Definition]:
+    """Uses of a block in a row as one step: the attribute that holds them, the step, their class."""
+    made = builder.made[blocks[stage[0].key].number]
+    modules = [builder.module(one, blocks) for one in stage]
+    owner, kind = _owner(stage, made.definition.name, taken, at)
+    taken.append(owner)
+    row = "nn.Sequential" if stage[0].modular and len(stage[0].writes) == 1 else "nn.ModuleList"
+    module = modules[0] if len(modules) == 1 else Module(row, tuple(modules))
+    value = Apply(module, tuple(map(Var, stage[0].reads)), owner=owner)
+    return owner, Step(owner, owner, kind, stage[-1].writes, value), made.definition
 
 
 def _stage(body: Body, at: int) -> list[Node]:

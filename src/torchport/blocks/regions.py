@@ -11,12 +11,14 @@ from torchport.blocks.nodes import Node
 LONGEST = 80
 
 
-def dominators(nodes: Sequence[Node]) -> list[int]:
-    """For each node the last one before it that everything it reads went through; -1: the inputs.
+def dominators(rows: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[int]:
+    """For each step the last one before it that everything it reads went through; -1: the inputs.
+
+    `rows`: what each step reads and writes.
 
     Source: Cooper, Harvey, Kennedy, "A simple, fast dominance algorithm"; one pass, since nodes are in order.
     """
-    producer = {name: at for at, it in enumerate(nodes) for name in it.writes}
+    producer = {name: at for at, it in enumerate(rows) for name in it[1]}
     found: list[int] = []
     depth: list[int] = []
 
@@ -28,8 +30,8 @@ def dominators(nodes: Sequence[Node]) -> list[int]:
                 other = found[other]
         return one
 
-    for it in nodes:
-        above = [producer.get(name, -1) for name in it.reads] or [-1]
+    for reads, _ in rows:
+        above = [producer.get(name, -1) for name in reads] or [-1]
         at = above[0]
         for other in above[1:]:
             at = meet(at, other)
@@ -43,7 +45,7 @@ def regions(nodes: Sequence[Node], readers: Readers) -> list[tuple[int, int]]:
 
     What belongs to the merge (an activation, a norm) is in its region.
     """
-    idom = dominators(nodes)
+    idom = dominators([(it.reads, it.writes) for it in nodes])
     producer = {name: at for at, it in enumerate(nodes) for name in it.writes}
     last_read: dict[str, int] = {}
     for at, it in enumerate(nodes):

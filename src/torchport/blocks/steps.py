@@ -65,6 +65,12 @@ def _narrows(it: Node) -> bool:
     return len(sizes) == 2 and sizes[1] < sizes[0]
 
 
+def channels(spec: Spec) -> int | None:
+    """How many channels a tensor has; None: none, or as many as the run time says."""
+    axes = spec.torch_axes.split()
+    return spec.shape[axes.index("c")] if "c" in axes else None
+
+
 class Steps:
     """A block's slots as steps of its class, of which some become one step together."""
 
@@ -77,11 +83,9 @@ class Steps:
         ]
         self.nodes = [_present(it.inside, at) for at, it in enumerate(chosen)]
         self.prefixes = [prefix(named_layers(leaves(it))) for it in block.uses]
-        entering = [it.specs[it.reads[0]] for it in block.uses]
-        sizes = tuple(
-            it.shape[it.torch_axes.split().index("c")] if "c" in it.torch_axes else None for it in entering
-        )
-        self.parameters = Parameters(len(block.uses), sizes)
+        entering = tuple(channels(it.specs[it.reads[0]]) for it in block.uses)
+        leaving = tuple(channels(it.specs[it.writes[0]]) for it in block.uses)
+        self.parameters = Parameters(len(block.uses), entering, leaving)
         self.flags: list[tuple[str, Any]] = []
         self.owners: list[str] = []
 

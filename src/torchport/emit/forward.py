@@ -19,6 +19,7 @@ from torchport.emit.variables import Statement, Variables
 from torchport.program import (
     Apply,
     Call,
+    Collect,
     Definition,
     Each,
     Expr,
@@ -33,6 +34,7 @@ from torchport.program import (
     children,
     is_heavy,
     is_loop,
+    loop_of,
     rewrite,
     walk,
 )
@@ -76,7 +78,7 @@ def statements(definition: Definition, result: Any) -> list[Statement]:
     uses: Counter[str] = Counter(name for step in definition.steps for name in step.inputs)
     uses.update(node.tensor for node in walk(result) if isinstance(node, Var))
     followers = _followers(definition.steps, uses)
-    looped = {name for step in definition.steps if is_loop(step.value) for name in step.inputs}
+    looped = {name for step in definition.steps if loop_of(step.value) for name in step.inputs}
     values: dict[str, Expr] = {}
     lines: list[tuple[int, Statement]] = []  # each with the place of the step that it writes
     shared = repeated(definition.steps)
@@ -153,7 +155,7 @@ class _Room:
         self.depth, self.heavy = depth(step.value), heavy_depth(step.value)
         self.size = size(step.value)
         self.around = min(followers[step.name], 2)
-        self.loop = is_loop(step.value)
+        self.loop = loop_of(step.value) is not None
         self.block = isinstance(step.value, Apply) and not step.value.module.cls.startswith("nn.")
 
     def takes(self, value: Expr) -> bool:
@@ -206,6 +208,8 @@ def body(
         value = line.value
         if is_loop(value):
             text += _loop(value, writer.variable(line.outputs[0]), variables.new("block"), writer)
+        elif isinstance(value, Collect):
+            text += _collecting(value, list(map(writer.variable, line.outputs)), variables, writer)
         elif not line.outputs:
             text.append(f"return {returned(value, writer)}")
         elif (names := _targets(line, writer)) != writer.text(value):
@@ -226,6 +230,17 @@ def returned(value: Any, writer: Writer) -> str:
 def _nested(value: Any, writer: Writer) -> str:
     text = returned(value, writer)
     return f"({text})" if isinstance(value, tuple) else text
+
+
+def _collecting(value: Collect, names: Sequence[str], variables: Variables, writer: Writer) -> list[str]:
+    """`for block in self.blocks: x, skip = block(x)`, and `skip` into a list."""
+    goes_on, skips = names
+    block, skip = variables.new("block"), variables.new("skip")
+    *start, line, call = _loop(value.loop, goes_on, block, writer)
+    targets = f"{goes_on}, {skip}" if value.goes_on == 0 else f"{skip}, {goes_on}"
+    given = call.partition(" = ")[2]
+    inside = [f"    {targets} = {given}", f"    {skips}.append({skip})"]
+    return [*start, f"{skips}: list[Tensor] = []", line, *inside]
 
 
 def _loop(value: Apply, goes_on: str, block: str, writer: Writer) -> list[str]:

@@ -15,7 +15,20 @@ from typing import Any
 from torchport.emit.unpack import ITEM
 from torchport.layout.write import base_of
 from torchport.names import VALUES, identifier, is_automatic, short_name, snake, unique
-from torchport.program import Apply, Call, Definition, State, Step, Unpack, Var, is_heavy, is_loop, walk
+from torchport.program import (
+    Apply,
+    Call,
+    Collect,
+    Definition,
+    State,
+    Step,
+    Unpack,
+    Var,
+    is_heavy,
+    is_loop,
+    loop_of,
+    walk,
+)
 
 
 @dataclass(frozen=True)
@@ -67,8 +80,8 @@ class Variables:
             for name in line.reads:
                 self.last[name] = at
                 self.read_at[name].append(at)
-            if is_loop(line.value):  # every turn reads the others again
-                self.last.update({it.tensor: at + 1 for it in line.value.args[1:]})
+            if loop := loop_of(line.value):  # every turn reads the others again
+                self.last.update({it.tensor: at + 1 for it in loop.args[1:]})
         self.steps = {name: step for step in definition.steps for name in step.outputs}
         self.parts = definition.parts
         self.readers: dict[str, list[Step]] = defaultdict(list)
@@ -112,6 +125,13 @@ class Variables:
         item = tensor.partition(ITEM)[2].partition(".")[2] or "x"
         if item != "x":
             return unique(item, {it for it in self.holders if not self._free(it, at)})
+        if isinstance(step.value, Collect) and tensor == step.outputs[1]:
+            return unique("skips", {it for it in self.holders if not self._free(it, at)})
+        loop = loop_of(step.value)
+        if loop is not None and isinstance(first := loop.args[0], Var):
+            same = self.names[first.tensor]
+            if same in ("x", "out", "y", "z") and self._free(same, at):
+                return same
         passing = (count == 1 or isinstance(step.value, Unpack)) and not step.kind.startswith("mask:")
         if passing and self._goes_on(tensor, at):
             for variable in ("x", "out", "y", "z"):

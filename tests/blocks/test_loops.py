@@ -1,0 +1,48 @@
+"""Blocks in a row that each give a tensor aside: a loop, as a person writes a WaveNet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import pytest
+import torch
+
+import torchport
+from torchport.port import load
+
+L = keras.layers
+
+
+def gated(x: Any, rate: int) -> tuple[Any, Any]:
+    """What goes aside, and what is gated."""
+    y = L.Conv1D(6, 2, dilation_rate=rate, padding="causal", activation="tanh")(x)
+    z = L.Conv1D(6, 2, dilation_rate=rate, padding="causal", activation="sigmoid")(x)
+    y = L.Multiply()([y, z])
+    return L.Conv1D(5, 1)(y), y
+
+
+def wavenet(meeting: type[keras.Layer], whole: bool) -> keras.Model:
+    """`whole`: the last block gives what goes on as well."""
+    series = keras.Input((12, 1))
+    x, skips = L.Conv1D(6, 2, padding="causal")(series), []
+    for rate in (1, 2, 4, 1, 2):
+        skip, y = gated(x, rate)
+        skips.append(skip)
+        x = L.Add()([x, L.Conv1D(6, 1)(y)])
+    aside = L.Conv1D(5, 1, activation="relu")(meeting()(skips))
+    return keras.Model(series, L.Concatenate()([aside, x]) if whole else aside)
+
+
+@pytest.mark.parametrize(
+    ("meeting", "whole"), [(L.Add, False), (L.Concatenate, True), (L.Maximum, False)], ids=str
+)
+def test_skips_are_collected_in_a_loop(meeting: type[keras.Layer], whole: bool, tmp_path: Path) -> None:
+    model = wavenet(meeting, whole)
+    port = torchport.convert(model)
+    assert "skips.append(skip)" in port.code and "for block in self.blocks:" in port.code
+    assert "class GatedResidual" in port.code
+    found = torchport.verify(model, port, steps=1)
+    assert found.passed, str(found)
+    torch.jit.script(load(port.save(tmp_path / "port")))
