@@ -102,3 +102,26 @@ def test_operations_with_a_dtype_in_hdf5(operation: str, tmp_path: Path) -> None
     model.save(tmp_path / "model.h5")
     x = 3 * RNG.normal(size=(5, 4)).astype("float32")
     np.testing.assert_array_equal(torchport.convert(str(tmp_path / "model.h5")).run(x), model(x))
+
+
+LIVE: dict[str, Callable[[Any], Any]] = {
+    "einsum": lambda x: tf.einsum("bij,bkj->bik", x, tf.nn.relu(x)),
+    "constant": lambda x: tf.einsum("...c,cd->...d", x, np.ones((3, 2), "float32")),
+    "equal": lambda x: tf.cast(tf.round(x) == 1, "float32"),
+    "meshgrid": lambda x: tf.meshgrid(x[0, 0], x[1, 1])[1],
+}
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_operands_that_keras_2_does_not_save(name: str, tmp_path: Path) -> None:
+    """The live model has them; a file is refused, and says so."""
+
+    def make() -> Any:
+        i = tf_keras.Input((5, 3))
+        return tf_keras.Model(i, LIVE[name](i))
+
+    model, file = saved(make, tmp_path)
+    with pytest.raises(Refused, match="Keras 2 does not save the tensors that it was called with"):
+        torchport.convert(file)
+    x = (2 * RNG.normal(size=(4, 5, 3))).astype("float32")
+    np.testing.assert_allclose(torchport.convert(model).run(x), model(x), rtol=1e-5, atol=1e-6)

@@ -27,6 +27,11 @@ FIRST_ONLY = {
     "fused_batch_norm": "the statistics of the batch as results are not ported",
 }
 UNSAVED = "Keras 2 does not save the tensors that it was called with: the file has the first argument alone"
+#: Operators of Python whose second operand is lost.
+COMPARED = {
+    "eq": "convert the live model, or write it with tf.equal",
+    "ne": "convert the live model, or write it with tf.not_equal",
+}
 #: Functions of any number of tensors, and what to use instead.
 VARIADIC = {
     "einsum": "convert the live model, or write it with tf.tensordot, tf.matmul or layers.EinsumDense",
@@ -92,9 +97,12 @@ def _function(op: Op, function: str, given: dict[str, Any]) -> Iterator[Op]:
     if name == "strided_slice":
         yield _index(op, strided(given))
         return
+    if name in COMPARED and "other" not in given:
+        yield replace(op, kind=f"tf.{function}", refused=(UNSAVED, COMPARED[name]))
+        return
     if name in VARIADIC:
         if "inputs" not in given:
-            yield replace(op, refused=(UNSAVED, VARIADIC[name]))
+            yield replace(op, kind=f"tf.{function}", refused=(UNSAVED, VARIADIC[name]))
             return
         operands = given.pop("inputs")
         first = {"subscripts": op.args[0]} if name == "einsum" else {}

@@ -65,7 +65,7 @@ def entry(model: Any, twins: Twins | None = None) -> tuple[dict[str, Any], str]:
     """
     model = functional(model)
     version = version_of(model, f"the model {model.name!r}")
-    saved = as_saved(model.get_config())
+    saved = with_operands(as_saved(model.get_config()), model)
     stand_in(saved, model, version, {} if twins is None else twins)
     return {"class_name": class_name(model), "config": saved}, version
 
@@ -79,6 +79,7 @@ def stand_in(saved: dict[str, Any], model: Any, version: str, twins: Twins) -> N
             continue
         twin = functional(inner)
         if twin is inner:
+            with_operands(item["config"], inner)
             stand_in(item["config"], inner, version, twins)
             continue
         twins[id(inner)] = twin
@@ -97,6 +98,41 @@ def counted_from_1(outputs: Any, name: str) -> Any:
     if len(outputs) == 3 and outputs[0] == name:
         return [name, outputs[1] + 1, outputs[2]]
     return [counted_from_1(it, name) if isinstance(it, (list, dict)) else it for it in outputs]
+
+
+#: Functions of TensorFlow of which Keras 2 saves the first argument alone: where the others go.
+LOST = {"einsum": "inputs", "meshgrid": "inputs", "__operators__.eq": "other", "__operators__.ne": "other"}
+
+
+def with_operands(config: Any, model: Any) -> Any:
+    """The config of a model of Keras 2 with the tensors that it lacks, as its layers know them.
+
+    Source: tf_keras/src/engine/node.py, Node.serialize, which keeps no positional arguments after the first.
+    """
+    network = {id(node) for nodes in getattr(model, "_nodes_by_depth", {}).values() for node in nodes}
+    nodes = {layer.name: [it for it in getattr(layer, "_inbound_nodes", ()) if id(it) in network]
+             for layer in model.layers}  # fmt: skip
+    for entry in config.get("layers", ()) if isinstance(config, dict) else ():
+        settings = entry.get("config")
+        function = settings.get("function") if isinstance(settings, dict) else None
+        if entry.get("class_name") != "TFOpLambda" or function not in LOST:
+            continue
+        for saved, node in zip(entry["inbound_nodes"], nodes.get(entry["config"]["name"], ()), strict=False):
+            args = [operand(it, nodes) for it in node.call_args]
+            first = saved[0] if isinstance(saved[0], list) else saved
+            key = LOST[function]
+            first[3][key] = args[1] if key == "other" else args[function == "einsum" :]
+    return config
+
+
+def operand(value: Any, nodes: Mapping[str, Any]) -> Any:
+    """A tensor of the graph as a file refers to it, or a constant."""
+    history = getattr(value, "_keras_history", None)
+    if history is None:
+        return as_saved(value.numpy() if hasattr(value, "numpy") else value)
+    node = history.layer._inbound_nodes[history.node_index]
+    place = next((at for at, it in enumerate(nodes.get(history.layer.name, ())) if it is node), 0)
+    return [history.layer.name, place, history.tensor_index]
 
 
 def class_name(model: Any) -> str:
