@@ -6,60 +6,31 @@ are as PyTorch holds them.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from torchport.axes import Order
+from torchport.verify.alternatives import alternatives
 from torchport.verify.compare import agrees
-from torchport.verify.frameworks import torch
-from torchport.verify.places import Place
+from torchport.verify.readings import readings
+from torchport.verify.relations import padding, relations, said
 from torchport.verify.repairs import changes, working
-
-
-@dataclass(frozen=True)
-class Suspect:
-    """A tensor that differs, what it should be, and what is known around it.
-
-    `inputs`: what its op reads. `modules`: the modules of its layer, by path. `weights`: what their
-    state should be. `reapply`: the module called on what it was called with, as it is changed
-    meanwhile.
-    """
-
-    place: Place
-    got: np.ndarray
-    want: np.ndarray
-    inputs: Sequence[np.ndarray]
-    modules: dict[str, Any]
-    weights: dict[str, np.ndarray]
-    reapply: Callable[[str, Any], np.ndarray | None]
-    training: bool = False
-
-    @property
-    def kind(self) -> str:
-        return self.place.op.kind if self.place.op else ""
+from torchport.verify.suspect import Suspect
 
 
 def cause(it: Suspect) -> str:
     """The likely cause, in words."""
-    if it.got.shape != it.want.shape:
-        return shape_cause(it)
     if not np.isfinite(it.got).all() and np.isfinite(it.want).all():
         return "gives values that are not finite"
-    for guess in (
-        activations,
-        pieces,
-        batch_statistics,
-        repairs,
-        biases,
-        moved_axes,
-        shifts,
-        ratios,
-    ):
+    guesses = (alternatives, readings, repairs) if it.got.shape == it.want.shape else (readings, repairs)
+    for guess in guesses:
+        if text := next(iter(guess(it)), ""):
+            return text
+    if it.got.shape != it.want.shape:
+        return shape_cause(it)
+    for guess in (biases, results, drops):
         if text := next(iter(guess(it)), ""):
             return text
     return where_it_differs(it)
@@ -70,83 +41,14 @@ def shape_cause(it: Suspect) -> str:
     text = f"gives the shape {got} where the source gives {want}"
     if sorted(got) == sorted(want):
         return f"{text}: its axes are in another order"
+    if found := padding(it.got, it.want, it.axes):
+        text = f"{text}: it is {said(found[1], it.axes)}"
     if len(got) == len(want):
         longer = [a - b for a, b in zip(got, want, strict=True) if a != b]
         more = "more" if longer[0] > 0 else "fewer"
         axis = next(at for at in range(len(got)) if got[at] != want[at])
         return f"{text}: {abs(longer[0])} {more} along axis {axis} (padding, crop or stride)"
     return text
-
-
-def functions() -> dict[str, Callable[[Any], Any]]:
-    """Activations that are taken for one another."""
-    pt = torch()
-    f = pt.nn.functional
-    return {
-        "no activation": lambda x: x,
-        "ReLU": f.relu,
-        "ReLU6": f.relu6,
-        **{f"LeakyReLU with slope {a}": lambda x, a=a: f.leaky_relu(x, a) for a in (0.01, 0.1, 0.2, 0.3)},
-        "ELU": f.elu,
-        "SELU": f.selu,
-        "GELU (exact)": f.gelu,
-        "GELU (tanh)": lambda x: f.gelu(x, approximate="tanh"),
-        "SiLU": f.silu,
-        "sigmoid": pt.sigmoid,
-        "hard sigmoid (x/6 + 1/2)": f.hardsigmoid,
-        "hard sigmoid (0.2x + 1/2)": lambda x: pt.clamp(0.2 * x + 0.5, 0, 1),
-        "tanh": pt.tanh,
-        "softplus": f.softplus,
-        "softsign": f.softsign,
-        "mish": f.mish,
-        "hardswish": f.hardswish,
-        **{f"softmax over axis {d}": lambda x, d=d: f.softmax(x, d) if x.dim() > d else x for d in (1, 2, 3)},
-    }
-
-
-def activations(it: Suspect) -> Iterator[str]:
-    """Missing, or another."""
-    if len(it.inputs) != 1 or not ("activation:" in it.kind or "LU" in it.kind or "Softmax" in it.kind):
-        return
-    x = torch().from_numpy(np.ascontiguousarray(it.inputs[0]))
-    for name, function in functions().items():
-        if agrees(it.got, function(x).numpy()):
-            named = it.kind.removeprefix("activation:")
-            yield (
-                f"the activation is missing ({named})"
-                if name == "no activation"
-                else f"applies {name} where the source has {named}"
-            )
-            return
-
-
-def pieces(it: Suspect) -> Iterator[str]:
-    """Merged in another order, or by another operation."""
-    if len(it.inputs) < 2 or len(it.inputs) > 5:
-        return
-    for axis in range(it.got.ndim):
-        for order in itertools.permutations(range(len(it.inputs))):
-            if order == tuple(range(len(it.inputs))):
-                continue
-            try:
-                made = np.concatenate([it.inputs[at] for at in order], axis)
-            except ValueError:
-                break
-            if agrees(it.got, made):
-                yield f"concatenates its inputs in the order {list(order)}, not {list(range(len(order)))}"
-                return
-    if len(it.inputs) == 2 and it.inputs[0].shape == it.inputs[1].shape:
-        a, b = it.inputs
-        guesses = {
-            "adds": a + b, "subtracts": a - b, "subtracts the other way round": b - a,
-            "multiplies": a * b, "averages": (a + b) / 2, "takes the maximum": np.maximum(a, b),
-            "takes the minimum": np.minimum(a, b), "takes only its first input": a,
-            "takes only its second input": b,
-        }  # fmt: skip
-        for name, made in guesses.items():
-            if agrees(it.got, made):
-                yield f"{name}, where the source has {it.kind}"
-                return
 
 
 def repairs(it: Suspect) -> Iterator[str]:
@@ -173,85 +75,21 @@ def biases(it: Suspect) -> Iterator[str]:
                         yield f"{name} is added twice"
 
 
-def moved_axes(it: Suspect) -> Iterator[str]:
-    """The right values in another order of axes."""
-    for order in itertools.permutations(range(it.got.ndim)):
-        if order == tuple(range(it.got.ndim)) or tuple(it.want.shape[at] for at in order) != it.got.shape:
-            continue
-        if agrees(it.got, np.transpose(it.want, order)):
-            yield f"its axes are permuted by {order}"
-            return
-    for axis in range(1, it.got.ndim):
-        if agrees(it.got, np.flip(it.want, axis)):
-            yield f"is mirrored along axis {axis}"
-    if it.got.ndim > 2:
-        turned = (
-            np.moveaxis(it.want, 1, -1)
-            if it.place.order is Order.CHANNELS_FIRST
-            else np.moveaxis(it.want, -1, 1)
-        )
-        if agrees(it.got, turned.reshape(it.got.shape)):
-            yield "is reshaped where it should be permuted"
+def results(it: Suspect) -> Iterator[str]:
+    """The right values, moved or scaled."""
+    for relation in relations(it.got, it.want, it.axes):
+        yield f"is {relation}"
 
 
-def shifts(it: Suspect) -> Iterator[str]:
-    """Right but for a step to the side: a pad or a crop at the wrong end."""
-    if it.got.ndim < 3:
+def drops(it: Suspect) -> Iterator[str]:
+    """Some values are zero and the others larger by one factor: a dropout where the source has none."""
+    kept = (it.got != 0) & (it.want != 0)
+    share = 1 - kept.sum() / max(int((it.want != 0).sum()), 1)
+    if not 0.01 < share < 0.99 or kept.sum() < 4:
         return
-    axes = range(1, it.got.ndim)
-    for steps in itertools.product((0, -1, 1), repeat=it.got.ndim - 1):
-        if not any(steps):
-            continue
-        ours: list[slice] = [slice(None)]
-        theirs: list[slice] = [slice(None)]
-        for step in steps:
-            ours.append(slice(max(step, 0) + 1, (min(step, 0) - 1)))
-            theirs.append(slice(max(-step, 0) + 1, (min(-step, 0) - 1)))
-        a, b = it.got[tuple(ours)], it.want[tuple(theirs)]
-        if a.size and a.shape == b.shape and np.ptp(b) and agrees(a, b):
-            moved = [f"{step:+d} along axis {axis}" for axis, step in zip(axes, steps, strict=True) if step]
-            yield f"is shifted by {', '.join(moved)}: padding or crop at the wrong side"
-            return
-
-
-def batch_statistics(it: Suspect) -> Iterator[str]:
-    """Normalised by the batch's statistics instead of the running ones, or the other way round."""
-    if it.kind != "BatchNormalization" or len(it.inputs) != 1:
-        return
-    x, op = it.inputs[0], it.place.op
-    state = {name.rpartition(".")[2]: value for name, value in it.weights.items()}
-    axis = 1 if x.ndim == 2 or it.place.order is Order.CHANNELS_FIRST else x.ndim - 1
-    shape = [-1 if at == axis else 1 for at in range(x.ndim)]
-    others = tuple(at for at in range(x.ndim) if at != axis)
-    scale, shift = state.get("weight", np.ones(1)), state.get("bias", np.zeros(1))
-    epsilon = float(op.config.get("epsilon", 1e-3)) if op else 1e-3
-    for text, mean, variance in (
-        (
-            "running statistics where the source uses the batch's",
-            state["running_mean"],
-            state["running_var"],
-        ),
-        (
-            "the batch's statistics where the source uses running ones",
-            x.mean(others),
-            x.var(others),
-        ),
-    ):
-        normal = (x - mean.reshape(shape)) / np.sqrt(variance.reshape(shape) + epsilon)
-        if agrees(it.got, normal * scale.reshape(shape) + shift.reshape(shape)):
-            yield f"normalises with {text}"
-
-
-def ratios(it: Suspect) -> Iterator[str]:
-    """Right but for a factor or a constant."""
-    big = np.abs(it.want) > 1e-6 * np.abs(it.want).max(initial=0)
-    if big.sum() > 3:
-        ratio = it.got[big] / it.want[big]
-        if np.allclose(ratio, ratio[0], rtol=1e-9) and abs(ratio[0] - 1) > 1e-9:
-            yield f"is {ratio[0]:.6g} times what it should be"
-    offset = it.got - it.want
-    if offset.size > 3 and np.allclose(offset, offset.flat[0], rtol=1e-6, atol=0):
-        yield f"is off by {offset.flat[0]:.6g} everywhere"
+    ratio = it.got[kept] / it.want[kept]
+    if np.allclose(ratio, ratio[0], rtol=1e-9):
+        yield f"drops values: a dropout of about {1 - 1 / ratio[0]:.2g} that the source does not have here"
 
 
 def where_it_differs(it: Suspect) -> str:

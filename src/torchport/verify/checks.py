@@ -113,12 +113,8 @@ def state_rows(folder: Path, entries: tuple[Entry, ...], variables: Mapping[str,
         if got.shape != want.shape or got.dtype != want.dtype:
             note = f"is {got.dtype}{list(got.shape)}, the source's is {want.dtype}{list(want.shape)}"
         elif got.tobytes() != want.tobytes():
-            note = explain(
-                got,
-                want,
-                entry,
-                {it.name: expected(it, variables) for it in entries if layer_of(it) == layer},
-            )
+            same = [it for it in entries if it.shape == want.shape or layer_of(it) == layer]
+            note = explain(got, want, entry, {it.name: expected(it, variables) for it in same})
         elif want.dtype.kind == "f" and not np.isfinite(want).all():
             note = "the source's own value is not finite"
         measured = compare(got, want)

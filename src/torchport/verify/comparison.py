@@ -186,7 +186,8 @@ class Comparison:
         assert two.gradients is not None
         rows = list(training.gradient_rows(two.gradients, low.gradients if low else None, nudge))
         if steps:
-            rows += training.step_rows(two.gradients, two.state, self.variables, steps, exact, nudge)
+            stepped = training.step_rows(two.gradients, two.state, self.variables, steps, exact, nudge)
+            rows += (localise.with_momentum(it, self.port.module, self.places) for it in stepped)
         return [*self.forward_rows("training", two, low, nudge), *((it, None) for it in rows)]
 
     def size_rows(self) -> Iterable[Row]:

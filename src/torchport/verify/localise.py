@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from torchport.graph import Graph
-from torchport.verify.cause import Suspect, cause
+from torchport.verify.cause import cause
 from torchport.verify.checks import expected, layer_of
 from torchport.verify.forward import Seen, Watch
 from torchport.verify.frameworks import torch
@@ -18,6 +20,7 @@ from torchport.verify.places import Place, Places
 from torchport.verify.port_runs import PortRuns
 from torchport.verify.record import Key
 from torchport.verify.result import CHECKS, Divergence, Row
+from torchport.verify.suspect import ModuleCall, Suspect, axes_of
 
 #: What is blamed first: a layer that is wrong in inference mode is wrong everywhere.
 ORDER = (
@@ -79,34 +82,62 @@ def explain(watch: Watch, at: Seen, port: PortRuns, scene: Scene, training: bool
     key, _ = at
     _, place = watch.seen[at]
     want = place.held(watch.reference.tensors[key]).astype(np.float64)
-    inputs = []
+    inputs, input_axes = [], []
     graph = scene.places.graph(place.path)
     for name in place.op.inputs if place.op else ():
         inner = (key[0], name)
         if inner in watch.reference.tensors:
             other = scene.places.place(place.path, graph, name)
-            inputs.append(other.held(watch.reference.tensors[inner]))
+            inputs.append(double(other.held(watch.reference.tensors[inner])))
+            input_axes.append(axes_of(other))
         elif not key[0] and name in graph.inputs:
             other = scene.places.place(place.path, graph, name)
             given = scene.arrays[graph.inputs.index(name)]
-            inputs.append(other.held(given.astype(port.dtype) if given.dtype.kind == "f" else given))
+            inputs.append(double(other.held(given)))
+            input_axes.append(axes_of(other))
     paths = scene.places.module_of(place.layer)
     own = dict(port.module.named_modules())
     variables = scene.variables
     weights = {
         it.name: expected(it, variables) for it in scene.places.program.entries if layer_of(it) == place.layer
     }
-    weights = {name: it.astype(np.float64) if it.dtype.kind == "f" else it for name, it in weights.items()}
+    weights = {name: double(it) for name, it in weights.items()}
     suspect = Suspect(
         place, watch.wrong[at].astype(np.float64), want, inputs,
         {path: own[path] for path in paths if path in own}, weights,
-        _reapply(port, scene, place, key, training), training,
+        _reapply(port, scene, place, key, training), training, input_axes, _calls(port, scene, training),
     )  # fmt: skip
     unseen = unseen_before(watch, key, scene, place)
     found = cause(suspect)
     return (
         f"{found} (or {', '.join(unseen)} before it, not seen alone in the edited code)" if unseen else found
     )
+
+
+def with_momentum(row: Row, module: Any, places: Places) -> Row:
+    """A row of a running statistic that moved too far; where its module's momentum is another, with that."""
+    path, _, name = row.name.rpartition(".")
+    if not row.differs or not name.startswith("running_"):
+        return row
+    try:
+        own = module.get_submodule(path).momentum
+    except AttributeError:
+        return row
+    inside, _, layer = row.layer.rpartition("/")
+    graph = places.graph(f"{inside}/" if inside else "")
+    op = next((op for op in graph.ops if op.layer == layer), None)
+    kept = float(op.config.get("momentum", 0.99)) if op else 0.99
+    if own is None or math.isclose(own, 1 - kept, rel_tol=1e-6):
+        return row
+    said = f"its momentum is {own:g}, should be {1 - kept:g}"
+    return replace(
+        row, note=f"{said}: Keras's {kept:g} is the share that stays, torch's the share that is new"
+    )
+
+
+def double(array: np.ndarray) -> np.ndarray:
+    """Numbers with a fraction in float64, all others as they are."""
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
 def unseen_before(watch: Watch, key: Key, scene: Scene, place: Place) -> list[str]:
@@ -123,9 +154,53 @@ def unseen_before(watch: Watch, key: Key, scene: Scene, place: Place) -> list[st
     return list(dict.fromkeys(found))
 
 
+@contextmanager
+def _as_it_was(port: PortRuns, training: bool) -> Iterator[None]:
+    """The port in one of its modes; its state and the modes of its modules are put back after."""
+    pristine = copy.deepcopy(port.module.state_dict())
+    modes = {module: module.training for module in port.module.modules()}
+    try:
+        with torch().no_grad():
+            for module in port.module.modules():
+                module.training = training
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+        port.module.load_state_dict(pristine)
+
+
+def _calls(port: PortRuns, scene: Scene, training: bool) -> Callable[[str], list[ModuleCall]]:
+    """Runs the port again, and gives what the module of a path reads and gives each time."""
+
+    def calls(path: str) -> list[ModuleCall]:
+        found: list[ModuleCall] = []
+
+        def arrays(tree: Any) -> list[np.ndarray]:
+            if isinstance(tree, (tuple, list)):
+                return [array for item in tree for array in arrays(item)]
+            if isinstance(tree, Mapping):
+                return [array for item in tree.values() for array in arrays(item)]
+            return [double(tree.detach().cpu().numpy())] if hasattr(tree, "detach") else []
+
+        def record(module: Any, args: Any, kwargs: Any, outputs: Any) -> None:
+            found.append(ModuleCall(arrays((args, kwargs)), arrays(outputs)))
+
+        handle = port.module.get_submodule(path).register_forward_hook(record, with_kwargs=True)
+        try:
+            with _as_it_was(port, training), port.watching(None):
+                port.module(*port.tensors(scene.arrays))
+        except Exception:  # a port that stops halfway has called some of its modules
+            pass
+        finally:
+            handle.remove()
+        return found
+
+    return calls
+
+
 def _reapply(port: PortRuns, scene: Scene, place: Place, key: Any, training: bool) -> Any:
     """Runs the whole port again with one module in another's place, and gives the tensor in question."""
-    pristine = copy.deepcopy(port.module.state_dict())
 
     def again(path: str, repaired: Any) -> np.ndarray | None:
         found: list[np.ndarray] = []
@@ -137,20 +212,14 @@ def _reapply(port: PortRuns, scene: Scene, place: Place, key: Any, training: boo
         parent, _, name = path.rpartition(".")
         owner = port.module.get_submodule(parent) if parent else port.module
         original = getattr(owner, name)
-        try:
-            setattr(owner, name, repaired)
-            modes = {it: it.training for it in port.module.modules()}
+        with _as_it_was(port, training), port.watching(sink):
             kept = repaired.training
-            with port.watching(sink), torch().no_grad():
-                for module in port.module.modules():
-                    module.training = training
+            setattr(owner, name, repaired)
+            try:
                 repaired.training = kept
                 port.module(*port.tensors(scene.arrays))
-            for module, mode in modes.items():
-                module.training = mode
-        finally:
-            setattr(owner, name, original)
-            port.module.load_state_dict(pristine)
+            finally:
+                setattr(owner, name, original)
         return found[0] if found else None
 
     return again

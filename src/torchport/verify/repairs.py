@@ -11,6 +11,31 @@ import numpy as np
 
 from torchport.verify.frameworks import torch
 
+#: Attributes of torch's modules that are taken for granted: what each is called, and usual values.
+SETTINGS: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "eps": ("epsilon", (1e-3, 1e-5, 1e-6, 1e-7, 1e-4, 1e-12)),
+    "negative_slope": ("slope", (0.01, 0.1, 0.2, 0.3)),
+    "alpha": ("alpha", (1.0, 0.3, 0.2, 0.1)),
+    "batch_first": ("batch_first", (True, False)),
+    "ceil_mode": ("ceil_mode", (True, False)),
+    "count_include_pad": ("count_include_pad", (True, False)),
+    "align_corners": ("align_corners", (True, False)),
+    "mode": ("mode", ("nearest", "nearest-exact", "bilinear", "bicubic")),
+    "approximate": ("approximation", ("none", "tanh")),
+    "nonlinearity": ("nonlinearity", ("tanh", "relu")),
+    "num_groups": ("number of groups", (1, 2, 4, 8, 16, 32)),
+    "groups": ("number of groups", (1, 2, 3, 4, 8, 16, 32)),
+    "dilation": ("dilation", ((1,), (2,), (3,), (4,), (1, 1), (2, 2), (3, 3), (4, 4), (1, 1, 1), (2, 2, 2))),
+    "stride": ("stride", ((1,), (2,), (3,), (1, 1), (2, 2), (3, 3), (1, 2), (2, 1), (1, 1, 1), (2, 2, 2))),
+    "dim": ("dim", (1, 2, 3, -1)),
+    "padding_mode": ("padding mode", ("zeros", "reflect", "replicate", "circular")),
+}
+
+
+def said(value: Any) -> str:
+    """A setting as one writes it."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
 
 def working(
     module: Any, change: Callable[[Any], Any], run: Callable[[Any], np.ndarray | None]
@@ -50,22 +75,17 @@ def changes(
     yield "its weights are not the source's", from_source
     if hasattr(module, "bias"):
         yield "its bias is missing", without_bias
-    if isinstance(getattr(module, "eps", None), float):
-        for eps in (1e-3, 1e-5, 1e-6, 1e-7, 1e-4, 1e-12):
-            if eps != module.eps:
-                yield f"its epsilon is {module.eps:g}, the source's {eps:g}", setting("eps", eps)
     if hasattr(module, "running_mean"):
         yield (
             "normalises with running statistics where the source uses the batch's"
             if not module.training
             else "normalises with the batch's statistics where the source uses running ones"
         ), lambda it: it.train(not it.training)  # fmt: skip
-    if isinstance(getattr(module, "negative_slope", None), float):
-        for slope in (0.01, 0.1, 0.2, 0.3):
-            yield (
-                f"its slope is {module.negative_slope:g}, the source's {slope:g}",
-                setting("negative_slope", slope),
-            )
+    for name, (words, values) in SETTINGS.items():
+        own = getattr(module, name, None)
+        for value in values if own is not None else ():
+            if value != own and type(value) is type(own):
+                yield f"its {words} is {said(own)}, the source's {said(value)}", setting(name, value)
     if isinstance(getattr(module, "p", None), float):
         yield "drops values in inference mode", setting("p", 0.0)
     padding = getattr(module, "padding", None)

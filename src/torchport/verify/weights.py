@@ -54,6 +54,9 @@ def guesses(
             yield f"is mirrored along axis {axis}", np.flip(want, axis)
         yield "is mirrored in space", np.flip(want, tuple(range(2, want.ndim)))
     for gates in (3, 4):
+        if want.ndim == 2 and want.shape[0] == gates * want.shape[1]:
+            pieces = [piece.T for piece in np.split(want, gates, 0)]
+            yield f"is not transposed: each of its {gates} gates is", np.concatenate(pieces)
         if want.size and want.shape and want.shape[0] % gates == 0 and want.shape[0] > gates:
             pieces = np.split(want, gates, 0)
             for order in itertools.permutations(range(gates)):
@@ -62,6 +65,34 @@ def guesses(
                         f"its {gates} gates are in the order {order}",
                         np.concatenate([pieces[at] for at in order]),
                     )
+    if isinstance(entry.load, Load) and entry.load.source and want.ndim > 1:
+        yield from permutations(want, entry.load)
+    yield from reordered(want)
     yield "its sign is reversed", -want if want.dtype.kind == "f" else want
     yield "is all zero", np.zeros_like(want)
     yield "is all one", np.ones_like(want)
+    if want.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            yield "is rounded to float16", want.astype(np.float16).astype(want.dtype)
+    yield "has no first row: it is all zero, as with padding_idx=0", np.concatenate([0 * want[:1], want[1:]])
+
+
+def permutations(want: np.ndarray, load: Load) -> Iterator[tuple[str, np.ndarray]]:
+    """The source's array, its axes in another order or not permuted at all."""
+    original = load.turn.undo(want)
+    if original.ndim > 5:
+        return
+    yield "is reshaped where its axes should be permuted", original.reshape(want.shape)
+    for order in itertools.permutations(range(original.ndim)):
+        turned = np.transpose(original, order).reshape(want.shape)
+        yield f"has the source's axes in the order {order}, which is not {load.turn.pattern}", turned
+
+
+def reordered(want: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """An axis in reverse, or laid out in groups of another size: heads, channel multipliers."""
+    for axis, size in enumerate(want.shape):
+        yield f"is in reverse along axis {axis}", np.flip(want, axis)
+        for groups in (it for it in range(2, min(size // 2, 64) + 1) if size % it == 0):
+            split = want.reshape(*want.shape[:axis], groups, size // groups, *want.shape[axis + 1 :])
+            grouped = split.swapaxes(axis, axis + 1).reshape(want.shape)
+            yield f"is shuffled along axis {axis}: in groups of {groups}, not of {size // groups}", grouped
