@@ -43,7 +43,6 @@ def image_network() -> Any:
     pooled = layers.AveragePooling2D(3, strides=2, padding="same", name="pool")(x)
     peaks = layers.MaxPooling2D(2, name="peaks")(x)
     x = layers.Concatenate(name="join")([pooled, peaks])
-    x = layers.UpSampling2D(2, interpolation="bilinear", name="grow")(x)
     x = layers.GlobalAveragePooling2D(keepdims=True, name="mean")(x)
     x = layers.Conv2D(8, 1, name="squeeze")(x)
     x = layers.Flatten(name="flat")(x)
@@ -57,7 +56,9 @@ def flat_network() -> Any:
     image = keras.Input((4, 5, 3), name="image")
     x = layers.Flatten(name="flat")(layers.Conv2D(7, 2, name="conv")(image))
     x = layers.Dense(6, activation="tanh", name="hidden")(x)
-    return randomised(keras.Model(image, layers.Dense(6, activation="softmax", name="head")(x), name="flat"), 5)
+    return randomised(
+        keras.Model(image, layers.Dense(6, activation="softmax", name="head")(x), name="flat"), 5
+    )
 
 
 def sequence_network() -> Any:
@@ -68,3 +69,12 @@ def sequence_network() -> Any:
     x = layers.Conv1D(8, 3, padding="causal", name="causal")(x)
     x = layers.GRU(6, name="gru")(x)
     return randomised(keras.Model(series, layers.Dense(3, name="head")(x), name="rnn"), 4)
+
+
+def zoom_network() -> Any:
+    """A resize, which TensorFlow computes in float32, and an activation behind it."""
+    image = keras.Input((6, 7, 3), name="image")
+    x = layers.Conv2D(5, 3, name="conv")(image)
+    x = layers.UpSampling2D(2, interpolation="bilinear", name="grow")(x)
+    x = layers.Activation("sigmoid", name="last_act")(layers.Conv2D(2, 3, name="last")(x))
+    return randomised(keras.Model(image, x, name="zoom"), 6)

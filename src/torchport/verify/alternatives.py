@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from torchport.axes import Order
-from torchport.verify.compare import agrees
 from torchport.verify.frameworks import torch
 from torchport.verify.suspect import Suspect
 
@@ -23,7 +22,7 @@ def alternatives(it: Suspect) -> Iterator[str]:
 
 def absence(it: Suspect) -> Iterator[str]:
     """Left out: what it reads is handed on."""
-    if it.inputs and agrees(it.got, it.inputs[0]):
+    if it.inputs and it.agrees(it.got, it.inputs[0]):
         yield f"is left out: what it reads is handed on ({it.kind or 'the layer'} is missing)"
 
 
@@ -49,7 +48,14 @@ def functions() -> dict[str, Callable[[Any], Any]]:
         "softsign": f.softsign,
         "mish": f.mish,
         "hardswish": f.hardswish,
-        **{f"softmax over axis {d}": lambda x, d=d: f.softmax(x, d) if x.dim() > d else x for d in (1, 2, 3)},
+        **{
+            f"log softmax over axis {d}": lambda x, d=d: f.log_softmax(x, d) if x.dim() > d else x
+            for d in (1, 2, 3)
+        },
+        **{
+            f"softmax over axis {d}": lambda x, d=d: f.softmax(x, d) if x.dim() > d else x
+            for d in (0, 1, 2, 3)
+        },
     }
 
 
@@ -59,7 +65,7 @@ def activations(it: Suspect) -> Iterator[str]:
         return
     x = torch().from_numpy(np.ascontiguousarray(it.inputs[0]))
     for name, function in functions().items():
-        if agrees(it.got, function(x).numpy()):
+        if it.agrees(it.got, function(x).numpy()):
             named = it.kind.rpartition(":")[2]
             yield (
                 f"the activation is missing ({named})"
@@ -81,7 +87,7 @@ def pieces(it: Suspect) -> Iterator[str]:
                 made = np.concatenate([it.inputs[at] for at in order], axis)
             except ValueError:
                 break
-            if agrees(it.got, made):
+            if it.agrees(it.got, made):
                 yield f"concatenates its inputs in the order {list(order)}, not {list(range(len(order)))}"
                 return
     if len(it.inputs) == 2 and it.inputs[0].shape == it.inputs[1].shape:
@@ -93,7 +99,7 @@ def pieces(it: Suspect) -> Iterator[str]:
             "takes only its second input": b,
         }  # fmt: skip
         for name, made in guesses.items():
-            if agrees(it.got, made):
+            if it.agrees(it.got, made):
                 yield f"{name}, where the source has {it.kind}"
                 return
 
@@ -122,7 +128,7 @@ def batch_statistics(it: Suspect) -> Iterator[str]:
         ),
     ):
         normal = (x - mean.reshape(shape)) / np.sqrt(variance.reshape(shape) + epsilon)
-        if agrees(it.got, normal * scale.reshape(shape) + shift.reshape(shape)):
+        if it.agrees(it.got, normal * scale.reshape(shape) + shift.reshape(shape)):
             yield f"normalises with {text}"
 
 
@@ -165,7 +171,7 @@ def pools(it: Suspect) -> Iterator[str]:
             cut = cut[(slice(None), slice(None), *(slice(None, None, step) for step in steps))]
             inner = tuple(range(-rank, 0))
             found = cut.mean(inner) if count else (np.nanmean if "mean" in kind else np.max)(cut, inner)
-            if agrees(it.got, outcome(it, np.asarray(found))):
+            if it.agrees(it.got, outcome(it, np.asarray(found))):
                 yield f"{kind}{where}, where the source has {it.kind}"
                 return
 
@@ -191,7 +197,7 @@ def means(it: Suspect) -> Iterator[str]:
             for name, rule in rules.items():
                 if count > 1 and name.endswith(("first", "last")):
                     continue
-                if agrees(it.got, rule(x, axis=axes, keepdims=True).reshape(it.got.shape)):
+                if it.agrees(it.got, rule(x, axis=axes, keepdims=True).reshape(it.got.shape)):
                     over = ", ".join(map(str, axes))
                     yield f"{name} over axis {over}, where the source has {it.kind.rpartition('.')[2]}"
                     return
@@ -215,7 +221,7 @@ def sizes(it: Suspect) -> Iterator[str]:
     ]  # fmt: skip
     for name, options in methods:
         found = pt.nn.functional.interpolate(x, size=size, **options).numpy()
-        if agrees(it.got, outcome(it, found)):
+        if it.agrees(it.got, outcome(it, found)):
             config = it.place.op.config if it.place.op else {}
             source = config.get("interpolation") or config.get("method") or "another method"
             yield f"resizes by {name}, where the source resizes by {source}"
@@ -240,7 +246,7 @@ def layer_norms(it: Suspect) -> Iterator[str]:
                     (normal, f"{over}, without scale and shift"),
                     *_scaled(normal, state, over),
                 ):
-                    if agrees(it.got, array):
+                    if it.agrees(it.got, array):
                         yield f"{text}, where the source has {it.kind}"
                         return
 
@@ -260,7 +266,7 @@ def flat(it: Suspect) -> Iterator[str]:
     if it.got.ndim != 2 or x.ndim < 3 or it.got.size != x.size:
         return
     for order in itertools.permutations(range(1, x.ndim)):
-        if agrees(it.got, np.transpose(x, (0, *order)).reshape(it.got.shape)):
+        if it.agrees(it.got, np.transpose(x, (0, *order)).reshape(it.got.shape)):
             names = it.input_axes[0] if it.input_axes else ()
             words = " ".join(names[at] if at < len(names) else str(at) for at in order)
             yield f"is flattened in the order ({words}): the rows of the next kernel are for another one"

@@ -13,7 +13,6 @@ import numpy as np
 
 from torchport.axes import Order
 from torchport.verify.alternatives import alternatives
-from torchport.verify.compare import agrees
 from torchport.verify.readings import readings
 from torchport.verify.relations import padding, relations, said
 from torchport.verify.repairs import changes, working
@@ -24,13 +23,13 @@ def cause(it: Suspect) -> str:
     """The likely cause, in words."""
     if not np.isfinite(it.got).all() and np.isfinite(it.want).all():
         return "gives values that are not finite"
-    guesses = (alternatives, readings, repairs) if it.got.shape == it.want.shape else (readings, repairs)
-    for guess in guesses:
+    same = it.got.shape == it.want.shape
+    for guess in (drops, alternatives, readings, repairs) if same else (readings, repairs):
         if text := next(iter(guess(it)), ""):
             return text
     if it.got.shape != it.want.shape:
         return shape_cause(it)
-    for guess in (biases, results, drops):
+    for guess in (biases, results, twins):
         if text := next(iter(guess(it)), ""):
             return text
     return where_it_differs(it)
@@ -41,7 +40,7 @@ def shape_cause(it: Suspect) -> str:
     text = f"gives the shape {got} where the source gives {want}"
     if sorted(got) == sorted(want):
         return f"{text}: its axes are in another order"
-    if found := padding(it.got, it.want, it.axes):
+    if found := padding(it.got, it.want, it.axes, it.limit):
         text = f"{text}: it is {said(found[1], it.axes)}"
     if len(got) == len(want):
         longer = [a - b for a, b in zip(got, want, strict=True) if a != b]
@@ -56,7 +55,7 @@ def repairs(it: Suspect) -> Iterator[str]:
     for path, module in it.modules.items():
         for text, change in changes(path, module, it.weights):
             out = working(module, change, partial(it.reapply, path))
-            if out is not None and agrees(out, it.want):
+            if out is not None and it.agrees(out, it.want):
                 yield text
                 return
 
@@ -69,20 +68,28 @@ def biases(it: Suspect) -> Iterator[str]:
                 if it.got.shape[axis] == want.size and want.any():
                     shape = [1] * it.got.ndim
                     shape[axis] = want.size
-                    if agrees(it.got + want.reshape(shape), it.want):
+                    if it.agrees(it.got + want.reshape(shape), it.want):
                         yield f"{name} is not added"
-                    elif agrees(it.got - want.reshape(shape), it.want):
+                    elif it.agrees(it.got - want.reshape(shape), it.want):
                         yield f"{name} is added twice"
 
 
 def results(it: Suspect) -> Iterator[str]:
     """The right values, moved or scaled."""
-    for relation in relations(it.got, it.want, it.axes):
+    for relation in relations(it.got, it.want, it.axes, it.limit):
         yield f"is {relation}"
+
+
+def twins(it: Suspect) -> Iterator[str]:
+    """What another layer gives stands in its place."""
+    if name := it.twin(it.got):
+        yield f"is what {name} gives"
 
 
 def drops(it: Suspect) -> Iterator[str]:
     """Some values are zero and the others larger by one factor: a dropout where the source has none."""
+    if not it.training or it.got.shape != it.want.shape:
+        return
     kept = (it.got != 0) & (it.want != 0)
     share = 1 - kept.sum() / max(int((it.want != 0).sum()), 1)
     if not 0.01 < share < 0.99 or kept.sum() < 4:

@@ -25,6 +25,12 @@ def layer_of(entry: Entry) -> str:
     return ""
 
 
+def layers_of(entries: Sequence[Entry]) -> dict[str, str]:
+    """The layer of every tensor of the state_dict; of a constant that of its module's other tensors."""
+    modules = {it.name.rpartition(".")[0]: layer_of(it) for it in entries if layer_of(it)}
+    return {it.name: layer_of(it) or modules.get(it.name.rpartition(".")[0], "") for it in entries}
+
+
 def expected(entry: Entry, variables: Mapping[str, Any]) -> np.ndarray:
     """A tensor of the state_dict as it should be, from the variables that Keras loaded."""
     if isinstance(entry.load, Fill):
@@ -95,8 +101,9 @@ def state_rows(folder: Path, entries: tuple[Entry, ...], variables: Mapping[str,
         yield Row("state", "model.safetensors", "", "", False, note=f"cannot be read: {error}")
         return
     used = set()
+    layers = layers_of(entries)
     for entry in entries:
-        layer = layer_of(entry)
+        layer = layers[entry.name]
         if entry.name not in found:
             yield Row(
                 "state",
@@ -113,7 +120,7 @@ def state_rows(folder: Path, entries: tuple[Entry, ...], variables: Mapping[str,
         if got.shape != want.shape or got.dtype != want.dtype:
             note = f"is {got.dtype}{list(got.shape)}, the source's is {want.dtype}{list(want.shape)}"
         elif got.tobytes() != want.tobytes():
-            same = [it for it in entries if it.shape == want.shape or layer_of(it) == layer]
+            same = [it for it in entries if it.shape == want.shape or layers[it.name] == layer]
             note = explain(got, want, entry, {it.name: expected(it, variables) for it in same})
         elif want.dtype.kind == "f" and not np.isfinite(want).all():
             note = "the source's own value is not finite"

@@ -123,6 +123,11 @@ def paired(old: ast.expr, new: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
         if ast.dump(old.func) == ast.dump(new.func):
             for ours, theirs in zip(old.args, new.args, strict=True):
                 yield from paired(ours, theirs)
+    elif isinstance(old, ast.BinOp) and isinstance(new, ast.BinOp) and type(old.op) is type(new.op):
+        yield from paired(old.left, new.left)
+        yield from paired(old.right, new.right)
+    elif isinstance(old, ast.Subscript) and isinstance(new, ast.Subscript):
+        yield from paired(old.value, new.value)
     elif isinstance(old, ast.List) and isinstance(new, ast.List) and len(old.elts) == len(new.elts):
         for ours, theirs in zip(old.elts, new.elts, strict=True):
             yield from paired(ours, theirs)

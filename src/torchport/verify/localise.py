@@ -14,11 +14,13 @@ import numpy as np
 from torchport.graph import Graph
 from torchport.verify.cause import cause
 from torchport.verify.checks import expected, layer_of
+from torchport.verify.compare import LIMIT32, agrees
 from torchport.verify.forward import Seen, Watch
 from torchport.verify.frameworks import torch
 from torchport.verify.places import Place, Places
 from torchport.verify.port_runs import PortRuns
 from torchport.verify.record import Key
+from torchport.verify.relations import EXACT
 from torchport.verify.result import CHECKS, Divergence, Row
 from torchport.verify.suspect import ModuleCall, Suspect, axes_of
 
@@ -106,6 +108,7 @@ def explain(watch: Watch, at: Seen, port: PortRuns, scene: Scene, training: bool
         place, watch.wrong[at].astype(np.float64), want, inputs,
         {path: own[path] for path in paths if path in own}, weights,
         _reapply(port, scene, place, key, training), training, input_axes, _calls(port, scene, training),
+        lambda array: _twin(array, watch, key), LIMIT32 if key in watch.reference.inexact else EXACT,
     )  # fmt: skip
     unseen = unseen_before(watch, key, scene, place)
     found = cause(suspect)
@@ -133,6 +136,16 @@ def with_momentum(row: Row, module: Any, places: Places) -> Row:
     return replace(
         row, note=f"{said}: Keras's {kept:g} is the share that stays, torch's the share that is new"
     )
+
+
+def _twin(array: np.ndarray, watch: Watch, key: Key) -> str:
+    """The layer that gives an array in the source: another than the one of a key."""
+    for (other, _), place in ((at, place) for at, (_, place) in watch.seen.items()):
+        if other != key and other in watch.reference.tensors:
+            right = watch.reference.tensors[other]
+            if right.size == array.size and agrees(array, double(place.held(right))):
+                return place.layer
+    return ""
 
 
 def double(array: np.ndarray) -> np.ndarray:

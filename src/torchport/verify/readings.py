@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from torchport.axes import Order
 from torchport.verify.alternatives import functions
-from torchport.verify.compare import agrees
 from torchport.verify.frameworks import torch
 from torchport.verify.relations import padding, relations, said
 from torchport.verify.suspect import ModuleCall, Suspect
@@ -19,34 +18,49 @@ Sides = Sequence[tuple[int, int]]
 
 
 def readings(it: Suspect) -> Iterator[str]:
-    """A module is handed something else than the source's layer is."""
+    """A module is handed something else than the source's layer, or another part of it is taken."""
     for path in it.modules:
         for module_call in it.calls(path):
+            yield from returned(it, path, module_call)
             yield from windows(it, path, module_call)
             for given in module_call.inputs:
-                yield from handed(it, path, given)
-            yield from returned(it, path, module_call)
+                yield from handed(it, given)
 
 
-def handed(it: Suspect, path: str, given: np.ndarray) -> Iterator[str]:
+def held(right: np.ndarray, axes: Sequence[str]) -> list[tuple[np.ndarray, tuple[str, ...]]]:
+    """An array as PyTorch holds it, and with its channels moved: a module may take it in either order."""
+    names = tuple(axes)
+    if right.ndim < 3:
+        return [(right, names)]
+    return [
+        (right, names),
+        (np.moveaxis(right, -1, 1), (*names[:1], *names[-1:], *names[1:-1])),
+        (np.moveaxis(right, 1, -1), (*names[:1], *names[2:], *names[1:2])),
+    ]
+
+
+def handed(it: Suspect, given: np.ndarray) -> Iterator[str]:
     """How what a module is handed came of what it should be handed."""
-    if given.dtype.kind != "f" or any(agrees(given, right) for right in it.inputs):
+    pairs = zip(it.inputs, it.input_axes, strict=False)
+    known = [variant for right, axes in pairs for variant in held(right, axes)]
+    if given.dtype.kind != "f" or any(it.agrees(given, right) for right, _ in known):
         return
-    for right, axes in zip(it.inputs, it.input_axes, strict=False):
-        for relation in relations(given, right, axes):
+    for right, axes in known:
+        for relation in relations(given, right, axes, it.limit):
             yield f"reads its input {relation}"
             return
+    for right, _ in known:
         if given.shape != right.shape:
             continue
-        x = torch().from_numpy(np.ascontiguousarray(right))
-        for name, function in functions().items():
-            if name != "no activation" and agrees(given, function(x).numpy()):
-                yield f"reads its input behind {name}: the activation stands before it, not after"
-                return
-        for name, function in functions().items():
-            if name != "no activation" and agrees(right, function(torch().from_numpy(given.copy())).numpy()):
-                yield f"reads its input before {name}: that activation is missing, or stands after it"
-                return
+        for behind, before, text in (
+            (given, right, "behind {}: the activation stands before it, not after"),
+            (right, given, "before {}: that activation is missing, or stands after it"),
+        ):
+            x = torch().from_numpy(np.ascontiguousarray(before))
+            for name, function in functions().items():
+                if name != "no activation" and it.agrees(behind, function(x).numpy()):
+                    yield f"reads its input {text.format(name)}"
+                    return
 
 
 def returned(it: Suspect, path: str, module_call: ModuleCall) -> Iterator[str]:
@@ -54,8 +68,8 @@ def returned(it: Suspect, path: str, module_call: ModuleCall) -> Iterator[str]:
     if len(module_call.outputs) < 2 and it.got.ndim >= module_call.outputs[0].ndim:
         return
     found = [(name, array) for name, array in parts(module_call.outputs)]
-    taken = next((name for name, array in found if agrees(it.got, array)), "")
-    wanted = next((name for name, array in found if agrees(it.want, array)), "")
+    taken = next((name for name, array in found if it.agrees(it.got, array)), "")
+    wanted = next((name for name, array in found if it.agrees(it.want, array)), "")
     if taken and wanted and taken != wanted:
         yield f"takes {taken} of what {path} gives, where the source takes {wanted}"
 
@@ -75,58 +89,91 @@ def parts(outputs: Sequence[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def windows(it: Suspect, path: str, module_call: ModuleCall) -> Iterator[str]:
-    """A convolution whose input is padded otherwise than 'same' or 'valid' of the source say."""
+    """A convolution with another stride, dilation or padding than the source's options say."""
     module, op = it.modules[path], it.place.op
-    own = getattr(module, "padding", None)
-    if op is None or not isinstance(own, tuple) or not type(module).__name__.startswith("Conv"):
+    is_conv = type(module).__name__.startswith("Conv") and not getattr(module, "transposed", False)
+    if op is None or not is_conv or not it.inputs or not module_call.inputs:
         return
-    if getattr(module, "transposed", False) or not it.inputs or it.place.order is not Order.CHANNELS_FIRST:
-        return
-    x, axes = it.inputs[0], it.input_axes[0]
-    right = source_padding(x.shape[2:], module, str(op.config.get("padding", "valid")).lower())
-    found = padding(module_call.inputs[0], x, axes)
-    same = module_call.inputs[0].shape == x.shape
-    if right is None or (found is None and not same) or (found and found[0]):
-        return
-    sides = found[1] if found else ((0, 0),) * x.ndim
-    port = [(a + more, b + more) for (a, b), more in zip(sides[2:], own, strict=True)]
-    if port == list(right):
-        return
-    if agrees(applied(module, x, right), it.want):
-        names = tuple(axes[2:])
-        yield (
-            f"is {said(port, names)}, the source's input is {said(right, names)}: TensorFlow puts the odd "
-            "step of 'same' at the end"
-        )
+    rank = len(module.kernel_size)
+    right = Window.of(op.config, rank)
+    for x, axes in held(it.inputs[0], it.input_axes[0]):
+        if x.ndim != rank + 2 or x.shape[1] != module.in_channels:
+            continue
+        sides = right.sides(x.shape[2:], module.kernel_size)
+        if sides is None:
+            continue
+        found = applied(module, x, right, sides)
+        if not any(it.agrees(found, array) for array, _ in held(it.want, it.axes)):
+            continue
+        for name, own, source in (
+            ("stride", module.stride, right.stride), ("dilation", module.dilation, right.dilation),
+        ):  # fmt: skip
+            if tuple(own) != source:
+                yield f"its {name} is {tuple(own)}, the source's {source}"
+                return
+        moved = padding(module_call.inputs[0], x, axes, it.limit)
+        if isinstance(module.padding, str) or (moved is None and module_call.inputs[0].shape != x.shape):
+            return
+        before = moved[1][2:] if moved else ((0, 0),) * rank
+        port = [(a + more, b + more) for (a, b), more in zip(before, module.padding, strict=True)]
+        filled = moved[0] if moved else ""
+        if port != sides or filled:
+            names = tuple(axes[2:])
+            odd = any(a != b for a, b in sides) and not right.is_causal
+            why = ": TensorFlow puts the odd step of 'same' at the end" if odd else ""
+            yield f"is {filled}{said(port, names)}, the source's input is {said(sides, names)}{why}"
+            return
 
 
-def source_padding(sizes: Sequence[int], module: Any, mode: str) -> list[tuple[int, int]] | None:
-    """What TensorFlow puts before and after each axis in space; None for another mode.
+@dataclass(frozen=True)
+class Window:
+    """What the source's options say of a convolution's window."""
 
-    Source: tensorflow/core/framework/kernel_shape_util.cc, GetWindowedOutputSizeVerbose.
-    """
-    spans = [(k - 1) * d for k, d in zip(module.kernel_size, module.dilation, strict=True)]
-    if mode == "valid":
-        return [(0, 0)] * len(spans)
-    if mode == "causal":
-        return [(span, 0) for span in spans]
-    if mode != "same":
-        return None
-    total = [
-        max(0, (math.ceil(n / s) - 1) * s + span + 1 - n)
-        for n, s, span in zip(sizes, module.stride, spans, strict=True)
-    ]
-    return [(steps // 2, steps - steps // 2) for steps in total]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    mode: str
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], rank: int) -> Window:
+        strides, rates = config.get("strides") or 1, config.get("dilation_rate") or 1
+        return cls(many(strides, rank), many(rates, rank), str(config.get("padding") or "valid").lower())
+
+    @property
+    def is_causal(self) -> bool:
+        return self.mode == "causal"
+
+    def sides(self, sizes: Sequence[int], kernel: Sequence[int]) -> list[tuple[int, int]] | None:
+        """What TensorFlow puts before and after each axis in space; None for a mode that it has not.
+
+        Source: tensorflow/core/framework/kernel_shape_util.cc, GetWindowedOutputSizeVerbose.
+        """
+        spans = [(k - 1) * d for k, d in zip(kernel, self.dilation, strict=True)]
+        if self.mode == "valid":
+            return [(0, 0)] * len(spans)
+        if self.is_causal:
+            return [(span, 0) for span in spans]
+        if self.mode != "same":
+            return None
+        total = [
+            max(0, (math.ceil(n / s) - 1) * s + span + 1 - n)
+            for n, s, span in zip(sizes, self.stride, spans, strict=True)
+        ]
+        return [(steps // 2, steps - steps // 2) for steps in total]
 
 
-def applied(module: Any, x: np.ndarray, sides: Sides) -> np.ndarray:
-    """A convolution on an input that is padded so, and not by itself."""
+def many(value: Any, rank: int) -> tuple[int, ...]:
+    """An option that is one number for all axes, or one for each."""
+    found = tuple(value) if isinstance(value, (list, tuple)) else (int(value),)
+    return found * rank if len(found) == 1 else found
+
+
+def applied(module: Any, x: np.ndarray, window: Window, sides: Sides) -> np.ndarray:
+    """A module's convolution with another window, on an input that is padded so."""
     pt = torch()
     whole = np.pad(x, [(0, 0), (0, 0), *sides])
     functions = {3: pt.nn.functional.conv1d, 4: pt.nn.functional.conv2d, 5: pt.nn.functional.conv3d}
     with pt.no_grad():
         given = pt.from_numpy(np.ascontiguousarray(whole)).to(module.weight.dtype)
-        found = functions[x.ndim](
-            given, module.weight, module.bias, module.stride, 0, module.dilation, module.groups
-        )
+        options = (window.stride, 0, window.dilation, module.groups)
+        found = functions[x.ndim](given, module.weight, module.bias, *options)
     return np.asarray(found.numpy().astype(np.float64))

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from torchport.axes import to_order
+from torchport.verify.compare import agrees
 from torchport.verify.places import Place
+from torchport.verify.relations import EXACT
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Suspect:
     The layer is the first that differs, so what it reads in the source is right. `inputs`: what its op reads
     there, `input_axes` the names of their axes. `modules`: the modules of its layer, by path. `weights`: what
     their state should be. `reapply`: the port run again with a changed module in a path's place, and the
-    tensor that it then gives. `calls`: what the module of a path reads and gives, each time. Arrays are
+    tensor that it then gives. `calls`: what the module of a path reads and gives, each time.
+    `twin`: the layer that gives an array in the source, if one does. Arrays are
     float64, as PyTorch holds them.
     """
 
@@ -41,6 +44,12 @@ class Suspect:
     training: bool = False
     input_axes: Sequence[tuple[str, ...]] = ()
     calls: Callable[[str], Sequence[ModuleCall]] = field(default=lambda path: ())
+    twin: Callable[[np.ndarray], str] = field(default=lambda array: "")
+    limit: float = EXACT
+
+    def agrees(self, got: np.ndarray, want: np.ndarray) -> bool:
+        """Whether a hypothesis explains a tensor, as well as TensorFlow's precision there lets one tell."""
+        return agrees(got, want, self.limit)
 
     @property
     def kind(self) -> str:
