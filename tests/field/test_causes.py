@@ -96,7 +96,7 @@ EDITS = [
     Edit("upside down", "cnn", "stem", "reversed along h", (r"F\.pad\(image,", "F.pad(image.flip(2),")),
     Edit("height and width", "cnn", "side", "permuted: its axes are (n c w h)",
          (r"self\.side\(stem\)", "self.side(stem.transpose(2, 3)).reshape(-1, 6, 6, 8)")),
-    Edit("order of a concatenation", "cnn", "pool", "is what peaks gives",
+    Edit("order of a concatenation", "cnn", "join", "in the order [1, 0]",
          (rf"\[({POOL}), x\]", r"[x, \1]")),
     Edit("flattened as Keras does", "flat", "flat", "flattened in the order (h w c)",
          (r"torch\.flatten\(self\.conv\(image\), 1\)", "self.conv(image).permute(0, 2, 3, 1).flatten(1)")),

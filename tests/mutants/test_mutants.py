@@ -245,7 +245,7 @@ MUTANTS = [
         "image",
         "avg",
         "inference",
-        "all at the border (the end of axis 2)",
+        "counts the padding",
         ((AVG, "F.avg_pool2d(F.pad(leaky, (0, 0, 0, 1)), 2)"),),
     ),
     Mutant(
@@ -297,7 +297,14 @@ MUTANTS = [
         ((r"leaky = (.*)\n", r"leaky = \1 + 1e4 - 1e4\n"),),
     ),
     # training
-    Mutant("momentum", "image", "bn", "steps", "another momentum", (("momentum=0.2", "momentum=0.1"),)),
+    Mutant(
+        "momentum",
+        "image",
+        "bn",
+        "steps",
+        "its momentum is 0.1, should be 0.2",
+        (("momentum=0.2", "momentum=0.1"),),
+    ),
     Mutant(
         "BatchNorm frozen",
         "image",

@@ -117,8 +117,13 @@ def align(written: ast.FunctionDef, found: ast.FunctionDef) -> tuple[dict[int, a
 
 
 def paired(old: ast.expr, new: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """Expressions that stand in the same place of two lines, as far down as the same functions are called."""
+    """Expressions that stand in the same place of two lines, as far down as the same functions are called.
+
+    Operands that stand there in another order are not paired: each is what it was.
+    """
     yield old, new
+    if is_reordered(old, new):
+        return
     if isinstance(old, ast.Call) and isinstance(new, ast.Call) and len(old.args) == len(new.args):
         if ast.dump(old.func) == ast.dump(new.func):
             for ours, theirs in zip(old.args, new.args, strict=True):
@@ -131,6 +136,19 @@ def paired(old: ast.expr, new: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
     elif isinstance(old, ast.List) and isinstance(new, ast.List) and len(old.elts) == len(new.elts):
         for ours, theirs in zip(old.elts, new.elts, strict=True):
             yield from paired(ours, theirs)
+
+
+def is_reordered(old: ast.expr, new: ast.expr) -> bool:
+    """Whether two expressions have the same operands in another order."""
+    ours, theirs = ([ast.dump(it) for it in operands(node)] for node in (old, new))
+    return ours != theirs and sorted(ours) == sorted(theirs)
+
+
+def operands(node: ast.expr) -> list[ast.expr]:
+    """What an operator or a list stands on."""
+    if isinstance(node, ast.BinOp):
+        return [node.left, node.right]
+    return node.elts if isinstance(node, ast.List) else []
 
 
 def value_of(line: ast.stmt) -> ast.expr | None:

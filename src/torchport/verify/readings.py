@@ -24,7 +24,7 @@ def readings(it: Suspect) -> Iterator[str]:
             yield from returned(it, path, module_call)
             yield from windows(it, path, module_call)
             for given in module_call.inputs:
-                yield from handed(it, given)
+                yield from handed(it, path, given)
 
 
 def held(right: np.ndarray, axes: Sequence[str]) -> list[tuple[np.ndarray, tuple[str, ...]]]:
@@ -39,11 +39,13 @@ def held(right: np.ndarray, axes: Sequence[str]) -> list[tuple[np.ndarray, tuple
     ]
 
 
-def handed(it: Suspect, given: np.ndarray) -> Iterator[str]:
+def handed(it: Suspect, path: str, given: np.ndarray) -> Iterator[str]:
     """How what a module is handed came of what it should be handed."""
     pairs = zip(it.inputs, it.input_axes, strict=False)
     known = [variant for right, axes in pairs for variant in held(right, axes)]
-    if given.dtype.kind != "f" or any(it.agrees(given, right) for right, _ in known):
+    if given.dtype.kind != "f":
+        return
+    if any(it.agrees(given, right) or is_padded(it, path, given, right, axes) for right, axes in known):
         return
     for right, axes in known:
         for relation in relations(given, right, axes, it.limit):
@@ -61,6 +63,17 @@ def handed(it: Suspect, given: np.ndarray) -> Iterator[str]:
                 if name != "no activation" and it.agrees(behind, function(x).numpy()):
                     yield f"reads its input {text.format(name)}"
                     return
+
+
+def is_padded(it: Suspect, path: str, given: np.ndarray, right: np.ndarray, axes: Sequence[str]) -> bool:
+    """Whether a convolution is handed what TensorFlow pads as well."""
+    module, op = it.modules[path], it.place.op
+    kernel = getattr(module, "kernel_size", None)
+    if op is None or not isinstance(kernel, tuple) or right.ndim != len(kernel) + 2:
+        return False
+    moved = padding(given, right, axes, it.limit)
+    sides = Window.of(op.config, len(kernel)).sides(right.shape[2:], kernel)
+    return moved is not None and sides is not None and not moved[0] and list(moved[1][2:]) == sides
 
 
 def returned(it: Suspect, path: str, module_call: ModuleCall) -> Iterator[str]:
