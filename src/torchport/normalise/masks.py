@@ -16,6 +16,7 @@ from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.graph import Graph, Op, Ref, Tensor, is_keras_2, refs
+from torchport.rules import Rule, find
 
 #: What a mask is, to compare: ("unlike", tensor, value), ("or", masks)…; None: all steps count.
 Mask = tuple[Any, ...] | None
@@ -36,6 +37,8 @@ PASSES = frozenset(
     "ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise SpatialDropout1D "
     "SpatialDropout2D SpatialDropout3D MultiHeadAttention GroupQueryAttention TimeDistributed".split()
 )
+#: Those that do so in Keras 3 alone.
+NEWLY = frozenset({"Identity", "Normalization", "Rescaling"})
 MERGES = frozenset("Add Subtract Multiply Average Maximum Minimum".split())
 #: Operations that Keras 3 records to make masks.
 RECORDED = frozenset(
@@ -92,6 +95,8 @@ class _Masks:
             return self._enter(op, bodies)
         keras_2 = is_keras_2(self.graph.dialect)
         kwargs = dict(op.kwargs)
+        if (entry := find(op.kind)) and entry.is_theirs:
+            return self._theirs(op, entry)
         if op.kind == "Masking":
             return replace(op, kwargs={"mask": self._ref(self._masking(op), op)})
         reads_one = op.kind in READS or (op.kind == "BatchNormalization" and op.is_in_training)
@@ -118,6 +123,20 @@ class _Masks:
         if op.kind == "TimeDistributed" and not _takes_mask(op):
             kwargs.pop("mask", None)
         return replace(op, kwargs=kwargs)
+
+    def _theirs(self, op: Op, entry: Rule) -> Op:
+        """A layer with a rule of the user's, which has to say what it does with a mask."""
+        if not any(self.masks.get(name) for name in op.inputs):
+            return op
+        if not entry.masks:
+            raise Unsupported(
+                "it reads a tensor that carries a mask, and its rule does not say what becomes of it",
+                'let the rule say masks="passes" (where the class sets supports_masking) or masks="drops": '
+                '@rule(..., masks="passes"); an option `mask` of the rule gets the mask itself',
+            )
+        if "mask" not in entry.options or "mask" in op.kwargs or (mask := self._previous(op)) is None:
+            return op
+        return replace(op, kwargs={**op.kwargs, "mask": self._ref(mask, op)})
 
     def _enter(self, op: Op, bodies: dict[str, Graph]) -> Op:
         """A nested model; masks that are used in it are further inputs, those it makes are made again."""
@@ -199,7 +218,10 @@ class _Masks:
             return [self._merged(op)]
         if kind in READS_LIST:
             return self._list(before.kwargs.get("mask") or op.args[0], given="mask" in before.kwargs)[:1]
-        return [self._previous(before)] if kind in PASSES else [None]
+        entry = find(kind)
+        keeps = kind in PASSES and not (kind in NEWLY and is_keras_2(self.graph.dialect))
+        passes = keeps or (entry is not None and entry.masks == "passes")
+        return [self._previous(before)] if passes else [None]
 
     @staticmethod
     def _masking(op: Op) -> Mask:

@@ -42,6 +42,10 @@ STATISTICS = frozenset({"moving_mean", "moving_variance", "mean", "variance", "c
 HALF, QUANTISED = re.compile(r"float16"), re.compile(r"^(\w+?)(/\S+)?_from_")
 
 
+#: What a rule may say of masks.
+MASKS = ("passes", "drops")
+
+
 class Want(Enum):
     """The order that an op wants one of its tensors in."""
 
@@ -135,6 +139,7 @@ class Rule:
     dtype: str | Callable[..., Any] = ""
     #: Whether it is no rule of torchport's own.
     is_theirs: bool = False
+    masks: str = ""
 
     def accept(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options that the rule names. Raises Unsupported for one, or a value, that it does not."""
@@ -189,6 +194,7 @@ def rule(
     only: Mapping[str, tuple[Any, ...]] | None = None,
     constants: bool = False,
     dtype: str | Callable[..., Any] = "",
+    masks: str = "",
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a function in the table under one or more kinds.
 
@@ -199,7 +205,11 @@ def rule(
     `only`: the values of an option that are ported, where others are not. `constants`: the class
     keeps values from the options, in the order that all calls of the layer share. `dtype`: that of
     the output, or a function as `shape` (a list where outputs differ), where it is not the first input's.
+    `masks`: of a class of the user's, what becomes of the mask that its first argument carries: "passes" on,
+    or is gone ("drops"). An option `mask` of the rule gets the mask itself.
     """
+    if masks not in ("", *MASKS):
+        raise TorchportError(f"masks={masks!r}", advice=f"say {' or '.join(map(repr, MASKS))}")
 
     def enter(write: Callable[..., Any]) -> Callable[..., Any]:
         opened = book.opened()
@@ -209,7 +219,7 @@ def rule(
         entry = Rule(
             kinds, write, wants, shape, weights, parts, activation, frozenset(ignores.split()),
             write.__module__.removeprefix("torchport.rules."), frozenset(given - RESERVED), only or {},
-            constants, dtype, is_theirs,
+            constants, dtype, is_theirs, masks,
         )  # fmt: skip
         table = (opened or book.PROCESS).rules if is_theirs else TABLE
         for kind in kinds:
