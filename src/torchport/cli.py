@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import io
 import json as json_module
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from click import ClickException
 from typer.core import TyperCommand
 
 from torchport.report.progress import bar, hushed, uncollected, working
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Exit status.
 SAME, DIFFERS, BAD, BUG, UNDECIDED = 0, 1, 2, 3, 4
+#: What a shell says of a program that was interrupted, and of one that was asked to end.
+INTERRUPTED, ENDED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 ABOUT = """
 Port a TensorFlow/Keras model to the PyTorch source a person would have written.
@@ -53,6 +58,10 @@ Exit status:
   2  the file is damaged, the model is refused, or the command is wrong
   3  a bug in torchport
   4  verify found no difference, but numbers could not decide everything: it says why
+  130, 143  interrupted, or asked to end (SIGTERM); nothing is left half written
+
+With --json there is one document on standard output, whatever the outcome: docs/json.md. For a shell
+that completes commands and options: torchport --install-completion.
 """
 
 
@@ -61,6 +70,18 @@ class Command(TyperCommand):
 
     def get_help(self, ctx: Context) -> str:
         return super().get_help(ctx).replace("\\[", "[")
+
+    def make_context(self, info_name: str | None, args: list[str], *others: Any, **more: Any) -> Context:
+        """A wrong command is one JSON document too, where that is asked for."""
+        wants_json = "--json" in args
+        try:
+            return super().make_context(info_name, args, *others, **more)
+        except ClickException as error:
+            if not wants_json:
+                raise
+            advice = f"torchport {info_name} --help"
+            print_error("usage", error.format_message(), f"torchport {info_name}", advice)
+            raise typer.Exit(BAD) from None
 
 
 app = typer.Typer(
@@ -138,6 +159,8 @@ def main(
     ] = False,
 ) -> None:
     """Takes what comes before a command."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED))  # folders in the making are removed
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # where it cannot encode a layer's name
             stream.reconfigure(errors="backslashreplace")
@@ -213,7 +236,8 @@ def convert(
 
             conversion.show(facts, console())
             if not check:
-                conversion.show_next(str(source), folder, console())
+                files = {"--rules": rules, "--config": config, "--custom": custom}
+                conversion.show_next(source, folder, files, console())
         if check:
             result = compare(source, folder, rules=rules, config=config, custom=custom)
             if not json:
@@ -329,6 +353,11 @@ def print_json(found: Any) -> None:
     typer.echo(json_module.dumps(found, indent=1, default=repr))
 
 
+def print_error(kind: str, what: str, where: str, advice: str) -> None:
+    """An error that is not raised by torchport, as its other errors are."""
+    print_json({"error": {"kind": kind, "what": what, "where": where, "advice": advice}})
+
+
 def leave(result: Verification | None) -> None:
     """Exit status 1 if a verification found a difference, 4 if it could not decide."""
     if result is not None and not result.passed:
@@ -356,6 +385,12 @@ def errors(source: Path, json: bool) -> Iterator[None]:
         yield
     except (typer.Exit, BrokenPipeError):
         raise
+    except KeyboardInterrupt:
+        if json:
+            print_error("interrupted", "was interrupted", str(source), "")
+        else:
+            typer.echo("interrupted", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     except Exception as error:
         from torchport.errors import TorchportError
         from torchport.report import problem

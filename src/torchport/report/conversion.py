@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ def facts(port: Port, folder: Path) -> dict[str, Any]:
             {"path": str(it), "bytes": it.stat().st_size} for it in sorted(folder.iterdir()) if it.is_file()
         ],
         "notes": list(notes(port)),
+        "returns": port.returns,
     }
 
 
@@ -136,9 +137,23 @@ def _tensors(found: dict[str, Any], console: Console) -> None:
     console.print(table)
 
 
-def show_next(source: str, folder: Path, console: Console) -> None:
+def next_command(source: Path, folder: Path, files: Mapping[str, object | None]) -> str:
+    """The command that verifies a conversion, as one can paste it; `files` are the options that both take."""
+    words = ["torchport", "verify", path_word(source), path_word(folder)]
+    for option, value in files.items():
+        if value is not None:
+            words += [option, path_word(value)]
+    return shlex.join(words)
+
+
+def path_word(path: object) -> str:
+    """A path that is no option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
+
+
+def show_next(source: Path, folder: Path, files: Mapping[str, object | None], console: Console) -> None:
     """What comes after a conversion."""
-    command = f"torchport verify {shlex.quote(source)} {shlex.quote(str(folder))}"
+    command = next_command(source, folder, files)
     console.print()
     console.print(styled("  next", "dim"), styled(command, "bold"), soft_wrap=True)
     console.print()
