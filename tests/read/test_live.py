@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from torchport.errors import Refused, TorchportError
+from torchport.errors import TorchportError
 from torchport.read import read
 
 from .files import archive, members
@@ -35,29 +35,6 @@ def test_nested_names(keras: Any) -> None:
     graph = read(keras.Sequential([keras.Input((7,)), inner], name="m"))
     (op,) = graph.bodies["inner"].ops
     assert [w.name for w in op.stored.values()] == ["inner/d/kernel", "inner/d/bias"]
-
-
-def test_subclassed_models_are_refused(keras: Any) -> None:
-    class Net(keras.Model):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.dense = keras.layers.Dense(3)
-
-        def call(self, x: Any) -> Any:
-            return self.dense(x) * 2
-
-    with pytest.raises(Refused, match="Python code"):
-        read(Net())
-
-
-def test_subclass_of_functional_is_refused(keras: Any) -> None:
-    class Net(keras.Model):  # type: ignore[misc]
-        def call(self, inputs: Any, **kwargs: Any) -> Any:
-            return super().call(inputs, **kwargs) * 2
-
-    x = keras.Input((7,))
-    with pytest.raises(Refused, match="Python code"):
-        read(Net(x, keras.layers.Dense(3)(x)))
 
 
 def test_lambda_is_only_an_op(keras: Any) -> None:

@@ -44,8 +44,10 @@ def read(path: Path) -> Graph:
 
 def without_model(file: Variables) -> BadFile:
     """The refusal of a file that has no configuration: weights, or nothing of Keras at all."""
-    is_keras = any(file.texts("", name) for name in ("layer_names", "layer_names0")) or any(
-        group.rpartition("/")[2] == "vars" for group in file.groups
+    is_keras = (
+        WEIGHTS in file.groups
+        or any(file.texts("", name) for name in ("layer_names", "layer_names0"))
+        or any(group.rpartition("/")[2] == "vars" for group in file.groups)
     )
     if not is_keras:
         what = "is an HDF5 file that Keras did not write: it has neither model_config nor layer_names"

@@ -39,14 +39,15 @@ def read(path: Path, architecture: str, model: Any) -> Graph:
             )
         return checkpoint.read(start, entry, version, architecture)
     assert file
-    if file.attribute("", "layer_names") is None and file.attribute("", "layer_names0") is None:
+    root = hdf5.WEIGHTS if hdf5.WEIGHTS in file.groups else ""
+    if all(file.attribute(root, name) is None for name in ("layer_names", "layer_names0")):
         # A layer that was not given a name has another in every session; Keras does not look at them.
         names: dict[str, str | None] = dict.fromkeys(group_names([file]))
         store = Store(where, version, merged([file], where), names)
         graph = config.graph(entry, version, Container(store, ""), architecture)
         store.check_all_claimed()
         return graph
-    claims = LayerGroups.of(file, "")
+    claims = LayerGroups.of(file, root)
     if keras1.is_keras_1(version):
         entry = keras1.model(entry, claims.order, architecture)
     return hdf5.joined(entry, version, claims, is_one=False, where=architecture)
