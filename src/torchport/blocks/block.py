@@ -193,6 +193,26 @@ class Block:
         self.slots[at:] = [*opened, *rest]
         self._rewire(renamed)
 
+    def check(self) -> None:
+        """Raises AssertionError unless slots read what stands before them, parts are whole and apart from one
+        another, and every use has a node for each slot that is in no part.
+        """
+
+        def stands(wire: Wire, at: int) -> bool:
+            return wire[0] == "in" or int(wire[0]) < at
+
+        for at, slot in enumerate(self.slots):
+            assert all(stands(wire, at) for wire in slot.reads), f"slot {at} reads what comes later"
+        assert all(stands(wire, len(self.slots)) for wire in self.outputs), "an output that nothing gives"
+        for number, part in enumerate(self.parts):
+            inside = [at for at, slot in enumerate(self.slots) if slot.part == number]
+            assert inside == list(range(inside[0], inside[-1] + 1)), f"part {number} is not whole"
+            assert stands(part.passes, inside[0]), f"part {number} is passed by what comes later"
+        for use in self.uses:
+            assert use.inside is not None and len(use.inside) == len(self.slots), "a use of other slots"
+            lacking = [at for at, it in enumerate(use.inside) if it is None]
+            assert all(self.slots[at].part is not None for at in lacking), "a use lacks what is no part"
+
     def _rewire(self, renamed: Callable[[Wire], Wire]) -> None:
         self.outputs = tuple(map(renamed, self.outputs))
         for part in self.parts:

@@ -163,6 +163,8 @@ class Draft:
         for number in bodies:
             self.bodies[number].refresh()
         next(it for it in self.bodies if it.block is block).refresh()
+        for it in self.blocks:
+            it.check()
 
     def open(self, block: Block, place: Place) -> None:
         """The block's nodes in its place."""
