@@ -128,8 +128,8 @@ def eye(
     return as_dtype(call("torch.eye", *sizes, device=Attribute(like, "device")), "float32", out.tensor.dtype)
 
 
-def spaced_shape(like: Tensor, start: Any, *, stop: Any, num: Any, axis: int = 0) -> Shape:
-    if not isinstance(start, (int, float)) or not isinstance(stop, (int, float)):
+def spaced_shape(*args: Any, stop: Any, num: Any, axis: int = 0) -> Shape:
+    if len(args) < 2 or not isinstance(args[1], (int, float)) or not isinstance(stop, (int, float)):
         raise Unsupported("between tensors", "add multiples of their difference")
     return (num if isinstance(num, int) else None,)
 
