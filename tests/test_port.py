@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -257,3 +258,56 @@ def test_what_is_public_says_what_it_takes() -> None:
     )
     subprocess.run([sys.executable, "-c", script], check=True)
     assert set(inspect.signature(torchport.convert).parameters) >= {"model", "rules", "config"}
+
+
+def test_a_module_goes_to_another_process(port: Port, tmp_path: Path, image: np.ndarray) -> None:
+    """Pickled, and by torch.save; its text is there for inspect and torch.jit.script."""
+    import copy
+    import inspect
+    import pickle
+
+    torch = pytest.importorskip("torch")
+    module, x = port.module(), torch.rand(1, 3, 16, 16)
+    assert "class UNet(nn.Module)" in inspect.getsource(type(module))
+    assert copy.deepcopy(module)(x).equal(module(x))
+    assert torch.jit.script(module)(x).allclose(module(x), atol=1e-5)
+    (tmp_path / "module.pickle").write_bytes(pickle.dumps(module))
+    torch.save(module, tmp_path / "module.pt")
+    torch.save(torchport.load(port.save(tmp_path / "port")), tmp_path / "loaded.pt")
+    torch.save((x, module(x)), tmp_path / "wanted.pt")
+    shutil.rmtree(tmp_path / "port")
+    script = (
+        "import pickle, torch, inspect\n"
+        "x, wanted = torch.load('wanted.pt')\n"
+        "found = [pickle.load(open('module.pickle', 'rb'))]\n"
+        "found += [torch.load(it, weights_only=False) for it in ('module.pt', 'loaded.pt')]\n"
+        "for it in found:\n"
+        "    assert it(x).equal(wanted) and not it.training\n"
+        "    assert 'class UNet(nn.Module)' in inspect.getsource(type(it))"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path)
+
+
+def test_run_takes_what_keras_takes(port: Port, image: np.ndarray) -> None:
+    torch = pytest.importorskip("torch")
+    want = port.run(image.astype("float32"))
+    for given in (
+        image, image.astype(">f8"), image.astype("float32").tolist(), torch.from_numpy(image),
+        {"image": image}, image[:, ::-1][:, ::-1],
+    ):  # fmt: skip
+        np.testing.assert_allclose(port.run(given), want, rtol=1e-4, atol=1e-5)
+    whole = (image * 9).astype("uint8")
+    np.testing.assert_array_equal(port.run(whole), port.run(whole.astype("float32")))
+    for wrong, said in (
+        (image[0], r"array\[None\]"), (image[..., :2], "is given"), (image.astype(str), "no array"),
+        ({"picture": image}, "takes image"),
+    ):  # fmt: skip
+        with pytest.raises(TorchportError, match=said):
+            port.run(wrong)
+
+
+def test_a_port_is_shown_in_ten_lines(port: Port) -> None:
+    lines = repr(port).splitlines()
+    assert len(lines) <= 10 and max(map(len, lines)) < 120
+    for said in ("UNet", "n h w c -> (n, 3, h, w)", "483,441 parameters", "0 permutes", ".save("):
+        assert said in repr(port), said
