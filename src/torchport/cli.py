@@ -126,10 +126,11 @@ Config = Annotated[
     ),
 ]  # fmt: skip
 Custom = Annotated[
-    Path | None,
+    list[str] | None,
     typer.Option(
         metavar="FILE.py", show_default=False,
-        help="The classes of Keras layers of your own, for verifying. The file is run.",
+        help="The classes and functions of Keras layers of your own, for verifying: a Python file, or "
+        "package.module. It is run. Repeat it for several.",
     ),
 ]  # fmt: skip
 Precision = Annotated[

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 import torchport
+from torchport.graph import Graph
 from torchport.verify import Verification
+from torchport.verify.custom import custom_objects
 from torchport.verify.kernels import on_a_cpu
 from torchport.verify.ranges import ranges
+from torchport.verify.reference import Reference
 
 keras = pytest.importorskip("keras")
 tf_keras = pytest.importorskip("tf_keras")
@@ -184,3 +187,149 @@ def test_sizes_that_leave_something_of_every_axis(tmp_path: Path) -> None:
     result = verified(long, tmp_path, "long.h5")
     assert 10_000 < result.inputs[0]["shape"][1] < 13_000
     assert "sizes" in {row.check for row in result.rows}
+
+
+# Random numbers
+
+
+@pytest.mark.parametrize("framework", [keras, tf_keras], ids=lambda it: it.__name__)
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])
+def test_recurrent_dropout(framework: Any, kind: str) -> None:
+    """Of the layer, in both directions, of a cell in RNN; masks are the same on both sides."""
+    L = framework.layers
+    drop = {"dropout": 0.3, "recurrent_dropout": 0.4}
+    x = framework.Input((5, 3))
+    y = L.Bidirectional(getattr(L, kind)(4, return_sequences=True, recurrent_dropout=0.2))(x)
+    y = getattr(L, kind)(3, return_sequences=True, **drop)(y)
+    y = L.RNN(getattr(L, f"{kind}Cell")(2, **drop))(y)
+    result = verified(framework.Model(x, y))
+    assert any("same ones" in note for note in result.notes)
+
+
+def edited(model: Any, tmp_path: Path, old: str, new: str, **options: Any) -> Verification:
+    """The port of a model with a change to its text, compared."""
+    folder = torchport.convert(model, **options).save(tmp_path / "port", force=True)
+    code = (folder / "model.py").read_text()
+    assert old in code
+    (folder / "model.py").write_text(code.replace(old, new))
+    return torchport.verify(model, folder, **options)
+
+
+def test_another_recurrent_dropout_differs(tmp_path: Path) -> None:
+    x = keras.Input((5, 3))
+    model = keras.Model(x, keras.layers.LSTM(4, recurrent_dropout=0.25)(x))
+    result = edited(model, tmp_path, "recurrent_dropout=0.25", "recurrent_dropout=0.35")
+    assert "training" in {row.check for row in result.rows if row.passed is False}
+
+
+SAMPLING = """
+from torchport.rules import Value, call, rule
+
+@rule("Sampling", "Custom>Sampling")
+def sampling(xs: list[Value]):
+    mean, log_var = xs
+    noise = call("torch.randn_like", mean)
+    return mean + call("torch.exp", log_var * 0.5) * noise
+"""
+
+
+@pytest.mark.parametrize("framework", [keras, tf_keras], ids=lambda it: it.__name__)
+def test_a_draw_is_compared(framework: Any, tmp_path: Path) -> None:
+    """The layer of a variational autoencoder, as tutorials write it: neither excused nor accused."""
+
+    class Sampling(framework.layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            mean, log_var = inputs
+            return mean + tf.exp(0.5 * log_var) * tf.random.normal(tf.shape(mean), dtype=mean.dtype)
+
+    L = framework.layers
+    x = framework.Input((7,))
+    parts = [L.Dense(2, name=name)(x) for name in ("mean", "log_var")]
+    model = framework.Model(x, L.Dense(3)(Sampling()(parts)))
+    (tmp_path / "rules.py").write_text(SAMPLING)
+    options: dict[str, Any] = {"rules": tmp_path / "rules.py"}
+    result = torchport.verify(model, torchport.convert(model, **options), **options)
+    assert result.passed and result.precision == "float64", str(result)
+    assert any("same ones" in note for note in result.notes)
+    for old, new in (
+        ("randn_like", "rand_like"),
+        ("* 0.5", "* 0.45"),
+        (" * torch.randn_like", " + torch.randn_like"),
+    ):
+        wrong = edited(model, tmp_path, old, new, **options)
+        assert any(row.passed is False for row in wrong.rows), new
+
+
+# Classes and functions of the user's own
+
+GAIN = """
+import tensorflow as tf
+import {keras} as keras
+
+class Gain(keras.layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.inside = keras.layers.Dense(3, use_bias=False, name="inside")
+
+    def build(self, shape):
+        self.after = keras.layers.Dense(2, use_bias=False, name="after")
+        for layer, sizes in ((self.inside, shape), (self.after, (None, 3))):
+            with tf.name_scope(layer.name):
+                layer.build(sizes)
+        self.built = True
+
+    def call(self, x):
+        return self.after(self.inside(x))
+"""
+GAIN_RULE = """
+from torchport.rules import SOURCE, Load, Value, module, rule
+
+def weights(x):
+    return {"inside/kernel": (x.shape[-1], 3), "after/kernel": (3, 2)}
+
+@rule("Gain", "Custom>Gain", wants=SOURCE, shape=lambda x: (*x.shape[:-1], 2), weights=weights)
+def gain(x: Value):
+    parts = {}
+    for name, sizes in (("inside", (x.shape[-1], 3)), ("after", (3, 2))):
+        loads = {"weight": Load.of(f"{name}/kernel", "i o -> o i")}
+        x = module("nn.Linear", *sizes, bias=False, role=name, loads=loads)(x)
+    return x
+"""
+
+
+@pytest.mark.parametrize(("framework", "file"), [(keras, "a.keras"), (tf_keras, "a.h5")], ids=("3", "2"))
+def test_layers_made_of_layers(framework: Any, file: str, tmp_path: Path) -> None:
+    """In float64, with the dtype policy for what it makes in `__init__` and in `build`; of files and live."""
+    (tmp_path / "rules.py").write_text(GAIN_RULE)
+    (tmp_path / "layers.py").write_text(GAIN.format(keras=framework.__name__))
+    (tmp_path / "others.py").write_text("def curve(x):\n    return 2 * x\n")
+    Gain = custom_objects(str(tmp_path / "layers.py"), framework.__version__)["Gain"]
+    x = framework.Input((4, 5))
+    model = framework.Model(x, framework.layers.Dense(3)(Gain()(x)))
+    model.save(str(tmp_path / file))
+    options: dict[str, Any] = {"rules": tmp_path / "rules.py"}
+    port = torchport.convert(model, **options)
+    for source, custom in (
+        (model, None),
+        (tmp_path / file, tmp_path / "layers.py"),
+        (tmp_path / file, [str(tmp_path / "others.py"), str(tmp_path / "layers.py")]),
+        (tmp_path / file, {"Gain": Gain}),
+    ):
+        result = torchport.verify(source, port, custom=custom, **options)
+        assert result.passed and result.precision == "float64", str(result)
+
+
+def test_functions_without_a_name() -> None:
+    """Two lambdas in one model, of which each layer keeps its own; a function by its name."""
+
+    def shift(x: Any) -> Any:
+        return x + 1
+
+    for framework in (keras, tf_keras):
+        L = framework.layers
+        own = [lambda x: x * 2, lambda x: x * 3, shift]
+        model = framework.Sequential([L.Input((4,)), *(L.Dense(4, activation=it) for it in own)])
+        reference = Reference.load(model, Graph("m", (), (), (), {}, dialect=framework.__version__), None)
+        x = tf.constant(np.random.default_rng(0).standard_normal((2, 4)).astype(np.float32))
+        made = reference.rebuilt("float32")
+        np.testing.assert_allclose(made(x), model(x), rtol=1e-6)

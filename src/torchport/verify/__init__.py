@@ -1,8 +1,9 @@
 """The proof: TensorFlow and torch side by side, in float64 and float32, forward, backward and in training.
 
-Training mode is compared with dropout off on both sides: the two frameworks draw other random
-numbers. That each dropout layer is there, with its rate, and drops that share of values is a check
-of its own.
+Training mode is compared with dropout off on both sides. That each dropout layer is there, with its
+rate, and drops that share of values is a check of its own. What else a model draws, such as the noise
+of a variational autoencoder or the masks of recurrent dropout, is the same on both sides: it is
+compared.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def with_files(function: Callable[..., Verification]) -> Callable[..., Verificat
     @wraps(function)
     def called(*args: Any, **options: Any) -> Verification:
         config = str(options.get("config") or "").partition(".py:")
-        files = [options.get("rules"), options.get("custom"), f"{config[0]}.py" if config[1] else None]
+        custom = options.get("custom")
+        several = custom if isinstance(custom, (list, tuple)) else [custom]
+        files = [options.get("rules"), *several, f"{config[0]}.py" if config[1] else None]
         with user.rules(files[0]), scripts.blame(*(it for it in files if isinstance(it, (str, Path)))):
             return function(*args, **options)
 
@@ -48,26 +51,25 @@ def verify(
 
     source: a `.keras` or `.h5` file, or a live model. port: a folder that torchport wrote, or a
     Port. inputs: arrays in the source's axes, in order or by name; random ones by `seed` otherwise.
-    steps: how many steps of SGD are taken. progress: told what is being done. custom: classes of
-    layers of the user's own by name, or the Python file that has them, which is run. rules, config:
-    as `torchport.convert` was given. precision: "both", or "float64" or "float32" alone, which
-    takes half of the time; the result says what was left out.
+    steps: how many steps of SGD are taken. progress: told what is being done. custom: classes and
+    functions of the user's own by name, or the Python file or module that has them, which is run, or
+    several of these; a live model has its own. rules, config: as `torchport.convert` was given.
+    precision: "both", or "float64" or "float32" alone, which takes half of the time; the result says
+    what was left out.
 
     If all agrees, and a folder was given, its port.json says so under "verified"; else that is
     cleared. Raises TorchportError where there is nothing to compare: no TensorFlow, no reference, a
     wrong input.
     """
-    from torchport.verify.custom import custom_classes
     from torchport.verify.folder import folder_of, write_record
     from torchport.verify.session import Session
 
     if precision not in ("both", "float64", "float32"):
         raise TorchportError(f"precision is {precision!r}", advice='give "both", "float64" or "float32"')
     tell = progress or (lambda text: None)
-    classes = custom_classes(custom)
     if config is not None:
         source = WithConfig(Path(source), str(config))
-    how = (inputs, seed, steps, tell, classes, precision)
+    how = (inputs, seed, steps, tell, custom, precision)
     with tempfile.TemporaryDirectory(prefix="torchport-") as name:
         scratch = Path(name)
         if not isinstance(port, (str, Path)):

@@ -77,7 +77,9 @@ def default_dtype(keras: Any, dtype: str, note: Callable[[str], None] = lambda t
     """
     pt = torch()
     before, torch_before = keras.backend.floatx(), pt.get_default_dtype()
+    policy, set_policy = policies(keras)
     keras.backend.set_floatx(dtype)
+    set_policy(dtype)
     pt.set_default_dtype(getattr(pt, dtype))
     try:
         doubles = exact_doubles(tensorflow()) if dtype == "float64" else nullcontext()
@@ -85,7 +87,15 @@ def default_dtype(keras: Any, dtype: str, note: Callable[[str], None] = lambda t
             yield
     finally:
         keras.backend.set_floatx(before)
+        set_policy(policy)
         pt.set_default_dtype(torch_before)
+
+
+def policies(keras: Any) -> tuple[Any, Callable[[Any], None]]:
+    """The dtype policy that layers get which a layer of the user's own is made of, and how it is set."""
+    if hasattr(keras, "config"):
+        return keras.config.dtype_policy(), keras.config.set_dtype_policy
+    return keras.mixed_precision.global_policy(), keras.mixed_precision.set_global_policy
 
 
 def versions(keras: Any) -> dict[str, str]:

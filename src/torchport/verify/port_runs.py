@@ -16,6 +16,7 @@ import numpy as np
 from torchport import nest
 from torchport.emit import texts
 from torchport.errors import TorchportError
+from torchport.verify.draws import same_in_torch
 from torchport.verify.frameworks import torch
 from torchport.verify.instrument import Instrumented
 from torchport.verify.places import Place, Places, held
@@ -107,7 +108,7 @@ class PortRuns:
     def watching(self, sink: Sink | None) -> Iterator[None]:
         self.sink, self.labels = ([sink] if sink else []), []
         try:
-            with default_dtype(self.dtype):
+            with default_dtype(self.dtype), same_in_torch(torch()):
                 yield
         finally:
             self.sink = []
@@ -203,6 +204,9 @@ class PortRuns:
         for path, module in self.module.named_modules():
             if type(module).__name__ in WRITTEN:
                 module.training = False
+            if isinstance(amount := getattr(module, "dropout", None), float):  # of a recurrent layer's inputs
+                kept.append((module, "dropout", amount))
+                module.dropout = 0.0
             if name := amount_name(module):
                 kept.append((module, name, getattr(module, name)))
                 setattr(module, name, 0.0)

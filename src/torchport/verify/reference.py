@@ -18,11 +18,15 @@ from torchport.read import WithConfig, checkpoint
 from torchport.read.live import is_model
 from torchport.read.subclass import functional
 from torchport.rules import TABLE
+from torchport.verify.custom import adopt_functions, custom_objects, of_model, without_functions
+from torchport.verify.draws import same_in_tensorflow
 from torchport.verify.frameworks import default_dtype, keras_of, tensorflow
 
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
-#: Attributes of layers that draw random numbers in training, and the value at which they do not.
-RANDOM = {"rate": 0.0, "dropout": 0.0, "_dropout": 0.0, "recurrent_dropout": 0.0, "stddev": 0.0}
+#: Attributes of layers that draw random numbers in training, and the value at which they do not. What they
+#: drop may lie elsewhere in the port: a flat feature axis has another order. `recurrent_dropout` stays: units
+#: have one order, so that both sides are given the same masks (see `draws`).
+RANDOM = {"rate": 0.0, "dropout": 0.0, "_dropout": 0.0, "stddev": 0.0}
 #: Layers that draw random images in training; here they do not.
 AUGMENT = frozenset(kind for kind, it in TABLE.items() if it.family.startswith("augment"))
 
@@ -48,12 +52,16 @@ class Reference:
     notes: dict[str, None] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, source: Any, graph: Graph, custom: Mapping[str, Any]) -> Reference:
-        """Loads with the Keras that wrote the source, nothing of the file executed."""
+    def load(cls, source: Any, graph: Graph, custom: Any) -> Reference:
+        """Loads with the Keras that wrote the source, nothing of the file executed.
+
+        `custom`: classes and functions of the user's own, as `custom_objects` takes them.
+        """
         keras = keras_of(graph.dialect)
+        custom = custom_objects(custom, graph.dialect)
         if not isinstance(source, (str, Path, WithConfig)):
             live = functional(source)
-            return cls(keras, of_floats(live), graph, custom={**own_classes(source), **custom})
+            return cls(keras, of_floats(live), graph, custom={**of_model(source), **custom})
         custom = {**stand_ins(keras, graph), **custom}
         try:
             with keras.utils.custom_object_scope(custom):
@@ -92,7 +100,8 @@ class Reference:
     def rebuilt(self, dtype: str) -> Any:
         """The same model with the same weights, computing in `dtype`, dropout off in training mode."""
         with self.computing(dtype), self.keras.utils.custom_object_scope(self.custom):
-            config = retyped(self.model.get_config(), dtype)
+            with without_functions(self.model, self.keras.activations.linear):
+                config = retyped(self.model.get_config(), dtype)
             made = type(self.model).from_config(config)
             if not made.built and self.model.inputs is not None:
                 made.build([tuple(it.shape) for it in self.model.inputs][0])
@@ -118,8 +127,11 @@ class Reference:
             packed: Any = inputs[0]
         else:
             packed = tensorflow().nest.pack_sequence_as(struct_of(model), list(inputs))
-        with from_rest(model):
+        with from_rest(model), same_in_tensorflow(tensorflow(), self.note_draw):
             return flat(model(packed, training=training))
+
+    def note_draw(self) -> None:
+        self.notes["the model draws random numbers: both sides were given the same ones"] = None
 
 
 @contextmanager
@@ -146,12 +158,6 @@ def stand_ins(keras: Any, graph: Graph) -> dict[str, Any]:
     """Keras's own classes for models whose class is somebody's own, and adds only to training."""
     kinds = {"Functional": keras.Model, "Sequential": keras.Sequential}
     return {name: kinds[kind] for name, kind in graph.own_models.items()}
-
-
-def own_classes(model: Any) -> dict[str, Any]:
-    """The classes of the models in a live one that are the user's own."""
-    inner = [it for it in model._flatten_layers() if is_model(it)]
-    return {type(it).__name__: type(it) for it in inner if functional(it) is not it}
 
 
 def loaded(keras: Any, source: str | Path | WithConfig) -> Any:
@@ -227,6 +233,7 @@ def copy_weights(source: Any, target: Any, unfused: set[int]) -> None:
         if is_model(ours):
             copy_weights(ours, theirs, unfused)
             continue
+        adopt_functions(ours, theirs)
         if getattr(ours, "fused", False) is True and not getattr(theirs, "fused", False):
             unfused.add(id(theirs))
         if hasattr(ours, "get_vocabulary"):

@@ -48,7 +48,7 @@ class Session:
     @classmethod
     def start(
         cls, source: Any, folder: Path, program: Program | None, scratch: Path, given: Any, seed: int,
-        steps: int, tell: Callable[[str], None], custom: Mapping[str, Any], precision: str,
+        steps: int, tell: Callable[[str], None], custom: Any, precision: str,
     ) -> Session:  # fmt: skip
         record = read_record(folder)
         options = record["options"]
