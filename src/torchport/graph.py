@@ -199,6 +199,8 @@ class Graph:
     compiled: Mapping[str, Any] = field(default_factory=dict)
     #: For inputs that are text in the source: how their numbers are made.
     texts: Mapping[str, Text] = field(default_factory=dict)
+    #: The configuration that it was read from, in the terms of Keras 2 or 3: Keras can build it.
+    entry: Any = field(default=None, compare=False, repr=False)
 
     def replace(self, **changes: Any) -> Graph:
         return replace(self, **changes)

@@ -55,8 +55,9 @@ def graph(entry: Any, version: str, claims: Claims, where: str, depth: int = 0) 
         name = config.get("name") if isinstance(config, Mapping) else None
         raise subclassed(name if isinstance(name, str) else kind, kind)
     if kind == "Sequential":
-        return sequential(config, version, claims, where, depth)
-    return functional(mapping(config, "the model's config", where), version, claims, where, depth)
+        return sequential(config, version, claims, where, depth).replace(entry=entry)
+    config = mapping(config, "the model's config", where)
+    return functional(config, version, claims, where, depth).replace(entry=entry)
 
 
 def layer_names(entry: Any) -> Iterator[str]:

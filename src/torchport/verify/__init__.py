@@ -2,8 +2,7 @@
 
 Training mode is compared with dropout off on both sides. That each dropout layer is there, with its
 rate, and drops that share of values is a check of its own. What else a model draws, such as the noise
-of a variational autoencoder or the masks of recurrent dropout, is the same on both sides: it is
-compared.
+of a variational autoencoder, is the same on both sides: it is compared.
 """
 
 from __future__ import annotations

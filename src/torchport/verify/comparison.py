@@ -215,7 +215,8 @@ class Comparison:
         if any(dropout.random_layers(self.program.graph)):
             self.notes.append("training mode was compared with dropout off on both sides")
         model = self.truth.reference.model
-        return dropout.dropout_rows(self.port.module, self.places, model, two.dropped, calls)
+        rows = dropout.dropout_rows(self.port.module, self.places, model, two.dropped, calls)
+        return [*rows, *dropout.recurrent_rows(self.port.module, self.places, model)]
 
     def note_unseen(self, watch: Watch) -> None:
         """What could not be compared alone."""

@@ -14,8 +14,8 @@ from torchport.graph import Graph, Op
 from torchport.verify.frameworks import torch
 from torchport.verify.places import Places
 from torchport.verify.port_runs import amount_name
-from torchport.verify.reference import layer_of
 from torchport.verify.result import Row
+from torchport.verify.variables import layer_of
 
 #: How many values a layer is tried on, and how many standard deviations it may be off.
 TRIES, SIGMAS = 40_000, 5.0
@@ -78,6 +78,31 @@ def dropout_rows(
 
 def is_set_to(module: Any, amount: float) -> bool:
     return math.isclose(float(getattr(module, amount_name(module))), amount, rel_tol=1e-12)
+
+
+def recurrent_rows(module: Any, places: Places, model: Any) -> Iterator[Row]:
+    """A row for each layer with recurrent dropout: its rates are those of the source's cells."""
+    modules = dict(module.named_modules())
+
+    def walk(graph: Graph, source: Any, path: str) -> Iterator[Row]:
+        for op in graph.ops:
+            if op.kind == "Model":
+                yield from walk(graph.bodies[op.layer], layer_of(source, op.layer), f"{path}{op.layer}/")
+                continue
+            if "recurrent_dropout" not in str(op.config):
+                continue
+            cells = layer_of(source, op.layer)._flatten_layers()
+            wanted = sorted(filter(None, (vars(it).get("recurrent_dropout") for it in cells)))
+            names = places.module_of(f"{path}{op.layer}")
+            found = (getattr(modules.get(name), "recurrent_dropout", None) for name in names)
+            has = sorted(it for it in found if it)
+            if wanted or has:
+                note = f"recurrent dropout {wanted}"
+                note += "" if wanted == has else f" in the source, {has} in the port"
+                name = names[0] if names else ""
+                yield Row("dropout", name, f"{path}{op.layer}", op.outputs[0], wanted == has, note=note)
+
+    yield from walk(places.program.graph, model, "")
 
 
 def amount_of(layer: Any, kind: str) -> tuple[float, str]:

@@ -204,9 +204,10 @@ class PortRuns:
         for path, module in self.module.named_modules():
             if type(module).__name__ in WRITTEN:
                 module.training = False
-            if isinstance(amount := getattr(module, "dropout", None), float):  # of a recurrent layer's inputs
-                kept.append((module, "dropout", amount))
-                module.dropout = 0.0
+            for own in ("dropout", "recurrent_dropout"):  # of a recurrent layer
+                if isinstance(amount := getattr(module, own, None), float):
+                    kept.append((module, own, amount))
+                    setattr(module, own, 0.0)
             if name := amount_name(module):
                 kept.append((module, name, getattr(module, name)))
                 setattr(module, name, 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,21 +18,17 @@ from torchport.read import WithConfig, checkpoint
 from torchport.read.live import is_model
 from torchport.read.subclass import functional
 from torchport.rules import TABLE
+from torchport.verify.built import HASHES, built
 from torchport.verify.custom import adopt_functions, custom_objects, of_model, without_functions
 from torchport.verify.draws import same_in_tensorflow
 from torchport.verify.frameworks import default_dtype, keras_of, tensorflow
 
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 #: Attributes of layers that draw random numbers in training, and the value at which they do not. What they
-#: drop may lie elsewhere in the port: a flat feature axis has another order. `recurrent_dropout` stays: units
-#: have one order, so that both sides are given the same masks (see `draws`).
-RANDOM = {"rate": 0.0, "dropout": 0.0, "_dropout": 0.0, "stddev": 0.0}
+#: drop may lie elsewhere in the port: a flat feature axis has another order, gates are drawn together.
+RANDOM = {"rate": 0.0, "dropout": 0.0, "_dropout": 0.0, "recurrent_dropout": 0.0, "stddev": 0.0}
 #: Layers that draw random images in training; here they do not.
 AUGMENT = frozenset(kind for kind, it in TABLE.items() if it.family.startswith("augment"))
-
-#: Layers that give whole numbers, and refuse the very dtype that their `get_config` gives
-#: (keras/src/layers/preprocessing/hashing.py).
-HASHES = frozenset({"Hashing", "HashedCrossing"})
 
 
 @dataclass(frozen=True)
@@ -68,6 +64,11 @@ class Reference:
                 return cls(keras, of_floats(loaded(keras, source)), graph, custom=custom)
         except Exception as error:  # whatever Keras raises: there is no list of it
             first = str(error).strip().split("\n")[0][:300]
+            with suppress(Exception), keras.utils.custom_object_scope(custom):
+                note = (
+                    f"{keras.__name__} does not load this file: it built the layers, with the file's weights"
+                )
+                return cls(keras, built(keras, graph), graph, custom=custom, notes={note: None})
             if unknown := re.search(r"(?:locate class|Unknown layer:?)\s+'?([\w>]+)", str(error)):
                 raise TorchportError(
                     f"no reference: {keras.__name__} does not know the class {unknown[1]}",
@@ -320,46 +321,3 @@ def value_of(variable: Any) -> np.ndarray:
     """A variable's value; half-precision kinds that numpy has not as float32."""
     array = np.asarray(variable.numpy() if hasattr(variable, "numpy") else variable)
     return array.astype(np.float32) if array.dtype.kind not in "fiub" else array
-
-
-def layer_of(model: Any, name: str) -> Any:
-    """A model's layer by the graph's name for it; those of a Pipeline stand beside it in the graph."""
-    found = {it.name: it for it in model.layers}
-    pipelines = [it for it in model.layers if type(it).__name__ == "Pipeline"]
-    for pipeline in pipelines:
-        for it in pipeline.layers:
-            found |= {f"{pipeline.name}.{it.name}": it, it.name: found.get(it.name, it)}
-            pipelines += [it] if type(it).__name__ == "Pipeline" else []
-    return found[name]
-
-
-def variables(model: Any, graph: Graph, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The variables of a model by the names that the graph has for them: `encoder/conv1/kernel`.
-
-    By layer, and there by the variable's own name; where that is no name of the rule, by Keras's
-    order.
-    """
-    seen: set[str] = set()
-    for op in graph.ops:
-        if op.layer in seen or not (op.weights or op.kind == "Model"):
-            continue
-        seen.add(op.layer)
-        layer = layer_of(model, op.layer)
-        if op.kind == "Model":
-            yield from variables(layer, graph.bodies[op.layer], f"{path}{op.layer}/")
-            continue
-        own = [it for it in layer.weights if "seed_generator" not in str(getattr(it, "path", it.name))]
-        for name, variable in named(list(op.weights), own, f"{path}{op.layer}"):
-            yield f"{path}{op.layer}/{name}", variable
-
-
-def named(names: list[str], own: list[Any], where: str) -> Iterator[tuple[str, Any]]:
-    if len(names) != len(own):
-        raise TorchportError(f"has {len(own)} variables in Keras, the graph has {names}", where=where)
-    spelled = [str(it.name).rpartition("/")[2].partition(":")[0] for it in own]
-    short = [name.rpartition("/")[2] for name in names]
-    if len(set(spelled)) == len(spelled) and sorted(spelled) == sorted(short):
-        for name, wanted in zip(names, short, strict=True):
-            yield name, own[spelled.index(wanted)]
-    else:
-        yield from zip(names, own, strict=True)

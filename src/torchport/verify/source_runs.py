@@ -10,8 +10,9 @@ import numpy as np
 
 from torchport.verify.frameworks import tensorflow
 from torchport.verify.record import Key, Recorder, array
-from torchport.verify.reference import Reference, flat, name_of, value_of, variables
+from torchport.verify.reference import Reference, flat, name_of, value_of
 from torchport.verify.statistics import RunningVariance, normalisations
+from torchport.verify.variables import variables
 
 Sink = Callable[[Key, np.ndarray], None]
 

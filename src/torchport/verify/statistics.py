@@ -17,7 +17,8 @@ import numpy as np
 
 from torchport.graph import Graph
 from torchport.verify.record import array
-from torchport.verify.reference import layer_of, value_of
+from torchport.verify.reference import value_of
+from torchport.verify.variables import layer_of
 
 
 @dataclass

@@ -22,10 +22,11 @@ from torchport.verify.forward import measured
 from torchport.verify.observations import Nudge, Observations, Record, Training
 from torchport.verify.ranges import Whole, ranges
 from torchport.verify.record import Key, array
-from torchport.verify.reference import Reference, value_of, variables
+from torchport.verify.reference import Reference, value_of
 from torchport.verify.result import Row, first_line
 from torchport.verify.source_runs import SourceRuns
 from torchport.verify.store import Store
+from torchport.verify.variables import variables
 
 #: Models of fewer bytes of weights are kept for the next run; larger ones are built anew.
 KEPT = 1 << 26

@@ -1,0 +1,81 @@
+"""A model that Keras does not load from its file: built by Keras from its configuration, with our weights.
+
+TensorFlow.js keeps its weights in files of its own; Keras 1, and some files of later versions, are refused by
+the Keras of today. The layers are TensorFlow's all the same.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from torchport.graph import Graph, Weight
+from torchport.read.dialect import RENAMED
+from torchport.verify.variables import variables
+
+#: Options of every layer, which no class lists.
+COMMON = frozenset(
+    "name trainable dtype dynamic batch_input_shape batch_shape input_shape autocast "
+    "activity_regularizer".split()
+)
+#: Layers that give whole numbers, and refuse the very dtype that their `get_config` gives
+#: (keras/src/layers/preprocessing/hashing.py).
+HASHES = frozenset({"Hashing", "HashedCrossing"})
+
+
+def built(keras: Any, graph: Graph) -> Any:
+    """The model of a graph. Raises whatever Keras raises where it does not build it."""
+    kind = keras.Sequential if graph.entry["class_name"] == "Sequential" else keras.Model
+    found = graph.entry["config"]
+    model = kind.from_config(readable(keras, {"layers": found} if isinstance(found, list) else found))
+    if not model.built:
+        model.build([(None, *graph.tensors[name].shape[1:]) for name in graph.inputs][0])
+    weights = dict(stored(graph))
+    for name, variable in variables(model, graph):
+        variable.assign(
+            np.asarray(weights[name].load()).astype(str(getattr(variable.dtype, "name", variable.dtype)))
+        )
+    return model
+
+
+def stored(graph: Graph, path: str = "") -> Iterator[tuple[str, Weight]]:
+    """The weights of a graph by the names that `variables` has."""
+    for op in graph.ops:
+        for name, weight in op.weights.items():
+            yield f"{path}{op.layer}/{name}", weight
+    for layer, body in graph.bodies.items():
+        yield from stored(body, f"{path}{layer}/")
+
+
+def readable(keras: Any, value: Any) -> Any:
+    """A configuration without what the layers' classes of today do not take: torchport read it, and knows.
+
+    What an old option does is known to the rules, which refuse it where it changes what is computed.
+    """
+    if isinstance(value, (list, tuple)):
+        return [readable(keras, it) for it in value]
+    if not isinstance(value, Mapping):
+        return value
+    found = {key: readable(keras, it) for key, it in value.items()}
+    config = found.get("config")
+    kind = RENAMED.get(str(found.get("class_name")), found.get("class_name"))
+    cls = getattr(keras.layers, str(kind), None)
+    if isinstance(config, dict) and inspect.isclass(cls) and "layers" not in config:
+        taken = options(cls)
+        found["class_name"] = kind
+        found["config"] = {
+            key: it for key, it in config.items() if key in taken and not (key == "dtype" and kind in HASHES)
+        }
+    return found
+
+
+def options(cls: type) -> frozenset[str]:
+    """The options that a class of layers takes, those of what it is made of among them."""
+    found = set(COMMON)
+    for base in cls.__mro__:
+        if "__init__" in vars(base):
+            found |= inspect.signature(base.__init__).parameters.keys()  # type: ignore[misc]
+    return frozenset(found)

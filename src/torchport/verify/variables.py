@@ -1,0 +1,52 @@
+"""The variables of a Keras model by the names that the graph has for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torchport.errors import TorchportError
+from torchport.graph import Graph
+
+
+def layer_of(model: Any, name: str) -> Any:
+    """A model's layer by the graph's name for it; those of a Pipeline stand beside it in the graph."""
+    found = {it.name: it for it in model.layers}
+    pipelines = [it for it in model.layers if type(it).__name__ == "Pipeline"]
+    for pipeline in pipelines:
+        for it in pipeline.layers:
+            found |= {f"{pipeline.name}.{it.name}": it, it.name: found.get(it.name, it)}
+            pipelines += [it] if type(it).__name__ == "Pipeline" else []
+    return found[name]
+
+
+def variables(model: Any, graph: Graph, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The variables of a model by the names that the graph has for them: `encoder/conv1/kernel`.
+
+    By layer, and there by the variable's own name; where that is no name of the rule, by Keras's
+    order.
+    """
+    seen: set[str] = set()
+    for op in graph.ops:
+        if op.layer in seen or not (op.weights or op.kind == "Model"):
+            continue
+        seen.add(op.layer)
+        layer = layer_of(model, op.layer)
+        if op.kind == "Model":
+            yield from variables(layer, graph.bodies[op.layer], f"{path}{op.layer}/")
+            continue
+        own = [it for it in layer.weights if "seed_generator" not in str(getattr(it, "path", it.name))]
+        for name, variable in named(list(op.weights), own, f"{path}{op.layer}"):
+            yield f"{path}{op.layer}/{name}", variable
+
+
+def named(names: list[str], own: list[Any], where: str) -> Iterator[tuple[str, Any]]:
+    if len(names) != len(own):
+        raise TorchportError(f"has {len(own)} variables in Keras, the graph has {names}", where=where)
+    spelled = [str(it.name).rpartition("/")[2].partition(":")[0] for it in own]
+    short = [name.rpartition("/")[2] for name in names]
+    if len(set(spelled)) == len(spelled) and sorted(spelled) == sorted(short):
+        for name, wanted in zip(names, short, strict=True):
+            yield name, own[spelled.index(wanted)]
+    else:
+        yield from zip(names, own, strict=True)
