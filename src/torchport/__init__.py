@@ -38,7 +38,7 @@ def convert(
     rules: str | Path | None = None,
     config: str | Path | None = None,
 ) -> Port:
-    """Port a model: a `.keras` or `.h5` file, or a live `keras.Model`.
+    """Port a model: a `.keras` or `.h5` file, the folder of a SavedModel of Keras 2, or a live `keras.Model`.
 
     class_name: the name of the generated class; from the model's name by default.
     keep_io: inputs and outputs keep the source's order of axes.

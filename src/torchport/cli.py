@@ -38,10 +38,11 @@ INTERRUPTED, ENDED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 ABOUT = """
 Port a TensorFlow/Keras model to the PyTorch source a person would have written.
 
-CONVERT reads a .keras or .h5 file, or TensorFlow.js's model.json, and writes a folder: model.py
-(which needs torch and nothing of torchport), model.safetensors and port.json. VERIFY runs TensorFlow
-and PyTorch side by side and compares outputs, gradients and training. What cannot be ported exactly
-is refused, all of it at once, before anything is written.
+CONVERT reads a .keras or .h5 file, a SavedModel of Keras 2, TensorFlow.js's model.json, or weights
+with --config, and writes a folder: model.py (which needs torch and nothing of torchport),
+model.safetensors and port.json. VERIFY runs TensorFlow and PyTorch side by side and compares outputs,
+gradients and training. What cannot be ported exactly is refused, all of it at once, before anything is
+written.
 
 Examples:
 
@@ -98,7 +99,8 @@ Source = Annotated[
     typer.Argument(
         metavar="SOURCE",
         show_default=False,
-        help="The Keras model: a .keras or .h5 file, or the model.json of TensorFlow.js.",
+        help="The Keras model: a .keras or .h5 file, the folder of a SavedModel of Keras 2, or "
+        "TensorFlow.js's model.json. With --config: weights, as .weights.h5, .h5 or TensorFlow's checkpoint.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, errors included.")]
