@@ -93,12 +93,12 @@ class Translator(nn.Module):
         self.head = nn.Linear(64, 101)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        x = torch.cumsum(torch.ones_like(source), dim=1) - 1
-        x = self.encoder_positions(x)
+        x = torch.cumsum(torch.ones_like(source), dim=1, dtype=torch.int32)
+        x = self.encoder_positions(x - 1)
         x = self.encoder_tokens(source) + x
         encoder = self.encoder(x)
-        x = torch.cumsum(torch.ones_like(target), dim=1) - 1
-        x = self.decoder_positions(x)
+        x = torch.cumsum(torch.ones_like(target), dim=1, dtype=torch.int32)
+        x = self.decoder_positions(x - 1)
         x = self.decoder_tokens(target) + x
         for block in self.decoder:
             x = block(x, encoder)
