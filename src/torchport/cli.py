@@ -24,7 +24,6 @@ from typer.core import TyperCommand
 from torchport.report.progress import bar, hushed, uncollected, working
 
 if TYPE_CHECKING:
-    import numpy as np
     from click import Context
 
     from torchport.port import Port
@@ -110,7 +109,8 @@ Inputs = Annotated[
         "--input",
         metavar="FILE.npy",
         show_default=False,
-        help="An input to compare on, in Keras's axes; once for each input. Random by default.",
+        help="An input to compare on, in Keras's axes; once for each input, or one .npz with all by name. "
+        "Random by default.",
     ),
 ]
 Rules = Annotated[
@@ -321,7 +321,7 @@ def compare(
     source: Path, folder: Path, inputs: Sequence[Path] = (), seed: int = 0, **given: Any
 ) -> Verification:
     """The verification of a port."""
-    arrays = [array(it) for it in inputs] or None
+    arrays = given_arrays(inputs)
     with working("starting TensorFlow") as tell:
         with hushed():
             from torchport.verify import frameworks, verify
@@ -338,17 +338,27 @@ def show(result: Verification, every: bool) -> None:
     verification.show(result, console(), every)
 
 
-def array(path: Path) -> np.ndarray:
-    """The array in a .npy file; one that holds Python objects is not read."""
+def given_arrays(paths: Sequence[Path]) -> Any:
+    """The arrays of .npy files, in order, or of one .npz file, by name; no Python objects are read."""
     import numpy as np
 
     from torchport.errors import BadFile
 
-    try:
-        return np.load(path, allow_pickle=False)  # type: ignore[no-any-return]
-    except (ValueError, EOFError) as error:
-        advice = "give an array saved by numpy.save"
-        raise BadFile(f"is not a .npy file ({error})", where=str(path), advice=advice) from error
+    found: list[Any] = []
+    for path in paths:
+        try:
+            loaded = np.load(path, allow_pickle=False)
+            found.append(dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else loaded)
+        except (ValueError, EOFError) as error:
+            advice = "give an array saved by numpy.save, or several by numpy.savez(file, NAME_OF_INPUT=array)"
+            what = f"is neither a .npy nor an .npz file ({error})"
+            raise BadFile(what, where=str(path), advice=advice) from error
+    if len(found) == 1 and isinstance(found[0], dict):
+        return found[0]
+    if any(isinstance(it, dict) for it in found):
+        advice = "give one .npz file with all inputs by name, or a .npy file for each"
+        raise BadFile("one of several files is an .npz file", where=str(paths[0]), advice=advice)
+    return found or None
 
 
 def print_json(found: Any) -> None:

@@ -398,3 +398,18 @@ def test_options_that_keras_no_longer_takes(tmp_path: Path) -> None:
         file.attrs["model_config"] = json.dumps(saved)
     result = verified_file(path, tmp_path)
     assert any("built the layers" in note for note in result.notes)
+
+
+def test_inputs_by_name_in_one_file(tmp_path: Path) -> None:
+    from torchport.cli import given_arrays
+    from torchport.errors import BadFile
+
+    np.savez(tmp_path / "all.npz", left=np.zeros((2, 3)), right=np.ones(2))
+    np.save(tmp_path / "one.npy", np.ones(2))
+    assert sorted(given_arrays([tmp_path / "all.npz"])) == ["left", "right"]
+    assert [it.shape for it in given_arrays([tmp_path / "one.npy"])] == [(2,)]
+    with pytest.raises(BadFile, match="one of several"):
+        given_arrays([tmp_path / "all.npz", tmp_path / "one.npy"])
+    (tmp_path / "text.npy").write_text("no array")
+    with pytest.raises(BadFile, match=r"neither a .npy nor an .npz"):
+        given_arrays([tmp_path / "text.npy"])
