@@ -182,7 +182,11 @@ def test_one_mask_serves_all() -> None:
     [
         (L.LSTM(3, activation="sparsemax"), (5, 3), "activation 'sparsemax'"),
         (L.TimeDistributed(L.BatchNormalization()), (5, 3), "statistics of each step"),
-        (L.TimeDistributed(keras.Sequential([L.Dense(2)])), (5, 3), "layer=Sequential"),
+        (
+            L.TimeDistributed(keras.Sequential([keras.Input((3,)), L.BatchNormalization()])),
+            (5, 3),
+            "statistics of each step",
+        ),
         (L.ConvLSTM2D(3, 3, dropout=0.2), (4, 5, 5, 3), "dropout=0.2"),
     ],
 )

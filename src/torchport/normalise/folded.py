@@ -24,7 +24,7 @@ STAYS = frozenset("Functional Sequential Model TimeDistributed".split())
 def fold_steps(graph: Graph) -> Graph:
     """The graph without TimeDistributed, where what it wraps can be told."""
     bodies = {layer: fold_steps(body) for layer, body in graph.bodies.items()}
-    ops = [it for op in graph.ops for it in _folded(op, graph)]
+    ops = [_alike(it, graph) for op in graph.ops for it in _folded(op, graph)]
     return graph.replace(ops=tuple(_without_detours(ops, graph)), bodies=bodies)
 
 
@@ -51,6 +51,36 @@ def _without_detours(ops: Sequence[Op], graph: Graph) -> Iterator[Op]:
             while source in steps:
                 source = steps[source]
             yield replace(op, args=(op.args[0], Ref(source)))
+
+
+def _alike(op: Op, graph: Graph) -> Op:
+    """A model at every step of Keras 3, which keeps statistics of each step for themselves, is refused."""
+    if (
+        op.kind != "Model"
+        or is_keras_2(graph.dialect)
+        or f"{op.name}.fold" not in {it.name for it in graph.ops}
+    ):
+        return op
+    if not any(map(_keeps_statistics, _all_ops(graph.bodies[op.layer]))):
+        return op
+    return replace(op, refused=STATISTICS)
+
+
+#: Why norms in training are refused at every step, and what to do.
+STATISTICS = (
+    "BatchNormalization at every step: Keras takes the statistics of each step for themselves",
+    "use the layer without TimeDistributed, or freeze it (trainable=False)",
+)
+
+
+def _keeps_statistics(op: Op) -> bool:
+    return op.kind in ("BatchNormalization", "SyncBatchNormalization") and op.is_in_training
+
+
+def _all_ops(graph: Graph) -> Iterator[Op]:
+    yield from graph.ops
+    for body in graph.bodies.values():
+        yield from _all_ops(body)
 
 
 def _folded(op: Op, graph: Graph) -> Iterator[Op]:

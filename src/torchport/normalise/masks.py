@@ -97,6 +97,9 @@ class _Masks:
         kwargs = dict(op.kwargs)
         if (entry := find(op.kind)) and entry.is_theirs:
             return self._theirs(op, entry)
+        if op.kind in ("time:fold", "time:unfold") and self._of(op.args[0]):
+            if op.kind == "time:fold" or keras_2:
+                raise Unsupported("a mask at a model at every step", "mask what comes behind it")
         if op.kind == "Masking":
             return replace(op, kwargs={"mask": self._ref(self._masking(op), op)})
         reads_one = op.kind in READS or (op.kind == "BatchNormalization" and op.is_in_training)

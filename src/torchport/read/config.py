@@ -171,7 +171,9 @@ def functional(config: Mapping[str, Any], version: str, claims: Claims, where: s
             raise BadFile(f"the output {at.layer!r} is an InputLayer that is not an input", where=where)
     turn = turns(found, outputs)
     ops = [
-        op(
+        made
+        for layer, number in order
+        for made in ops_of(
             layer,
             call_name(layer, number),
             layer.calls[number].renamed(names),
@@ -181,7 +183,6 @@ def functional(config: Mapping[str, Any], version: str, claims: Claims, where: s
             where,
             turn.get((layer.name, number), len(order)),
         )
-        for layer, number in order
     ]
     structure = map_sources(outputs, lambda at: Ref(names[at]))
     if isinstance(structure, list) and len(structure) == 1:
@@ -239,7 +240,7 @@ def sequential(config: Any, version: str, claims: Claims, where: str, depth: int
         if layer.name == tensor.name:
             raise BadFile(f"two tensors would be called {layer.name!r}", where=where)
         call = Call((Ref(last),), {})
-        ops.append(op(layer, layer.name, call, (layer.name,), stored[layer.name], version, where))
+        ops += ops_of(layer, layer.name, call, (layer.name,), stored[layer.name], version, where)
         last = layer.name
     return Graph(
         name=name,
@@ -275,9 +276,11 @@ def claim(
     depth: int,
 ) -> None:
     """Fetches what a layer owns: its variables and, of a nested model, its graph."""
-    if layer.is_model:
+    if layer.has_body:
         at = f"{where}, model {layer.name!r}"
-        bodies[layer.name] = graph(layer.entry, version, claims.inside(layer), at, depth + 1)
+        body = graph(layer.stepwise or layer.entry, version, claims.inside(layer), at, depth + 1)
+        stays = layer.stepwise and is_keras_2(version) and layer.config.get("trainable") is False
+        bodies[layer.name] = frozen(body) if stays else body
     stored[layer.name] = claims.stored(layer)
 
 
@@ -324,13 +327,13 @@ def op(
 ) -> Op:
     """One call of a layer as an op of the graph."""
     config = layer.config
-    if layer.is_model:
-        config = {key: value for key, value in config.items() if key not in BODY}
+    if layer.has_body:
+        config = {key: value for key, value in config.items() if key not in (*BODY, "layer")}
     config = dialect.modernise(config, layer.kind, version, f"{where}, layer {layer.name!r}")
     is_trained, refused = training_of(flags(layer.kind, config, version), stored)
     return Op(
         name=name,
-        kind="Model" if layer.is_model else layer.kind,
+        kind="Model" if layer.has_body else layer.kind,
         args=call.args,
         outputs=outputs,
         config=config,
@@ -349,6 +352,24 @@ def training_of(said: tuple[bool, ...], stored: Mapping[str, Weight]) -> tuple[b
     if known:
         return any(known), None
     return any(said), PARTLY if len(set(said)) > 1 else None
+
+
+def ops_of(layer: Layer, *details: Any) -> tuple[Op, ...]:
+    """The ops of one call of a layer: a model at every step is folded steps, the model, and unfolded steps.
+
+    Keras 2 folds the batch as well. Source: tf_keras/src/layers/rnn/time_distributed.py, call.
+    """
+    made = op(layer, *details)
+    if layer.stepwise is None:
+        return (made,)
+    (x,), output, steps = made.args, made.outputs[0], f"{made.name}.steps"
+    each = Ref(f"{output}.each")
+    unfold = Op(f"{made.name}.unfold", "time:unfold", (each, x), (output,), layer=f"{made.layer}.unfold")
+    return (
+        Op(f"{made.name}.fold", "time:fold", (x,), (steps,), layer=f"{made.layer}.fold", turn=made.turn),
+        replace(made, args=(Ref(steps),), outputs=(each.tensor,)),
+        replace(unfold, turn=made.turn),
+    )
 
 
 def input_tensor(layer: Layer, where: str) -> Tensor:

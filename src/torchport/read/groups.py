@@ -158,7 +158,7 @@ class Container(Claims):
         return self.places[layer.name]
 
     def stored(self, layer: Layer) -> Mapping[str, Weight]:
-        if layer.is_operation or layer.is_model:
+        if layer.is_operation or layer.has_body:
             return {}
         shared = shared_id(layer)
         if shared in self.store.shared:
@@ -196,6 +196,7 @@ class Container(Claims):
             return self.store.containers[shared]
         group = self.group(layer)
         self.store.check_group(group, layer)
+        group = f"{group}/layer" if layer.stepwise else group
         self.store.models.add(group)
         made = Container(self.store, group, path=path)
         if shared is not None:

@@ -107,7 +107,7 @@ class LayerGroups(Claims):
 
     def stored(self, layer: Layer) -> Mapping[str, Weight]:
         found = self.own(layer)
-        if layer.is_model:
+        if layer.has_body:
             if self.backend == "theano" and found and not self.is_old:
                 advice = "load it with Keras 2 and save the weights again with the backend TensorFlow"
                 raise TorchportError("a model in a model, saved with Theano", where=layer.name, advice=advice)
@@ -123,8 +123,8 @@ class LayerGroups(Claims):
             what = f"has no variables of the layer {layer.name!r}"
             raise BadFile(what, where=self.file.where, advice=DAMAGED)
         found = {}
-        for number, weight in enumerate(self.listed(layer.name, again=layer.is_model and self.is_old)):
-            own = weight.name if layer.is_model else weight.name.rpartition("/")[2].partition(":")[0]
+        for number, weight in enumerate(self.listed(layer.name, again=layer.has_body and self.is_old)):
+            own = weight.name if layer.has_body else weight.name.rpartition("/")[2].partition(":")[0]
             found[str(number)] = replace(weight, name=f"{layer.name}/{own}")
         return found
 

@@ -41,6 +41,19 @@ class Layer:
     def is_model(self) -> bool:
         return is_model(self.kind, self.config)
 
+    @property
+    def stepwise(self) -> Mapping[str, Any] | None:
+        """The model that this layer, TimeDistributed, runs at every step."""
+        inner = self.config.get("layer")
+        if self.kind != "TimeDistributed" or not isinstance(inner, Mapping):
+            return None
+        return inner if is_model(str(inner.get("class_name")), inner.get("config")) else None
+
+    @property
+    def has_body(self) -> bool:
+        """Whether it is a model, or runs one."""
+        return self.is_model or self.stepwise is not None
+
 
 class Claims(Protocol):
     """Hands out the variables of a file: asked for each layer once, in the model's order."""

@@ -190,7 +190,7 @@ class Layers(Claims):
         return cls({layer.name: layer for layer in model.layers}, "", twins, trained)
 
     def stored(self, layer: Layer) -> Mapping[str, Weight]:
-        if layer.is_operation or layer.is_model:
+        if layer.is_operation or layer.has_body:
             return {}
         return {
             str(number): self.reference(variable, f"{self.path}{layer.name}/{short(variable)}")
@@ -207,6 +207,7 @@ class Layers(Claims):
 
     def inside(self, layer: Layer) -> Layers:
         model = self.layer(layer)
+        model = model.layer if layer.stepwise else model
         inner = {it.name: it for it in self.twins.get(id(model), model).layers}
         return replace(self, layers=inner, path=f"{self.path}{layer.name}/")
 

@@ -113,7 +113,7 @@ class Objects(Claims):
         return child
 
     def stored(self, layer: Layer) -> Mapping[str, Weight]:
-        if layer.is_operation or layer.is_model or layer.name not in self.layers:
+        if layer.is_operation or layer.has_body or layer.name not in self.layers:
             return {}
         found = list(self.variables(self.object(layer), layer))
         return {str(number): weight for number, weight in enumerate(found)}
@@ -168,6 +168,8 @@ class Objects(Claims):
 
     def inside(self, layer: Layer) -> Objects:
         at = self.object(layer)
+        if layer.stepwise:
+            at = self.nodes[at].children.get("layer", at)
         return replace(self, at=at, path=f"{self.path}{layer.name}/", layers=())
 
     def check_all_claimed(self) -> None:

@@ -124,7 +124,7 @@ class Manifest(Claims):
 
     def stored(self, layer: Layer) -> Mapping[str, Weight]:
         """A layer's variables: those whose name starts with its own, in Keras's order."""
-        if layer.is_model or layer.is_operation:
+        if layer.has_body or layer.is_operation:
             return {}
         own = [name for name in self.variables if name.startswith(f"{layer.name}/")]
         for name in own:

@@ -33,6 +33,16 @@ def random_layers(graph: Graph, path: str = "") -> Iterator[tuple[str, Op]]:
         yield from random_layers(body, f"{path}{layer}/")
 
 
+def times_called(layer: str, calls: Mapping[str, int]) -> int:
+    """How often a layer of the source ran. Inside of a model at every step nothing is seen of it."""
+    while layer not in calls and "/" in layer:
+        parent = layer.rpartition("/")[0]
+        if any(it.startswith(f"{parent}/") for it in calls):
+            return 0
+        layer = parent
+    return calls.get(layer, 0)
+
+
 def dropout_rows(
     module: Any, places: Places, model: Any, ran: Mapping[str, int], calls: Mapping[str, int]
 ) -> Iterator[Row]:
@@ -50,19 +60,21 @@ def dropout_rows(
     for path, op in random_layers(places.program.graph):
         layer, source = f"{path}{op.layer}", model
         for part in path.split("/")[:-1]:
-            source = source.get_layer(part)
+            source = layer_of(source, part)
         wanted, what = amount_of(layer_of(source, op.layer), op.kind)
         names = [name for name in places.module_of(layer) if amount_name(modules.get(name))]
         if not names:  # one that was given another name is known by what it does
             names = [
-                it for it in spare if is_set_to(modules[it], wanted) and ran.get(it, 0) == calls.get(layer, 0)
+                it
+                for it in spare
+                if is_set_to(modules[it], wanted) and ran.get(it, 0) == times_called(layer, calls)
             ][:1]
             spare = [it for it in spare if it not in names]
         if len(names) != 1:
             note = "the port has no module for this layer" if not names else f"is {names} in the port"
             yield Row("dropout", "", layer, op.outputs[0], False, note=note)
             continue
-        it, times = modules[names[0]], (ran.get(names[0], 0), calls.get(layer, 0))
+        it, times = modules[names[0]], (ran.get(names[0], 0), times_called(layer, calls))
         has, found = float(getattr(it, amount_name(it))), measured(it, op.kind)
         said = f"{what} {wanted:g}; {found:.3f} on {TRIES} values"
         if not math.isclose(has, wanted, rel_tol=1e-12):

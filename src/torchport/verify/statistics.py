@@ -107,7 +107,7 @@ def normalisations(
     def walk(graph: Graph, model: Any, path: str) -> None:
         for op in graph.ops:
             if op.kind == "Model":
-                walk(graph.bodies[op.layer], model.get_layer(op.layer), f"{path}{op.layer}/")
+                walk(graph.bodies[op.layer], layer_of(model, op.layer), f"{path}{op.layer}/")
             elif "moving_variance" in op.weights:
                 name = f"{path}{op.layer}/moving_variance"
                 found[id(layer_of(model, op.layer))] = (name, variables[name])
