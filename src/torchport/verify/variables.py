@@ -17,7 +17,9 @@ def layer_of(model: Any, name: str) -> Any:
         for it in pipeline.layers:
             found |= {f"{pipeline.name}.{it.name}": it, it.name: found.get(it.name, it)}
             pipelines += [it] if type(it).__name__ == "Pipeline" else []
-    return found[name]
+    made = found[name]
+    # A model at every step is a model in the model to the graph.
+    return made.layer if hasattr(getattr(made, "layer", None), "layers") else made
 
 
 def variables(model: Any, graph: Graph, path: str = "") -> Iterator[tuple[str, Any]]:
