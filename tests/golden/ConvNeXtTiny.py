@@ -1,4 +1,5 @@
 """ConvNeXtTiny, ported from Keras by torchport 0.1.0."""
+# mypy: disable-error-code="no-any-return"
 
 from __future__ import annotations
 
@@ -48,8 +49,8 @@ class ConvNeXtTiny(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("prestem_normalization_mean", torch.zeros(3, 1, 1))
-        self.register_buffer("prestem_normalization_variance", torch.zeros(3, 1, 1))
+        self.prestem_normalization_mean = nn.Buffer(torch.zeros(3, 1, 1))
+        self.prestem_normalization_variance = nn.Buffer(torch.zeros(3, 1, 1))
         self.stem = nn.Sequential(nn.Conv2d(3, 96, 4, stride=4), ChannelLayerNorm(96, eps=1e-6))
         self.stage_0 = nn.Sequential(*(ConvNeXtBlock(96) for _ in range(3)))
         self.downsampling_block_0 = nn.Sequential(

@@ -1,4 +1,5 @@
 """DenseNet121, ported from Keras by torchport 0.1.0."""
+# mypy: disable-error-code="no-any-return"
 
 from __future__ import annotations
 

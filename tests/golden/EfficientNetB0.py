@@ -1,4 +1,5 @@
 """EfficientNetB0, ported from Keras by torchport 0.1.0."""
+# mypy: disable-error-code="no-any-return"
 
 from __future__ import annotations
 
@@ -93,8 +94,8 @@ class EfficientNetB0(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("normalize_mean", torch.zeros(3, 1, 1))
-        self.register_buffer("normalize_variance", torch.zeros(3, 1, 1))
+        self.normalize_mean = nn.Buffer(torch.zeros(3, 1, 1))
+        self.normalize_variance = nn.Buffer(torch.zeros(3, 1, 1))
         self.stem_conv = nn.Conv2d(3, 32, 3, stride=2, bias=False)
         self.stem_bn = nn.BatchNorm2d(32, eps=1e-3, momentum=0.01)
         self.block1a = MBConv(32, 8, 16, 3)

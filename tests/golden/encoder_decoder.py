@@ -1,4 +1,5 @@
 """Translator, ported from Keras by torchport 0.1.0."""
+# mypy: disable-error-code="no-any-return, no-untyped-call"
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """ViT, ported from Keras by torchport 0.1.0."""
+# mypy: disable-error-code="no-any-return, no-untyped-call"
 
 from __future__ import annotations
 
@@ -56,7 +57,7 @@ class ViT(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.patches = nn.Conv2d(3, 64, 8, stride=8)
-        self.register_buffer("add_offset", torch.zeros(16, 64))
+        self.add_offset = nn.Buffer(torch.zeros(16, 64))
         self.blocks = nn.Sequential(*(TransformerBlock() for _ in range(6)))
         self.norm = nn.LayerNorm(64, eps=1e-6)
         self.dropout = nn.Dropout(0.5)

@@ -161,6 +161,7 @@ def source(
 def _header(item: Class, text: str) -> str:
     lines = [
         f'"""{item.name}, ported from Keras by torchport {__version__}."""',
+        *_types(text),
         "",
         "from __future__ import annotations",
         "",
@@ -179,6 +180,48 @@ def _header(item: Class, text: str) -> str:
         lines.append("import torch.nn.functional as F")
     lines += ["from safetensors.torch import load_file", "from torch import Tensor, nn"]
     return "\n".join(lines)
+
+
+def _types(text: str) -> list[str]:
+    """What tells mypy --strict that a module called gives Any, and that some of torch has no types."""
+    codes = ["no-any-return"] * any(map(_is_any, ast.walk(ast.parse(text))))
+    codes += ["no-untyped-call"] * (".unflatten(" in text)
+    return [f'# mypy: disable-error-code="{", ".join(codes)}"'] if codes else []
+
+
+def _is_any(node: ast.AST) -> bool:
+    """Whether a function returns what a module gives, as it gives it or taken on by operators."""
+    if not isinstance(node, ast.Return):
+        return False
+    value = node.value
+    while isinstance(value, (ast.BinOp, ast.Subscript, ast.IfExp, ast.Attribute)) or (
+        isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and _receiver(value) is not None
+    ):
+        if isinstance(value, ast.BinOp):
+            value = value.left
+        elif isinstance(value, ast.Call):
+            value = _receiver(value)
+        else:
+            value = value.body if isinstance(value, ast.IfExp) else value.value
+    return isinstance(value, ast.Name) or _is_module(value)
+
+
+def _is_module(value: ast.AST | None) -> bool:
+    """Whether an expression is `self.conv(...)`."""
+    function = value.func if isinstance(value, ast.Call) else None
+    return (
+        isinstance(function, ast.Attribute)
+        and isinstance(function.value, ast.Name)
+        and (function.value.id == "self")
+    )
+
+
+def _receiver(call: ast.Call) -> ast.expr | None:
+    """Of `x.method(...)` the expression x; None for functions of a package and modules of the class."""
+    assert isinstance(call.func, ast.Attribute)
+    inside = call.func.value
+    known = isinstance(inside, ast.Name) and inside.id in ("torch", "F", "nn", "math", "self")
+    return None if known else inside
 
 
 def _class(item: Class, marks: bool, pretrained: str, sharded: bool) -> str:
@@ -266,7 +309,7 @@ def _state_line(name: str, node: State, frozen: bool, writer: Writer) -> str:
     dtype = node.load.dtype if isinstance(node.load, Fill) else "float32"
     zeros = f"torch.zeros({shape}{'' if dtype == 'float32' else f', dtype=torch.{dtype}'})"
     if not node.trainable:
-        return f'self.register_buffer("{name}", {zeros})'
+        return f"self.{name} = nn.Buffer({zeros})"
     return f"self.{name} = nn.Parameter({zeros}{', requires_grad=False' if frozen else ''})"
 
 

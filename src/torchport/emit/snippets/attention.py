@@ -24,8 +24,8 @@ class MultiHeadAttention(nn.Module):
         return self.out(x.transpose(1, 2).flatten(2))
 
 
-class ProjectedAttention(nn.Module):
-    """Attention of several heads, each of query, key and value of its own size."""
+class AttentionHeads(nn.Module):
+    """Queries, keys and values of several heads, each of its own size, and what comes out."""
 
     def __init__(
         self,
@@ -50,14 +50,19 @@ class ProjectedAttention(nn.Module):
         self.out = nn.Linear(num_heads * value_dim, out_features or query_features, bias)
         self.dropout = nn.Dropout(dropout)
 
-    def split(self, query: Tensor, value: Tensor, key: Tensor | None) -> tuple[Tensor, ...]:
+    def split(
+        self, query: Tensor, value: Tensor, key: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of each head: (n, heads, t, dim)."""
-        projected = (self.q(query), self.k(value if key is None else key), self.v(value))
-        counts = (self.heads[0], self.heads[1], self.heads[1])
-        pairs = zip(projected, counts, strict=True)
-        q, k, v = (x.unflatten(2, (n, -1)).transpose(1, 2) for x, n in pairs)
+        q, k = self.q(query), self.k(value if key is None else key)
+        q = q.unflatten(2, (self.heads[0], -1)).transpose(1, 2)
+        k, v = (x.unflatten(2, (self.heads[1], -1)).transpose(1, 2) for x in (k, self.v(value)))
         groups = self.heads[0] // self.heads[1]
         return q, k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
+
+
+class ProjectedAttention(AttentionHeads):
+    """Attention of several heads, each of query, key and value of its own size."""
 
     def forward(
         self, query: Tensor, value: Tensor, key: Tensor | None = None, is_causal: bool = False
@@ -68,7 +73,7 @@ class ProjectedAttention(nn.Module):
         return self.out(x.transpose(1, 2).flatten(2))
 
 
-class MaskedAttention(ProjectedAttention):
+class MaskedAttention(AttentionHeads):
     """Attention where a mask is True; a query that may attend to nothing attends to all alike.
 
     Returns the weights as well: (n, heads, t, s).

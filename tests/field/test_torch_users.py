@@ -1,0 +1,271 @@
+"""What a PyTorch person does with a port, over all golden programs. No TensorFlow: weights are random."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import io
+import logging
+import pickle
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+#: A small input of each program, without its batch; words where it is a whole number.
+IMAGE = (3, 64, 64)
+INPUTS: dict[str, tuple[Any, ...]] = {
+    "ResNet50": (IMAGE,), "MobileNetV2": (IMAGE,), "EfficientNetB0": (IMAGE,), "ConvNeXtTiny": (IMAGE,),
+    "DenseNet121": (IMAGE,),
+    "Xception": ((3, 75, 75),), "InceptionV3": ((3, 80, 80),), "unet": ((3, 32, 32),), "pix2pix": (IMAGE,),
+    "dcgan": ((100,),), "residual_tower": ((3, 32, 32),), "vit": ((3, 32, 32),), "encoder": (16,),
+    "encoder_decoder": (16, 12),
+}  # fmt: skip
+NAMES = sorted(INPUTS)
+
+#: What cannot be done with a program, and why. A test fails if it can after all.
+IMPOSSIBLE: dict[tuple[str, str], str] = {
+    (
+        "batch_of_one",
+        "dcgan",
+    ): "BatchNorm1d has no statistics of one value for each channel, in Keras nor here",
+}
+
+#: Compiled and exported to ONNX: those with an operation that others have not; it takes seconds each.
+UNLIKE = ("dcgan", "vit", "pix2pix", "encoder_decoder", "EfficientNetB0", "ConvNeXtTiny")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quiet() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    logging.disable(logging.CRITICAL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+    logging.disable(logging.NOTSET)
+    torch.set_num_threads(threads)
+
+
+class Port:
+    """A golden program as a person has it: its class, and a model in evaluation mode."""
+
+    def __init__(self, name: str) -> None:
+        self.name, module = name, f"golden_{name}"
+        spec = importlib.util.spec_from_file_location(module, GOLDEN / f"{name}.py")
+        assert spec is not None and spec.loader is not None
+        made = importlib.util.module_from_spec(spec)
+        sys.modules[module] = made
+        spec.loader.exec_module(made)
+        found = [it for it in vars(made).values() if isinstance(it, type) and hasattr(it, "from_pretrained")]
+        self.cls: Callable[[], nn.Module] = found[-1]
+        torch.manual_seed(0)
+        self.model = self.cls().eval()
+        with torch.no_grad():
+            self.wanted = flat(self.model(*self.inputs()))
+
+    def inputs(self, batch: int = 2) -> tuple[Tensor, ...]:
+        generator = torch.Generator().manual_seed(0)
+        return tuple(
+            torch.randint(0, 10, (batch, it), generator=generator)
+            if isinstance(it, int)
+            else torch.rand((batch, *it), generator=generator)
+            for it in INPUTS[self.name]
+        )
+
+    def agrees(self, got: Any, tolerance: float = 1e-5) -> None:
+        for ours, wanted in zip(flat(got), self.wanted, strict=True):
+            assert ours.shape == wanted.shape
+            off = (ours.float() - wanted).abs().max() / (wanted.abs().max() + 1e-12)
+            assert off < tolerance, f"{off} off"
+
+
+def flat(outputs: Any) -> list[Tensor]:
+    if isinstance(outputs, Tensor):
+        return [outputs]
+    values = outputs.values() if isinstance(outputs, dict) else outputs
+    return [it for value in values for it in flat(value)]
+
+
+PORTS: dict[str, Port] = {}
+
+
+def port_of(name: str) -> Port:
+    if name not in PORTS:
+        PORTS[name] = Port(name)
+    return PORTS[name]
+
+
+def loss(outputs: Any) -> Tensor:
+    return torch.stack([it.float().square().mean() for it in flat(outputs)]).sum()
+
+
+def as_type(port: Port, dtype: torch.dtype) -> None:
+    """On the meta device, which checks the types of all operations and computes nothing."""
+    model = copy.deepcopy(port.model).to(dtype).to("meta")
+    given = [it.to("meta") if it.dtype == torch.int64 else it.to(dtype).to("meta") for it in port.inputs()]
+    assert all(it.dtype == dtype for it in flat(model(*given)))
+
+
+def half(port: Port) -> None:
+    as_type(port, torch.float16)
+
+
+def bfloat16(port: Port) -> None:
+    as_type(port, torch.bfloat16)
+
+
+def double(port: Port) -> None:
+    as_type(port, torch.float64)
+
+
+def default_dtype(port: Port) -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        model = port.cls().eval()
+        model.load_state_dict(port.model.state_dict())
+        given = [it if it.dtype == torch.int64 else it.double() for it in port.inputs()]
+        assert all(
+            it.dtype == torch.float64 for it in flat(model.to("meta")(*(it.to("meta") for it in given)))
+        )
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def autocast(port: Port) -> None:
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
+        assert all(bool(it.isfinite().all()) for it in flat(port.model(*port.inputs())))
+
+
+def script(port: Port) -> None:
+    port.agrees(torch.jit.script(port.model)(*port.inputs()), 1e-4)
+
+
+def trace(port: Port) -> None:
+    port.agrees(torch.jit.trace(port.model, port.inputs(), check_trace=False)(*port.inputs()), 1e-4)
+
+
+def export(port: Port) -> None:
+    """With a batch that is not fixed."""
+    batch = torch.export.Dim("batch", min=1, max=64)
+    given = port.inputs()
+    made = torch.export.export(port.model, given, dynamic_shapes=tuple({0: batch} for _ in given)).module()
+    port.agrees(made(*given), 1e-4)
+    assert all(it.shape[0] == 5 for it in flat(made(*port.inputs(5))))
+
+
+def state_dict(port: Port) -> None:
+    model = port.cls().eval()
+    model.load_state_dict(port.model.state_dict(), strict=True)
+    port.agrees(model(*port.inputs()))
+
+
+def deepcopy(port: Port) -> None:
+    port.agrees(copy.deepcopy(port.model)(*port.inputs()))
+
+
+def pickled(port: Port) -> None:
+    file = io.BytesIO()
+    torch.save(pickle.loads(pickle.dumps(port.model)), file)
+    file.seek(0)
+    port.agrees(torch.load(file, weights_only=False)(*port.inputs()))
+
+
+def channels_last(port: Port) -> None:
+    model = copy.deepcopy(port.model).to(memory_format=torch.channels_last)
+    given = (it.to(memory_format=torch.channels_last) if it.dim() == 4 else it for it in port.inputs())
+    port.agrees(model(*given), 1e-4)
+
+
+def meta_device(port: Port) -> None:
+    with torch.device("meta"):
+        model = port.cls().eval()
+    model.load_state_dict(port.model.state_dict(), assign=True)
+    port.agrees(model(*port.inputs()))
+
+
+def functional_call(port: Port) -> None:
+    values = {**dict(port.model.named_parameters()), **dict(port.model.named_buffers())}
+    port.agrees(torch.func.functional_call(port.model, values, port.inputs()))
+
+
+def batches(port: Port) -> None:
+    """As torch's DataParallel cuts them: what a sample gives does not depend on its batch."""
+    with torch.no_grad():
+        whole = flat(port.model(*port.inputs(4)))
+        parts = [flat(port.model(*(it[at : at + 1] for it in port.inputs(4)))) for at in range(4)]
+    for at, wanted in enumerate(whole):
+        found = torch.cat([part[at] for part in parts])
+        assert (found - wanted).abs().max() <= 1e-4 * wanted.abs().max() + 1e-6
+
+
+def batch_of_one(port: Port) -> None:
+    with torch.no_grad():
+        copy.deepcopy(port.model).train()(*port.inputs(1))
+
+
+def checkpointing(port: Port) -> None:
+    model = copy.deepcopy(port.model)
+    given = [it if it.dtype == torch.int64 else it.requires_grad_() for it in port.inputs()]
+    loss(checkpoint(model, *given, use_reentrant=False)).backward()
+    assert any(it.grad is not None for it in model.parameters())
+
+
+def training(port: Port) -> None:
+    """A step of training, and back: every parameter that trains has a gradient."""
+    model = copy.deepcopy(port.model).train()
+    loss(model(*port.inputs(4))).backward()
+    assert not [name for name, it in model.named_parameters() if it.requires_grad and it.grad is None]
+    assert not model.eval().training
+    model.load_state_dict(port.model.state_dict())
+    port.agrees(model(*port.inputs()))
+
+
+CHECKS = (
+    half, bfloat16, double, default_dtype, autocast, script, trace, export, state_dict, deepcopy,
+    pickled, channels_last, meta_device, functional_call, batches, batch_of_one, checkpointing, training,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda it: it.__name__.strip("_"))
+def test_what_people_do_with_a_module(check: Callable[[Port], None], name: str) -> None:
+    why = IMPOSSIBLE.get((check.__name__, name))
+    if why is None:
+        check(port_of(name))
+        return
+    with pytest.raises(Exception, match="."):
+        check(port_of(name))
+
+
+@pytest.mark.parametrize("name", UNLIKE)
+def test_compile(name: str) -> None:
+    torch._dynamo.reset()
+    port = port_of(name)
+    port.agrees(torch.compile(port.model, fullgraph=True, backend="eager")(*port.inputs()), 1e-4)
+
+
+@pytest.mark.parametrize("name", UNLIKE)
+def test_onnx(name: str) -> None:
+    port = port_of(name)
+    assert torch.onnx.export(port.model, port.inputs(), dynamo=True, verbose=False) is not None
+
+
+def test_every_golden_program_is_tried() -> None:
+    assert {file.stem for file in GOLDEN.glob("*.py")} == set(INPUTS)
+    assert {check for check, _ in IMPOSSIBLE} <= {check.__name__ for check in CHECKS}
+
+
+def test_mypy_is_strict_with_them(tmp_path: Path) -> None:
+    files = [str(file) for file in sorted(GOLDEN.glob("*.py"))]
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}", *files]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout
