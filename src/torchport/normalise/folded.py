@@ -24,6 +24,9 @@ STAYS = frozenset("Functional Sequential Model TimeDistributed".split())
 def fold_steps(graph: Graph) -> Graph:
     """The graph without TimeDistributed, where what it wraps can be told."""
     bodies = {layer: fold_steps(body) for layer, body in graph.bodies.items()}
+    if is_keras_2(graph.dialect):
+        stepwise = {op.layer for op in graph.ops if op.kind == "Model" and _is_folded(op, graph)}
+        bodies |= {layer: _moved_twice(bodies[layer]) for layer in stepwise}
     ops = [_alike(it, graph) for op in graph.ops for it in _folded(op, graph)]
     return graph.replace(ops=tuple(_without_detours(ops, graph)), bodies=bodies)
 
@@ -55,15 +58,31 @@ def _without_detours(ops: Sequence[Op], graph: Graph) -> Iterator[Op]:
 
 def _alike(op: Op, graph: Graph) -> Op:
     """A model at every step of Keras 3, which keeps statistics of each step for themselves, is refused."""
-    if (
-        op.kind != "Model"
-        or is_keras_2(graph.dialect)
-        or f"{op.name}.fold" not in {it.name for it in graph.ops}
-    ):
+    if op.kind != "Model" or not _is_folded(op, graph) or is_keras_2(graph.dialect):
         return op
     if not any(map(_keeps_statistics, _all_ops(graph.bodies[op.layer]))):
         return op
     return replace(op, refused=STATISTICS)
+
+
+def _is_folded(op: Op, graph: Graph) -> bool:
+    """Whether a model is called at every step."""
+    return any(it.name == f"{op.name}.fold" for it in graph.ops)
+
+
+def _moved_twice(body: Graph) -> Graph:
+    """A model whose running statistics move twice with each batch.
+
+    TimeDistributed of Keras 2 runs a model a second time for its mask: what is kept is kept twice over.
+    Source: tf_keras/src/layers/rnn/time_distributed.py, compute_mask; engine/functional.py, compute_mask.
+    """
+    ops = tuple(
+        replace(op, config={**op.config, "momentum": op.config.get("momentum", 0.99) ** 2})
+        if op.kind == "BatchNormalization"
+        else op
+        for op in body.ops
+    )
+    return body.replace(ops=ops, bodies={name: _moved_twice(it) for name, it in body.bodies.items()})
 
 
 #: Why norms in training are refused at every step, and what to do.
