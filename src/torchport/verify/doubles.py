@@ -24,7 +24,8 @@ def exact_doubles(tf: Any) -> Iterator[None]:
         replaced.append((owner, name, original))
         setattr(owner, name, made(original))
 
-    put(tf.nn, "leaky_relu", lambda original: slope(tf, original))
+    # Below tf.nn: layers hold that function itself, as their activation.
+    put(gen_nn_ops, "leaky_relu", lambda original: slope(tf, original))
     cast = tf.cast
     put(tf, "cast", lambda original: number(tf, cast))
     put(math_ops, "cast", lambda original: number(tf, cast))
