@@ -323,10 +323,11 @@ def compare(
     """The verification of a port."""
     arrays = given_arrays(inputs)
     with working("starting TensorFlow") as tell:
-        with hushed():
-            from torchport.verify import frameworks, verify
+        from torchport.verify import frameworks, process, verify
 
-            frameworks.tensorflow()
+        if not process.is_possible(source):
+            with hushed():
+                frameworks.tensorflow()
         return verify(source, folder, inputs=arrays, seed=seed, progress=tell, **given)
 
 

@@ -291,3 +291,13 @@ def test_edits_that_give_the_same_whole_numbers(tmp_path: Path) -> None:
     result = torchport.verify(model, folder)
     assert result.verdict == "not decided", str(result)
     assert "whole numbers do not prove" in result.because
+
+
+def test_tokens_of_a_float_input_lose_no_digits(tmp_path: Path) -> None:
+    """A lookup gives weights, which float32 holds whole: that is no kernel that lacks digits."""
+    L = keras.layers
+    model = keras.Sequential([keras.Input((6,)), L.Embedding(9, 12, name="words"), L.LSTM(3, name="lstm")])
+    result = from_file(model, tmp_path / "model.keras")
+    assert result.passed, report(result)
+    assert not any("in float32" in note for note in result.notes)
+    assert {row.limit for row in result.rows if row.check == "inference"} == {1e-10}

@@ -12,7 +12,7 @@ from torchport.emit.weights import Entry
 from torchport.errors import TorchportError
 from torchport.program import Fill, Load
 from torchport.verify.compare import compare
-from torchport.verify.port_runs import read_state
+from torchport.verify.port_runs import State
 from torchport.verify.reference import value_of
 from torchport.verify.result import Row
 from torchport.verify.weights import explain
@@ -59,7 +59,7 @@ def renames(folder: Path, entries: tuple[Entry, ...], variables: Mapping[str, An
     module are found in, else the first.
     """
     try:
-        found = read_state(folder)
+        found = State(folder)
     except Exception:  # the file may be anything: `state_rows` says so
         return {}
     names = {entry.name for entry in entries}
@@ -96,7 +96,7 @@ def all_differ(rows: Sequence[Row]) -> bool:
 def state_rows(folder: Path, entries: tuple[Entry, ...], variables: Mapping[str, Any]) -> Iterator[Row]:
     """Every tensor of the weights file against the source's variable, bit for bit, none missing."""
     try:
-        found = read_state(folder)
+        found = State(folder)
     except Exception as error:  # the file may be anything
         yield Row("state", "model.safetensors", "", "", False, note=f"cannot be read: {error}")
         return

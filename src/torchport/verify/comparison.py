@@ -18,6 +18,7 @@ from torchport.verify.instrument import Instrumented
 from torchport.verify.observations import Nudge, Observations, Record, Training
 from torchport.verify.places import Places
 from torchport.verify.port_runs import PortRuns
+from torchport.verify.process import Elsewhere
 from torchport.verify.result import Row, first_line
 from torchport.verify.training import MAGNIFIED, Gradients
 from torchport.verify.truth import Truth
@@ -46,7 +47,7 @@ class Comparison:
     `variables`: the source's weights. `load`: makes the port in a precision. `port`: the one at hand.
     """
 
-    truth: Truth
+    truth: Truth | Elsewhere
     record: Record
     program: Program
     places: Places
@@ -214,9 +215,8 @@ class Comparison:
             calls[layer] = calls.get(layer, 0) + 1
         if any(dropout.random_layers(self.program.graph)):
             self.notes.append("training mode was compared with dropout off on both sides")
-        model = self.truth.reference.model
-        rows = dropout.dropout_rows(self.port.module, self.places, model, two.dropped, calls)
-        return [*rows, *dropout.recurrent_rows(self.port.module, self.places, model)]
+        rows = dropout.dropout_rows(self.port.module, self.places, self.truth.amounts(), two.dropped, calls)
+        return [*rows, *dropout.recurrent_rows(self.port.module, self.places, self.truth.rates())]
 
     def note_unseen(self, watch: Watch) -> None:
         """What could not be compared alone."""

@@ -43,10 +43,22 @@ def times_called(layer: str, calls: Mapping[str, int]) -> int:
     return calls.get(layer, 0)
 
 
+def amounts(graph: Graph, model: Any) -> dict[str, tuple[float, str]]:
+    """How random each layer is, by its path and name. `model`: the source as it is, not as it was rebuilt."""
+    found = {}
+    for path, op in random_layers(graph):
+        source = model
+        for part in path.split("/")[:-1]:
+            source = layer_of(source, part)
+        found[f"{path}{op.layer}"] = amount_of(layer_of(source, op.layer), op.kind)
+    return found
+
+
 def dropout_rows(
-    module: Any, places: Places, model: Any, ran: Mapping[str, int], calls: Mapping[str, int]
-) -> Iterator[Row]:
-    """A row for each. `model`: the source as it is, not as it was rebuilt.
+    module: Any, places: Places, wanted_of: Mapping[str, tuple[float, str]], ran: Mapping[str, int],
+    calls: Mapping[str, int],
+) -> Iterator[Row]:  # fmt: skip
+    """A row for each. `wanted_of`: the source's amounts, by layer.
 
     `ran`: how often each module ran in training mode. `calls`: how often each layer of the source did.
     """
@@ -58,10 +70,8 @@ def dropout_rows(
     }
     spare = [name for name, it in modules.items() if name not in known and amount_name(it)]
     for path, op in random_layers(places.program.graph):
-        layer, source = f"{path}{op.layer}", model
-        for part in path.split("/")[:-1]:
-            source = layer_of(source, part)
-        wanted, what = amount_of(layer_of(source, op.layer), op.kind)
+        layer = f"{path}{op.layer}"
+        wanted, what = wanted_of[layer]
         names = [name for name in places.module_of(layer) if amount_name(modules.get(name))]
         if not names:  # one that was given another name is known by what it does
             names = [
@@ -92,29 +102,31 @@ def is_set_to(module: Any, amount: float) -> bool:
     return math.isclose(float(getattr(module, amount_name(module))), amount, rel_tol=1e-12)
 
 
-def recurrent_rows(module: Any, places: Places, model: Any) -> Iterator[Row]:
+def recurrent_rates(graph: Graph, model: Any, path: str = "") -> dict[str, list[float]]:
+    """The recurrent dropout of the cells of each layer that may have some, by its path and name."""
+    found: dict[str, list[float]] = {}
+    for op in graph.ops:
+        if op.kind == "Model":
+            body, inner = graph.bodies[op.layer], layer_of(model, op.layer)
+            found |= recurrent_rates(body, inner, f"{path}{op.layer}/")
+        elif "recurrent_dropout" in str(op.config):
+            cells = layer_of(model, op.layer)._flatten_layers()
+            rates = (vars(it).get("recurrent_dropout") for it in cells)
+            found[f"{path}{op.layer}"] = sorted(it for it in rates if it)
+    return found
+
+
+def recurrent_rows(module: Any, places: Places, rates: Mapping[str, list[float]]) -> Iterator[Row]:
     """A row for each layer with recurrent dropout: its rates are those of the source's cells."""
     modules = dict(module.named_modules())
-
-    def walk(graph: Graph, source: Any, path: str) -> Iterator[Row]:
-        for op in graph.ops:
-            if op.kind == "Model":
-                yield from walk(graph.bodies[op.layer], layer_of(source, op.layer), f"{path}{op.layer}/")
-                continue
-            if "recurrent_dropout" not in str(op.config):
-                continue
-            cells = layer_of(source, op.layer)._flatten_layers()
-            wanted = sorted(filter(None, (vars(it).get("recurrent_dropout") for it in cells)))
-            names = places.module_of(f"{path}{op.layer}")
-            found = (getattr(modules.get(name), "recurrent_dropout", None) for name in names)
-            has = sorted(it for it in found if it)
-            if wanted or has:
-                note = f"recurrent dropout {wanted}"
-                note += "" if wanted == has else f" in the source, {has} in the port"
-                name = names[0] if names else ""
-                yield Row("dropout", name, f"{path}{op.layer}", op.outputs[0], wanted == has, note=note)
-
-    yield from walk(places.program.graph, model, "")
+    for layer, wanted in rates.items():
+        names = places.module_of(layer)
+        found = (getattr(modules.get(name), "recurrent_dropout", None) for name in names)
+        has = sorted(it for it in found if it)
+        if wanted or has:
+            note = f"recurrent dropout {wanted}"
+            note += "" if wanted == has else f" in the source, {has} in the port"
+            yield Row("dropout", names[0] if names else "", layer, layer, wanted == has, note=note)
 
 
 def amount_of(layer: Any, kind: str) -> tuple[float, str]:

@@ -71,16 +71,14 @@ def torch() -> Any:
 
 @contextmanager
 def default_dtype(keras: Any, dtype: str, note: Callable[[str], None] = lambda text: None) -> Iterator[None]:
-    """Constants that both frameworks make up have this dtype; float64 is that all through.
+    """Constants that Keras and TensorFlow make up have this dtype; float64 is that all through.
 
     `note` is told what TensorFlow computes in another way than it was asked to.
     """
-    pt = torch()
-    before, torch_before = keras.backend.floatx(), pt.get_default_dtype()
+    before = keras.backend.floatx()
     policy, set_policy = policies(keras)
     keras.backend.set_floatx(dtype)
     set_policy(dtype)
-    pt.set_default_dtype(getattr(pt, dtype))
     try:
         doubles = exact_doubles(tensorflow()) if dtype == "float64" else nullcontext()
         with doubles, on_a_cpu(tensorflow(), note):
@@ -88,7 +86,6 @@ def default_dtype(keras: Any, dtype: str, note: Callable[[str], None] = lambda t
     finally:
         keras.backend.set_floatx(before)
         set_policy(policy)
-        pt.set_default_dtype(torch_before)
 
 
 def policies(keras: Any) -> tuple[Any, Callable[[Any], None]]:
@@ -98,14 +95,11 @@ def policies(keras: Any) -> tuple[Any, Callable[[Any], None]]:
     return keras.mixed_precision.global_policy(), keras.mixed_precision.set_global_policy
 
 
-def versions(keras: Any) -> dict[str, str]:
-    """Who computed what."""
+def versions() -> dict[str, str]:
+    """Who computed the port's side."""
     import numpy
 
     from torchport import __version__
 
-    return {
-        "torchport": __version__, "torch": torch().__version__.split("+")[0],
-        "tensorflow": tensorflow().__version__,
-        keras.__name__: keras.__version__, "numpy": numpy.__version__,
-    }  # fmt: skip
+    torch_version = torch().__version__.split("+")[0]
+    return {"torchport": __version__, "torch": torch_version, "numpy": numpy.__version__}

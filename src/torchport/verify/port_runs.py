@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -254,17 +254,27 @@ def amount_name(module: Any) -> str:
     return "std" if is_gaussian and hasattr(module, "std") else ""
 
 
-def read_state(folder: Path) -> dict[str, np.ndarray]:
-    """The tensors of the folder's weights file or files, by name."""
-    import json
+class State(Mapping[str, np.ndarray]):
+    """The tensors of a folder's weights file or files, by name; each is read when it is asked for."""
 
-    from safetensors.numpy import load_file
+    def __init__(self, folder: Path) -> None:
+        import json
 
-    index = folder / "model.safetensors.index.json"
-    files = [folder / "model.safetensors"]
-    if index.is_file():
-        files = [folder / name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
-    found: dict[str, np.ndarray] = {}
-    for file in files:
-        found.update(load_file(file))
-    return found
+        from safetensors import safe_open
+
+        index = folder / "model.safetensors.index.json"
+        files = [folder / "model.safetensors"]
+        if index.is_file():
+            names = json.loads(index.read_text())["weight_map"].values()
+            files = [folder / name for name in sorted(set(names))]
+        opened: list[Any] = [safe_open(file, framework="numpy") for file in files]
+        self.files: dict[str, Any] = {name: file for file in opened for name in file.keys()}  # noqa: SIM118
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return np.asarray(self.files[name].get_tensor(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)

@@ -18,7 +18,7 @@ from torchport.verify.instrument import Instrumented, instrument
 from torchport.verify.observations import Record
 from torchport.verify.places import Places
 from torchport.verify.port_runs import PortRuns
-from torchport.verify.reference import Reference
+from torchport.verify.process import Died, Elsewhere, truth_of
 from torchport.verify.result import Row, Verification
 from torchport.verify.truth import Truth
 
@@ -30,7 +30,7 @@ class Session:
     folder: Path
     program: Program
     places: Places
-    truth: Truth
+    truth: Truth | Elsewhere
     class_name: str
     given: Any
     seed: int
@@ -44,6 +44,7 @@ class Session:
     record: Record | None = None
     causes: dict[Row, str] = field(default_factory=dict)
     variables: Mapping[str, np.ndarray] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def start(
@@ -57,8 +58,7 @@ class Session:
             program = ported(source, options)
             check_same(record, program, folder)
         tell("loading it with TensorFlow")
-        frameworks.torch()
-        truth = Truth(Reference.load(source, program.graph, custom), scratch, tell)
+        truth = truth_of(source, program.graph, custom, scratch, tell)
         places = Places.of(program, options.keep_io)
         return cls(
             folder, program, places, truth, record["class"], given, seed, steps, tell, options.exact,
@@ -79,13 +79,25 @@ class Session:
         dtype = self.record.inference.dtype if self.record else "float64"
         return Verification(
             tuple(self.rows), localise.first(self.rows, self.causes), tuple(self.notes),
-            frameworks.versions(self.truth.reference.keras), described, dtype, self.seed, self.steps,
+            {**frameworks.versions(), **self.versions}, described, dtype, self.seed, self.steps,
         )  # fmt: skip
 
     def run(self) -> Verification:
-        """All checks; stops early only where the port does not run."""
+        """All checks; stops early only where a side does not run."""
+        try:
+            return self.checked()
+        except Died as error:
+            note = f"{error}: what it had not computed yet could not be compared"
+            self.rows.append(Row("run", "TensorFlow", "", "", None, note=note))
+            return self.result()
+        finally:
+            self.truth.close()
+
+    def checked(self) -> Verification:
         self.tell("comparing weights")
         self.variables = self.truth.variables()
+        self.versions = self.truth.versions()
+        frameworks.torch()
         self.follow_names()
         self.rows += checks.state_rows(self.folder, self.program.entries, self.variables)
         if checks.all_differ(self.rows):

@@ -65,7 +65,8 @@ class SourceRuns:
 
             def call(layer: Any, where: str, args: Any) -> None:
                 values = (array(it) for it in flat(list(args)) if hasattr(it, "shape"))
-                read[:] = [it for it in values if it.dtype.kind == "f"]
+                floats = (it for it in values if it.dtype.kind == "f")
+                read[:] = [it for it in floats if not is_float32(it) or is_varied(it)]
 
             def tensor(key: Key, value: Any) -> None:
                 found = array(value)

@@ -18,6 +18,8 @@ from torchport.errors import TorchportError
 from torchport.graph import Graph
 from torchport.verify import forward, frameworks, inputs
 from torchport.verify.compare import LIMIT32, compare, distance_of, is_fraction
+from torchport.verify.custom import custom_classes
+from torchport.verify.dropout import amounts, recurrent_rates
 from torchport.verify.forward import measured
 from torchport.verify.observations import Nudge, Observations, Record, Training
 from torchport.verify.ranges import Whole, ranges
@@ -49,6 +51,28 @@ class Truth:
     @property
     def graph(self) -> Graph:
         return self.reference.graph
+
+    @classmethod
+    def load(cls, source: Any, graph: Graph, custom: Any, folder: Path, tell: Callable[[str], None]) -> Truth:
+        """`custom`: as `torchport.verify` takes it."""
+        return cls(Reference.load(source, graph, custom_classes(custom)), folder, tell)
+
+    def close(self) -> None:
+        """Let go of all copies."""
+        self.runs.clear()
+
+    def versions(self) -> dict[str, str]:
+        """Who computed this side."""
+        keras = self.reference.keras
+        return {"tensorflow": frameworks.tensorflow().__version__, keras.__name__: keras.__version__}
+
+    def amounts(self) -> Mapping[str, tuple[float, str]]:
+        """How random each layer is that is random in training."""
+        return amounts(self.graph, self.reference.model)
+
+    def rates(self) -> Mapping[str, list[float]]:
+        """The recurrent dropout of each layer."""
+        return recurrent_rates(self.graph, self.reference.model)
 
     def variables(self) -> Store[str]:
         """The source's variables by the graph's names."""
