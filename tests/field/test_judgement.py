@@ -300,4 +300,4 @@ def test_tokens_of_a_float_input_lose_no_digits(tmp_path: Path) -> None:
     result = from_file(model, tmp_path / "model.keras")
     assert result.passed, report(result)
     assert not any("in float32" in note for note in result.notes)
-    assert {row.limit for row in result.rows if row.check == "inference"} == {1e-10}
+    assert {row.limit for row in result.rows if row.check == "inference"} <= {1e-10}

@@ -141,8 +141,9 @@ def judge(
         allowed = max(base * scale, CARRIED * noise.low)
     elif not exact and noise.low is not None and noise.low <= ROUNDING["float32"] * reads:
         allowed = max(allowed, MULTIPLE * noise.low + FLOOR * scale)
+    relative = base if allowed == base * scale else allowed / scale
     if found.distance <= allowed:
-        return low_judgement(found, low, noise, scale, allowed / scale)
+        return low_judgement(found, low, noise, scale, relative)
     if noise.nudged:
         digits = dtype if exact else "float32"
         most = max(noise.rounding or 0.0, ROUNDING[digits]) * reads
@@ -156,11 +157,11 @@ def judge(
             return low_judgement(found, low, noise, scale, limit)
         if found.distance <= MULTIPLE * noise.nudged:
             return Judgement(
-                None, scale, allowed / scale,
+                None, scale, relative,
                 note="TensorFlow's own value moves as far when a last bit of weights and inputs is moved: it "
                 "draws random numbers, or rounding decides here",
             )  # fmt: skip
-    return Judgement(False, scale, allowed / scale, limit32(noise, scale))
+    return Judgement(False, scale, relative, limit32(noise, scale))
 
 
 def low_judgement(
