@@ -18,7 +18,6 @@ from torchport.errors import TorchportError
 from torchport.graph import Graph
 from torchport.verify import forward, frameworks, inputs
 from torchport.verify.compare import LIMIT32, compare, distance_of, is_fraction
-from torchport.verify.custom import custom_classes
 from torchport.verify.dropout import amounts, recurrent_rates
 from torchport.verify.forward import measured
 from torchport.verify.observations import Nudge, Observations, Record, Training
@@ -55,7 +54,7 @@ class Truth:
     @classmethod
     def load(cls, source: Any, graph: Graph, custom: Any, folder: Path, tell: Callable[[str], None]) -> Truth:
         """`custom`: as `torchport.verify` takes it."""
-        return cls(Reference.load(source, graph, custom_classes(custom)), folder, tell)
+        return cls(Reference.load(source, graph, custom), folder, tell)
 
     def close(self) -> None:
         """Let go of all copies."""
