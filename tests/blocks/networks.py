@@ -159,6 +159,37 @@ def vit(count: int = 6) -> Any:
     return keras.Model(image, layers.Dense(10)(layers.Dropout(0.5)(x)), name="vit")
 
 
+def text_classifier() -> keras.Model:
+    """Kim's convolutions of three sizes over words, side by side."""
+    words = keras.Input((40,), dtype="int32", name="words")
+    x = layers.Embedding(1000, 50, name="embedding")(words)
+    pooled = [layers.GlobalMaxPooling1D()(layers.Conv1D(64, n, activation="relu")(x)) for n in (3, 4, 5)]
+    x = layers.Dropout(0.5)(layers.Concatenate()(pooled))
+    return keras.Model(words, layers.Dense(2, activation="softmax", name="head")(x), name="text_classifier")
+
+
+def wavenet() -> keras.Model:
+    """Gated convolutions whose skips are summed."""
+    series = keras.Input((64, 1), name="series")
+    x, skips = layers.Conv1D(16, 2, padding="causal")(series), []
+    for rate in 2 * (1, 2, 4, 8):
+        y = layers.Conv1D(16, 2, dilation_rate=rate, padding="causal", activation="tanh")(x)
+        z = layers.Conv1D(16, 2, dilation_rate=rate, padding="causal", activation="sigmoid")(x)
+        y = layers.Multiply()([y, z])
+        skips.append(layers.Conv1D(16, 1)(y))
+        x = layers.Add()([x, layers.Conv1D(16, 1)(y)])
+    x = layers.Conv1D(16, 1, activation="relu")(layers.ReLU()(layers.Add()(skips)))
+    return keras.Model(series, layers.Conv1D(8, 1, activation="softmax")(x), name="wavenet")
+
+
+def tagger() -> keras.Model:
+    """A label for each word: masked, in both directions."""
+    words = keras.Input((20,), dtype="int32", name="words")
+    x = layers.Embedding(500, 16, mask_zero=True, name="embedding")(words)
+    x = layers.Bidirectional(layers.LSTM(12, return_sequences=True), name="lstm")(x)
+    return keras.Model(words, layers.Dense(7, activation="softmax", name="tags")(x), name="tagger")
+
+
 def application(name: str) -> Callable[[], keras.Model]:
     """One of Keras's own networks, weights as initialised."""
     return lambda: getattr(keras.applications, name)(weights=None)
@@ -173,6 +204,9 @@ NETWORKS: dict[str, tuple[Callable[[], keras.Model], int]] = {
     "vit": (vit, 80),
     "encoder": (encoder, 80),
     "encoder_decoder": (encoder_decoder, 115),
+    "text_classifier": (text_classifier, 45),
+    "wavenet": (wavenet, 90),
+    "tagger": (tagger, 110),
     "ResNet50": (application("ResNet50"), 110),
     "MobileNetV2": (application("MobileNetV2"), 110),
     "EfficientNetB0": (application("EfficientNetB0"), 150),

@@ -27,7 +27,7 @@ INPUTS: dict[str, tuple[Any, ...]] = {
     "DenseNet121": (IMAGE,),
     "Xception": ((3, 75, 75),), "InceptionV3": ((3, 80, 80),), "unet": ((3, 32, 32),), "pix2pix": (IMAGE,),
     "dcgan": ((100,),), "residual_tower": ((3, 32, 32),), "vit": ((3, 32, 32),), "encoder": (16,),
-    "encoder_decoder": (16, 12),
+    "encoder_decoder": (16, 12), "text_classifier": (40,), "wavenet": ((1, 64),), "tagger": (20,),
 }  # fmt: skip
 NAMES = sorted(INPUTS)
 
@@ -37,6 +37,14 @@ IMPOSSIBLE: dict[tuple[str, str], str] = {
         "batch_of_one",
         "dcgan",
     ): "BatchNorm1d has no statistics of one value for each channel, in Keras nor here",
+    (
+        "script",
+        "tagger",
+    ): "the helper that masks a recurrent layer takes it as an argument; TorchScript's do not",
+    (
+        "export",
+        "tagger",
+    ): "torch.export fixes the batch of a bidirectional LSTM; with a batch that is fixed it works",
 }
 
 #: Compiled and exported to ONNX: those with an operation that others have not; it takes seconds each.
