@@ -38,6 +38,17 @@ ATTENTION = [
           (QUERY, VALUE, "2 5 7")),
     layer("GroupQueryAttention", "4, 6, 2, dropout=0.3, dtype='float64'", "x, y, attention_mask=z > 9",
           (QUERY, "2 7 8", "2 5 7")),
+    *(
+        layer("MultiHeadAttention", f"2, 4, dtype='float64'{axes}", "x, x", "2 5 3 8", sizes=sizes,
+              within=1e-9, why="the gradient of the key's bias is zero, up to rounding")
+        for axes in ("", ", attention_axes=(2,)", ", attention_axes=1", ", attention_axes=(1, 2)")
+        for sizes in ("? 5 3 8", "? ? ? 8")
+    ),
+    layer("MultiHeadAttention", "2, 4, dtype='float64', attention_axes=-2", "x, y, z",
+          ("2 5 3 8", "2 5 7 6", "2 5 7 4")),
+    layer("MultiHeadAttention", "2, 4, value_dim=3, dtype='float64'", "x, y", ("2 5 3 8", "2 2 3 6")),
+    layer("MultiHeadAttention", "2, 4, dropout=0.3, dtype='float64', attention_axes=(1, 3)", "x, y",
+          ("2 5 3 2 8", "2 7 3 3 6")),
     Case("MultiHeadAttention", {}, (QUERY, VALUE),
          call="ops.concatenate([ops.reshape(it, (-1, 2)) for it in "
          "layers.MultiHeadAttention(2, 4, dtype='float64')(x, y, return_attention_scores=True)], axis=0)"),

@@ -10,6 +10,7 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Expr, Fill, Load, call, module
 from torchport.rules.arguments import default
+from torchport.rules.attended_axes import STEPS, AttendedAxes, attended_axes
 from torchport.rules.attention import is_masked, joined
 from torchport.rules.broadcast import check_bias
 from torchport.rules.dtypes import as_bool
@@ -63,7 +64,7 @@ class Heads:
         ):  # fmt: skip
             loads[f"{name[0]}.weight"] = Load.of(f"{name}_dense/kernel", "d h k -> (h k) d", h=h, k=k)
             if self.bias:
-                check_bias((*tensors[name].shape[:2], h, k), (h, k), dialect)
+                check_bias((*tensors[name].shape[:-1], h, k), (h, k), dialect)
                 loads[f"{name[0]}.bias"] = Load.of(f"{name}_dense/bias", "h k -> (h k)", h=h, k=k)
         sizes = {"h": self.query, "k": self.value_dim}
         loads["out.weight"] = Load.of("output_dense/kernel", "h k d -> d (h k)", **sizes)
@@ -88,11 +89,12 @@ def grouped_heads(
 
 def attended_shape(
     query: Tensor, value: Tensor, *rest: Any, num_heads: int, output_shape: Any,
-    return_attention_scores: bool,
+    return_attention_scores: bool, attention_axes: Any = None, dialect: str = "",
 ) -> Any:  # fmt: skip
-    if len(query.shape) != 3 or len(value.shape) != 3:
-        raise Unsupported("over several axes", "flatten them to one axis of steps first")
+    axes = attended_axes(attention_axes, query, value, dialect)
     out = (*query.shape[:-1], width(query, output_shape))
+    if return_attention_scores and not axes.are_steps:
+        raise Unsupported("the scores over other axes than one of steps", "do not return them")
     scores = (query.shape[0], num_heads, query.shape[1], value.shape[1])
     return [out, scores] if return_attention_scores else out
 
@@ -130,12 +132,14 @@ def grouped_weights(
 
 def attend(
     heads: Heads, query: Value, value: Value, key: Value, masks: Sequence[Any], *, causal: bool,
-    scores: bool, dropout: float, dialect: str,
+    scores: bool, dropout: float, dialect: str, axes: AttendedAxes = STEPS,
 ) -> Any:  # fmt: skip
     """The module and its call. `masks`: of the query, the value, the key, and of their pairs."""
     loads = heads.loads({"query": query, "value": value, "key": key}, dialect)
     explicit = scores or is_masked(masks)
-    tensors = (query, value) if key == value else (query, value, key)
+    if not axes.are_steps and (explicit or causal):
+        raise Unsupported("masks over other axes than one of steps", "flatten the axes to one of steps first")
+    tensors = tuple(map(axes.fold, (query, value) if key == value else (query, value, key)))
     count, dim = heads.query, heads.dim
     square = features(value) == features(key) == features(query) == heads.out
     plain = square and heads.bias and (heads.key, heads.value_dim) == (count, dim) and key == value
@@ -158,7 +162,7 @@ def attend(
             dropout=default(float(dropout), 0.0), loads=loads,
         )  # fmt: skip
     if not explicit:
-        return attention(*tensors, **({"is_causal": True} if causal else {}))
+        return axes.unfold(attention(*tensors, **({"is_causal": True} if causal else {})), query)
     allowed = joined(pair_masks(query, value, masks, causal))
     result = attention(*tensors, **({} if allowed is None else {"mask": allowed}))
     return result if scores else result[0]
@@ -181,18 +185,19 @@ ATTENTION = {"use_gate": (False,), "sliding_window": (None,)}
 
 
 @rule(
-    "MultiHeadAttention", wants=SOURCE, shape=attended_shape, weights=attended_weights,
-    only={**ATTENTION, "attention_axes": (None, [1], (1,), 1)},
-    ignores="use_gate sliding_window flash_attention attention_axes",
+    "MultiHeadAttention", wants=SOURCE, shape=attended_shape, weights=attended_weights, only=ATTENTION,
+    ignores="use_gate sliding_window flash_attention",
 )  # fmt: skip
 def multi_head_attention(
     query: Value, value: Value, *rest: Any, num_heads: int, key_dim: int, value_dim: int | None = None,
     dropout: float = 0.0, use_bias: bool = True, output_shape: Any = None, key: Any = None,
     query_mask: Any = None, value_mask: Any = None, key_mask: Any = None, attention_mask: Any = None,
-    return_attention_scores: bool = False, use_causal_mask: bool = False, dialect: str = "",
+    return_attention_scores: bool = False, use_causal_mask: bool = False, attention_axes: Any = None,
+    dialect: str = "",
 ) -> Any:  # fmt: skip
     """A module of nn.Linear and F.scaled_dot_product_attention; with masks, of what that stands for.
 
+    Of images the axes it attends over become one of steps, and the others more of the batch.
     A query whose keys are all masked gets the mean of all values in Keras, of none from torch.
     """
     heads = multi_heads(
@@ -203,6 +208,7 @@ def multi_head_attention(
         heads, query, value, third(query, value, rest, key),
         (query_mask, value_mask, key_mask, attention_mask), causal=use_causal_mask,
         scores=return_attention_scores, dropout=dropout, dialect=dialect,
+        axes=attended_axes(attention_axes, query, value, dialect),
     )  # fmt: skip
 
 

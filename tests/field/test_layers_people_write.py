@@ -1,0 +1,87 @@
+"""Calls and options of layers as people write them, in Keras 2 and 3: the port gives what the model gives."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tf_keras
+
+import torchport
+from torchport.errors import Refused
+
+BOTH = pytest.mark.parametrize("package", [keras, tf_keras], ids=["keras3", "keras2"])
+
+
+def check(model: Any) -> torchport.Port:
+    """The port of a model, which gives what the model gives."""
+    rng = np.random.default_rng(0)
+    shapes = [(2, *(size or 5 for size in it.shape[1:])) for it in model.inputs]
+    given = [
+        rng.random(shape) > 0.4 if "bool" in str(it.dtype) else rng.normal(size=shape).astype("float32")
+        for shape, it in zip(shapes, model.inputs, strict=True)
+    ]
+    for variable in model.weights:
+        variable.assign(rng.random(variable.shape).astype("float32") + 0.1)
+    port = torchport.convert(model)
+    wanted = np.asarray(model(given if len(given) > 1 else given[0], training=False))
+    np.testing.assert_allclose(port.run(*given), wanted, rtol=1e-4, atol=1e-5)
+    return port
+
+
+def refused(model: Any) -> str:
+    with pytest.raises(Refused) as caught:
+        torchport.convert(model)
+    return str(caught.value)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda L, x, y, mask: L.MultiHeadAttention(2, 4)(query=x, value=x, key=x),
+        lambda L, x, y, mask: L.MultiHeadAttention(2, 4)(value=y, query=x, attention_mask=mask),
+        lambda L, x, y, mask: L.MultiHeadAttention(2, 4)(x, key=y, value=y, training=False),
+        lambda L, x, y, mask: L.MultiHeadAttention(2, 4)(x, y, key=None, attention_mask=None, training=None),
+        lambda L, x, y, mask: L.Dense(3)(inputs=x),
+        lambda L, x, y, mask: L.BatchNormalization()(inputs=x, training=None),
+        lambda L, x, y, mask: L.Dropout(0.3)(inputs=x, training=None),
+        lambda L, x, y, mask: L.Add()(inputs=[x, x]),
+        lambda L, x, y, mask: L.Attention()(inputs=[x, y]),
+        lambda L, x, y, mask: L.TimeDistributed(L.Dense(3))(inputs=x),
+        lambda L, x, y, mask: L.LSTM(3)(x, mask=None, training=None),
+    ],
+)  # fmt: skip
+def test_tensors_that_a_call_names(package: Any, call: Any) -> None:
+    x, y = package.Input((6, 8)), package.Input((5, 8))
+    mask = package.Input((6, 5), dtype="bool")
+    check(package.Model([x, y, mask], call(package.layers, x, y, mask)))
+
+
+@BOTH
+@pytest.mark.parametrize("axes", [None, 1, (2,), (1, 2)])
+def test_attention_over_axes_of_images(package: Any, axes: Any) -> None:
+    x, y = package.Input((4, 6, 8)), package.Input((4, 6, 8))
+    check(package.Model([x, y], package.layers.MultiHeadAttention(2, 4, attention_axes=axes)(x, y)))
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"return_attention_scores": True}, "the scores over other axes"),
+        ({"attention_mask": True}, "masks over other axes"),
+    ],
+)
+def test_attention_over_axes_that_is_refused(package: Any, options: dict[str, Any], said: str) -> None:
+    x, mask = package.Input((4, 6, 8)), package.Input((4, 6, 4, 6), dtype="bool")
+    given = {"attention_mask": mask} if "attention_mask" in options else options
+    y = package.layers.MultiHeadAttention(2, 4)(x, x, **given)
+    assert said in refused(package.Model([x, mask], y))
