@@ -20,7 +20,7 @@ from torchport.axes import Order, dims
 from torchport.errors import BadFile
 from torchport.port import Port
 from torchport.program import Fill, Load
-from torchport.verify.reference import variables
+from torchport.verify.variables import variables
 
 WITHIN = 1e-10
 #: Layers that draw random numbers in training mode.
