@@ -57,6 +57,18 @@ def test_option_is_named(layer: Any, shape: tuple[int, ...], said: str) -> None:
     assert text.startswith("1 thing in this model")
 
 
+def test_batches_cut_into_smaller_ones() -> None:
+    """Statistics of parts of the batch, in Keras 2: another training mode."""
+    import tf_keras
+    from tf_keras.src.layers.normalization.batch_normalization_v1 import BatchNormalization
+
+    inputs = tf_keras.Input((5, 7, 3), batch_size=4)
+    assert "virtual_batch_size=2" in refused(
+        tf_keras.Model(inputs, BatchNormalization(virtual_batch_size=2)(inputs))
+    )
+    torchport.convert(tf_keras.Model(inputs, BatchNormalization()(inputs)))
+
+
 def test_whole_numbers_that_inference_leaves_alone() -> None:
     inputs = keras.Input((5, 7, 3), dtype="uint8")
     text = refused(keras.Model(inputs, LAYERS.RandomBrightness(0.1)(inputs)))

@@ -59,7 +59,7 @@ IDLE = frozenset({"batch_input_shape", "batch_shape", "input_dtype", "autocast"}
 
 #: Keys that one class wrote, that never changed what it computes.
 IDLE_OF: dict[str, frozenset[str]] = {
-    "BatchNormalization": frozenset({"fused", "virtual_batch_size", "adjustment"}),
+    "BatchNormalization": frozenset({"fused"}),
     "Embedding": frozenset({"input_length"}),
     "MultiHeadAttention": frozenset({"query_shape", "key_shape", "value_shape"}),
     **dict.fromkeys(("LSTM", "GRU", "LSTMCell", "GRUCell", "SimpleRNN"), frozenset({"implementation"})),
@@ -82,6 +82,8 @@ NEUTRAL: dict[str, Any] = {
     "rng_type": "stateful",
     "ragged": False,
     "sparse": False,
+    "virtual_batch_size": None,
+    "adjustment": None,
 }
 UNGROUPED = frozenset(
     "Conv1DTranspose Conv2DTranspose Conv3DTranspose DepthwiseConv1D DepthwiseConv2D "
@@ -143,7 +145,7 @@ def modernise(config: Mapping[str, Any], of: str, version: str, where: str) -> d
     idle = IDLE | IDLE_OF.get(of, frozenset())
     new = {key: value for key, value in new.items() if key not in idle}
     for key, neutral in NEUTRAL.items():
-        if key in new and new[key] is not None and new[key] == neutral:
+        if key in new and new[key] == neutral:
             del new[key]
     if new.get("groups") == 1 and of in UNGROUPED:
         del new["groups"]
