@@ -30,7 +30,6 @@ def refused(model: Any) -> str:
         (LAYERS.LayerNormalization(rms_scaling=True), (5, 3), "rms_scaling=True"),
         (LAYERS.LayerNormalization(axis=[-1, 1]), (5, 3), "axis=[-1, 1]"),
         (LAYERS.AlphaDropout(0.1, noise_shape=(None, 1)), (5,), "noise_shape="),
-        (LAYERS.Conv2D(2, 3, dtype="mixed_float16"), (5, 5, 3), "policy 'mixed_float16'"),
         (LAYERS.Dense(2, dtype="bfloat16"), (5,), "policy 'bfloat16'"),
         (LAYERS.Lambda(lambda x: x), (5,), "it is Python code"),
         (LAYERS.RMSNormalization(axis=1), (5, 3), "axis=[1]: Keras itself"),
@@ -44,7 +43,6 @@ def refused(model: Any) -> str:
         (LAYERS.RandomElasticTransform(fill_mode="mirror"), (5, 7, 3), "fill_mode='mirror'"),
         (LAYERS.RandomPosterization(2.5), (5, 7, 3), "factor="),
         (LAYERS.RandomSaturation(0.1), (5, 7, 1), "1 channels"),
-        (LAYERS.Pipeline([LAYERS.Dense(2), LAYERS.Dense(3)]), (5, 7), "weights cannot be told apart"),
     ],
     ids=lambda value: getattr(value, "name", None),
 )
