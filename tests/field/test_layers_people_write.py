@@ -16,6 +16,7 @@ import tf_keras
 
 import torchport
 from torchport.errors import Refused
+from torchport.report.conversion import notes
 
 BOTH = pytest.mark.parametrize("package", [keras, tf_keras], ids=["keras3", "keras2"])
 
@@ -85,3 +86,27 @@ def test_attention_over_axes_that_is_refused(package: Any, options: dict[str, An
     given = {"attention_mask": mask} if "attention_mask" in options else options
     y = package.layers.MultiHeadAttention(2, 4)(x, x, **given)
     assert said in refused(package.Model([x, mask], y))
+
+
+@pytest.mark.parametrize(
+    "norm",
+    [
+        lambda: tf_keras.layers.experimental.SyncBatchNormalization(),
+        lambda: keras.layers.BatchNormalization(synchronized=True),
+    ],
+)
+def test_synchronized_batch_norm_is_batch_norm_with_a_note(norm: Any) -> None:
+    layer = norm()
+    package = tf_keras if isinstance(layer, tf_keras.layers.Layer) else keras
+    x = package.Input((5, 7, 3))
+    model = package.Model(x, package.layers.TimeDistributed(package.layers.Dense(2))(layer(x)))
+    port = check(model)
+    assert "nn.BatchNorm2d(3" in port.code
+    assert any("convert_sync_batchnorm" in it for it in notes(port))
+    assert "BiasedBatchNorm2d" in torchport.convert(model, exact=True).code
+
+
+def test_batch_renormalisation_is_refused_by_name() -> None:
+    x = tf_keras.Input((5, 7, 3))
+    text = refused(tf_keras.Model(x, tf_keras.layers.BatchNormalization(renorm=True)(x)))
+    assert "renorm=True: in training" in text and "inference is the same" in text

@@ -84,9 +84,11 @@ ATTENTION = [
 ]  # fmt: skip
 
 
-def einsum(equation: str, output_shape: Any, x: str, bias_axes: str | None = None, **more: Any) -> Case:
+def einsum(
+    equation: str, output_shape: Any, x: str, bias_axes: str | None = None, of: str = "keras", **more: Any
+) -> Case:
     options = {"equation": equation, "output_shape": output_shape, "bias_axes": bias_axes, **more}
-    return Case("EinsumDense", options, x)
+    return Case("EinsumDense", options, x, of=of)
 
 
 NO_DOUBLE: dict[str, Any] = {
@@ -102,6 +104,9 @@ ATTENTION += [
     einsum("abc,dc->abd", (None, 11), "2 5 3"),
     einsum("abc,cd->adb", (11, None), "2 5 3"),
     einsum("abc,cde->abde", (None, 2, 3), "2 5 7", "e"),
+    einsum("bc...,cd->bd...", 11, "2 5 3 7"),
+    einsum("bc...,cd->bd...", (11, 3, 7), "2 5 3 7", "d"),
+    einsum("abc...,bcd->ad...", 11, "2 5 3 7", "d", of="tf_keras"),
     einsum("abc,bde->acde", (None, 2, 3), "2 5 7", "d"),
     Case("RMSNormalization"),
     Case("RMSNormalization", {"axis": [2, 3]}),

@@ -93,7 +93,7 @@ STATISTICS = (
 
 
 def _keeps_statistics(op: Op) -> bool:
-    return op.kind in ("BatchNormalization", "SyncBatchNormalization") and op.is_in_training
+    return op.kind == "BatchNormalization" and op.is_in_training
 
 
 def _all_ops(graph: Graph) -> Iterator[Op]:
@@ -108,7 +108,7 @@ def _folded(op: Op, graph: Graph) -> Iterator[Op]:
         yield op
         return
     kind, config = str(entry.get("class_name")), entry.get("config")
-    statistics = kind in ("BatchNormalization", "SyncBatchNormalization") and not is_keras_2(graph.dialect)
+    statistics = kind == "BatchNormalization" and not is_keras_2(graph.dialect)
     custom = ">" in str(entry.get("registered_name") or "")
     if not isinstance(config, Mapping) or kind in STAYS or custom or op.kwargs.get("mask") is not None:
         yield op

@@ -33,7 +33,7 @@ READS_EACH = frozenset({"MultiHeadAttention", "GroupQueryAttention"})
 #: Layers behind which the mask of the first argument goes on (`supports_masking`).
 PASSES = frozenset(
     "Activation ELU LeakyReLU PReLU ReLU Softmax ThresholdedReLU Dense Identity BatchNormalization "
-    "SyncBatchNormalization GroupNormalization LayerNormalization UnitNormalization Normalization Rescaling "
+    "GroupNormalization LayerNormalization UnitNormalization Normalization Rescaling "
     "ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise SpatialDropout1D "
     "SpatialDropout2D SpatialDropout3D MultiHeadAttention GroupQueryAttention TimeDistributed".split()
 )

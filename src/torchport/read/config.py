@@ -329,7 +329,8 @@ def op(
     config = layer.config
     if layer.has_body:
         config = {key: value for key, value in config.items() if key not in (*BODY, "layer")}
-    config = dialect.modernise(config, layer.kind, version, f"{where}, layer {layer.name!r}")
+    implied = dialect.IMPLIED.get(layer.class_name, {})
+    config = dialect.modernise({**implied, **config}, layer.kind, version, f"{where}, layer {layer.name!r}")
     is_trained, refused = training_of(flags(layer.kind, config, version), stored)
     return Op(
         name=name,

@@ -13,6 +13,7 @@ from torchport.read.document import mapping, text
 RENAMED = {
     "BatchNormalizationV1": "BatchNormalization",
     "BatchNormalizationV2": "BatchNormalization",
+    "SyncBatchNormalization": "BatchNormalization",
     "LSTMV2": "LSTM",
     "GRUV2": "GRU",
     "DenseV2": "Dense",
@@ -38,6 +39,9 @@ RENAMED = {
     "MaxPool2D": "MaxPooling2D",
     "MaxPool3D": "MaxPooling3D",
 }
+
+#: What the name of such a class says, and today's class has as an option.
+IMPLIED: dict[str, dict[str, Any]] = {"SyncBatchNormalization": {"synchronized": True}}
 
 #: Where Keras and its forks keep their own layers; a class from elsewhere is somebody's own.
 PACKAGES = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras")
@@ -172,10 +176,11 @@ def plain(value: Any, version: str, where: str) -> Any:
         new = {key: item for key, item in value.items() if key != "shared_object_id"}
         if "trainable" in inner:  # a layer; an initialiser has none
             name = {"name": inner["name"]} if "name" in inner else {}
+            implied = IMPLIED.get(value["class_name"], {})
             return {
                 **new,
                 "class_name": of,
-                "config": {**name, **modernise(inner, of, version, where)},
+                "config": {**name, **modernise({**implied, **inner}, of, version, where)},
             }
         return {**new, "config": {key: plain(item, version, where) for key, item in inner.items()}}
     return {key: plain(item, version, where) for key, item in value.items()}
@@ -250,7 +255,6 @@ def gru(config: dict[str, Any], version: str) -> None:
 CHANGES: dict[str, Callable[[dict[str, Any], str], None]] = {
     "LeakyReLU": leaky_relu,
     "BatchNormalization": batch_normalization,
-    "SyncBatchNormalization": batch_normalization,
     "GRU": gru,
     "GRUCell": gru,
 }

@@ -56,6 +56,12 @@ def notes(port: Port) -> Iterator[str]:
             "running_var with n/(n-1) of the batch's variance, Keras with the variance itself. "
             "Inference is the same; --exact matches Keras to the last bit."
         )
+    synchronized = len(set(synchronized_batch_norms(port.program.graph)))
+    if synchronized:
+        yield (
+            f"synchronized=True ({counted(synchronized, 'layer')}): on several devices wrap the module with "
+            "nn.SyncBatchNorm.convert_sync_batchnorm(model); on one nothing differs."
+        )
     frozen = len(set(frozen_layers(port.program.graph)))
     if frozen:
         yield f"trainable=False ({counted(frozen, 'layer')}): requires_grad is off."
@@ -70,12 +76,22 @@ def frozen_layers(graph: Graph, path: str = "") -> Iterator[str]:
         yield from frozen_layers(body, f"{path}{layer}/")
 
 
+def synchronized_batch_norms(graph: Graph) -> Iterator[str]:
+    """Layers whose statistics are those of the batch of all devices."""
+    for op in graph.ops:
+        if op.kind == "BatchNormalization" and op.config.get("synchronized"):
+            yield f"{graph.name}/{op.layer}"
+    for body in graph.bodies.values():
+        yield from synchronized_batch_norms(body)
+
+
 def biased_batch_norms(graph: Graph) -> Iterator[str]:
     """Layers whose running variance Keras keeps biased and torch does not."""
     for op in graph.ops:
         if op.kind == "BatchNormalization" and op.is_in_training:
             rank = len(graph.tensors[op.outputs[0]].shape)
-            if keeps_biased(graph.dialect, axis_of(op.config.get("axis", -1), rank), rank):
+            axis, synchronized = axis_of(op.config.get("axis", -1), rank), bool(op.config.get("synchronized"))
+            if keeps_biased(graph.dialect, axis, rank, synchronized):
                 yield f"{graph.name}/{op.layer}"
     for body in graph.bodies.values():
         yield from biased_batch_norms(body)

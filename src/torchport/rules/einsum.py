@@ -15,23 +15,33 @@ from torchport.rules.table import SOURCE, Value, rule
 
 
 def terms(equation: str, rank: int) -> tuple[str, str, str]:
-    """Letters of the input, the kernel and the output; an ellipsis at the start becomes letters."""
-    found = re.fullmatch(r"(\.\.\.)?([a-zA-Z]+),([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)", equation.replace(" ", ""))
-    if found is None or bool(found[1]) != bool(found[4]):
-        raise Unsupported(f"equation={equation!r}: letters, or an ellipsis at the start, are ported")
+    """Letters of the input, the kernel and the output; an ellipsis at one end becomes letters."""
+    found = re.fullmatch(r"([a-zA-Z.]+),([a-zA-Z]+)->([a-zA-Z.]+)", equation.replace(" ", ""))
+    if found is None or not _has_axes_alike(found[1], found[3]):
+        raise Unsupported(f"equation={equation!r}: letters, or an ellipsis at one end, are ported")
     letters = [it for it in "nmlkjihgfABCDEFGH" if it not in equation]
-    free = "".join(letters[: rank - len(found[2])]) if found[1] else ""
-    left, kernel, right = free + found[2], found[3], free + found[5]
+    free = "".join(letters[: rank - len(found[1].replace(".", ""))])
+    left, kernel, right = (it.replace("...", free) for it in (found[1], found[2], found[3]))
     if len(left) != rank or any(len(set(it)) != len(it) for it in (left, kernel, right)):
         raise Unsupported(f"equation={equation!r} of a tensor with {rank} axes")
     return left, kernel, right
+
+
+def _has_axes_alike(left: str, right: str) -> bool:
+    """Whether an ellipsis stands at the start of both, at the end of both, or nowhere."""
+    shape = r"(\.\.\.)?[a-zA-Z]+(\.\.\.)?"
+    ends = [it.groups() for it in (re.fullmatch(shape, left), re.fullmatch(shape, right)) if it is not None]
+    return len(ends) == 2 and ends[0] == ends[1] and None in ends[0]
 
 
 def sizes(x: Tensor | Value, equation: str, output_shape: Any) -> dict[str, int | None]:
     """The size of each axis by its letter."""
     left, _, right = terms(equation, len(x.shape))
     given = [output_shape] if isinstance(output_shape, int) else list(output_shape)
-    found = dict(zip(right[::-1], given[::-1], strict=False))
+    if equation.rstrip().endswith("..."):  # then what is given follows the batch, and is what the letters say
+        found = dict(zip(right[1:], given, strict=False))
+    else:
+        found = dict(zip(right[::-1], given[::-1], strict=False))
     return {**found, **dict(zip(left, x.shape, strict=True))}
 
 

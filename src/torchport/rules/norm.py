@@ -41,6 +41,15 @@ def norm_shape(x: Tensor, *, axis: Any) -> Shape:
     return x.shape
 
 
+def batch_norm_shape(x: Tensor, *, axis: Any, renorm: bool) -> Shape:
+    if renorm:
+        raise Unsupported(
+            "renorm=True: in training it corrects a batch by running statistics of its own",
+            "build it with renorm=False and set_weights without the renorm_ ones: inference is the same",
+        )
+    return norm_shape(x, axis=axis)
+
+
 def norm_weights(x: Tensor, *, axis: Any, scale: bool, center: bool) -> Mapping[str, Shape]:
     shape = (size_of(x, axis_of(axis, len(x.shape))),)
     return {**({"gamma": shape} if scale else {}), **({"beta": shape} if center else {})}
@@ -52,23 +61,24 @@ def batch_norm_weights(x: Tensor, *, axis: Any, scale: bool, center: bool) -> Ma
     return {**affine, "moving_mean": shape, "moving_variance": shape}
 
 
-def keeps_biased(dialect: str, axis: int, rank: int) -> bool:
-    """Whether the running variance is the biased one of each batch: not where tf.keras 2 is fused.
+def keeps_biased(dialect: str, axis: int, rank: int, synchronized: bool = False) -> bool:
+    """Whether the running variance is the biased one of each batch: not where tf.keras 2 is fused, which it
+    is not where it is synchronized.
 
     Source: tf_keras/src/layers/normalization/batch_normalization.py, build.
     """
-    return not (is_keras_2(dialect) and rank in (4, 5) and axis in (1, rank - 1))
+    return synchronized or not (is_keras_2(dialect) and rank in (4, 5) and axis in (1, rank - 1))
 
 
 @rule(
-    "BatchNormalization", wants=batch_norm_wants, shape=norm_shape, weights=batch_norm_weights,
-    only={"renorm": (False,), "virtual_batch_size": (None,)},
+    "BatchNormalization", wants=batch_norm_wants, shape=batch_norm_shape, weights=batch_norm_weights,
+    only={"virtual_batch_size": (None,)},
 )  # fmt: skip
 def batch_norm(
     x: Value, *, axis: Any = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True,
     scale: bool = True, renorm: bool = False, renorm_clipping: Any = None,
     renorm_momentum: float = 0.99, trainable: bool = True, virtual_batch_size: Any = None,
-    exact: bool = False, dialect: str = "", mask: Any = None,
+    synchronized: bool = False, exact: bool = False, dialect: str = "", mask: Any = None,
 ) -> Expr:  # fmt: skip
     """nn.BatchNorm2d. Keras's momentum is what is kept, torch's what is taken.
 
@@ -86,7 +96,7 @@ def batch_norm(
         cls = f"Frozen{cls}"
     elif mask is not None:
         cls = f"Masked{cls}"
-    elif exact and keeps_biased(dialect, axis, x.rank):
+    elif exact and keeps_biased(dialect, axis, x.rank, bool(synchronized)):
         cls = f"Biased{cls}"
     else:
         cls = f"nn.{cls}"
