@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 import tf_keras
+import torch
 
 import torchport
 from torchport.errors import Refused
@@ -35,6 +36,11 @@ def check(model: Any) -> torchport.Port:
     wanted = np.asarray(model(given if len(given) > 1 else given[0], training=False))
     np.testing.assert_allclose(port.run(*given), wanted, rtol=1e-4, atol=1e-5)
     return port
+
+
+def assert_verified(model: Any, port: torchport.Port) -> None:
+    result = torchport.verify(model, port)
+    assert result.passed, "\n".join([str(result), *[str(row) for row in result.rows if not row.passed][:5]])
 
 
 def refused(model: Any) -> str:
@@ -104,6 +110,48 @@ def test_synchronized_batch_norm_is_batch_norm_with_a_note(norm: Any) -> None:
     assert "nn.BatchNorm2d(3" in port.code
     assert any("convert_sync_batchnorm" in it for it in notes(port))
     assert "BiasedBatchNorm2d" in torchport.convert(model, exact=True).code
+
+
+def test_locally_connected_network() -> None:
+    layers = tf_keras.layers
+    model = tf_keras.Sequential(
+        [
+            tf_keras.Input((11, 11, 3)), layers.Conv2D(4, 2, activation="relu"), layers.MaxPooling2D(2),
+            layers.LocallyConnected2D(4, 2, activation="relu"), layers.LocallyConnected2D(3, 2, strides=2),
+            layers.Flatten(), layers.Dense(2),
+        ]
+    )  # fmt: skip
+    assert_verified(model, check(model))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"implementation": 2}, "implementation=2"),
+        ({"implementation": 3, "padding": "same"}, "implementation=3"),
+        ({"data_format": "channels_first"}, "data_format='channels_first'"),
+    ],
+)
+def test_other_kinds_of_locally_connected_are_refused(options: dict[str, Any], said: str) -> None:
+    x = tf_keras.Input((5, 5, 5))
+    assert said in refused(tf_keras.Model(x, tf_keras.layers.LocallyConnected2D(2, 3, **options)(x)))
+
+
+def test_random_height_and_width_of_a_course() -> None:
+    layers = tf_keras.layers
+    augment = tf_keras.Sequential(
+        [layers.RandomFlip("horizontal"), layers.RandomHeight(0.2), layers.RandomWidth(0.2)]
+    )
+    x = tf_keras.Input((12, 12, 3))
+    y = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(layers.Rescaling(1 / 255)(augment(x))))
+    model = tf_keras.Model(x, layers.Dense(2)(y))
+    port = check(model)
+    assert_verified(model, port)
+    module = port.module().train().block
+    sizes = {tuple(module(torch.zeros(1, 3, 12, 12)).shape[2:]) for _ in range(60)}
+    assert {height for height, _ in sizes} == {width for _, width in sizes} == set(range(9, 15))
+    silent = tf_keras.Model(x, layers.RandomHeight(0.2)(x, training=False))
+    assert "RandomHeight" not in torchport.convert(silent).code
 
 
 def test_batch_renormalisation_is_refused_by_name() -> None:

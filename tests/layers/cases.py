@@ -483,6 +483,13 @@ ACTIVATION = [
     Case("Softmax", {"axis": [-1]}),
     flat("Softmax"),
     Case("ThresholdedReLU", {"theta": 0.5}, of="tf_keras"),
+    Case("LocallyConnected1D", {"filters": 5, "kernel_size": 3}, "2 7 3", of="tf_keras"),
+    Case("LocallyConnected1D", {"filters": 5, "kernel_size": 2, "strides": 2, "use_bias": False}, "2 7 3",
+         of="tf_keras"),
+    Case("LocallyConnected2D", {"filters": 2, "kernel_size": 3, "activation": "relu"}, of="tf_keras"),
+    Case("LocallyConnected2D", {"filters": 2, "kernel_size": (2, 3), "strides": (1, 2)}, of="tf_keras"),
+    Case("LocallyConnected2D", {"filters": 2, "kernel_size": 2, "strides": 2, "use_bias": False},
+         of="tf_keras"),
     Case("activation:keras2>hard_sigmoid", of="tf_keras"),
     *(
         Case(f"activation:{name}", {}, "2 5 7 6", **ROUNDED.get(name, {}))

@@ -112,6 +112,12 @@ AUGMENT = [
     Case("RandomFlip", {"mode": "horizontal"}),
     Case("RandomFlip", {"mode": "vertical", **FIRST}),
     Case("RandomFlip", of="tf_keras"),
+    *(
+        Case(kind, {"factor": factor, "interpolation": how}, of="tf_keras",
+             then=(("GlobalAveragePooling2D", {}),))
+        for kind in ("RandomHeight", "RandomWidth")
+        for factor, how in ((0.2, "bilinear"), ((-0.3, 0.4), "nearest"))
+    ),
     Case("RandomBrightness", {"factor": 0.2, **UNIT}),
     Case("RandomContrast", {"factor": 0.2, **UNIT}),
     Case("RandomInvert", {"factor": 0.2, **UNIT}),

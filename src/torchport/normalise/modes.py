@@ -22,7 +22,7 @@ RANDOM = frozenset(
     "AugMix CutMix MixUp RandAugment RandomBrightness RandomColorDegeneration RandomColorJitter "
     "RandomContrast RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale "
     "RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation "
-    "RandomSharpness RandomShear RandomTranslation RandomZoom".split()
+    "RandomSharpness RandomShear RandomTranslation RandomZoom RandomHeight RandomWidth".split()
 )
 #: Options that act in training alone, as amounts.
 AMOUNTS = ("dropout", "recurrent_dropout")

@@ -19,6 +19,7 @@ from torchport.rules import (
     embedding,
     hashing,
     linear,
+    locally_connected,
     merge,
     multi_head,
     norm,
@@ -58,7 +59,7 @@ __all__ = [
 
 #: In the order in which they are shown.
 FAMILIES = (
-    conv, pool, space, resize, norm, linear, einsum, activation, dropout, reshape, merge, rescale, embedding,
-    recurrent, conv_lstm, wrappers, multi_head, attention, categories, hashing, text, audio, augment,
-    augment_place, augment_mix, applications, *operations.FAMILIES,
+    conv, locally_connected, pool, space, resize, norm, linear, einsum, activation, dropout, reshape, merge,
+    rescale, embedding, recurrent, conv_lstm, wrappers, multi_head, attention, categories, hashing, text,
+    audio, augment, augment_place, augment_mix, applications, *operations.FAMILIES,
 )  # fmt: skip

@@ -11,6 +11,7 @@ from torchport.program import Expr, module
 from torchport.rules.augment import COMMON, between, floats, images
 from torchport.rules.dtypes import float_dtype
 from torchport.rules.image import channels, image_shape, spatial
+from torchport.rules.sizes import with_size
 from torchport.rules.table import Value, image, rule
 
 
@@ -71,6 +72,40 @@ def affine(
         interpolation=sampled(interpolation), loads={},
     )  # fmt: skip
     return made(floats(x))
+
+
+def stretched_shape(axis: int) -> Any:
+    """The shape of images whose height or width is drawn in training."""
+
+    def shape(x: Tensor) -> Shape:
+        if len(x.shape) != 4:
+            raise Unsupported(f"augmentation of a tensor with {len(x.shape)} axes: images have four")
+        return with_size(x.shape, axis, None)
+
+    return shape
+
+
+def stretched(x: Value, cls: str, factor: Any, interpolation: str) -> Expr:
+    mode = {"bilinear": None, "nearest": "nearest-exact"}
+    if interpolation not in mode:
+        raise Unsupported(f"interpolation={interpolation!r} is not ported", "'bilinear' or 'nearest' is")
+    return module(cls, *between(factor), mode=mode[interpolation], loads={})(floats(x))
+
+
+@rule("RandomHeight", wants=image, shape=stretched_shape(1), dtype=float_dtype)
+def random_height(
+    x: Value, *, factor: Any, interpolation: str = "bilinear", data_format: str | None = None
+) -> Expr:
+    """A module of some lines: all images of a batch resized to a height that is drawn. Keras 2 has it."""
+    return stretched(x, "RandomHeight", factor, interpolation)
+
+
+@rule("RandomWidth", wants=image, shape=stretched_shape(2), dtype=float_dtype)
+def random_width(
+    x: Value, *, factor: Any, interpolation: str = "bilinear", data_format: str | None = None
+) -> Expr:
+    """A module of some lines: all images of a batch resized to a width that is drawn. Keras 2 has it."""
+    return stretched(x, "RandomWidth", factor, interpolation)
 
 
 @rule("RandomRotation", wants=image, dtype=float_dtype, ignores=COMMON)

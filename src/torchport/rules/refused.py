@@ -68,6 +68,7 @@ KERAS = frozenset(
         "TimeDistributed TorchModuleWrapper UnitNormalization UpSampling1D UpSampling2D UpSampling3D "
         "Wrapper ZeroPadding1D ZeroPadding2D ZeroPadding3D CuDNNGRU CuDNNLSTM LocallyConnected1D "
         "LocallyConnected2D Model ThresholdedReLU TFOpLambda SlicingOpLambda TensorFlowOpLayer "
-        "ClassMethod InstanceMethod SyncBatchNormalization DenseFeatures "
+        "ClassMethod InstanceMethod SyncBatchNormalization DenseFeatures RandomHeight "
+        "RandomWidth "
     ).split()
 )

@@ -66,6 +66,30 @@ class RandomCropOrResize(nn.Module):
         return F.interpolate(x, (self.height, self.width), mode="bilinear")
 
 
+class RandomHeight(nn.Module):
+    """Resize all images of a batch to one height in training, drawn between these parts more."""
+
+    axis = 0
+
+    def __init__(self, low: float, high: float, mode: str = "bilinear") -> None:
+        super().__init__()
+        self.low, self.high, self.mode = low, high, mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        size = [x.size(2), x.size(3)]
+        factor = torch.empty((), dtype=torch.float32).uniform_(1 + self.low, 1 + self.high)
+        size[self.axis] = int(factor * size[self.axis])
+        return F.interpolate(x, size, mode=self.mode)
+
+
+class RandomWidth(RandomHeight):
+    """Resize all images of a batch to one width in training, drawn between these parts more."""
+
+    axis = 1
+
+
 class RandomAffine(nn.Module):
     """Rotate, zoom and move images in training, as TensorFlow samples and fills them.
 
