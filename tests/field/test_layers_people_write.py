@@ -154,6 +154,16 @@ def test_random_height_and_width_of_a_course() -> None:
     assert "RandomHeight" not in torchport.convert(silent).code
 
 
+@BOTH
+def test_conv_lstm_with_dropout(package: Any) -> None:
+    x = package.Input((3, 4, 4, 2))
+    layer = package.layers.ConvLSTM2D(3, 2, dropout=0.3, recurrent_dropout=0.4)
+    model = package.Model(x, layer(x))
+    port = check(model)
+    assert "dropout=0.3, recurrent_dropout=0.4" in port.code
+    assert_verified(model, port)
+
+
 def test_batch_renormalisation_is_refused_by_name() -> None:
     x = tf_keras.Input((5, 7, 3))
     text = refused(tf_keras.Model(x, tf_keras.layers.BatchNormalization(renorm=True)(x)))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from tests.layers.harness import Case, Inner
 
+#: States dropped as well.
+OWN = {"recurrent_dropout": 0.3}
+
 FIRST = {"data_format": "channels_first"}
 #: Options that the three kinds have alike.
 COMMON = (
@@ -95,6 +98,11 @@ CASES = [
         "2 3 5 7 2",
     ),
     Case("ConvLSTM3D", {"filters": 4, "kernel_size": 2, "use_bias": False}, "2 3 5 4 3 2"),
+    *(
+        Case("ConvLSTM2D", {"filters": 4, "kernel_size": 3, **rates}, "2 3 5 7 2", of=of)
+        for rates in (OWN, {"dropout": 0.2}, {"dropout": 0.2, **OWN})
+        for of in ("keras", "tf_keras")
+    ),
     # Keras 2
     *(
         Case(kind, {"units": 5, **options}, "2 7 3", of="tf_keras")

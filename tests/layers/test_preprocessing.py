@@ -125,7 +125,7 @@ def drawn(reference: Reference, calls: int) -> tuple[np.ndarray, np.ndarray]:
     torch.manual_seed(0)
     module = port.module().train()
     given = port.turned(reference.x)
-    return np.stack([port.back(module(*given)).numpy() for _ in range(calls)]), theirs
+    return np.stack([port.back(module(*given)).detach().numpy() for _ in range(calls)]), theirs
 
 
 def same_distribution(ours: np.ndarray, theirs: np.ndarray) -> None:
@@ -135,6 +135,15 @@ def same_distribution(ours: np.ndarray, theirs: np.ndarray) -> None:
     assert np.max(np.abs(ours.std(0) - theirs.std(0)) / spread) < 0.15
     both = [np.cov(it.T) for it in (ours, theirs)]
     assert np.max(np.abs(both[0] - both[1])) < 0.25 * max(np.abs(both[1]).max(), 0.05)
+
+
+@pytest.mark.parametrize("of", ["keras", "tf_keras"])
+def test_the_distribution_of_conv_lstm_is_tensorflows(of: str) -> None:
+    """Its gates drop inputs and states each by itself, the same at all steps."""
+    options = {"filters": 2, "kernel_size": 2, "dropout": 0.3, "recurrent_dropout": 0.4}
+    reference = Reference(Case("ConvLSTM2D", options, "500 3 3 3 1", of=of))
+    reference.x = [np.repeat(reference.x[0][:1], 500, axis=0)]
+    same_distribution(*(it.reshape(4 * 500, -1) for it in drawn(reference, 4)))
 
 
 @pytest.mark.parametrize("kind", ["RandAugment", "AugMix"])

@@ -33,7 +33,6 @@ REFUSALS = re.compile(
             "^a mask_token with vectors",
             "^(a crop|padding) of images whose size is not known",
             "^padding='same' with strides",  # of ConvLSTM
-            r"^dropout=0\.\d+ is not ported",  # of ConvLSTM
         ]
     )
 )

@@ -187,7 +187,6 @@ def test_one_mask_serves_all() -> None:
             (5, 3),
             "statistics of each step",
         ),
-        (L.ConvLSTM2D(3, 3, dropout=0.2), (4, 5, 5, 3), "dropout=0.2"),
     ],
 )
 def test_refusals(layer: Any, shape: tuple[int, ...], said: str) -> None:

@@ -47,10 +47,17 @@ def conv_lstm_weights(
     return {**found, "cell/bias": (4 * filters,)} if use_bias else found
 
 
+def rates(dropout: float | None, recurrent_dropout: float | None) -> dict[str, float | None]:
+    """The options of the module: with either of them it is the one that drops, which the second shows."""
+    given = (float(dropout or 0), float(recurrent_dropout or 0))
+    if not all(0 <= rate < 1 for rate in given):
+        raise Unsupported(f"a dropout of {max(given)}")
+    return {"dropout": given[0] or None, "recurrent_dropout": given[1]} if any(given) else {}
+
+
 @rule(
     "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", wants=wanted, shape=conv_lstm_shape,
     weights=conv_lstm_weights, ignores="unit_forget_bias unroll zero_output_for_mask implementation",
-    only={"dropout": (0, None), "recurrent_dropout": (0, None)},
 )  # fmt: skip
 def conv_lstm(
     x: Value, *states: Any, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",
@@ -59,7 +66,7 @@ def conv_lstm(
     return_sequences: bool = False, return_state: bool = False, go_backwards: bool = False,
     stateful: bool = False, initial_state: Any = None,
 ) -> Any:  # fmt: skip
-    """A module of a few lines, with a convolution each for inputs and states."""
+    """A module of a few lines, with a convolution each for inputs and states; with dropout, for each gate."""
     check(stateful, "of ConvLSTM")
     rank = x.rank - 3
     first = data_format == "channels_first"
@@ -80,7 +87,8 @@ def conv_lstm(
         padding="same" if padding == "same" else None, dilation=one(each(dilation_rate, rank), 1),
         bias=None if use_bias else False,
         activation=None if names[0] == "tanh" else gate_activation(names[0]),
-        recurrent_activation=None if names[1] == "sigmoid" else gate_activation(names[1]), loads=loads,
+        recurrent_activation=None if names[1] == "sigmoid" else gate_activation(names[1]),
+        **rates(dropout, recurrent_dropout), loads=loads,
     )  # fmt: skip
     steps: Any = call(".transpose", x, 1, 2) if first else x
     steps = call(".flip", steps, 2) if go_backwards else steps

@@ -121,7 +121,9 @@ def recurrent_rows(module: Any, places: Places, rates: Mapping[str, list[float]]
     modules = dict(module.named_modules())
     for layer, wanted in rates.items():
         names = places.module_of(layer)
-        found = (getattr(modules.get(name), "recurrent_dropout", None) for name in names)
+        # The convolutions of a ConvLSTM stand for it, and the module that has them has the rate.
+        owners = dict.fromkeys(it for name in names for it in (name, name.rpartition(".")[0]))
+        found = (getattr(modules.get(name), "recurrent_dropout", None) for name in owners)
         has = sorted(it for it in found if it)
         if wanted or has:
             note = f"recurrent dropout {wanted}"

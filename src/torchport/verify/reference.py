@@ -137,7 +137,15 @@ class Reference:
 
 @contextmanager
 def from_rest(model: Any) -> Iterator[None]:
-    """Recurrent layers that keep their state start from zeros; what they kept is put back after."""
+    """Recurrent layers that keep their state start from zeros; what they kept is put back after.
+
+    Cells draw what they drop anew: those of ConvLSTM in Keras 2 keep it for batches of another size too, that
+    it does not fit. Source: tf_keras/src/layers/rnn/base_conv_lstm.py, whose `call` resets nothing.
+    """
+    for layer in model._flatten_layers():
+        if hasattr(layer, "reset_recurrent_dropout_mask"):
+            layer.reset_dropout_mask()
+            layer.reset_recurrent_dropout_mask()
     states = [
         state
         for layer in model._flatten_layers()
