@@ -47,7 +47,7 @@ def conv_lstm_weights(
     return {**found, "cell/bias": (4 * filters,)} if use_bias else found
 
 
-def rates(dropout: float | None, recurrent_dropout: float | None) -> dict[str, float | None]:
+def rates(dropout: float | None, recurrent_dropout: float | None) -> dict[str, Any]:
     """The options of the module: with either of them it is the one that drops, which the second shows."""
     given = (float(dropout or 0), float(recurrent_dropout or 0))
     if not all(0 <= rate < 1 for rate in given):
