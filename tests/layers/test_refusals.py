@@ -43,6 +43,7 @@ def refused(model: Any) -> str:
         (LAYERS.RandomElasticTransform(fill_mode="mirror"), (5, 7, 3), "fill_mode='mirror'"),
         (LAYERS.RandomPosterization(2.5), (5, 7, 3), "factor="),
         (LAYERS.RandomSaturation(0.1), (5, 7, 1), "1 channels"),
+        (LAYERS.Pipeline([LAYERS.Dense(2), LAYERS.Dense(3)]), (5, 7), "weights cannot be told apart"),
     ],
     ids=lambda value: getattr(value, "name", None),
 )

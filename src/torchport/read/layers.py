@@ -90,10 +90,12 @@ def model_kind(kind: str, config: Any) -> str:
     """The kind of an entry; of a model of somebody's own class, the one that its configuration is of.
 
     Such a class adds something to training, such as a `train_step`; Keras rebuilds the model of its layers
-    and their calls all the same (`functional_like_constructor` in keras/src/models/functional.py).
+    and their calls all the same (`functional_like_constructor` in keras/src/models/functional.py). Not of a
+    Pipeline, which has layers too and is a layer of Keras's own.
     """
     if (
         is_model(kind, config)
+        or kind == "Pipeline"
         or not isinstance(config, Mapping)
         or not isinstance(config.get("layers"), list)
     ):

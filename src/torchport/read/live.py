@@ -72,7 +72,7 @@ def entry(model: Any, twins: Twins | None = None) -> tuple[dict[str, Any], str]:
 
 def stand_in(saved: dict[str, Any], model: Any, version: str, twins: Twins) -> None:
     """In place of models of the user's own classes, puts functional ones into a model's configuration."""
-    inside = {it.name: it for it in model.layers if is_model(it)}
+    inside = {it.name: it for it in model.layers if is_model(it) and hasattr(it, "compile")}  # no Pipeline
     for item in saved.get("layers", ()):
         inner = inside.get(item.get("name", item["config"].get("name")))
         if inner is None:
