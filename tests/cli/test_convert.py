@@ -253,7 +253,9 @@ def test_the_class_has_the_very_name_that_was_asked_for(name: str, tmp_path: Pat
         port = torchport.convert(UNET, class_name=name, flat=flat)
         assert port.class_name == name and f"class {name}(nn.Module):" in port.code
     record = json.loads((port.save(tmp_path / "port") / "port.json").read_text())
-    assert record["options"] == {"class_name": name, "keep_io": False, "exact": False, "flat": True}
+    assert record["options"] == {
+        "class_name": name, "keep_io": False, "exact": False, "flat": True, "dequantise": False,
+    }  # fmt: skip
 
 
 def test_a_record_with_an_unknown_option_is_refused(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ IMAGE = (3, 64, 64)
 INPUTS: dict[str, tuple[Any, ...]] = {
     "ResNet50": (IMAGE,), "MobileNetV2": (IMAGE,), "EfficientNetB0": (IMAGE,), "ConvNeXtTiny": (IMAGE,),
     "DenseNet121": (IMAGE,),
-    "Xception": ((3, 75, 75),), "InceptionV3": ((3, 80, 80),), "unet": ((3, 32, 32),), "pix2pix": (IMAGE,),
+    "Xception": ((3, 75, 75),), "InceptionV3": ((3, 107, 107),), "unet": ((3, 32, 32),), "pix2pix": (IMAGE,),
     "dcgan": ((100,),), "residual_tower": ((3, 32, 32),), "vit": ((3, 32, 32),), "encoder": (16,),
     "encoder_decoder": (16, 12), "text_classifier": (40,), "wavenet": ((1, 64),), "tagger": (20,),
 }  # fmt: skip

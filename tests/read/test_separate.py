@@ -194,4 +194,4 @@ def test_a_shard_that_becomes_shorter(tmp_path: Path) -> None:
 
 def test_a_folder_is_its_model_json(tmp_path: Path) -> None:
     path = dialects.tfjs(tmp_path / "web", CNN)
-    same(torchport.convert(path.parent), torchport.convert(path))
+    same(torchport.convert(path.parent, class_name="Net"), torchport.convert(path, class_name="Net"))

@@ -273,20 +273,26 @@ def test_whole_numbers_are_compared_exactly() -> None:
 
 
 def test_no_reference(tmp_path: Path) -> None:
-    """A file that Keras does not load is said to have no reference."""
+    """A file that neither Keras nor torchport reads, and a folder without a record."""
     model = build("chain", keras)
     port = torchport.convert(model)
     model.save(tmp_path / "model.keras")
     folder = port.save(tmp_path / "port")
-    good = torchport.convert(tmp_path / "model.keras")
     (tmp_path / "model.keras").write_bytes(b"PK")
     with pytest.raises(TorchportError):
         torchport.verify(tmp_path / "model.keras", folder)
-    with pytest.raises(TorchportError, match="no reference: keras"):
-        Reference.load(tmp_path / "model.keras", good.program.graph, {})
     with pytest.raises(TorchportError, match=r"no port\.json"):
         (folder / "port.json").unlink()
         torchport.verify(model, folder)
+
+
+def test_no_reference_without_the_class(tmp_path: Path) -> None:
+    """A class of the user's own that Keras does not know is asked for, by name."""
+    graph = torchport.convert(build("chain", keras)).program.graph
+    broken = {**graph.entry, "config": {"layers": [{"class_name": "Mystery", "config": {"name": "m"}}]}}
+    (tmp_path / "model.keras").write_bytes(b"PK")
+    with pytest.raises(TorchportError, match="no reference: keras"):
+        Reference.load(tmp_path / "model.keras", graph.replace(entry=broken), {})
 
 
 def solid() -> Any:

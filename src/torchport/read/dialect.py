@@ -58,6 +58,11 @@ TRAINING_BY_DEFAULT = frozenset(
     "Solarization".split()
 )
 
+#: Layers of Keras 3 whose config leaves out `trainable`: their `get_config` does not ask `Layer.get_config`.
+BARE = frozenset(
+    "SpatialDropout1D SpatialDropout2D SpatialDropout3D Discretization HashedCrossing Pipeline".split()
+)
+
 #: Keys that never changed what a layer computes.
 IDLE = frozenset({"batch_input_shape", "batch_shape", "input_dtype", "autocast"})
 
@@ -130,13 +135,14 @@ def is_operation(entry: Mapping[str, Any], version: str) -> bool:
     """Whether this is a call of `keras.ops`, which is a node of the graph but not a layer.
 
     A legacy HDF5 file leaves the module out; there an operation shows in that it alone has no
-    `trainable` (`Operation.get_config` against `Layer.get_config`). It may have a `dtype`, as Cast has.
+    `trainable` (`Operation.get_config` against `Layer.get_config`), but for some layers, `BARE`. It may
+    have a `dtype`, as Cast has.
     """
     module = entry.get("module")
     if isinstance(module, str):
         return module.startswith("keras") and "ops" in module.split(".")
     config = entry.get("config")
-    if is_keras_2(version) or not isinstance(config, dict):
+    if is_keras_2(version) or not isinstance(config, dict) or entry.get("class_name") in BARE:
         return False
     return not config.keys() & {"trainable", "layers", "batch_shape", "batch_input_shape"}
 
