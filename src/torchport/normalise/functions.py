@@ -140,7 +140,8 @@ def _function(op: Op, function: str, given: dict[str, Any]) -> Iterator[Op]:
                 else:
                     given["b"] = Ref(turned)
     if name == "fused_batch_norm":  # in another order than tf.nn.batch_normalization
-        args = (*args, *(given.pop(key) for key in ("mean", "variance", "offset", "scale")))
+        statistics = (given.pop(key, None) for key in ("mean", "variance"))  # none: those of the batch
+        args = (*args, *statistics, given.pop("offset"), given.pop("scale"))
     for place in known.places:
         if place in given:
             args = (*args, given.pop(place))
