@@ -95,8 +95,10 @@ def test_a_signal_leaves_nothing_behind(sent: signal.Signals, status: int, tmp_p
     torchport.convert(UNET).save(tmp_path / "port")
     before = {it.name: it.read_bytes() for it in (tmp_path / "port").iterdir()}
     script = (
-        "import sys, time, torchport.port as room\n"
+        "import signal, sys, time, torchport.port as room\n"
         "from torchport.cli import app\n"
+        # Tests that a shell runs in the background are started with SIGINT ignored, and so is what they start.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "write = room.write_weights\n"
         "def slow(*given, **more):\n"
         "    write(*given, **more)\n"

@@ -47,6 +47,7 @@ def graph(entry: Any, version: str, claims: Claims, where: str, depth: int = 0) 
     if not depth:
         found = graph(entry, version, claims, where, 1)
         policies, models = simplified(entry, where)
+        found = frozen(found) if _is_frozen(entry, version, where) else found
         return found.replace(notes=tuple(notes(policies, models)), own_models=models)
     config = entry.get("config")
     own = dialect.kind(entry, where)
@@ -188,7 +189,7 @@ def functional(config: Mapping[str, Any], version: str, claims: Claims, where: s
     if isinstance(structure, list) and len(structure) == 1:
         structure = structure[0]  # a list of one is returned as its item, by Keras 2 and 3 alike
     by_key = inputs if isinstance(inputs, Mapping) else {}
-    made = Graph(
+    return Graph(
         name=name,
         inputs=tuple(tensors),
         keys={at.layer: key for key, at in by_key.items() if isinstance(at, Source)},
@@ -200,9 +201,19 @@ def functional(config: Mapping[str, Any], version: str, claims: Claims, where: s
         bodies=bodies,
         layers=trained(ordered, version),
     )
-    # Keras 3 asks the model that is trained, not those in it, nor does Keras 2 once it has loaded one.
-    stays = depth == 0 and not is_keras_2(version) and config.get("trainable") is False
-    return frozen(made) if stays else made
+
+
+def _is_frozen(entry: Mapping[str, Any], version: str, where: str) -> bool:
+    """Whether the model that a file is of trains nothing, whatever its layers say, once it is loaded.
+
+    Keras 3 asks the model that is trained, not those in it, and forgets the flag of a Sequential one. Keras 2
+    asks no model that it has loaded.
+    """
+    config = entry.get("config")
+    if is_keras_2(version) or not isinstance(config, Mapping):
+        return False
+    is_chain = model_kind(dialect.kind(entry, where), config) == "Sequential"
+    return not is_chain and config.get("trainable") is False
 
 
 def frozen(graph: Graph) -> Graph:
