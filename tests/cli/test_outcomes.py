@@ -97,7 +97,7 @@ def test_a_signal_leaves_nothing_behind(sent: signal.Signals, status: int, tmp_p
     script = (
         "import signal, sys, time, torchport.port as room\n"
         "from torchport.cli import app\n"
-        # Tests that a shell runs in the background are started with SIGINT ignored, and so is what they start.
+        # What a shell runs in the background is started with SIGINT ignored, and so is what that starts.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "write = room.write_weights\n"
         "def slow(*given, **more):\n"

@@ -127,14 +127,22 @@ def test_as_keras_loads_them(seed: int, package: Any, tmp_path: Path) -> None:
 
 
 def test_one_frozen_direction(tmp_path: Path) -> None:
-    """Keras 3 lists the variables of the direction that trains first."""
+    """Keras 3 lists the variables of the direction that trains first; no port is frozen by halves."""
     L = keras.layers
     built = keras.Sequential([keras.Input((STEPS, FEATURES)), L.Bidirectional(L.GRU(FEATURES))])
     built.layers[0].forward_layer.trainable = False
     legacy(built, tmp_path / "w.h5")
     (tmp_path / "model.json").write_text(built.to_json())
-    with pytest.raises(Refused, match="one direction"):
-        torchport.convert(tmp_path / "w.h5", config=tmp_path / "model.json")
+    given = {"config": tmp_path / "model.json", "class_name": "Net"}
+    with pytest.raises(Refused, match="a part of its weights trains, another does not") as caught:
+        torchport.convert(tmp_path / "w.h5", **given)
+    assert "freeze all of the layer, or none" in str(caught.value)
+    for flag in (False, True):
+        built.layers[0].forward_layer.trainable = built.layers[0].backward_layer.trainable = flag
+        file = tmp_path / f"{flag}.h5"
+        legacy(built, file)
+        (tmp_path / "model.json").write_text(built.to_json())
+        same(torchport.convert(file, **given), torchport.convert(built, class_name="Net"))
 
 
 @pytest.mark.parametrize("package", [keras, tf_keras], ids=["keras", "tf_keras"])

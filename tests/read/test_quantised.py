@@ -78,7 +78,7 @@ def test_floats(mode: str, groups: bool, tmp_path: Path) -> None:
         found = torchport.convert(tmp_path / name, class_name="Net", dequantise=True)
         assert found.code == live.code
         assert all(np.array_equal(array, arrays(live)[key]) for key, array in arrays(found).items())
-    assert any("dequantised" in it for it in live.program.notes)
+    assert any("dequantised" in it and "kernels train" in it for it in live.program.notes)
     live.save(tmp_path / "port")
     assert torchport.verify(tmp_path / "m.keras", tmp_path / "port").passed
 
@@ -90,6 +90,25 @@ def test_refused_by_name(mode: str, groups: bool, tmp_path: Path) -> None:
     with pytest.raises(Refused, match=rf"quantised \({mode}\)") as caught:
         torchport.convert(tmp_path / "m.keras")
     assert "--dequantise" in str(caught.value)
+
+
+@pytest.mark.parametrize("what", ["layers", "model"])
+def test_what_trains(what: str, tmp_path: Path) -> None:
+    """What the network before it was quantised trains: no layer is frozen for its whole numbers."""
+    before, built = quantised("int8")
+    for net in (before, built):
+        if what == "model":
+            net.trainable = False
+        else:
+            net.layers[1].trainable = net.layers[3].trainable = net.layers[4].trainable = False
+    plain = torchport.convert(before, class_name="Net", flat=True)
+    live = torchport.convert(built, class_name="Net", flat=True, dequantise=True)
+    assert live.code == plain.code
+    built.save(tmp_path / "m.keras")
+    assert (
+        torchport.convert(tmp_path / "m.keras", class_name="Net", flat=True, dequantise=True).code
+        == plain.code
+    )
 
 
 def test_what_is_quantised_inside(tmp_path: Path) -> None:

@@ -59,9 +59,12 @@ def dequantise(graph: Graph) -> Graph:
     if refusals:
         raise Refused(tuple(refusals))
     shapes = dict(_shapes(shaped, ""))
-    note = "dequantised: the network of floats that the weights stand for, not what the source computes"
-    found = _stored(graph, plain, shapes, "")
-    return found.replace(notes=(*found.notes, f"{note}, which also quantises what its layers read."))
+    note = (
+        "dequantised: the network of floats that the weights stand for, not what the source computes, which "
+        "also quantises what its layers read. Its kernels train like all floats, the source's do not."
+    )
+    found = _stored(graph, plain, shapes, "", graph.entry["config"])
+    return found.replace(notes=(*found.notes, note))
 
 
 def mode_of(op: Op) -> str:
@@ -117,23 +120,40 @@ def _shapes(graph: Graph, path: str) -> Iterator[tuple[str, Mapping[str, Shape]]
         yield from _shapes(body, f"{path}{layer}/")
 
 
-def _stored(graph: Graph, plain: Graph, shapes: Mapping[str, Mapping[str, Shape]], path: str) -> Graph:
-    """The plain graph with the floats of the quantised one's weights."""
+def _stored(
+    graph: Graph, plain: Graph, shapes: Mapping[str, Mapping[str, Shape]], path: str, whole: Any
+) -> Graph:
+    """The plain graph with the floats of the quantised one's weights.
+
+    `whole`: the configuration of the model that `graph` is, or is in.
+    """
 
     def filled(old: Op, new: Op) -> Op:
         mode, at = mode_of(old), f"{path}{old.layer}"
         if not mode:
             return new
         weights = Quantised(old.kind, mode, named(old, mode, at), old.config, at)
-        made = (weights.floats(name, shape) for name, shape in shapes[at].items())
-        return replace(new, stored={str(number): weight for number, weight in enumerate(made)})
+        made = (replace(weights.floats(name, shape), trains=None) for name, shape in shapes[at].items())
+        stored = {str(number): weight for number, weight in enumerate(made)}
+        return replace(new, stored=stored, frozen=_is_frozen(old, whole))
 
     ops = tuple(filled(old, new) for old, new in zip(graph.ops, plain.ops, strict=True))
     bodies = {
-        layer: _stored(body, plain.bodies[layer], shapes, f"{path}{layer}/")
+        layer: _stored(body, plain.bodies[layer], shapes, f"{path}{layer}/", whole)
         for layer, body in graph.bodies.items()
     }
     return plain.replace(ops=ops, bodies=bodies)
+
+
+def _is_frozen(op: Op, whole: Any) -> bool:
+    """Whether a layer of floats would train none of them: of whole numbers, no live model trains one.
+
+    `whole`: the configuration of the model that is trained.
+    """
+    known = [weight.trains for weight in op.stored.values() if weight.trains is not None]
+    if not known or any(known):
+        return op.frozen
+    return any(it.get("trainable") is False for it in (op.config, whole))
 
 
 def named(op: Op, mode: str, where: str) -> dict[str, Weight]:
