@@ -169,45 +169,110 @@ from torchport.rules import FOLLOWS, call, helper, rule
 helper(\"\"\"
 def noisy(x: Tensor) -> Tensor:
     '''A draw around x.'''
-    return x + SCALE * torch.randn_like(x)
+    return x + SCALE * DRAW
 \"\"\")
 
 
-@rule("tests>Draws", wants=FOLLOWS)
+@rule("tests>Draws", wants=FOLLOWS, ignores="draw")
 def draws(x):
     return call("noisy", x)
 """
+#: What verify can make the same on both sides, and what it cannot: in torch, and in TensorFlow.
+REPLAYED = {
+    "normal": ("torch.randn_like(x)", lambda x: tf.random.normal(tf.shape(x), dtype=x.dtype)),
+    "uniform": ("torch.rand_like(x)", lambda x: tf.random.uniform(tf.shape(x), dtype=x.dtype)),
+}
+OWN = {
+    "gamma": (
+        "torch._standard_gamma(torch.ones_like(x))",
+        lambda x: tf.random.gamma(tf.shape(x), 1.0, dtype=x.dtype),
+    ),
+    "poisson": (
+        "torch.poisson(torch.full_like(x, 4.0))",
+        lambda x: tf.random.poisson(tf.shape(x), 4.0, dtype=x.dtype),
+    ),
+    "classes": (
+        "torch.multinomial(torch.ones(5, dtype=x.dtype), x.numel(), True).reshape(x.shape)",
+        lambda x: tf.reshape(tf.cast(tf.random.categorical([[0.0] * 5], tf.size(x)), x.dtype), tf.shape(x)),
+    ),
+    "numpy": (
+        "torch.from_numpy(__import__('numpy').random.normal(size=x.shape)).to(x)",
+        lambda x: x * 0 + np.random.normal(size=x.shape[1:]),
+    ),
+}
 
 
 @keras.saving.register_keras_serializable("tests")
 class Draws(keras.layers.Layer):
-    """Random numbers in either mode, of no generator that anyone knows."""
+    """Random numbers in either mode."""
+
+    def __init__(self, draw: str = "normal", **options: Any) -> None:
+        super().__init__(**options)
+        self.draw = draw
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "draw": self.draw}
 
     def call(self, x: Any) -> Any:
-        return x + tf.random.normal(tf.shape(x), dtype=x.dtype)
+        return x + {**REPLAYED, **OWN}[self.draw][1](x)
 
 
-@pytest.mark.parametrize("precision", ["both", "float64", "float32"])
-@pytest.mark.parametrize(("scale", "verdict"), [(1, "not decided"), (1000, "differs")])
-def test_two_draws_decide_nothing(precision: str, scale: int, verdict: str, tmp_path: Path) -> None:
-    """Nor do they let pass what is further off than the source is from itself."""
+def drawing(draw: str, scale: float) -> str:
+    """The rules for a layer that draws, times a scale."""
+    return DRAWS.replace("SCALE", str(scale)).replace("DRAW", {**REPLAYED, **OWN}[draw][0])
+
+
+def drawn(draw: str, scale: float, precision: str, path: Path) -> Verification:
+    """The verification of a model that draws in the midst."""
     L = keras.layers
-    rules = tmp_path / "rules.py"
-    rules.write_text(DRAWS.replace("SCALE", str(scale)))
+    rules = path / "rules.py"
+    rules.write_text(drawing(draw, scale))
     x = keras.Input((5,), name="x")
-    y = Draws(name="draw")(L.Dense(4, name="fc")(x))
+    y = Draws(draw, name="draw")(L.Dense(4, name="fc")(x))
     model = keras.Model(x, L.Dense(2, name="out")(y), name="drawn")
     port = torchport.convert(model, rules=rules)
-    result = torchport.verify(model, port, precision=precision, rules=rules)
-    assert result.verdict == verdict, report(result)
+    return torchport.verify(model, port, precision=precision, rules=rules)
+
+
+PRECISIONS = ["both", "float64", "float32"]
+
+
+@pytest.mark.parametrize("draw", REPLAYED)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_draws_are_compared(draw: str, precision: str, tmp_path: Path) -> None:
+    """Both sides are given the same numbers, so that a port which draws as the source does agrees."""
+    result = drawn(draw, 1, precision, tmp_path)
+    assert result.passed, report(result)
+    assert any("both sides were given the same" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("draw", REPLAYED)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_draw_that_is_a_little_larger(draw: str, precision: str, tmp_path: Path) -> None:
+    result = drawn(draw, 1.01, precision, tmp_path)
+    assert result.differs and result.first and result.first.layer == "draw", report(result)
+
+
+@pytest.mark.parametrize("draw", OWN)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_two_draws_decide_nothing(draw: str, precision: str, tmp_path: Path) -> None:
+    """Where each side has numbers of its own, which differ by as much in the source itself."""
+    result = drawn(draw, 1, precision, tmp_path)
+    assert result.verdict == "not decided", report(result)
     assert not result and not result.passed
     rows = {row.name: row for row in result.rows if row.check == "inference"}
     assert rows["fc"].passed
-    if scale == 1:
-        assert "draws random numbers" in result.because
-        assert rows["draw"].passed is None and rows["output 0"].passed is None
-    else:
-        assert result.first and result.first.layer == "draw"
+    assert "draws random numbers" in result.because
+    assert rows["draw"].passed is None and rows["output 0"].passed is None
+
+
+@pytest.mark.parametrize("draw", OWN)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_nor_do_draws_let_pass_what_is_further_off(draw: str, precision: str, tmp_path: Path) -> None:
+    """Than the source is from itself."""
+    result = drawn(draw, 1000, precision, tmp_path)
+    assert result.differs, report(result)
+    assert not result and result.first and result.first.layer == "draw"
 
 
 def small(size: int = 5) -> Any:
@@ -261,7 +326,7 @@ def test_what_verify_was_not_given(tmp_path: Path) -> None:
     image[0, 3, 3, 1] = np.nan
     with pytest.raises(TorchportError, match="the input 'x': 1 of 192 values are not finite"):
         torchport.verify(model, folder, inputs=[image])
-    (tmp_path / "rules.py").write_text(DRAWS.replace("SCALE", "1"))
+    (tmp_path / "rules.py").write_text(drawing("normal", 1))
     x = keras.Input((5,), name="x")
     drawn = keras.Model(x, Draws(name="draw")(x), name="drawn")
     drawn.save(tmp_path / "drawn.keras")

@@ -32,11 +32,23 @@ def mish(x: Any) -> Any:
     return x * tf.tanh(tf.math.softplus(x))
 
 
+@tf_keras.utils.register_keras_serializable(package="Addons")
+def lisht(x: Any) -> Any:
+    return x * tf.tanh(x)
+
+
+@tf_keras.utils.register_keras_serializable(package="Addons")
+def snake(x: Any, frequency: float = 1) -> Any:
+    return x + (1 - tf.cos(2 * frequency * x)) / (2 * frequency)
+
+
 def own(x: Any) -> Any:
     return x * 2
 
 
-@pytest.mark.parametrize("function", [tf.sin, tf.nn.log_softmax, tf.math.erf, tf.square, tf.nn.crelu, mish])
+@pytest.mark.parametrize(
+    "function", [tf.sin, tf.nn.log_softmax, tf.math.erf, tf.square, tf.nn.crelu, mish, lisht, snake]
+)
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_function_as_activation(function: Any, suffix: str, tmp_path: Path) -> None:
     model, file = saved(
