@@ -61,7 +61,7 @@ def dequantise(graph: Graph) -> Graph:
     shapes = dict(_shapes(shaped, ""))
     note = (
         "dequantised: the network of floats that the weights stand for, not what the source computes, which "
-        "also quantises what its layers read. Its kernels train like all floats, the source's do not."
+        "also quantises what its layers read. Its kernels train as other floats do; whole numbers do not."
     )
     found = _stored(graph, plain, shapes, "", graph.entry["config"])
     return found.replace(notes=(*found.notes, note))
