@@ -19,6 +19,7 @@ from torchport.read.live import is_model
 from torchport.read.subclass import functional
 from torchport.rules import TABLE
 from torchport.verify.built import HASHES, built
+from torchport.verify.cudnn import by_name
 from torchport.verify.custom import adopt_functions, custom_objects, of_model, without_functions
 from torchport.verify.draws import same_in_tensorflow
 from torchport.verify.frameworks import default_dtype, keras_of, tensorflow
@@ -103,7 +104,8 @@ class Reference:
         with self.computing(dtype), self.keras.utils.custom_object_scope(self.custom):
             with without_functions(self.model, self.keras.activations.linear):
                 config = retyped(self.model.get_config(), dtype)
-            made = type(self.model).from_config(config)
+            with by_name(self.keras):
+                made = type(self.model).from_config(config)
             if not made.built and self.model.inputs is not None:
                 made.build([tuple(it.shape) for it in self.model.inputs][0])
             copy_weights(self.model, made, self.unfused)
