@@ -151,4 +151,15 @@ SIZES = [
         ("y", "keras.ops.Multiply", "x * tf.cast(tf.reduce_prod(tf.shape(y)[1:]), 'float64')"),
       )),
 ]  # fmt: skip
-FUNCTIONS += [*NODES, *SIZES]
+#: Of nodes alone: TensorFlow's functions of these names are others, or take no tensors of Keras.
+RAW = [
+    Case("tf.raw_ops.Div", {}, PAIR, call="tf.raw_ops.Div(x=x, y=y * y + 1)", of="nodes"),
+    Case("tf.raw_ops.Round", {}, call="tf.raw_ops.Round(x=4 * x)", of="nodes"),
+    *(Case(f"tf.signal.{kind}", {}, ("2 3 8", "2 3 8"), call=call, of="nodes", dtype="float32", within=1e-5,
+           why="tf.signal.rfft is ported for float32")
+      for kind, call in (
+          ("rfft", "tf.abs(tf.signal.rfft(x)) + tf.abs(tf.signal.rfft(y))"),
+          ("irfft", "tf.signal.irfft(tf.signal.rfft(x) * tf.signal.rfft(y))"),
+      )),
+]  # fmt: skip
+FUNCTIONS += [*NODES, *SIZES, *RAW]
