@@ -184,7 +184,7 @@ class StepwiseLSTM(nn.Module):
 
 
 class StepwiseGRU(nn.Module):
-    """A GRU whose reset gate acts before the matrix product; called like nn.GRU(batch_first=True).
+    """A GRU that resets before the matrix product; called as nn.GRU(batch_first=True) is.
 
     Steps where `mask` (n, t) is False are skipped: state and output stay as they were.  # if mask
     Each gate drops inputs and states of its own, the same at all steps.  # if dropout
