@@ -148,7 +148,8 @@ def test_random_height_and_width_of_a_course() -> None:
     port = check(model)
     assert_verified(model, port)
     module = port.module().train().block
-    sizes = {tuple(module(torch.zeros(1, 3, 12, 12)).shape[2:]) for _ in range(60)}
+    torch.manual_seed(0)  # the outermost sizes are rare
+    sizes = {tuple(module(torch.zeros(1, 3, 12, 12)).shape[2:]) for _ in range(200)}
     assert {height for height, _ in sizes} == {width for _, width in sizes} == set(range(9, 15))
     silent = tf_keras.Model(x, layers.RandomHeight(0.2)(x, training=False))
     assert "RandomHeight" not in torchport.convert(silent).code
