@@ -134,6 +134,10 @@ def test_training_agrees_or_is_refused(kind: str) -> None:
     assert agreed >= tried / 2
 
 
+#: Held by tests of their own, tests/field/test_layers_people_write.py.
+KERAS_2 = {"RandomHeight", "RandomWidth"}
+
+
 def test_every_augmentation_is_drawn() -> None:
     kinds = {name for name, it in TABLE.items() if it.family.startswith("augment")}
-    assert kinds == OPTIONS.keys() | DRAW_ALWAYS and kinds <= set(dir(keras.layers))
+    assert kinds - KERAS_2 == OPTIONS.keys() | DRAW_ALWAYS and kinds - KERAS_2 <= set(dir(keras.layers))
