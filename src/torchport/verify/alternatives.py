@@ -150,8 +150,8 @@ def pools(it: Suspect) -> Iterator[str]:
         return
     x, config = first(it), it.place.op.config if it.place.op else {}
     rank = x.ndim - 2
-    window = _many(config.get("pool_size", 2), rank)
-    steps = _many(config.get("strides") or window, rank)
+    window = many(config.get("pool_size", 2), rank)
+    steps = many(config.get("strides") or window, rank)
     total = [
         max(0, (math.ceil(n / s) - 1) * s + k - n) for n, k, s in zip(x.shape[2:], window, steps, strict=True)
     ]
@@ -176,8 +176,10 @@ def pools(it: Suspect) -> Iterator[str]:
                 return
 
 
-def _many(value: Any, rank: int) -> tuple[int, ...]:
-    return tuple(value) if isinstance(value, (list, tuple)) else (int(value),) * rank
+def many(value: Any, rank: int) -> tuple[int, ...]:
+    """An option that is one number for all axes, or one for each."""
+    found = tuple(value) if isinstance(value, (list, tuple)) else (int(value),)
+    return found * rank if len(found) == 1 else found
 
 
 def means(it: Suspect) -> Iterator[str]:

@@ -59,13 +59,7 @@ def cudnn_rnn(tf: Any, note: Callable[[str], None]) -> Callable[..., Any]:
         h, c = input_h[0], input_c[0] if rnn_mode == "lstm" else None
         outputs = []
         for x in tf.unstack(input):
-            read = [
-                tf.linalg.matmul(x, w, transpose_b=True) + b for w, b in zip(kernels, biases, strict=True)
-            ]
-            kept = [
-                tf.linalg.matmul(h, w, transpose_b=True) + b
-                for w, b in zip(recurrent, recurrent_biases, strict=True)
-            ]
+            read, kept = applied(tf, x, kernels, biases), applied(tf, h, recurrent, recurrent_biases)
             if rnn_mode == "lstm":
                 i, f, g, o = (a + b for a, b in zip(read, kept, strict=True))
                 c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from torchport.verify.alternatives import functions
+from torchport.verify.alternatives import functions, many
 from torchport.verify.frameworks import torch
 from torchport.verify.relations import padding, relations, said
 from torchport.verify.suspect import ModuleCall, Suspect
@@ -172,12 +172,6 @@ class Window:
             for n, s, span in zip(sizes, self.stride, spans, strict=True)
         ]
         return [(steps // 2, steps - steps // 2) for steps in total]
-
-
-def many(value: Any, rank: int) -> tuple[int, ...]:
-    """An option that is one number for all axes, or one for each."""
-    found = tuple(value) if isinstance(value, (list, tuple)) else (int(value),)
-    return found * rank if len(found) == 1 else found
 
 
 def applied(module: Any, x: np.ndarray, window: Window, sides: Sides) -> np.ndarray:
