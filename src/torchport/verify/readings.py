@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from torchport.rules.image import same_padding
 from torchport.verify.alternatives import functions, many
 from torchport.verify.frameworks import torch
 from torchport.verify.relations import padding, relations, said
@@ -156,10 +156,7 @@ class Window:
         return self.mode == "causal"
 
     def sides(self, sizes: Sequence[int], kernel: Sequence[int]) -> list[tuple[int, int]] | None:
-        """What TensorFlow puts before and after each axis in space; None for a mode that it has not.
-
-        Source: tensorflow/core/framework/kernel_shape_util.cc, GetWindowedOutputSizeVerbose.
-        """
+        """What TensorFlow puts before and after each axis in space; None for a mode that it has not."""
         spans = [(k - 1) * d for k, d in zip(kernel, self.dilation, strict=True)]
         if self.mode == "valid":
             return [(0, 0)] * len(spans)
@@ -167,11 +164,8 @@ class Window:
             return [(span, 0) for span in spans]
         if self.mode != "same":
             return None
-        total = [
-            max(0, (math.ceil(n / s) - 1) * s + span + 1 - n)
-            for n, s, span in zip(sizes, self.stride, spans, strict=True)
-        ]
-        return [(steps // 2, steps - steps // 2) for steps in total]
+        axes = zip(sizes, kernel, self.stride, self.dilation, strict=True)
+        return [side for axis in axes if (side := same_padding(*axis))]
 
 
 def applied(module: Any, x: np.ndarray, window: Window, sides: Sides) -> np.ndarray:
