@@ -38,16 +38,25 @@ def by_name(keras: Any) -> Iterator[None]:
 
 
 def cudnn_rnn(tf: Any, note: Callable[[str], None]) -> Callable[..., Any]:
-    """`tf.raw_ops.CudnnRNNV3` for one layer in one direction.
+    """`tf.raw_ops.CudnnRNNV3` for one layer in one direction, as CuDNNLSTM and CuDNNGRU call it: time first.
+
+    LSTM and GRU trace it batch first, for a graph of which a CPU runs the other branch
+    (tf_keras/src/layers/rnn/lstm.py, gpu_lstm): that stays TensorFlow's.
 
     input: (t, n, inputs); input_h, input_c: (1, n, units); params: all kernels, row by row, each
     (units, inputs) or (units, units), gate by gate; then biases of the inputs and of the states. Gives the
     outputs (t, n, units) and the last states.
     """
 
+    original = tf.compat.v2.raw_ops.CudnnRNNV3
+
     def call(
         *, input: Any, input_h: Any, input_c: Any, params: Any, rnn_mode: str = "lstm", **options: Any
-    ) -> tuple[Any, Any, Any, Any, Any]:
+    ) -> Any:
+        if not options.get("time_major", True):
+            return original(
+                input=input, input_h=input_h, input_c=input_c, params=params, rnn_mode=rnn_mode, **options
+            )
         note(NOTE)
         units, features = input_h.shape[-1], input.shape[-1]
         gates = 4 if rnn_mode == "lstm" else 3
