@@ -119,10 +119,13 @@ def _shortest(program: Callable[[Definition], Program], flat: Definition, name: 
         return program(in_reading_order(definition)).length
 
     try:
-        factored = program(in_reading_order(factor(flat, name, length)))
+        definition = in_reading_order(factor(flat, name, length))
+        factored = program(definition)
     except Exception as error:  # classes for the eye's sake must not cost anyone the port
         why = f"making them failed ({type(error).__name__}: {error})"
     else:
+        if definition == flat:
+            return factored
         # formatting only breaks lines, and most programs are far from that
         if source(name_classes(flat, name)).count("\n") >= factored.length:
             return factored

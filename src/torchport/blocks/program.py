@@ -39,7 +39,7 @@ def factor(
     """
     attempt = partial(_Attempt, definition, frozenset({name, *_model_names(definition)}))
     best = attempt()
-    if length is None:
+    if length is None or not (best.lists or best.doubtful()):
         return best.result
     shortest, rest = length(best.result) + best.burden(), min(TRIES, WORK // len(definition.steps))
 

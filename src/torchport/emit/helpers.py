@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 from torchport.rules import book
@@ -80,7 +80,7 @@ def used(texts: Sequence[str]) -> list[str]:
     seen: set[str] = set()
 
     def need(text: str) -> None:
-        for name in _globals(ast.parse(text)):
+        for name in _read(text):
             if name in known and name not in seen:
                 seen.add(name)
                 found = fitted(helper(name), texts, name)
@@ -90,6 +90,12 @@ def used(texts: Sequence[str]) -> list[str]:
     for text in texts:
         need(text)
     return needed
+
+
+@lru_cache(maxsize=1024)
+def _read(text: str) -> tuple[str, ...]:
+    """The names that a text reads from around it. Of helpers it is asked for every draft of a program."""
+    return tuple(_globals(ast.parse(text)))
 
 
 def _globals(tree: ast.AST, own: frozenset[str] = frozenset()) -> Iterator[str]:

@@ -1,0 +1,144 @@
+"""The corpus of the replay, made of models: `python -m tests.replay.corpus [PART…]` (TensorFlow, minutes).
+
+The graphs are those that `read` gives, before any stage has touched them. Their models are the cases of all
+layers and operations, the networks of the golden files, the smallest of each family of keras.applications,
+the networks and structures that the tests of reading save in every dialect, and random networks of blocks.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import random
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.blocks.graphs import network
+from tests.replay.codec import encode
+from tests.replay.replay import CORPUS, save
+
+from torchport.errors import TorchportError
+from torchport.graph import Graph
+from torchport.read import read
+
+APPLICATIONS = (
+    "Xception", "VGG16", "ResNet50V2", "InceptionResNetV2", "MobileNet", "MobileNetV2", "MobileNetV3Small",
+    "DenseNet121", "EfficientNetV2B0",
+)  # fmt: skip
+RANDOM = 60
+
+
+def applications() -> Iterator[tuple[str, Any]]:
+    """Networks of keras.applications that are no golden files."""
+    import keras
+
+    for name in APPLICATIONS:
+        yield name, getattr(keras.applications, name)(weights=None)
+
+
+def networks() -> Iterator[tuple[str, Any]]:
+    """The networks of the golden files."""
+    from tests.blocks.networks import NETWORKS
+
+    for name, (build, _) in NETWORKS.items():
+        yield name, build()
+
+
+def cases(is_part: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
+    """The cases of layers and operations that are in a part."""
+    from tests.layers.cases import CASES
+    from tests.layers.harness import Nodes, Reference
+
+    for case in filter(is_part, CASES):
+        model = Reference(case).model
+        yield str(case), Path(model.file.name) if isinstance(model, Nodes) else model
+
+
+def layers() -> Iterator[tuple[str, Any]]:
+    """Cases of layers of Keras 3."""
+    return cases(lambda case: not case.call and case.of == "keras")
+
+
+def operations() -> Iterator[tuple[str, Any]]:
+    """Cases of calls: of operations of Keras 3, and of layers that take several tensors."""
+    return cases(lambda case: bool(case.call) and case.of == "keras")
+
+
+def keras_2() -> Iterator[tuple[str, Any]]:
+    """Cases of tf-keras, and of functions of TensorFlow in graphs of old."""
+    return cases(lambda case: case.of != "keras")
+
+
+def dialects() -> Iterator[tuple[str, Any]]:
+    """The models of the tests of reading, in the files of every version of Keras."""
+    import keras
+    import tf_keras
+    from tests.read.models import BUILDERS
+    from tests.read.test_same_source import FILES, NETWORKS
+
+    with tempfile.TemporaryDirectory() as folder:
+        for version, save_file in FILES.items():
+            for name, network in NETWORKS.items():
+                yield f"{name} {version}", save_file(Path(folder) / "m.h5", network)
+        for name, build in BUILDERS.items():
+            for package, endings in ((keras, (".keras", ".h5")), (tf_keras, (".keras", ".h5", ""))):
+                model = build(package)
+                for ending in endings:
+                    path = Path(folder) / f"{package.__name__}-{name}{ending}"
+                    model.save(path) if ending else model.save(path, save_format="tf")
+                    yield path.name, path
+
+
+def refusals() -> Iterator[tuple[str, Any]]:
+    """What is not ported: the options, and the functions of TensorFlow, that the tests of refusals name."""
+    import keras
+    import tensorflow as tf
+    import tf_keras
+    from tests.layers import test_refusals as tests
+
+    for layer, shape, said in parameters(tests.test_option_is_named):
+        layer.name = "the_layer"
+        inputs = keras.Input(shape)
+        yield said, keras.Model(inputs, layer(inputs))
+    for of, said in parameters(tests.test_function_of_tensorflow_says_why):
+        inputs = tf_keras.Input((4, 5, 3))
+        yield said, tf_keras.Model(inputs, of(tf, inputs))
+
+
+def parameters(test: Callable[..., None]) -> Iterator[Any]:
+    """What a test is parametrised with."""
+    for mark in test.pytestmark:  # type: ignore[attr-defined]
+        yield from mark.args[1]
+
+
+def blocks() -> Iterator[tuple[str, Graph]]:
+    """Random networks of blocks; they need no TensorFlow."""
+    for seed in random.Random(0).sample(range(10_000), RANDOM):
+        yield f"seed {seed}", network(seed)
+
+
+PARTS: dict[str, Callable[[], Iterator[tuple[str, Any]]]] = {
+    "applications": applications, "networks": networks, "layers": layers, "operations": operations,
+    "keras_2": keras_2, "dialects": dialects, "refusals": refusals, "random": blocks,
+}  # fmt: skip
+
+
+def main(wanted: list[str]) -> None:
+    for part in wanted or PARTS:
+        corpus: dict[str, Any] = {}
+        for name, source in PARTS[part]():
+            try:
+                corpus[name] = encode(source if isinstance(source, Graph) else read(source))
+            except TorchportError as error:
+                print(f"left out: {name}: {error}", file=sys.stderr)
+        save(CORPUS, part, corpus)
+        print(f"{part}: {len(corpus)} graphs", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
