@@ -258,7 +258,7 @@ IN_A_ROW = ("nn.Sequential", "nn.ModuleList")
 
 #: Modules around which no line is built: they go with the one that does the work.
 LIGHT = re.compile(
-    r"nn\.\w*(Norm|Dropout)\w*$|(Frozen|Biased)BatchNorm\dd$|(ChannelLayerNorm|VariationalDropout)$|nn\.(PReLU|Identity)$"
+    r"nn\.\w*(Norm|Dropout)\w*$|(Frozen|Biased|Renorm|Step)BatchNorm\dd$|(ChannelLayerNorm|VariationalDropout)$|nn\.(PReLU|Identity)$"
 )
 
 

@@ -170,9 +170,3 @@ def test_a_pipeline_of_augmentation_is_no_class_of_somebody() -> None:
     x = keras.Input((5, 7, 3))
     model = keras.Model(x, layers.Pipeline([layers.RandomFlip(), layers.Rescaling(0.5)])(x))
     assert not list(notes(check(model)))
-
-
-def test_batch_renormalisation_is_refused_by_name() -> None:
-    x = tf_keras.Input((5, 7, 3))
-    text = refused(tf_keras.Model(x, tf_keras.layers.BatchNormalization(renorm=True)(x)))
-    assert "renorm=True: in training" in text and "inference is the same" in text

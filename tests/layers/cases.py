@@ -21,6 +21,12 @@ NO_KERNEL = "tf.raw_ops.MaxPool3D has no float64"
 BILINEAR = "tf.raw_ops.ResizeBilinear computes in float32"
 
 
+#: How far batch renormalisation goes.
+CLIPPING = {"rmin": 0.75, "rmax": 1.25, "dmax": 0.5}
+#: tf-keras compares float64 statistics with a float32 epsilon, which TensorFlow does not.
+OLD_RENORM: dict[str, Any] = {"dtype": "float32", "within": 2e-6, "why": "it runs in float32 alone"}
+
+
 def flat(kind: str, options: dict[str, Any] | None = None, x: str = "2 3 5 7") -> Case:
     """A layer on flattened features, whose order the layout chooses."""
     return Case("Flatten", {}, x, then=((kind, options or {}), ("Dense", {"units": 5})))
@@ -312,6 +318,19 @@ NORM = [
     Case("BatchNormalization", {}, "3 5 7"),
     Case("BatchNormalization", {"axis": 1}, "3 5 7"),
     Case("BatchNormalization", {}, "2 3 5 2 7"),
+    Case("BatchNormalization", {"renorm": True}, "3 5 7 2"),
+    Case("BatchNormalization", {"renorm": True}, "3 5 7 2", of="tf_keras", **OLD_RENORM),
+    Case("BatchNormalization", {"renorm": True, "renorm_clipping": CLIPPING, "axis": 1}, "3 5 7"),
+    Case(
+        "BatchNormalization",
+        {"renorm": True, "renorm_clipping": CLIPPING, "scale": False},
+        "3 5",
+        of="tf_keras",
+        **OLD_RENORM,
+    ),
+    Case("BatchNormalization", {"renorm": True, "scale": False, "center": False}, "2 3 5 2 7"),
+    Case("BatchNormalization", {"renorm": True, "trainable": False, "center": False}, "3 5 7 2"),
+    flat("BatchNormalization", {"renorm": True}),
     flat("BatchNormalization"),
     flat("BatchNormalization", {"scale": False}),
     Case("LayerNormalization", {}, "2 5 7 3"),
@@ -325,6 +344,11 @@ NORM = [
     Case("LayerNormalization", {"axis": [1, 2]}, "2 5 7 3"),
     Case("LayerNormalization", {}, "2 7"),
     Case("LayerNormalization", {}, "2 5 7"),
+    Case("LayerNormalization", {"rms_scaling": True}, "2 5 7 3"),
+    Case("LayerNormalization", {"rms_scaling": True, "scale": False, "epsilon": 0.125}, "2 7"),
+    Case("LayerNormalization", {"rms_scaling": True, "axis": [1, 3]}, "2 5 7 3"),
+    Case("LayerNormalization", {"rms_scaling": True, "axis": 1}, "2 5 7 3"),
+    flat("LayerNormalization", {"rms_scaling": True}),
     flat("LayerNormalization"),
     Case("GroupNormalization", {"groups": 3}, "2 5 7 6"),
     Case("GroupNormalization", {"groups": -1, "center": False}, "2 5 7 6"),

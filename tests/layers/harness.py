@@ -217,7 +217,7 @@ class Reference:
         if "int" in str(variable.dtype):
             return
         value = self.rng.normal(size=variable.shape)
-        if "variance" in variable.name:
+        if "variance" in variable.name or "stddev" in variable.name:
             value = 0.5 + self.rng.random(size=variable.shape)
         variable.assign(value)
 

@@ -181,12 +181,6 @@ def test_one_mask_serves_all() -> None:
     ("layer", "shape", "said"),
     [
         (L.LSTM(3, activation="sparsemax"), (5, 3), "activation 'sparsemax'"),
-        (L.TimeDistributed(L.BatchNormalization()), (5, 3), "statistics of each step"),
-        (
-            L.TimeDistributed(keras.Sequential([keras.Input((3,)), L.BatchNormalization()])),
-            (5, 3),
-            "statistics of each step",
-        ),
     ],
 )
 def test_refusals(layer: Any, shape: tuple[int, ...], said: str) -> None:

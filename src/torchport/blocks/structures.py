@@ -21,7 +21,8 @@ from torchport.program import IN_A_ROW, Apply, Call, Infix, Mark, Module, is_loo
 
 #: What a module is called in the name of a block.
 SHORT = {
-    "BatchNorm": "BN", "FrozenBatchNorm": "BN", "BiasedBatchNorm": "BN", "LayerNorm": "LN",
+    "BatchNorm": "BN", "FrozenBatchNorm": "BN", "BiasedBatchNorm": "BN", "RenormBatchNorm": "BN",
+    "StepBatchNorm": "BN", "LayerNorm": "LN",
     "ChannelLayerNorm": "LN", "GroupNorm": "GN", "InstanceNorm": "IN", "ConvTranspose": "Up",
 }  # fmt: skip
 #: Kinds at which branches meet.

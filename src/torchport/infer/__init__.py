@@ -6,6 +6,7 @@ from torchport.infer.dequantise import dequantise
 from torchport.infer.order import share_out
 from torchport.infer.parts import infer_parts
 from torchport.infer.shapes import infer_shapes
+from torchport.infer.steps import count_steps
 from torchport.infer.weights import bind_weights, partly, tied
 from torchport.rules import user
 
@@ -18,6 +19,8 @@ def infer(graph: Graph, refusals: list[Refusal]) -> Graph:
     Raises BadFile for weights that do not fit.
     """
     graph = infer_shapes(user.refuse(graph), refusals)
+    if not refusals:
+        graph = count_steps(graph, refusals)
     if refusals:
         return graph
     graph = bind_weights(graph)

@@ -4,7 +4,8 @@ before:  y = TimeDistributed(x), layer=Conv2D
 after:   x.steps = time:fold(x);  y.steps = Conv2D(x.steps);  y = time:unfold(y.steps, x)
 
 A layer that looks at the last axis alone needs no folding. Keras 3 calls the layer step by step, which is the
-same for all layers but those that keep statistics of what they see.
+same for all layers but those that keep something of what they see. For BatchNormalization an option `steps`
+names a tensor that has as many steps; `infer/steps.py` counts them.
 Source: keras/src/layers/rnn/time_distributed.py, `call`.
 """
 
@@ -27,7 +28,8 @@ def fold_steps(graph: Graph) -> Graph:
     if is_keras_2(graph.dialect):
         stepwise = {op.layer for op in graph.ops if op.kind == "Model" and _is_folded(op, graph)}
         bodies |= {layer: _moved_twice(bodies[layer]) for layer in stepwise}
-    ops = [_alike(it, graph) for op in graph.ops for it in _folded(op, graph)]
+    folded = graph.replace(ops=tuple(it for op in graph.ops for it in _folded(op, graph)))
+    ops = [_alike(op, folded) for op in folded.ops]
     return graph.replace(ops=tuple(_without_detours(ops, graph)), bodies=bodies)
 
 
@@ -46,23 +48,43 @@ def _without_detours(ops: Sequence[Op], graph: Graph) -> Iterator[Op]:
     read = {*graph.outputs, *(name for op in kept for name in op.inputs if op.kind != "time:unfold")}
     # The second argument of an unfold only says how many steps there are: that of the first will do.
     steps = {op.outputs[0]: op.inputs[1] for op in kept if op.kind == "time:unfold"}
+
+    def first(name: str) -> str:
+        while name in steps:
+            name = steps[name]
+        return name
+
     for op in kept:
+        if isinstance(op.config.get("steps"), str):
+            op = replace(op, config={**op.config, "steps": first(op.config["steps"])})
         if op.kind != "time:unfold":
             yield op
         elif op.outputs[0] in read:
-            source = op.inputs[1]
-            while source in steps:
-                source = steps[source]
-            yield replace(op, args=(op.args[0], Ref(source)))
+            yield replace(op, args=(op.args[0], Ref(first(op.inputs[1]))))
 
 
 def _alike(op: Op, graph: Graph) -> Op:
-    """A model at every step of Keras 3, which keeps statistics of each step for themselves, is refused."""
-    if op.kind != "Model" or not _is_folded(op, graph) or is_keras_2(graph.dialect):
+    """A layer or model of Keras 3 at every step: what it keeps of each step is told, or refused."""
+    if "steps" in op.config and op.kind == "BatchNormalization":  # an option of ours, of no file
+        return replace(op, refused=(f"the option steps={op.config['steps']!r} is not ported", ""))
+    fold = next((it for it in graph.ops if it.name == f"{op.name}.fold"), None)
+    if fold is None or is_keras_2(graph.dialect):
         return op
-    if not any(map(_keeps_statistics, _all_ops(graph.bodies[op.layer]))):
-        return op
-    return replace(op, refused=STATISTICS)
+    inside = [op] if op.kind != "Model" else list(_all_ops(graph.bodies[op.layer]))
+    if (why := next(filter(None, map(_carried, inside)), None)) is not None:
+        return replace(op, refused=why)
+    if any(map(_keeps_statistics, inside)):
+        return replace(op, config={**op.config, "steps": fold.inputs[0]})
+    return op
+
+
+def _carried(op: Op) -> tuple[str, str] | None:
+    """What a layer carries from one step to the next, where that is not ported, and what to do."""
+    if op.kind == "SpectralNormalization" and op.is_in_training:
+        return "SpectralNormalization at every step, which turns its kernel at each", "freeze it"
+    if op.config.get("stateful"):
+        return "a stateful layer at every step, whose states go from one to the next", "build it without"
+    return None
 
 
 def _is_folded(op: Op, graph: Graph) -> bool:
@@ -85,13 +107,6 @@ def _moved_twice(body: Graph) -> Graph:
     return body.replace(ops=ops, bodies={name: _moved_twice(it) for name, it in body.bodies.items()})
 
 
-#: Why norms in training are refused at every step, and what to do.
-STATISTICS = (
-    "BatchNormalization at every step: Keras takes the statistics of each step for themselves",
-    "use the layer without TimeDistributed, or freeze it (trainable=False)",
-)
-
-
 def _keeps_statistics(op: Op) -> bool:
     return op.kind == "BatchNormalization" and op.is_in_training
 
@@ -108,15 +123,11 @@ def _folded(op: Op, graph: Graph) -> Iterator[Op]:
         yield op
         return
     kind, config = str(entry.get("class_name")), entry.get("config")
-    statistics = kind == "BatchNormalization" and not is_keras_2(graph.dialect)
     custom = ">" in str(entry.get("registered_name") or "")
     if not isinstance(config, Mapping) or kind in STAYS or custom or op.kwargs.get("mask") is not None:
         yield op
         return
     options = {key: value for key, value in config.items() if key != "name"}
-    if statistics and replace(op, config=options).is_in_training:
-        yield op
-        return
     stored = {key.removeprefix("layer/"): weight for key, weight in op.stored.items()}
     inner = replace(op, kind=kind, config=options, stored=stored, kwargs={})
     if kind in LAST or (kind == "Dropout" and config.get("noise_shape") is None):

@@ -88,7 +88,7 @@ def synchronized_batch_norms(graph: Graph) -> Iterator[str]:
 def biased_batch_norms(graph: Graph) -> Iterator[str]:
     """Layers whose running variance Keras keeps biased and torch does not."""
     for op in graph.ops:
-        if op.kind == "BatchNormalization" and op.is_in_training:
+        if op.kind == "BatchNormalization" and op.is_in_training and not op.config.get("renorm"):
             rank = len(graph.tensors[op.outputs[0]].shape)
             axis, synchronized = axis_of(op.config.get("axis", -1), rank), bool(op.config.get("synchronized"))
             if keeps_biased(graph.dialect, axis, rank, synchronized):

@@ -41,24 +41,22 @@ def norm_shape(x: Tensor, *, axis: Any) -> Shape:
     return x.shape
 
 
-def batch_norm_shape(x: Tensor, *, axis: Any, renorm: bool) -> Shape:
-    if renorm:
-        raise Unsupported(
-            "renorm=True: in training it corrects a batch by running statistics of its own",
-            "build it with renorm=False and set_weights without the renorm_ ones: inference is the same",
-        )
-    return norm_shape(x, axis=axis)
-
-
 def norm_weights(x: Tensor, *, axis: Any, scale: bool, center: bool) -> Mapping[str, Shape]:
     shape = (size_of(x, axis_of(axis, len(x.shape))),)
     return {**({"gamma": shape} if scale else {}), **({"beta": shape} if center else {})}
 
 
-def batch_norm_weights(x: Tensor, *, axis: Any, scale: bool, center: bool) -> Mapping[str, Shape]:
+def batch_norm_weights(
+    x: Tensor, *, axis: Any, scale: bool, center: bool, renorm: bool
+) -> Mapping[str, Shape]:
     shape = (size_of(x, axis_of(axis, len(x.shape))),)
+    statistics = ("moving_mean", "moving_variance", *(RENORM if renorm else ()))
     affine = norm_weights(x, axis=axis, scale=scale, center=center)
-    return {**affine, "moving_mean": shape, "moving_variance": shape}
+    return {**affine, **dict.fromkeys(statistics, shape)}
+
+
+#: Statistics of batch renormalisation, and what its module calls them.
+RENORM = {"moving_stddev": "running_std", "renorm_mean": "renorm_mean", "renorm_stddev": "renorm_std"}
 
 
 def keeps_biased(dialect: str, axis: int, rank: int, synchronized: bool = False) -> bool:
@@ -71,52 +69,70 @@ def keeps_biased(dialect: str, axis: int, rank: int, synchronized: bool = False)
 
 
 @rule(
-    "BatchNormalization", wants=batch_norm_wants, shape=batch_norm_shape, weights=batch_norm_weights,
+    "BatchNormalization", wants=batch_norm_wants, shape=norm_shape, weights=batch_norm_weights,
     only={"virtual_batch_size": (None,)},
 )  # fmt: skip
 def batch_norm(
     x: Value, *, axis: Any = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True,
     scale: bool = True, renorm: bool = False, renorm_clipping: Any = None,
     renorm_momentum: float = 0.99, trainable: bool = True, virtual_batch_size: Any = None,
-    synchronized: bool = False, exact: bool = False, dialect: str = "", mask: Any = None,
+    synchronized: bool = False, steps: Any = None, exact: bool = False, dialect: str = "", mask: Any = None,
 ) -> Expr:  # fmt: skip
     """nn.BatchNorm2d. Keras's momentum is what is kept, torch's what is taken.
 
     Where Keras keeps a biased running variance, `exact` writes one that does so too: torch's is
     unbiased. A layer that is not trainable always uses its running statistics. Under a mask the
-    statistics are those of the steps that it keeps.
+    statistics are those of the steps that it keeps. Batch renormalisation has statistics of its own.
+    `steps`: how many a batch holds, each of which has its own (see `normalise/folded.py`).
     """
     axis = axis_of(axis, x.rank)
+    if renorm and trainable and (mask is not None or steps):
+        where = "at every step" if steps else "under a mask"
+        raise Unsupported(f"renorm=True {where}", "freeze it (trainable=False)")
     if mask is not None and (x.rank, axis) != (3, 2):
         raise Unsupported("a mask over other things than steps (n, t, c)", "freeze it (trainable=False)")
     if x.rank > 5:
         raise Unsupported(f"batch normalisation of a tensor with {x.rank} axes")
     cls = f"BatchNorm{max(x.rank - 2, 1)}d"
-    if not trainable:
+    if renorm:
+        cls = f"Renorm{cls}"
+    elif not trainable:
         cls = f"Frozen{cls}"
+    elif steps:
+        cls = f"Step{cls}"
     elif mask is not None:
         cls = f"Masked{cls}"
     elif exact and keeps_biased(dialect, axis, x.rank, bool(synchronized)):
         cls = f"Biased{cls}"
     else:
         cls = f"nn.{cls}"
-    count, taken = size_of(x, axis), float(Decimal(1) - Decimal(repr(float(momentum))))
+    count, taken = size_of(x, axis), taken_of(momentum)
     regroup = x.regroup if x.rank == 2 else ()
     mean = Load.of("moving_mean", "c -> c", (0, regroup))
     variance = Load.of("moving_variance", "c -> c", (0, regroup))
+    own: dict[str, Any] = {"steps": steps if trainable else None}
+    if renorm:
+        own = {"renorm_momentum": taken_of(renorm_momentum), **(renorm_clipping or {})}
+        own["frozen"] = None if trainable else True
     norm = module(
         cls, count, eps=default(epsilon, 1e-5), momentum=default(taken, 0.1),
-        affine=None if scale or center else False,
+        affine=None if scale or center else False, **own,
         spare=0.0 if cls.startswith("Masked") and is_keras_2(dialect) else None,
         loads={
             **affine(count, scale, center, "c -> c", regroup),
             "running_mean": mean, "running_var": variance,
+            **({name: Load.of(it, "c -> c", (0, regroup)) for it, name in RENORM.items()} if renorm else {}),
             "num_batches_tracked": Fill(0, (), "int64"),
         },
     )  # fmt: skip
     if mask is None or not trainable:
         return over_channels(x, axis, norm)
     return over_channels(x, axis, lambda channels: norm(channels, as_bool(mask)))
+
+
+def taken_of(momentum: float) -> float:
+    """What is taken of a new value, where Keras says what is kept of the old one: 0.01 of 0.99."""
+    return float(Decimal(1) - Decimal(repr(float(momentum))))
 
 
 def affine(
@@ -140,10 +156,12 @@ def layer_axes(axis: Any, rank: int) -> tuple[int, ...]:
     return tuple(axes)
 
 
-def layer_norm_wants(x: Tensor, *, axis: Any) -> Wants:
+def layer_norm_wants(x: Tensor, *, axis: Any, rms_scaling: bool) -> Wants:
     """Free: over all but the batch, or over the channels, with a helper where they come first."""
     rank = len(x.shape)
     axes = layer_axes(axis, rank)
+    if rms_scaling:
+        return rms_wants(x, axis=axis)
     if axes == tuple(range(1, rank)):
         return FOLLOWS
     if axes == (rank - 1,):
@@ -151,8 +169,12 @@ def layer_norm_wants(x: Tensor, *, axis: Any) -> Wants:
     return SOURCE
 
 
-def layer_norm_weights(x: Tensor, *, axis: Any, scale: bool, center: bool) -> Mapping[str, Shape]:
+def layer_norm_weights(
+    x: Tensor, *, axis: Any, scale: bool, center: bool, rms_scaling: bool
+) -> Mapping[str, Shape]:
     shape = tuple(size_of(x, at) for at in layer_axes(axis, len(x.shape)))
+    if rms_scaling:
+        return {"gamma": shape}
     return {**({"gamma": shape} if scale else {}), **({"beta": shape} if center else {})}
 
 
@@ -163,15 +185,23 @@ def layer_norm_shape(x: Tensor, *, axis: Any) -> Shape:
 
 @rule(
     "LayerNormalization", wants=layer_norm_wants, shape=layer_norm_shape,
-    weights=layer_norm_weights, only={"rms_scaling": (False,)},
+    weights=layer_norm_weights,
 )  # fmt: skip
 def layer_norm(
     x: Value, *, axis: Any = -1, epsilon: float = 1e-3, center: bool = True, scale: bool = True,
     rms_scaling: bool = False,
 ) -> Expr:  # fmt: skip
-    """nn.LayerNorm; over the channels of a channels-first tensor, a module of a few lines."""
+    """nn.LayerNorm; over the channels of a channels-first tensor, a module of a few lines.
+
+    With `rms_scaling` Keras divides by the deviation, but leaves the mean where it is, and has no shift.
+    Source: keras/src/ops/nn.py, _layer_normalization.
+    """
     axes = layer_axes(axis, x.rank)
     sizes = {at: size_of(x, at) for at in axes}
+    if rms_scaling:
+        variance = call("torch.var", x, dim=dims_of(x, axis), correction=0, keepdim=True)
+        gamma = parameter(x, "gamma", axes, tuple(sizes.values()))
+        return x * call("torch.rsqrt", variance + epsilon) * gamma
     first = x.order is Order.CHANNELS_FIRST and x.rank > 2
     dims = sorted(x.dim(at) for at in axes)
     laid = [at for at in to_order(range(x.rank), x.order) if at in axes]

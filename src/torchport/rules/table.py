@@ -35,7 +35,9 @@ IGNORED = frozenset(
 )
 
 #: Weights that are statistics or counters, not trained.
-STATISTICS = frozenset({"moving_mean", "moving_variance", "mean", "variance", "count", "vector_u"})
+STATISTICS = frozenset(
+    "moving_mean moving_variance moving_stddev renorm_mean renorm_stddev mean variance count vector_u".split()
+)
 
 
 #: Policies of half precision, and those of quantised weights.

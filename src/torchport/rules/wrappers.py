@@ -174,11 +174,6 @@ def time_distributed_shape(x: Tensor, *, layer: Any, mask: Any) -> Shape:
     kind, _ = serialized(layer, "layer")
     if mask is not None:
         raise Unsupported(f"a mask for {kind} at every step")
-    if kind == "BatchNormalization":
-        raise Unsupported(
-            "BatchNormalization at every step: Keras takes the statistics of each step for themselves",
-            "use the layer without TimeDistributed, or freeze it (trainable=False)",
-        )
     raise Unsupported(f"layer={kind} is not ported", "wrap each of its layers in TimeDistributed instead")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 @contextmanager
 def exact_doubles(tf: Any) -> Iterator[None]:
-    """Slopes, numbers of Python, scales and 3D pooling in float64 all through."""
+    """Slopes, numbers of Python, scales, renormalisation and 3D pooling in float64 all through."""
     from tensorflow.python.ops import gen_nn_ops, math_ops
 
     replaced: list[tuple[Any, str, Any]] = []
@@ -31,6 +31,9 @@ def exact_doubles(tf: Any) -> Iterator[None]:
     put(math_ops, "cast", lambda original: number(tf, cast))
     if keras := sys.modules.get("keras.src.backend.tensorflow.nn"):
         put(keras, "dot_product_attention", scaled)
+    if norms := sys.modules.get("tf_keras.src.layers.normalization.batch_normalization"):
+        norm = norms.BatchNormalizationBase
+        put(norm, "_renorm_correction_and_moments", lambda original: renormalised(tf, original))
     for name in ("max_pool", "avg_pool"):
         put(gen_nn_ops, f"{name}3d", partial(pooling, tf, getattr(tf.nn, f"{name}2d")))
     try:
@@ -83,6 +86,26 @@ def scaled(original: Any) -> Any:
         return original(query, key, value, **options)
 
     return attention
+
+
+def renormalised(tf: Any, original: Any) -> Any:
+    """Batch renormalisation of tf-keras, with its epsilon in float64.
+
+    tf-keras takes the root of a float32 (tf_keras/src/layers/normalization/batch_normalization.py), which
+    TensorFlow does not compare with a float64.
+    """
+
+    def correction(self: Any, mean: Any, *rest: Any) -> Any:
+        if mean.dtype != tf.float64:
+            return original(self, mean, *rest)
+        epsilon = self.epsilon
+        self.epsilon = tf.constant(epsilon, tf.float64)
+        try:
+            return original(self, mean, *rest)
+        finally:
+            self.epsilon = epsilon
+
+    return correction
 
 
 def pooling(tf: Any, flat: Any, original: Any) -> Any:

@@ -108,7 +108,7 @@ def normalisations(
         for op in graph.ops:
             if op.kind == "Model":
                 walk(graph.bodies[op.layer], layer_of(model, op.layer), f"{path}{op.layer}/")
-            elif "moving_variance" in op.weights:
+            elif "moving_variance" in op.weights and "moving_stddev" not in op.weights:  # the port keeps that
                 name = f"{path}{op.layer}/moving_variance"
                 found[id(layer_of(model, op.layer))] = (name, variables[name])
 
