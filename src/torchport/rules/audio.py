@@ -10,8 +10,9 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Load, call, module
 from torchport.rules.arguments import default
-from torchport.rules.image import channels, padded, same_padding, spatial
+from torchport.rules.image import channels, slide, spatial, windows
 from torchport.rules.table import SOURCE, Value, image, rule
+from torchport.rules.window import Window, centred
 
 MODES = ("log", "magnitude", "psd", "real", "imag", "angle", "stft")
 #: Keras's epsilon.
@@ -21,9 +22,8 @@ LEAST = 1e-7
 def mel_shape(x: Tensor, *, fft_length: int, sequence_stride: int, num_mel_bins: int) -> Shape:
     if len(x.shape) != 2:
         raise Unsupported(f"a signal with {len(x.shape)} axes: (batch, samples) is ported")
-    count = x.shape[1]
-    frames = None if count is None else 1 + (count + 2 * (fft_length // 2) - fft_length) // sequence_stride
-    return (x.shape[0], num_mel_bins, frames)
+    frames = centred(fft_length, sequence_stride)
+    return (x.shape[0], num_mel_bins, frames.length(x.shape[1]))
 
 
 @rule("MelSpectrogram", wants=SOURCE, shape=mel_shape, dtype="float32")
@@ -52,15 +52,18 @@ def bins(frame_length: int, fft_length: int | None) -> int:
     return int(fft_length or 2 ** math.ceil(math.log2(frame_length))) // 2 + 1
 
 
+def frames_of(
+    x: Tensor | Value, frame_length: int, frame_step: int | None, padding: str
+) -> list[Window]:  # fmt: skip
+    return windows(x, frame_length, frame_step or frame_length // 2, padding=padding)
+
+
 def stft_shape(
     x: Tensor, *, mode: str, frame_length: int, frame_step: int | None, fft_length: int | None,
     padding: str, expand_dims: bool, data_format: str | None,
 ) -> Shape:  # fmt: skip
-    (count,), step = spatial(x.shape, data_format), frame_step or frame_length // 2
-    frames = None
-    if count is not None:
-        inside = count + sum(same_padding(count, frame_length, step, 1) or ()) * (padding == "same")
-        frames = (inside - frame_length) // step + 1
+    (count,), (over,) = spatial(x.shape, data_format), frames_of(x, frame_length, frame_step, padding)
+    frames = over.length(count)
     high = bins(frame_length, fft_length) * (2 if mode == "stft" else 1)
     many = channels(x.shape, data_format)
     if data_format == "channels_first":
@@ -84,15 +87,15 @@ def stft_spectrogram(
     data_format: str | None = None,
 ) -> Expr:  # fmt: skip
     """nn.Conv1d with waves as its kernels, which train."""
-    step, many = frame_step or frame_length // 2, channels(x.shape, data_format)
-    signal, pad = padded(x, [frame_length], [step], [1], padding, data_format)
+    many = channels(x.shape, data_format)
+    signal, options = slide(x, frames_of(x, frame_length, frame_step, padding), data_format)
     if many > 1:
         signal = call(".unsqueeze", call(".flatten", signal, 0, 1), 1)
 
     def part(name: str) -> Any:
         wave = module(
-            "nn.Conv1d", 1, bins(frame_length, fft_length), frame_length, stride=step, padding=pad,
-            bias=False, role=name, loads={"weight": Load.of(f"{name}_kernel", "k i o -> o i k")},
+            "nn.Conv1d", 1, bins(frame_length, fft_length), frame_length, **options, bias=False, role=name,
+            loads={"weight": Load.of(f"{name}_kernel", "k i o -> o i k")},
         )  # fmt: skip
         return wave(signal)
 

@@ -11,38 +11,20 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Load, module
 from torchport.rules.broadcast import check_bias
-from torchport.rules.image import channels, each, image_shape, one, padded, spatial
+from torchport.rules.image import channels, each, one, slide, window_shape, windows
 from torchport.rules.table import FOLLOWS, Value, Wants, image, rule
+from torchport.rules.window import Transposed
 
 #: Kernel axes by number of spatial axes: the source's, and PyTorch's.
 SPACE = {1: "t", 2: "h w", 3: "d h w"}
-
-
-def _window(x: Tensor | Value, kernel_size: Any, strides: Any, dilation_rate: Any) -> tuple[Any, Any, Any]:
-    rank = len(x.shape) - 2
-    return each(kernel_size, rank), each(strides, rank), each(dilation_rate, rank)
-
-
-def conv_length(size: int | None, k: int, s: int, d: int, padding: str) -> int | None:
-    """Output length of one axis.
-
-    Source: keras/src/ops/operation_utils.py, compute_conv_output_shape.
-    """
-    if size is None:
-        return None
-    if padding in ("same", "causal"):
-        return -(-size // s)
-    return (size - (k - 1) * d - 1) // s + 1
 
 
 def conv_shape(
     x: Tensor, *, filters: int, kernel_size: Any, strides: Any, padding: str, dilation_rate: Any,
     data_format: str | None,
 ) -> Shape:  # fmt: skip
-    window = _window(x, kernel_size, strides, dilation_rate)
-    axes = zip(spatial(x.shape, data_format), *window, strict=True)
-    sizes = [conv_length(n, k, s, d, padding) for n, k, s, d in axes]
-    return image_shape(x.shape, sizes, filters, data_format)
+    over = windows(x, kernel_size, strides, dilation_rate, padding)
+    return window_shape(x, over, filters, data_format)
 
 
 def conv_weights(
@@ -90,12 +72,11 @@ def conv(
     if x.order is Order.SOURCE and data_format != "channels_first":
         loads = {"weight": Load.of("kernel", "1 i o -> o i"), **own_bias}
         return module("nn.Linear", count, filters, bias=has_bias, loads=loads)(x)
-    kernel, stride, dilation = _window(x, kernel_size, strides, dilation_rate)
-    before, pad = padded(x, kernel, stride, dilation, padding, data_format)
-    space = SPACE[x.rank - 2]
+    before, options = slide(x, windows(x, kernel_size, strides, dilation_rate, padding), data_format)
+    space, size = SPACE[x.rank - 2], one(each(kernel_size, x.rank - 2))
     return module(
-        f"nn.Conv{x.rank - 2}d", count, filters, one(kernel), stride=one(stride, 1), padding=pad,
-        dilation=one(dilation, 1), groups=groups if groups != 1 else None, bias=has_bias,
+        f"nn.Conv{x.rank - 2}d", count, filters, size, **options, groups=groups if groups != 1 else None,
+        bias=has_bias,
         loads={"weight": Load.of("kernel", f"{space} i o -> o i {space}"), **own_bias},
     )(before)  # fmt: skip
 
@@ -122,14 +103,12 @@ def _depthwise(
     x: Value, kernel_size: Any, strides: Any, padding: str, dilation_rate: Any, multiplier: int,
     data_format: str | None, weight: str, role: str, biased: Mapping[str, Load],
 ) -> Expr:  # fmt: skip
-    kernel, stride, dilation = _window(x, kernel_size, strides, dilation_rate)
-    before, pad = padded(x, kernel, stride, dilation, padding, data_format)
+    before, options = slide(x, windows(x, kernel_size, strides, dilation_rate, padding), data_format)
     count, space = channels(x.shape, data_format), SPACE[x.rank - 2]
     load = Load.of(weight, f"{space} i m -> (i m) 1 {space}", m=multiplier)
     return module(
-        f"nn.Conv{x.rank - 2}d", count, count * multiplier, one(kernel), stride=one(stride, 1),
-        padding=pad, dilation=one(dilation, 1), groups=count, bias=None if biased else False,
-        role=role, loads={"weight": load, **biased},
+        f"nn.Conv{x.rank - 2}d", count, count * multiplier, one(each(kernel_size, x.rank - 2)), **options,
+        groups=count, bias=None if biased else False, role=role, loads={"weight": load, **biased},
     )(before)  # fmt: skip
 
 
@@ -183,32 +162,20 @@ def separable_conv(
     )(depthwise)  # fmt: skip
 
 
-def transposed_length(
-    size: int | None, k: int, s: int, d: int, padding: str, output_padding: int | None
-) -> int | None:
-    """Output length of one axis.
-
-    Source: keras/src/backend/common/backend_utils.py, _get_output_shape_given_tf_padding.
-    """
-    if size is None:
-        return None
-    k = (k - 1) * d + 1
-    if padding == "valid":
-        return (size - 1) * s + k + (max(k, s) - k if output_padding is None else output_padding)
-    if output_padding is None:
-        return size * s
-    return (size - 1) * s + k % 2 + output_padding
+def transposed(
+    x: Tensor | Value, kernel_size: Any, strides: Any, dilation_rate: Any, padding: str, output_padding: Any
+) -> list[Transposed]:
+    """What is laid down along each spatial axis."""
+    options = (each(it, len(x.shape) - 2) for it in (kernel_size, strides, dilation_rate, output_padding))
+    return [Transposed(k, s, d, padding, o) for k, s, d, o in zip(*options, strict=True)]
 
 
 def transposed_shape(
     x: Tensor, *, filters: int, kernel_size: Any, strides: Any, padding: str, dilation_rate: Any,
     output_padding: Any, data_format: str | None,
 ) -> Shape:  # fmt: skip
-    window = _window(x, kernel_size, strides, dilation_rate)
-    extra = each(output_padding, len(x.shape) - 2)
-    axes = zip(spatial(x.shape, data_format), *window, extra, strict=True)
-    sizes = [transposed_length(n, k, s, d, padding, o) for n, k, s, d, o in axes]
-    return image_shape(x.shape, sizes, filters, data_format)
+    over = transposed(x, kernel_size, strides, dilation_rate, padding, output_padding)
+    return window_shape(x, over, filters, data_format)
 
 
 def transposed_weights(
@@ -229,32 +196,24 @@ def conv_transpose(
 ) -> Expr:  # fmt: skip
     """nn.ConvTranspose2d; what TensorFlow crops more at the end than at the start is sliced off.
 
-    TensorFlow runs the transpose as the gradient of a convolution from the output's size: it crops
-    `max(0, (n-1)s + k - out)` and the odd one at the end. torch's `padding` crops both sides alike,
-    and `output_padding` gives some back at the end.
+    torch's `padding` crops both sides alike, and `output_padding` gives some back at the end.
     """
-    kernel, stride, dilation = _window(x, kernel_size, strides, dilation_rate)
-    crops, extras, slices = [], [], []
-    for k, s, d, o in zip(kernel, stride, dilation, each(output_padding, x.rank - 2), strict=True):
-        length = transposed_length(1, k, s, d, padding, o) or 0
-        full = (k - 1) * d + 1
-        crop = max(0, full - length) // 2
-        extra = length - (full - 2 * crop)
-        crops.append(crop)
-        extras.append(max(extra, 0))
-        slices.append(slice(None, extra) if extra < 0 else slice(None))
-        if extra >= max(s, d):
-            raise Unsupported(f"output_padding={o} gives more than a stride of {s} can fill")
+    over = transposed(x, kernel_size, strides, dilation_rate, padding, output_padding)
+    crops, extras = zip(*(it.cuts() for it in over), strict=True)
+    for it, extra in zip(over, extras, strict=True):
+        if extra >= max(it.s, it.d):
+            raise Unsupported(f"output_padding={it.extra} gives more than a stride of {it.s} can fill")
     space = SPACE[x.rank - 2]
     full_size = module(
-        f"nn.ConvTranspose{x.rank - 2}d", channels(x.shape, data_format), filters, one(kernel),
-        stride=one(stride, 1), padding=one(crops, 0), output_padding=one(extras, 0),
-        dilation=one(dilation, 1), bias=None if use_bias else False,
+        f"nn.ConvTranspose{x.rank - 2}d", channels(x.shape, data_format), filters, one([it.k for it in over]),
+        stride=one([it.s for it in over], 1), padding=one(crops, 0),
+        output_padding=one([max(extra, 0) for extra in extras], 0), dilation=one([it.d for it in over], 1),
+        bias=None if use_bias else False,
         loads={
             "weight": Load.of("kernel", f"{space} o i -> i o {space}"),
             **bias(use_bias, out, data_format, dialect),
         },
     )(x)  # fmt: skip
-    if all(it == slice(None) for it in slices):
+    if min(extras) >= 0:
         return full_size
-    return full_size[(slice(None), slice(None), *slices)]
+    return full_size[(slice(None), slice(None), *(slice(None, min(extra, 0) or None) for extra in extras))]

@@ -9,11 +9,12 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Item, Load, call, module
 from torchport.rules.cells import activation_name, gate_activation
-from torchport.rules.conv import SPACE, conv_length
+from torchport.rules.conv import SPACE
 from torchport.rules.image import each, one
 from torchport.rules.recurrent import check, initial
 from torchport.rules.sizes import size_of
 from torchport.rules.table import CHANNELS_FIRST, SOURCE, Value, Wants, rule
+from torchport.rules.window import Window
 
 
 def wanted(x: Tensor, *states: Any, data_format: str | None) -> Wants:
@@ -28,7 +29,7 @@ def conv_lstm_shape(
     rank = len(x.shape) - 3
     space = x.shape[3:] if first else x.shape[2:-1]
     window = (each(it, rank) for it in (kernel_size, strides, dilation_rate))
-    sizes = [conv_length(n, k, s, d, padding) for n, k, s, d in zip(space, *window, strict=True)]
+    sizes = [Window(k, s, d, padding).length(n) for n, k, s, d in zip(space, *window, strict=True)]
     step: Shape = (filters, *sizes) if first else (*sizes, filters)
     output = (*x.shape[:2], *step) if return_sequences else (x.shape[0], *step)
     state = (x.shape[0], *step)

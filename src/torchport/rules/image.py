@@ -1,4 +1,4 @@
-"""Facts that all ops on images share: which axes are space, and how 'same' pads them.
+"""Facts that all ops on images share: which axes are space, and what slides over them.
 
 Every function takes shapes in the source's order and `data_format` as the layer states it.
 """
@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from torchport.errors import Unsupported
-from torchport.graph import Shape
+from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules.table import Value
+from torchport.rules.window import Reading, Window
 
 
 def each(value: Any, rank: int) -> tuple[Any, ...]:
@@ -56,53 +57,46 @@ def image_shape(shape: Shape, sizes: Sequence[int | None], count: int, data_form
     return (shape[0], *sizes, count)
 
 
-def same_padding(size: int | None, k: int, s: int, d: int) -> tuple[int, int] | None:
-    """What 'same' adds before and after one axis; None if it depends on a size that is not known.
-
-    The odd one goes to the end. Source: tensorflow/core/framework/common_shape_fns.cc,
-    GetWindowedOutputSizeVerbose.
-    """
-    if s == 1 or k == 1:
-        total = (k - 1) * d
-    elif size is None:
-        return None
-    else:
-        total = max(0, (-(-size // s) - 1) * s + (k - 1) * d + 1 - size)
-    return total // 2, total - total // 2
+def windows(
+    x: Tensor | Value, kernel_size: Any, strides: Any = 1, dilation_rate: Any = 1, padding: str = "valid"
+) -> list[Window]:
+    """A window for each spatial axis."""
+    options = (each(it, len(x.shape) - 2) for it in (kernel_size, strides, dilation_rate))
+    return [Window(k, s, d, padding) for k, s, d in zip(*options, strict=True)]
 
 
-def pad_amounts(
-    x: Value, kernel: Any, stride: Any, dilation: Any, padding: str, data_format: str | None
-) -> list[tuple[int, int] | None]:
-    """What is added before and after each spatial axis; None where only the run time knows."""
-    if padding == "valid":
-        return [(0, 0)] * len(kernel)
-    if padding == "causal":
-        return [((k - 1) * d, 0) for k, d in zip(kernel, dilation, strict=True)]
-    if padding != "same":
-        raise Unsupported(f"padding={padding!r} is not known")
-    window = zip(spatial(x.shape, data_format), kernel, stride, dilation, strict=True)
-    return [same_padding(*axis) for axis in window]
+def window_shape(x: Tensor, over: Sequence[Reading], count: int, data_format: str | None) -> Shape:
+    """The shape of what slides over space, with that many channels."""
+    sizes = zip(over, spatial(x.shape, data_format), strict=True)
+    return image_shape(x.shape, [it.length(n) for it, n in sizes], count, data_format)
 
 
-def padded(
-    x: Value, kernel: Any, stride: Any, dilation: Any, padding: str, data_format: str | None
-) -> tuple[Expr, Any]:
-    """The input, padded where torch's module cannot, and the `padding` that is left to the module.
+def slide(x: Value, over: Sequence[Window], data_format: str | None) -> tuple[Expr, dict[str, Any]]:
+    """The input, padded where torch's module cannot, and the options that leave the rest to the module.
 
     torch pads both sides alike, or "same" as TensorFlow does where the stride is 1.
     """
-    amounts = pad_amounts(x, kernel, stride, dilation, padding, data_format)
+    strides, rates = [it.s for it in over], [it.d for it in over]
+    options = {"stride": one(strides, 1), "padding": None, "dilation": one(rates, 1)}
+    amounts = [it.pads(n) for it, n in zip(over, spatial(x.shape, data_format), strict=True)]
+    known = [amount for amount in amounts if amount is not None]
+    if len(known) == len(amounts):
+        if all(before == after for before, after in known):
+            return x, {**options, "padding": one([before for before, _ in known], 0)}
+        if over[0].padding == "same" and set(strides) == {1}:
+            return x, {**options, "padding": "same"}
+    return padded(x, over, data_format), options
+
+
+def padded(x: Value, over: Sequence[Window], data_format: str | None) -> Expr:
+    """The input with all that its windows add; a helper does so where only the run time knows how much."""
+    amounts = [it.pads(n) for it, n in zip(over, spatial(x.shape, data_format), strict=True)]
     known = [amount for amount in amounts if amount is not None]
     if len(known) < len(amounts):
-        rate = one(dilation, 1)
-        window = [one(kernel), one(stride), *([] if rate is None else [rate])]
-        return call("same_pad", x, *window), None
-    if all(before == after for before, after in known):
-        return x, one([before for before, _ in known], 0)
-    if padding == "same" and set(stride) == {1}:
-        return x, "same"
-    return pad(x, known), None
+        rate = one([it.d for it in over], 1)
+        window = [one([it.k for it in over]), one([it.s for it in over]), *([] if rate is None else [rate])]
+        return call("same_pad", x, *window)
+    return pad(x, known) if any(map(any, known)) else x
 
 
 def pad(x: Any, amounts: Sequence[tuple[int, int]]) -> Expr:

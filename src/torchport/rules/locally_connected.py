@@ -9,16 +9,14 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Load, module
-from torchport.rules.conv import conv_length
-from torchport.rules.image import channels, each, image_shape, one, spatial
+from torchport.rules.image import channels, each, image_shape, one, spatial, windows
 from torchport.rules.table import Value, image, rule
 
 
 def places(x: Tensor | Value, kernel_size: Any, strides: Any, data_format: str | None) -> tuple[int, ...]:
     """How many places there are along each spatial axis."""
-    rank = len(x.shape) - 2
-    axes = zip(spatial(x.shape, data_format), each(kernel_size, rank), each(strides, rank), strict=True)
-    counts = tuple(conv_length(n, k, s, 1, "valid") for n, k, s in axes)
+    over = zip(windows(x, kernel_size, strides), spatial(x.shape, data_format), strict=True)
+    counts = tuple(it.length(n) for it, n in over)
     if None in counts:
         raise Unsupported("images whose size is not known", "give the model's input its size")
     return tuple(count or 0 for count in counts)

@@ -6,44 +6,44 @@ from typing import Any
 
 from torchport.graph import Shape, Tensor
 from torchport.program import Code, Expr, call
-from torchport.rules.conv import conv_length
 from torchport.rules.image import (
     channels,
     each,
     image_shape,
     one,
-    same_padding,
     spatial,
     spatial_axes,
+    window_shape,
+    windows,
 )
 from torchport.rules.sizes import dims_of
 from torchport.rules.table import Value, image, rule
+from torchport.rules.window import Adaptive, Window
 
 
-def pool_window(x: Tensor | Value, pool_size: Any, strides: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The window and its stride, which is the window's size by default."""
-    rank = len(x.shape) - 2
-    size = each(pool_size, rank)
-    return size, size if strides is None else each(strides, rank)
+def pool_windows(x: Tensor | Value, pool_size: Any, strides: Any, padding: str) -> list[Window]:
+    """A window for each spatial axis; its stride is its size by default."""
+    return windows(x, pool_size, pool_size if strides is None else strides, padding=padding)
 
 
 def pool_shape(x: Tensor, *, pool_size: Any, strides: Any, padding: str, data_format: str | None) -> Shape:
-    window = zip(spatial(x.shape, data_format), *pool_window(x, pool_size, strides), strict=True)
-    sizes = [conv_length(n, k, s, 1, padding) for n, k, s in window]
-    return image_shape(x.shape, sizes, channels(x.shape, data_format), data_format)
+    over = pool_windows(x, pool_size, strides, padding)
+    return window_shape(x, over, channels(x.shape, data_format), data_format)
 
 
-def pool_padding(size: int | None, k: int, s: int) -> tuple[int, int, bool] | None:
+def pool_padding(it: Window, size: int | None) -> tuple[int, int, bool] | None:
     """How torch pools one axis as 'same' does; None if that depends on a size that is not known.
 
     Gives torch's `padding`, how many results to drop at the start, and whether the last window
     hangs over the end (`ceil_mode`), so that nothing needs to be padded first. What hangs over is
     not counted in a mean.
     """
-    if s == 1:
-        return k // 2, 1 - k % 2, False
-    sizes = range(k, k + s) if size is None else (size,)
-    amounts = {same_padding(n, k, s, 1) for n in sizes}
+    if it.padding == "valid":
+        return 0, 0, False
+    if it.s == 1:
+        return it.k // 2, 1 - it.k % 2, False
+    sizes = range(it.k, it.k + it.s) if size is None else (size,)
+    amounts = {it.pads(n) for n in sizes}
     befores = {amount[0] for amount in amounts if amount}
     if len(befores) > 1:
         return None
@@ -52,23 +52,21 @@ def pool_padding(size: int | None, k: int, s: int) -> tuple[int, int, bool] | No
 
 def pool(x: Value, kind: str, pool_size: Any, strides: Any, padding: str, data_format: str | None) -> Expr:
     """torch's pooling; a helper pads before it where 'same' depends on sizes that are not known."""
-    size, stride = pool_window(x, pool_size, strides)
-    function, step = f"F.{kind}_pool{x.rank - 2}d", None if stride == size else one(stride)
-    axes: list[tuple[int, int, bool] | None] = [(0, 0, False)] * len(size)
-    if padding == "same":
-        window = zip(spatial(x.shape, data_format), size, stride, strict=True)
-        axes = [pool_padding(n, k, s) for n, k, s in window]
+    over = pool_windows(x, pool_size, strides, padding)
+    size, stride = one([it.k for it in over]), one([it.s for it in over])
+    function, step = f"F.{kind}_pool{x.rank - 2}d", None if stride == size else stride
+    axes = [pool_padding(it, n) for it, n in zip(over, spatial(x.shape, data_format), strict=True)]
     known = [axis for axis in axes if axis]
     if len(known) < len(axes):
         if kind == "avg":
-            return call("same_avg_pool", x, one(size), one(stride))
-        before = call("same_pad", x, one(size), one(stride), value=Code('float("-inf")'))
-        return call(function, before, one(size), stride=step)
+            return call("same_avg_pool", x, size, stride)
+        before = call("same_pad", x, size, stride, value=Code('float("-inf")'))
+        return call(function, before, size, stride=step)
     pads, drops, hangs = zip(*known, strict=True)
     options: dict[str, Any] = {"padding": one(pads, 0), "ceil_mode": any(hangs) or None}
     if any(pads) and kind == "avg":
         options["count_include_pad"] = False
-    pooled = call(function, x, one(size), stride=step, **options)
+    pooled = call(function, x, size, stride=step, **options)
     if not any(drops):
         return pooled
     return pooled[(slice(None), slice(None), *(slice(drop or None, None) for drop in drops))]
@@ -130,8 +128,8 @@ def global_max_pool(x: Value, *, keepdims: bool = False, data_format: str | None
 
 
 def pooled_shape(x: Tensor, *, output_size: Any, data_format: str | None) -> Shape:
-    rank = len(x.shape) - 2
-    return image_shape(x.shape, each(output_size, rank), channels(x.shape, data_format), data_format)
+    over = [Adaptive(size) for size in each(output_size, len(x.shape) - 2)]
+    return window_shape(x, over, channels(x.shape, data_format), data_format)
 
 
 @rule(

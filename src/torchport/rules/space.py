@@ -10,16 +10,14 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules.arguments import indexed
-from torchport.rules.image import channels, each, image_shape, one, pad, spatial, spatial_axes
+from torchport.rules.image import channels, each, one, pad, spatial_axes, window_shape
 from torchport.rules.table import Value, image, rule
+from torchport.rules.window import Stretch, Window
 
 
 def upsampled_shape(x: Tensor, *, size: Any, data_format: str | None) -> Shape:
-    sizes = [
-        None if n is None else n * factor
-        for n, factor in zip(spatial(x.shape, data_format), each(size, len(x.shape) - 2), strict=True)
-    ]
-    return image_shape(x.shape, sizes, channels(x.shape, data_format), data_format)
+    over = [Stretch(factor) for factor in each(size, len(x.shape) - 2)]
+    return window_shape(x, over, channels(x.shape, data_format), data_format)
 
 
 @rule(
@@ -57,8 +55,8 @@ def all_axes(
 
 
 def zero_padded_shape(x: Tensor, *, padding: Any, data_format: str | None) -> Shape:
-    pairs = all_axes(x, amounts(padding, len(x.shape) - 2), data_format)
-    return tuple(None if n is None else n + sum(pair) for n, pair in zip(x.shape, pairs, strict=True))
+    over = [Window(1, padding=pair) for pair in amounts(padding, len(x.shape) - 2)]
+    return window_shape(x, over, channels(x.shape, data_format), data_format)
 
 
 @rule("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", shape=zero_padded_shape)
@@ -70,9 +68,8 @@ def zero_padding(x: Value, *, padding: Any = 1, data_format: str | None = None) 
 
 
 def cropped_shape(x: Tensor, *, cropping: Any, data_format: str | None) -> Shape:
-    pairs = all_axes(x, amounts(cropping, len(x.shape) - 2), data_format)
-    sizes = tuple(None if n is None else n - sum(pair) for n, pair in zip(x.shape, pairs, strict=True))
-    if any(size is not None and size <= 0 for size in sizes):
+    over = [Window(1, padding=(-before, -after)) for before, after in amounts(cropping, len(x.shape) - 2)]
+    if 0 in (sizes := window_shape(x, over, channels(x.shape, data_format), data_format)):
         raise Unsupported(f"cropping={cropping!r} leaves nothing of {list(x.shape)}")
     return sizes
 

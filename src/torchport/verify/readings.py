@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from torchport.rules.image import same_padding
+from torchport.rules import window
 from torchport.verify.alternatives import functions, many
 from torchport.verify.frameworks import torch
 from torchport.verify.relations import padding, relations, said
@@ -157,15 +157,11 @@ class Window:
 
     def sides(self, sizes: Sequence[int], kernel: Sequence[int]) -> list[tuple[int, int]] | None:
         """What TensorFlow puts before and after each axis in space; None for a mode that it has not."""
-        spans = [(k - 1) * d for k, d in zip(kernel, self.dilation, strict=True)]
-        if self.mode == "valid":
-            return [(0, 0)] * len(spans)
-        if self.is_causal:
-            return [(span, 0) for span in spans]
-        if self.mode != "same":
+        if self.mode not in ("valid", "same", "causal"):
             return None
         axes = zip(sizes, kernel, self.stride, self.dilation, strict=True)
-        return [side for axis in axes if (side := same_padding(*axis))]
+        over = [(n, window.Window(k, s, d, self.mode)) for n, k, s, d in axes]
+        return [side for n, it in over if (side := it.pads(n))]
 
 
 def applied(module: Any, x: np.ndarray, window: Window, sides: Sides) -> np.ndarray:

@@ -10,10 +10,11 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules.constants import fixed, numbers, shape_of
-from torchport.rules.conv import SPACE, conv_shape
-from torchport.rules.image import channels, each, image_shape, one, padded, spatial
+from torchport.rules.conv import SPACE
+from torchport.rules.image import channels, each, image_shape, one, slide, spatial, window_shape, windows
 from torchport.rules.sizes import product
 from torchport.rules.table import Value, image, rule
+from torchport.rules.window import Transposed
 
 
 def kernel_of(kernel: Any, rank: int, pattern: str, role: str = "kernel") -> Expr:
@@ -27,13 +28,12 @@ def kernel_of(kernel: Any, rank: int, pattern: str, role: str = "kernel") -> Exp
     return call(".permute", kernel, *(kernel.dim(at) for at in permutation(left, right)))
 
 
-def window(
-    x: Tensor | Value, kernel: Any, strides: Any, dilation_rate: Any
-) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    rank, shape = len(x.shape) - 2, shape_of(kernel)
-    if len(shape) != rank + 2 or None in shape:
+def kernel_size(x: Tensor | Value, kernel: Any) -> tuple[int, ...]:
+    """How many taps a kernel has along each spatial axis."""
+    shape = shape_of(kernel)
+    if len(shape) != len(x.shape) or None in shape:
         raise Unsupported(f"with a kernel of shape {list(shape)}")
-    return tuple(size or 0 for size in shape[:-2]), each(strides, rank), each(dilation_rate, rank)
+    return tuple(size or 0 for size in shape[:-2])
 
 
 def shape_by(filters: Callable[..., int | None]) -> Callable[..., Shape]:
@@ -42,11 +42,8 @@ def shape_by(filters: Callable[..., int | None]) -> Callable[..., Shape]:
     def shape(
         x: Tensor, *kernels: Any, strides: Any, padding: str, dilation_rate: Any, data_format: str | None
     ) -> Shape:
-        size, stride, dilation = window(x, kernels[0], strides, dilation_rate)
-        return conv_shape(
-            x, filters=filters(*map(shape_of, kernels)) or 0, kernel_size=size, strides=stride,
-            padding=padding, dilation_rate=dilation, data_format=data_format,
-        )  # fmt: skip
+        over = windows(x, kernel_size(x, kernels[0]), strides, dilation_rate, padding)
+        return window_shape(x, over, filters(*map(shape_of, kernels)) or 0, data_format)
 
     return shape
 
@@ -59,12 +56,9 @@ def convolved(
     x: Value, kernel: Any, weight: Expr, groups: int, strides: Any, padding: str, dilation_rate: Any,
     data_format: str | None,
 ) -> Expr:  # fmt: skip
-    size, stride, dilation = window(x, kernel, strides, dilation_rate)
-    before, pad = padded(x, size, stride, dilation, padding, data_format)
-    return call(
-        f"F.conv{x.rank - 2}d", before, weight, stride=one(stride, 1), padding=pad, dilation=one(dilation, 1),
-        groups=groups if groups != 1 else None,
-    )  # fmt: skip
+    over = windows(x, kernel_size(x, kernel), strides, dilation_rate, padding)
+    before, options = slide(x, over, data_format)
+    return call(f"F.conv{x.rank - 2}d", before, weight, **options, groups=groups if groups != 1 else None)
 
 
 @rule("keras.ops.Conv", wants=wants_image, shape=shape_by(lambda kernel: kernel[-1]), constants=True)
@@ -142,20 +136,18 @@ def conv_transpose(
     x: Value, kernel: Any, *, output_shape: Any, strides: Any = 1, data_format: str | None = None,
     dilation_rate: Any = 1,
 ) -> Expr:  # fmt: skip
-    """F.conv_transpose2d, cropped to the size that it is told.
-
-    Source: tensorflow/core/kernels/conv_grad_shape_utils.cc, ConvBackpropComputeDimensionsV2.
-    """
-    size, stride, dilation = window(x, kernel, strides, dilation_rate)
-    weight = kernel_of(kernel, x.rank, "{space} o i -> i o {space}")
-    sizes, had = spread_sizes(x, output_shape, data_format), spatial(x.shape, data_format)
-    befores, afters = [], []
-    for n, wanted, k, s, d in zip(had, sizes, size, stride, dilation, strict=True):
+    """F.conv_transpose2d, cropped to the size that it is told."""
+    rank, weight = x.rank - 2, kernel_of(kernel, x.rank, "{space} o i -> i o {space}")
+    options = kernel_size(x, kernel), each(strides, rank), each(dilation_rate, rank)
+    befores, afters, had = [], [], spatial(x.shape, data_format)
+    over = zip(*options, spread_sizes(x, output_shape, data_format), strict=True)
+    for n, (k, s, d, size) in zip(had, over, strict=True):
         if n is None:
             raise Unsupported("of a size that is not known", "give the model's input its size")
-        full = (n - 1) * s + (k - 1) * d + 1
-        befores.append(max(full - wanted, 0) // 2)
-        afters.append(wanted - full + 2 * befores[-1])
+        before, after = Transposed(k, s, d, size=size).cuts(n)
+        befores.append(before)
+        afters.append(after)
+    _, stride, dilation = options
     kept = all(0 <= more < s or more == 0 for more, s in zip(afters, stride, strict=True))
     made = call(
         f"F.conv_transpose{x.rank - 2}d", x, weight, stride=one(stride, 1),

@@ -8,11 +8,10 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
-from torchport.rules.conv import conv_shape
-from torchport.rules.image import channels, each, image_shape, one, padded, spatial
-from torchport.rules.image import pad as pad_image
-from torchport.rules.sizes import size_of
+from torchport.rules.image import channels, each, image_shape, one, padded, spatial, window_shape, windows
+from torchport.rules.sizes import product, size_of
 from torchport.rules.table import SOURCE, Value, image, rule
+from torchport.rules.window import Window
 
 
 def blocks_shape(x: Tensor, *, block_size: int, data_format: str | None) -> Shape:
@@ -41,11 +40,10 @@ def space_to_depth(x: Value, *, block_size: int, data_format: str | None = "chan
 
 
 def unfolded_shape(x: Tensor, *, kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> Shape:
-    kernel, rate, pad, step = (each(it, 2) for it in (kernel_size, dilation, padding, stride))
-    axes = zip(x.shape[2:], kernel, rate, pad, step, strict=True)
-    counts = [None if n is None else (n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, d, p, s in axes]
-    count = None if None in counts else math.prod(it or 0 for it in counts)
-    return (x.shape[0], size_of(x, 1) * math.prod(kernel), count)
+    options = zip(*(each(it, 2) for it in (kernel_size, stride, dilation, padding)), strict=True)
+    over = [Window(k, s, d, (p, p)) for k, s, d, p in options]
+    counts = [it.length(n) for it, n in zip(over, x.shape[2:], strict=True)]
+    return (x.shape[0], size_of(x, 1) * math.prod(it.k for it in over), product(counts))
 
 
 @rule("keras.ops.Unfold", wants=SOURCE, shape=unfolded_shape)
@@ -77,10 +75,9 @@ def patches_shape(
 ) -> Shape:
     if len(x.shape) != 4:
         raise Unsupported(f"of a tensor with {len(x.shape)} axes: images are ported")
-    return conv_shape(
-        x, filters=math.prod(each(size, 2)) * channels(x.shape, data_format), kernel_size=size,
-        strides=strides or size, padding=padding, dilation_rate=dilation_rate, data_format=data_format,
-    )  # fmt: skip
+    over = windows(x, size, strides or size, dilation_rate, padding)
+    count = math.prod(it.k for it in over) * channels(x.shape, data_format)
+    return window_shape(x, over, count, data_format)
 
 
 @rule("keras.ops.ExtractPatches", wants=image, shape=patches_shape)
@@ -90,12 +87,5 @@ def extract_patches(
 ) -> Expr:  # fmt: skip
     """F.unfold, with the channels innermost."""
     kernel, stride, dilation = (each(it, 2) for it in (size, strides or size, dilation_rate))
-    before, pad = padded(x, kernel, stride, dilation, padding, data_format)
-    if pad == "same":
-        amounts = [
-            (d * (k - 1) // 2, d * (k - 1) - d * (k - 1) // 2) for k, d in zip(kernel, dilation, strict=True)
-        ]
-        before = pad_image(x, amounts)
-    elif pad is not None:
-        before = pad_image(x, [(it, it) for it in each(pad, 2)])
+    before = padded(x, windows(x, kernel, stride, dilation, padding), data_format)
     return call("extract_patches", before, kernel, stride, *([dilation] if set(dilation) != {1} else []))

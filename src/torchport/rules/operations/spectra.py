@@ -11,9 +11,10 @@ from torchport.program import Expr, call
 from torchport.rules.arguments import default, plain
 from torchport.rules.constants import numbers
 from torchport.rules.dtypes import kept_float
-from torchport.rules.operations.waves import bins, frames
+from torchport.rules.operations.waves import bins
 from torchport.rules.sizes import axes_of, held, size_of, with_size
 from torchport.rules.table import SOURCE, Value, rule
+from torchport.rules.window import Window
 
 #: Transforms of complex tensors, by the last axes that they run over.
 FOURIER = {
@@ -104,14 +105,15 @@ rule("tf.signal.dct", wants=SOURCE, shape=cosine_shape, dtype=kept_float)(cosine
 rule("tf.signal.idct", wants=SOURCE, shape=cosine_shape, dtype=kept_float)(cosine(True))
 
 
+def frames(length: int, step: int, pad_end: bool) -> Window:
+    return Window(length, step, padding="end" if pad_end else "valid")
+
+
 def frame_shape(
     x: Tensor, *, frame_length: int, frame_step: int, pad_end: bool = False, axis: int = -1
 ) -> Shape:  # fmt: skip
     (at,) = axes_of(axis, len(x.shape))
-    size = x.shape[at]
-    count = frames(size, frame_length, frame_step)
-    if pad_end:
-        count = None if size is None else -(-size // frame_step)
+    count = frames(frame_length, frame_step, pad_end).length(x.shape[at])
     return with_size(x.shape, at, count, frame_length)
 
 
@@ -122,17 +124,16 @@ def frame(
 ) -> Expr:  # fmt: skip
     """x.unfold, padded at the end where it is told."""
     (at,) = axes_of(axis, x.rank)
-    read = padded(x, at, frame_length, frame_step, pad_end, pad_value)
+    read = padded(x, at, frames(frame_length, frame_step, pad_end), pad_value)
     made = call(".unfold", read, at, frame_length, frame_step)
     return made if at == x.rank - 1 else call(".movedim", made, -1, at + 1)
 
 
-def padded(x: Value, at: int, length: int, step: int, pad_end: bool, value: float = 0) -> Expr:
+def padded(x: Value, at: int, over: Window, value: float = 0) -> Expr:
     """The signal with as much behind it as the last frame needs."""
-    if not pad_end:
+    if over.padding == "valid":
         return x
-    size = size_of(x, at)
-    more = max((-(-size // step) - 1) * step + length - size, 0)
+    _, more = over.pads(size_of(x, at)) or (0, 0)
     return call("F.pad", x, (*(0, 0) * (x.rank - 1 - at), 0, more), value=value or None) if more else x
 
 
@@ -167,7 +168,7 @@ def stft(
     """Frames times a window, and torch.fft.rfft: frames before frequencies, and nothing padded around."""
     name = window_name(window_fn)
     length = fft_length or next_power(frame_length)
-    read = padded(x, x.rank - 1, frame_length, frame_step, pad_end)
+    read = padded(x, x.rank - 1, frames(frame_length, frame_step, pad_end))
     options = {"window": default(name, "hann")} if name else {"window": "rectangular"}
     size = [] if length == frame_length else [length]
     return call("spectrum", read, frame_length, frame_step, *size, **options)

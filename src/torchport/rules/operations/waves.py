@@ -9,6 +9,7 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules.table import SOURCE, Value, rule
+from torchport.rules.window import Window, centred
 
 Pair = Sequence[Value]
 
@@ -72,12 +73,9 @@ def irfft(x: Pair, *, fft_length: int | None = None) -> Expr:
     return call("torch.fft.irfft", joined(x), n=fft_length)
 
 
-def frames(size: int | None, length: int, step: int) -> int | None:
-    return None if size is None else max((size - length) // step + 1, 0)
-
-
 def sequences_shape(x: Tensor, *, sequence_length: int, sequence_stride: int) -> Shape:
-    return (*x.shape[:-1], frames(x.shape[-1], sequence_length, sequence_stride), sequence_length)
+    frames = Window(sequence_length, sequence_stride)
+    return (*x.shape[:-1], frames.length(x.shape[-1]), sequence_length)
 
 
 @rule("keras.ops.ExtractSequences", wants=SOURCE, shape=sequences_shape)
@@ -89,9 +87,8 @@ def extract_sequences(x: Value, *, sequence_length: int, sequence_stride: int) -
 def stft_shape(x: Tensor, *, sequence_stride: int, fft_length: int, center: bool) -> list[Shape]:
     if len(x.shape) != 2:
         raise Unsupported("of a tensor that is not (batch, steps)", "reshape it first")
-    size = x.shape[-1]
-    whole = None if size is None else size + 2 * (fft_length // 2) * center
-    return [(x.shape[0], frames(whole, fft_length, sequence_stride), bins(fft_length, None))] * 2
+    frames = centred(fft_length, sequence_stride) if center else Window(fft_length, sequence_stride)
+    return [(x.shape[0], frames.length(x.shape[-1]), bins(fft_length, None))] * 2
 
 
 @rule("keras.ops.STFT", wants=SOURCE, shape=stft_shape, only={"window": ("hann", "hamming", None)})
