@@ -28,7 +28,7 @@ def test_outputs_of_a_nested_model_have_its_names() -> None:
 def test_words_are_steps() -> None:
     words = keras.Input((None,), dtype="int32")
     model = keras.Model(words, L.LSTM(3, return_sequences=True)(L.Embedding(10, 4)(words)))
-    assert '"""(n, t) -> (n, t, 3)."""' in torchport.convert(model).code
+    assert '"""(n, t) int -> (n, t, 3)."""' in torchport.convert(model).code
 
 
 def test_numbers_of_operators_are_short() -> None:

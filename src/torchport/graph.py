@@ -36,6 +36,8 @@ class Tensor:
     dtype: str = "float32"
     #: What a flattened feature axis is made of: one shape for each piece, e.g. ((7, 7, 64),).
     parts: tuple[tuple[int, ...], ...] = ()
+    #: Its shape where the sizes that the inputs leave open are large numbers; (): that is not known.
+    probe: Shape = field(default=(), compare=False)
 
     def __str__(self) -> str:
         sizes = " ".join("?" if size is None else str(size) for size in self.shape)

@@ -103,7 +103,11 @@ SPELLINGS = {
     "resnet": "ResNet", "resnext": "ResNeXt", "mobilenet": "MobileNet", "efficientnet": "EfficientNet",
     "densenet": "DenseNet", "convnext": "ConvNeXt", "nasnet": "NASNet", "regnet": "RegNet", "unet": "UNet",
     "vgg": "VGG", "gan": "GAN", "vae": "VAE", "vit": "ViT", "gpt": "GPT", "bert": "BERT", "lstm": "LSTM",
-    "gru": "GRU", "cnn": "CNN", "rnn": "RNN", "mlp": "MLP", "ihc": "IHC",
+    "gru": "GRU", "crnn": "CRNN", "cnn": "CNN", "rnn": "RNN", "mlp": "MLP", "ihc": "IHC", "tcn": "TCN",
+    "eegnet": "EEGNet", "wavenet": "WaveNet", "tabnet": "TabNet", "retinanet": "RetinaNet",
+    "deeplab": "DeepLab", "espcn": "ESPCN", "edsr": "EDSR", "srcnn": "SRCNN", "se": "SE", "aspp": "ASPP",
+    "pix2pix": "Pix2Pix", "yolo": "YOLO", "alexnet": "AlexNet", "lenet": "LeNet", "segnet": "SegNet",
+    "linknet": "LinkNet", "fpn": "FPN", "ssd": "SSD", "nlp": "NLP", "ocr": "OCR", "asr": "ASR",
 }  # fmt: skip
 
 

@@ -391,6 +391,18 @@ class Spec:
         """Sizes in PyTorch's order; None is known only at run time."""
         return to_order(self.tensor.shape, self.order)
 
+    @property
+    def probe(self) -> Shape:
+        """The same, open sizes as large numbers where they are followed through the model."""
+        return to_order(self.tensor.probe or self.tensor.shape, self.order)
+
+    @property
+    def numbers(self) -> str:
+        """What its numbers are, if they are not fractions: `int`, `bool`."""
+        if self.dtype.startswith(("float", "bfloat")):
+            return ""
+        return "int" if self.dtype in ("int32", "int64") else self.dtype
+
 
 @dataclass(frozen=True)
 class Permute:

@@ -14,7 +14,7 @@ WEIGHTS = Path(__file__).with_name("model.safetensors")
 
 
 class DenseLayer(nn.Module):
-    """(n, in_channels, h, w) -> (n, c, h, w)."""
+    """(n, in_channels, h, w) -> (n, in_channels + 32, h, w)."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()

@@ -36,7 +36,7 @@ class ConvBNReLU(nn.Module):
 
 
 class InceptionBlock(nn.Module):
-    """(n, in_channels, h, w) -> (n, c, h, w)."""
+    """(n, in_channels, h, w) -> (n, out_channels + 224, h, w)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()

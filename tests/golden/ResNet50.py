@@ -13,7 +13,7 @@ WEIGHTS = Path(__file__).with_name("model.safetensors")
 
 
 class Bottleneck(nn.Module):
-    """(n, in_channels, h, w) -> (n, c, h / stride, w / stride)."""
+    """(n, in_channels, h, w) -> (n, 4 * hidden_channels, h / stride, w / stride)."""
 
     def __init__(self, in_channels: int, hidden_channels: int, stride: int = 1) -> None:
         super().__init__()

@@ -50,7 +50,7 @@ class TransformerBlock(nn.Module):
 
 
 class BERT(nn.Module):
-    """words (n, 16) -> layer11_ff_out (n, 16, 64), pooler (n, 64)."""
+    """words (n, 16) int -> layer11_ff_out (n, 16, 64), pooler (n, 64)."""
 
     def __init__(self) -> None:
         super().__init__()

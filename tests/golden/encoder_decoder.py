@@ -81,7 +81,7 @@ class DecoderBlock(nn.Module):
 
 
 class Translator(nn.Module):
-    """source (n, 16), target (n, 12) -> (n, 12, 101)."""
+    """source (n, 16) int, target (n, 12) int -> (n, 12, 101)."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -26,7 +26,7 @@ def run_kept(rnn: nn.RNN | nn.LSTM | nn.GRU, x: Tensor, mask: Tensor) -> Tensor:
 
 
 class Tagger(nn.Module):
-    """words (n, 20) -> (n, 20, 7)."""
+    """words (n, 20) int -> (n, 20, 7)."""
 
     def __init__(self) -> None:
         super().__init__()

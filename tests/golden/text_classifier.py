@@ -14,7 +14,7 @@ WEIGHTS = Path(__file__).with_name("model.safetensors")
 
 
 class TextClassifier(nn.Module):
-    """words (n, 40) -> (n, 2)."""
+    """words (n, 40) int -> (n, 2)."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Wavenet, ported from Keras by torchport 0.1.0."""
+"""WaveNet, ported from Keras by torchport 0.1.0."""
 # mypy: disable-error-code="no-any-return"
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class GatedResidual(nn.Module):
         return self.conv3(out), x + self.conv4(out)
 
 
-class Wavenet(nn.Module):
+class WaveNet(nn.Module):
     """series (n, 1, 64) -> (n, 8, 64)."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Wavenet(nn.Module):
         return F.softmax(self.conv6(x), dim=1)
 
     @classmethod
-    def from_pretrained(cls, path: str | Path = WEIGHTS) -> Wavenet:
+    def from_pretrained(cls, path: str | Path = WEIGHTS) -> WaveNet:
         """Load the ported weights; in evaluation mode."""
         model = cls()
         model.load_state_dict(load_file(path))

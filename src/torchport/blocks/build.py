@@ -173,7 +173,7 @@ class _Class(Steps):
                 for it in found
             ),
             flags=tuple(flags),
-            shapes=docstring(self.block, found, self.blocks),
+            shapes=docstring(self.block, found),
         )  # fmt: skip
         uses = {id(it): at for at, it in enumerate(self.block.uses)}
         return Made(definition, found, uses, tuple(self.owners))
@@ -265,7 +265,7 @@ class _Class(Steps):
             return listed.rpartition("_")[0]
         given = [(node.step.layer, start) for node, start in uses if not is_automatic(node.step.layer, kind)]
         if not given or (is_automatic(layer, kind) and _is_owned(it)):
-            return layer
+            return f"{snake(short_name(kind))}_{at}" if is_automatic(layer, kind) else layer
         name = local([layer.removeprefix(start) for layer, start in given])
         return name if is_word(name) else f"{NOUNS.get(kind, snake(short_name(kind)))}{name}"
 

@@ -22,7 +22,7 @@ def pads_apart(definition: Definition) -> Definition:
             name, spec = f"{step.outputs[0]}.padded", specs[inside.args[0].tensor]
             shape = tuple(None if axis in "dhwt" else size for axis, size in zip(
                 spec.tensor.axes, spec.tensor.shape, strict=True))  # fmt: skip
-            specs[name] = Spec(name, replace(spec.tensor, name=name, shape=shape), spec.order)
+            specs[name] = Spec(name, replace(spec.tensor, name=name, shape=shape, probe=()), spec.order)
             steps.append(Step(name, step.layer, "pad", (name,), inside))
             assert isinstance(value, Apply)
             step = replace(step, value=replace(value, args=(Var(name),)))

@@ -69,7 +69,7 @@ TRIES, DOUBT = 8, 6.0
 #: Steps that all tries together look at, about: a network of many is tried less often.
 WORK = 2000
 #: What it counts, in lines, that people have no name for a class, and that a part of it is there or not.
-NAMELESS, SWITCH = 4.0, 2.0
+NAMELESS, SWITCH = 4.0, 4.0
 
 
 class _Attempt:

@@ -185,6 +185,7 @@ STRUCTURES: tuple[tuple[str, Callable[[Structure], Any]], ...] = (
     ("Hourglass", lambda it: it.grows and it.narrows),
     ("Up", lambda it: it.grows and it.convs > 0),
     ("GatedConv", lambda it: it.is_gated and it.convs > 0),
+    ("GatedLinear", lambda it: it.ends("Multiply") and it.count["Sigmoid"] == 1 and it.count["Linear"] == 2),
     ("Down", lambda it: it.shrinks and "Pool" in it.words[:1] and it.convs > 0 and it.is_chain),
     ("DoubleSeparableConv", lambda it: it.is_chain and it.convs == it.count["SeparableConv"] == 2),
     ("DepthwiseSeparable", lambda it: it.is_chain and it.count["Depthwise"] == it.count["Conv"] == 1),

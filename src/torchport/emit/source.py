@@ -26,11 +26,11 @@ from torchport.program import (
     Inside,
     Load,
     Module,
-    Spec,
     State,
     Var,
     walk,
 )
+from torchport.shapes import Shapes
 
 WIDTH = 100
 #: Shapes that do not fit on one line.
@@ -139,13 +139,6 @@ def ordered(item: Class) -> list[Class]:
     return [*found, item]
 
 
-def sizes(spec: Spec) -> str:
-    """A tensor's shape as it stands in a docstring: `(n, 3, h, w)`."""
-    pairs = zip(spec.torch_axes.split(), spec.shape, strict=True)
-    inside = ", ".join(name if size is None else str(size) for name, size in pairs)
-    return f"({inside},)" if len(spec.shape) == 1 else f"({inside})"
-
-
 def source(
     item: Class, pretrained: str = "model.safetensors", sharded: bool = False, marks: bool = False
 ) -> str:
@@ -226,11 +219,12 @@ def _receiver(call: ast.Call) -> ast.expr | None:
 
 def _class(item: Class, marks: bool, pretrained: str, sharded: bool) -> str:
     definition = item.definition
+    known = Shapes(definition.inputs)
     takes = ", ".join(
-        sizes(spec) if item.inputs[spec.name] == "x" else f"{item.inputs[spec.name]} {sizes(spec)}"
+        known.text(spec) if item.inputs[spec.name] == "x" else f"{item.inputs[spec.name]} {known.text(spec)}"
         for spec in definition.inputs
     )
-    shapes = definition.shapes or f"{takes} -> {_gives(definition, bool(pretrained))}"
+    shapes = definition.shapes or f"{takes} -> {_gives(definition, bool(pretrained), known)}"
     lines = [
         f"class {item.name}(nn.Module):",
         f'    """{shapes if len(shapes) <= WIDTH - 11 else shapes.replace(" -> ", BELOW)}."""',
@@ -271,7 +265,7 @@ def _result(definition: Definition, is_model: bool) -> Any:
     return definition.result if is_model else replace(definition, structure=None).result
 
 
-def _gives(definition: Definition, is_model: bool) -> str:
+def _gives(definition: Definition, is_model: bool, known: Shapes) -> str:
     """What `forward` returns, in a docstring: `steer (n, 1), coll (n, 1)`."""
     specs = {spec.name: spec for spec in definition.outputs}
     result = _result(definition, is_model)
@@ -281,11 +275,12 @@ def _gives(definition: Definition, is_model: bool) -> str:
         spec = specs[var.tensor]
         step = kinds.get(spec.tensor.name)
         is_named = len(specs) > 1 and step is not None and not is_automatic(spec.tensor.name, step.kind)
-        return f"{identifier(spec.tensor.name)} {sizes(spec)}" if is_named else sizes(spec)
+        text = known.text(spec)
+        return f"{identifier(spec.tensor.name)} {text}" if is_named else text
 
     if isinstance(result, tuple):
         return ", ".join(nest.described(it, leaf) for it in result)
-    return nest.described(result, lambda var: sizes(specs[var.tensor]))
+    return nest.described(result, lambda var: known.text(specs[var.tensor]))
 
 
 def _constructor(item: Class, is_model: bool) -> list[str]:

@@ -5,6 +5,7 @@ from torchport.graph import Graph
 from torchport.infer.dequantise import dequantise
 from torchport.infer.order import share_out
 from torchport.infer.parts import infer_parts
+from torchport.infer.probes import probe
 from torchport.infer.shapes import infer_shapes
 from torchport.infer.steps import count_steps
 from torchport.infer.weights import bind_weights, partly, tied
@@ -25,4 +26,4 @@ def infer(graph: Graph, refusals: list[Refusal]) -> Graph:
         return graph
     graph = bind_weights(graph)
     refusals += [*tied(graph), *partly(graph)]
-    return infer_parts(graph)
+    return infer_parts(probe(graph))

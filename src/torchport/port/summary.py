@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from torchport.emit.source import sizes
 from torchport.program import Fill, Spec
 from torchport.rules.table import STATISTICS
+from torchport.shapes import Shapes
 
 if TYPE_CHECKING:
     from torchport.port import Port
@@ -33,17 +33,17 @@ def summary(port: Port) -> str:
     return "\n".join(
         [
             f"<{port.class_name}: {graph.name!r} of Keras {graph.dialect} in PyTorch",
-            *specs("takes", port.inputs),
-            *specs("gives", port.outputs),
+            *specs("takes", port.inputs, Shapes(port.inputs)),
+            *specs("gives", port.outputs, Shapes(port.inputs)),
             f"  has {count:,} parameters, {port.code.count(chr(10))} lines, {left} permutes left in forward",
             "  .save(folder), .module(), .run(*arrays), .code, .permutes>",
         ]
     )
 
 
-def specs(verb: str, found: Sequence[Spec]) -> list[str]:
+def specs(verb: str, found: Sequence[Spec], shapes: Shapes) -> list[str]:
     """A line for each tensor: its axes in Keras, and its shape in PyTorch."""
     shown = found if len(found) <= SHOWN else found[: SHOWN - 1]
-    lines = [f"  {verb} {it.name}: {it.source_axes} -> {sizes(it)} {it.dtype}" for it in shown]
+    lines = [f"  {verb} {it.name}: {it.source_axes} -> {shapes.sizes(it)} {it.dtype}" for it in shown]
     left = len(found) - len(shown)
     return [*lines, f"  {verb} {left} more"] if left else lines

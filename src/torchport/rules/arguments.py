@@ -7,6 +7,9 @@ from typing import Any
 
 from torchport.program import Expr
 
+#: A divisor of more characters says no more than the factor: 1 / 2 ** 0.5 stays one.
+SHORT = 8
+
 
 def default(value: Any, theirs: Any) -> Any:
     """None, so that it is not written, where torch's default is the same."""
@@ -27,9 +30,9 @@ def plain(value: float) -> float | int:
 def scaled(x: Expr, factor: float) -> Expr:
     """x * factor; x / 6 where the factor is 1 / 6."""
     if 0 < abs(factor) < 1:
-        divisor = 1 / factor
-        if 1 / divisor == factor and len(repr(divisor)) < len(repr(factor)):
-            return x / plain(divisor)
+        divisor = plain(1 / factor)
+        if 1 / divisor == factor and len(repr(divisor)) < min(len(repr(factor)), SHORT):
+            return x / divisor
     return x * plain(factor)
 
 

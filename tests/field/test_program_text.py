@@ -1,0 +1,101 @@
+"""What reviewers struck out in generated programs, each as the text that they would merge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import pytest
+from keras import ops
+
+import torchport
+
+L = keras.layers
+
+
+def luong() -> Any:
+    """Sentences of two lengths: a decoder that looks at what an encoder gives."""
+    source, target = keras.Input((None, 4), name="source"), keras.Input((None, 4), name="target")
+    seen = L.LSTM(6, return_sequences=True)(source)
+    said = L.LSTM(6, return_sequences=True)(target)
+    return keras.Model([source, target], L.Concatenate()([said, L.Attention()([said, seen])]))
+
+
+def pyramid() -> Any:
+    """An image of any size at three scales."""
+    x = image = keras.Input((None, None, 3))
+    scales = []
+    for width in (4, 8, 16):
+        x = L.Conv2D(width, 3, strides=2, padding="same", name=f"scale{width}")(x)
+        scales.append(x)
+    return keras.Model(image, scales)
+
+
+def tokens() -> Any:
+    words = keras.Input((None,), dtype="int32", name="words")
+    seen = keras.Input((5,), dtype="bool", name="seen")
+    x = L.GlobalAveragePooling1D()(L.Embedding(9, 5)(words))
+    return keras.Model([words, seen], ops.where(seen, x, 0.0))
+
+
+def causal() -> Any:
+    x = signal = keras.Input((None, 3))
+    for dilation in (1, 2, 4, 8):
+        y = L.Conv1D(3, 2, padding="causal", dilation_rate=dilation, activation="tanh")(x)
+        x = L.Add()([x, L.Conv1D(3, 1)(y)])
+    return keras.Model(signal, x)
+
+
+def flattened() -> Any:
+    image = keras.Input((None, None, 3))
+    return keras.Model(image, L.Reshape((-1, 4))(L.Conv2D(4, 2, strides=2, padding="same")(image)))
+
+
+def shorter() -> Any:
+    signal = keras.Input((None, 3))
+    return keras.Model(signal, L.Conv1D(4, 5)(signal))
+
+
+#: What a model's docstring says of the sizes that it leaves open, and of what is no fraction.
+SHAPES: dict[Callable[[], Any], str] = {
+    luong: "source (n, t, 4), target (n, s, 4) -> (n, s, 12)",
+    pyramid: "(n, 3, h, w) -> scale4 (n, 4, h / 2, w / 2), scale8 (n, 8, h / 4, w / 4), "
+    "scale16 (n, 16, h / 8, w / 8)",
+    tokens: "words (n, t) int, seen (n, 5) bool -> (n, 5)",
+    causal: "(n, 3, t) -> (n, 3, t)",
+    flattened: "(n, 3, h, w) -> (n, 4, h * w / 4)",
+    shorter: "(n, 3, t) -> (n, 4, t - 4)",
+}
+
+
+@pytest.mark.parametrize("build", SHAPES, ids=lambda it: it.__name__)
+def test_a_docstring_says_sizes(build: Callable[[], Any]) -> None:
+    code = torchport.convert(build(), class_name="Net").code
+    text = code[code.index("class Net") :].partition('"""')[2].partition('"""')[0]
+    assert " ".join(text.split()) == f"{SHAPES[build]}."
+
+
+def test_a_block_says_the_channels_that_follow_from_its_parameters() -> None:
+    x = image = keras.Input((16, 16, 3))
+    for width in (4, 4, 8, 8):
+        y = L.Conv2D(width, 1, activation="relu")(x)
+        y = L.Conv2D(width, 3, padding="same", activation="relu")(y)
+        x = L.ReLU()(L.Add()([L.Conv2D(4 * width, 1)(x), L.Conv2D(4 * width, 1)(y)]))
+    assert "-> (n, 4 * hidden_channels, h, w)" in torchport.convert(keras.Model(image, x)).code
+
+
+def test_layers_without_names_are_numbered_in_a_block() -> None:
+    x = signal = keras.Input((20, 4))
+    for _ in range(3):
+        y = L.LayerNormalization()(L.Conv1D(4, 3, padding="causal", dilation_rate=2)(x))
+        y = L.LayerNormalization()(L.Conv1D(4, 3, padding="causal", dilation_rate=2)(y))
+        x = L.Add()([x, y])
+    code = torchport.convert(keras.Model(signal, x)).code
+    assert "self.conv1 = " in code and "self.conv2 = " in code and "conv1d" not in code.replace("Conv1d", "")
+
+
+def test_a_factor_is_no_division_by_a_longer_number() -> None:
+    x = keras.Input((4,))
+    code = torchport.convert(keras.Model(x, x * 0.5**0.5)).code
+    assert "x * 0.7071067811865476" in code
