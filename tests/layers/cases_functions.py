@@ -31,6 +31,8 @@ FUNCTIONS = [
     function("GetItem", "x[:, 1:, 0]"), function("GetItem", "x[..., None]"), function("GetItem", "x[:, -1]"),
     function("Split", "tf.concat(tf.split(x, [1, 2], axis=-1)[::-1], -1)"),
     function("Unstack", "tf.add_n(tf.unstack(x, axis=-1))"),
+    function("Split", "tf.split(x[..., :1], 1, axis=-1)[0]"),
+    function("Unstack", "tf.unstack(x[..., :1], axis=-1)[0]"),
     function("ExpandDims", "tf.expand_dims(x, 1)"), function("Squeeze", "tf.squeeze(x[:, :1], 1)"),
     function("Pad", "tf.pad(x, [[0, 0], [1, 1], [2, 2], [0, 0]])"),
     function("Pad", "tf.pad(x, [[0, 0], [1, 1], [2, 2], [0, 0]], mode='REFLECT')"),

@@ -204,6 +204,7 @@ SORTED = [
     op("Bincount", "ops.cast(ops.bincount(x), 'float64')", "2 7", below=5),
     op("Bincount", "ops.cast(ops.bincount(x, minlength=11), 'float64')", "2 7", below=5),
     op("UnravelIndex", "ops.cast(ops.unravel_index(x[:, 0], (2, 3, 4))[1], 'float64')", "11 1", below=24),
+    op("UnravelIndex", "ops.cast(ops.unravel_index(x[:, 0], (7,))[0], 'float64')", "11 1", below=7),
 ]  # fmt: skip
 
 SHAPE = [
@@ -245,6 +246,9 @@ SHAPE = [
     op("Split", "ops.concatenate(ops.split(x, [1, 3], axis=1)[::-1], axis=1)"),
     op("Unstack", "ops.add(*ops.unstack(x, axis=1))", "2 2 5 3"),
     op("Unstack", "ops.add(*ops.unstack(x, axis=-1))", "2 3 5 2"),
+    op("Split", "ops.split(x, 1, axis=-1)[0]"),
+    op("Unstack", "ops.unstack(x, axis=-1)[0]", "2 3 5 1"),
+    op("ArraySplit", "ops.array_split(x, 1, axis=1)[0]"),
     op("Repeat", "ops.repeat(x, 3, axis=1)"),
     op("Repeat", "ops.repeat(x, 2, axis=-1)"),
     op("Tile", "ops.tile(x, (1, 2, 1, 3))"),

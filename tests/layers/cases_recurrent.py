@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.layers.harness import Case, Inner
 
 #: States dropped as well.
@@ -118,4 +120,19 @@ CASES = [
     Case("Bidirectional", {"layer": Inner("LSTM", SEQUENCES)}, "2 7 3", of="tf_keras"),
     steps("Conv1D", {"filters": 5, "kernel_size": 3}, "2 4 7 3", of="tf_keras"),
     Case("ConvLSTM2D", {"filters": 4, "kernel_size": 3}, "2 3 5 7 2", of="tf_keras"),
+    *(
+        replace(both("ConvLSTM2D", {"filters": 4, "kernel_size": 3, **options}, x, **wrapper), of=of)
+        for of, x, options, wrapper in (
+            ("keras", "2 3 5 7 2", {"return_sequences": True}, {}),
+            ("keras", "2 3 5 7 2", {"dropout": 0.2, "recurrent_dropout": 0.3}, {"merge_mode": "mul"}),
+            ("keras", "2 3 5 7 2", {"use_bias": False}, {"merge_mode": "ave"}),
+            ("tf_keras", "2 3 5 7 2", {"return_sequences": True}, {"merge_mode": "sum"}),
+            ("tf_keras", "2 3 5 7 2", {"go_backwards": False}, {}),
+        )
+    ),
+    both("ConvLSTM1D", {"filters": 4, "kernel_size": 3}, "2 3 5 2"),
+    replace(
+        both("ConvLSTM1D", {"filters": 5, "kernel_size": 3, "return_sequences": True, **FIRST}, "2 3 2 7"),
+        compiled=True,
+    ),
 ]  # fmt: skip

@@ -83,6 +83,52 @@ def test_masks_go_on_where_keras_passes_them(of: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+#: Layers that tf-keras takes at every step of a masked tensor.
+AT_STEPS = (
+    "Activation", "LeakyReLU", "PReLU", "ReLU", "Dense", "LayerNormalization", "Dropout", "LSTM", "GRU",
+    "SimpleRNN", "GlobalAveragePooling1D", "BatchNormalization", "SpatialDropout1D",
+)  # fmt: skip
+
+
+def test_masks_at_every_step() -> None:
+    """TimeDistributed of Keras 2 asks its layer at every step: an Embedding in it makes a mask."""
+    tf_keras = importlib.import_module("tf_keras")
+    layers, wrong = tf_keras.layers, []
+    steps = layers.TimeDistributed
+    for kind in AT_STEPS:
+        for zero in (True, False):
+            words = tf_keras.Input((3, 6))
+            x = steps(layers.Embedding(9, 4, mask_zero=zero), name="words")(words)
+            y = steps(getattr(layers, kind)(**ONE[kind]), name="layer")(x)
+            model = tf_keras.Model(words, y)
+            if (carries(model, "words"), carries(model, "layer")) != (kept(x), kept(y)):
+                wrong.append(f"{kind}: Keras {kept(x)}, {kept(y)}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_words_of_letters(tmp_path: Path) -> None:
+    """A tagger that reads words and their letters: masks of both, at every step and of the steps."""
+    tf_keras = importlib.import_module("tf_keras")
+    layers, steps = tf_keras.layers, tf_keras.layers.TimeDistributed
+    words, letters = tf_keras.Input((7,)), tf_keras.Input((7, 5))
+    x = steps(layers.Embedding(9, 3, mask_zero=True))(letters)
+    both = layers.Bidirectional(layers.GRU(3, return_sequences=True))
+    x = steps(layers.LSTM(4))(steps(both)(x))
+    x = layers.concatenate([layers.Embedding(9, 3, mask_zero=True)(words), x])
+    y = layers.Bidirectional(layers.LSTM(4, return_sequences=True))(x)
+    y = layers.GlobalAveragePooling1D()(steps(layers.Dense(2))(y))
+    model = tf_keras.Model([words, letters], y)
+    rng = np.random.default_rng(0)
+    for variable in model.weights:
+        variable.assign(rng.normal(0, 0.5, variable.shape))
+    given = [rng.integers(0, 9, (6, *it.shape[1:])).astype("float32") for it in model.inputs]
+    given[0][:, 5:], given[1][:, 4:], given[1][:3, :, 2:] = 0, 0, 0
+    model.save(tmp_path / "model.h5")
+    for source in (model, tmp_path / "model.h5"):
+        port = torchport.convert(source)
+        np.testing.assert_allclose(port.run(*given), np.asarray(model(given)), atol=1e-5)
+
+
 def gain(keras: Any) -> type:
     @keras.saving.register_keras_serializable(package="shop")
     class Gain(keras.layers.Layer):  # type: ignore[misc, name-defined]

@@ -262,6 +262,14 @@ def test_a_limit_follows_digits_that_tensorflow_loses() -> None:
     assert judge(compare(want + 2.8e-10, want), None, Noise(low=1e-5)).passed is False
 
 
+def test_a_limit_of_float32_does_not_end_where_tensorflow_loses_more_digits() -> None:
+    """Behind a kernel that has float32 alone: 6e-8 off, where TensorFlow's float32 is 1.1e-4 off."""
+    want = np.ones(3)
+    for low in (0.9e-4, 1.1e-4, 3e-3):
+        assert judge(compare(want + 6e-8, want), None, Noise(low=low), exact=False).passed
+        assert judge(compare(want + 5e-3, want), None, Noise(low=low), exact=False).passed is False
+
+
 def test_whole_numbers_are_compared_exactly() -> None:
     want = np.arange(1000)
     got = want.copy()

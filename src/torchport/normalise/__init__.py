@@ -3,6 +3,7 @@
 from torchport.graph import Graph
 from torchport.normalise.activations import split_activations
 from torchport.normalise.by_place import place_arguments
+from torchport.normalise.directions import name_directions
 from torchport.normalise.draws import note_draws
 from torchport.normalise.folded import fold_steps
 from torchport.normalise.functions import name_functions
@@ -16,7 +17,8 @@ from torchport.normalise.spectral import show_spectral
 from torchport.normalise.texts import lift_texts
 
 REWRITES = (
-    leave_losses, place_arguments, resolve_modes, unroll_pipelines, name_operations, name_functions,
+    leave_losses, place_arguments, resolve_modes, unroll_pipelines, name_directions,
+    name_operations, name_functions,
     note_draws, lift_texts, write_masks, fold_steps, write_modes, show_spectral, split_activations, keep_dims,
 )  # fmt: skip
 

@@ -124,7 +124,7 @@ def _folded(op: Op, graph: Graph) -> Iterator[Op]:
         return
     kind, config = str(entry.get("class_name")), entry.get("config")
     custom = ">" in str(entry.get("registered_name") or "")
-    if not isinstance(config, Mapping) or kind in STAYS or custom or op.kwargs.get("mask") is not None:
+    if not isinstance(config, Mapping) or kind in STAYS or custom:
         yield op
         return
     options = {key: value for key, value in config.items() if key != "name"}
@@ -134,6 +134,10 @@ def _folded(op: Op, graph: Graph) -> Iterator[Op]:
         yield inner
         return
     (output,), steps = op.outputs, f"{op.name}.steps"
+    if (mask := op.kwargs.get("mask")) is not None:
+        within = f"{op.name}.mask"
+        yield Op(within, "time:fold", (mask,), (within,), layer=within)
+        inner = replace(inner, kwargs={"mask": Ref(within)})
     yield Op(f"{op.name}.fold", "time:fold", op.args, (steps,), layer=f"{op.layer}.fold")
     yield replace(inner, args=(Ref(steps),), outputs=(f"{output}.each",))
     yield Op(

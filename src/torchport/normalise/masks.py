@@ -18,7 +18,8 @@ from torchport.errors import Unsupported
 from torchport.graph import Graph, Op, Ref, Tensor, is_keras_2, refs
 from torchport.rules import Rule, find
 
-#: What a mask is, to compare: ("unlike", tensor, value), ("or", masks)…; None: all steps count.
+#: What a mask is, to compare: ("unlike", tensor, value), ("or", masks), ("steps", mask)…; None: all steps
+#: count.
 Mask = tuple[Any, ...] | None
 
 RECURRENT = frozenset(
@@ -213,18 +214,40 @@ class _Masks:
         if kind == "Masking":
             return [self._masking(op)]
         if kind in RECURRENT:
-            inner = config.get("layer", {}).get("config", {}) if kind == "Bidirectional" else config
-            mask = self._previous(before) if inner.get("return_sequences") else None
+            sequences = _recurrent_options(kind, config).get("return_sequences")
+            mask = self._previous(before) if sequences else None
             both = kind == "Bidirectional" and config.get("merge_mode", "concat") is None
             return [mask, mask] if both else [mask]
         if kind in MERGES or kind == "Concatenate":
             return [self._merged(op)]
         if kind in READS_LIST:
             return self._list(before.kwargs.get("mask") or op.args[0], given="mask" in before.kwargs)[:1]
+        keras_2 = is_keras_2(self.graph.dialect)
+        if kind == "TimeDistributed" and keras_2:
+            return [self._at_every_step(op, config.get("layer", {}), self._previous(before))]
         entry = find(kind)
-        keeps = kind in PASSES and not (kind in NEWLY and is_keras_2(self.graph.dialect))
+        keeps = kind in PASSES and not (kind in NEWLY and keras_2)
         passes = keeps or (entry is not None and entry.masks == "passes")
         return [self._previous(before)] if passes else [None]
+
+    def _at_every_step(self, op: Op, entry: Any, mask: Mask) -> Mask:
+        """What TimeDistributed of Keras 2 makes of the masks that its layer gives at every step.
+
+        Source: tf_keras/src/layers/rnn/time_distributed.py, compute_mask.
+        """
+        kind, config = str(entry.get("class_name")), entry.get("config", {})
+        if kind == "TimeDistributed":
+            inner = self._at_every_step(op, config.get("layer", {}), mask)
+            if inner and inner[0] == "steps":
+                return ("unknown", "the mask of a layer at every step of every step")
+            return inner
+        if kind == "Embedding" and config.get("mask_zero"):
+            return ("unlike", next(refs(op.args)), 0)
+        if kind == "Masking":
+            return ("any_unlike", next(refs(op.args)), config.get("mask_value", 0.0))
+        sequences = _recurrent_options(kind, config).get("return_sequences")
+        ends = kind == "GlobalAveragePooling1D" or (kind in RECURRENT and not sequences)
+        return ("steps", mask) if ends and mask else mask
 
     @staticmethod
     def _masking(op: Op) -> Mask:
@@ -311,6 +334,8 @@ class _Masks:
                 options = {"value": rest[1]}
             elif kind == "all":
                 args = (Ref(rest[0]),)
+            elif kind == "steps":
+                args = (self._ref(rest[0], op),)
             elif kind == "cat":
                 args, options = ([self._ref(it, op) for it in rest[1]],), {"axis": rest[0]}
             else:
@@ -335,6 +360,9 @@ def _outside(mask: Mask, outer: Mapping[str, Mask], places: Mapping[str, str]) -
         return outer.get(first)
     if kind in ("unlike", "any_unlike", "all"):
         return (kind, places[first], *rest) if first in places else None
+    if kind == "steps":
+        inner = _outside(first, outer, places)
+        return inner and (kind, inner)
     parts = tuple(_outside(it, outer, places) for it in (rest[0] if kind == "cat" else first))
     if None in parts:
         return None
@@ -349,6 +377,11 @@ def _joined(symbol: str, masks: Iterable[Mask]) -> Mask:
             if it not in found:
                 found.append(it)
     return found[0] if len(found) == 1 else (symbol, tuple(found))
+
+
+def _recurrent_options(kind: str, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options of a recurrent layer; of Bidirectional those of its forward layer."""
+    return config.get("layer", {}).get("config", {}) if kind == "Bidirectional" else config
 
 
 def _has_states(op: Op) -> bool:

@@ -14,6 +14,7 @@ from torchport.rules import (
     categories,
     conv,
     conv_lstm,
+    directions,
     dropout,
     einsum,
     embedding,
@@ -60,6 +61,6 @@ __all__ = [
 #: In the order in which they are shown.
 FAMILIES = (
     conv, locally_connected, pool, space, resize, norm, linear, einsum, activation, dropout, reshape, merge,
-    rescale, embedding, recurrent, conv_lstm, wrappers, multi_head, attention, categories, hashing, text,
-    audio, augment, augment_place, augment_mix, applications, *operations.FAMILIES,
+    rescale, embedding, recurrent, conv_lstm, wrappers, directions, multi_head, attention, categories,
+    hashing, text, audio, augment, augment_place, augment_mix, applications, *operations.FAMILIES,
 )  # fmt: skip

@@ -90,6 +90,12 @@ def any_unlike(x: Value, *, value: float) -> Expr:
     return call(".any", Infix("!=", x, value), dim=x.dim(x.rank - 1))
 
 
+@rule("mask:steps", wants=SOURCE, shape=lambda x: x.shape[:2], dtype="bool")
+def any_within(x: Value) -> Expr:
+    """Steps that have anything in them."""
+    return x if x.rank < 3 else call(".any", x if x.rank == 3 else call(".flatten", x, 2), dim=2)
+
+
 @rule("mask:or", dtype="bool")
 def either(xs: Sequence[Value]) -> Any:
     """a | b."""

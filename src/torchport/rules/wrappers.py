@@ -99,13 +99,13 @@ def bidirectional(
     return found if len(found) > 1 else found[0]
 
 
-def merged(outputs: Sequence[Any], merge_mode: str | None) -> tuple[Any, ...]:
-    """What becomes of the outputs of both directions."""
+def merged(outputs: Sequence[Any], merge_mode: str | None, dim: int = -1) -> tuple[Any, ...]:
+    """What becomes of the outputs of both directions, whose last axis in the source is `dim`."""
     y, z = outputs
     if merge_mode is None:
         return (y, z)
     if merge_mode == "concat":
-        return (call("torch.cat", [y, z], dim=-1),)
+        return (call("torch.cat", [y, z], dim=dim),)
     if merge_mode == "mul":
         return (y * z,)
     if merge_mode in ("sum", "ave"):
@@ -196,6 +196,8 @@ def pipeline(x: Value, *, layers: Any, mask: Any = None) -> Any:
 
 
 def fold_shape(x: Tensor) -> Shape:
+    if len(x.shape) < 3:
+        raise Unsupported("a mask of one value for every step, at a layer that looks into the steps")
     return (None, *x.shape[2:])
 
 

@@ -139,8 +139,11 @@ def judge(
         if noise.low > CANCELLED * scale:
             scale = noise.low / EPS32
         allowed = max(base * scale, CARRIED * noise.low)
-    elif not exact and noise.low is not None and noise.low <= ROUNDING["float32"] * reads:
-        allowed = max(allowed, MULTIPLE * noise.low + FLOOR * scale)
+    elif not exact and noise.low is not None:
+        rounding = min(noise.low, ROUNDING["float32"] * reads)
+        allowed = max(allowed, MULTIPLE * rounding + FLOOR * scale)
+        if noise.low > CANCELLED * scale:
+            scale = noise.low / EPS32
     relative = base if allowed == base * scale else allowed / scale
     if found.distance <= allowed:
         return low_judgement(found, low, noise, scale, relative)

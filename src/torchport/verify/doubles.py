@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+#: Modules that have TensorFlow's functions too: tf-keras imports the second of them.
+COMPATIBLE = ("tensorflow.compat.v1", "tensorflow.compat.v2")
+
 
 @contextmanager
 def exact_doubles(tf: Any) -> Iterator[None]:
@@ -26,9 +29,8 @@ def exact_doubles(tf: Any) -> Iterator[None]:
 
     # Below tf.nn: layers hold that function itself, as their activation.
     put(gen_nn_ops, "leaky_relu", lambda original: slope(tf, original))
-    cast = tf.cast
-    put(tf, "cast", lambda original: number(tf, cast))
-    put(math_ops, "cast", lambda original: number(tf, cast))
+    for owner in (tf, math_ops, *(it for name in COMPATIBLE if (it := sys.modules.get(name)))):
+        put(owner, "cast", lambda original: number(tf, original))
     if keras := sys.modules.get("keras.src.backend.tensorflow.nn"):
         put(keras, "dot_product_attention", scaled)
     if norms := sys.modules.get("tf_keras.src.layers.normalization.batch_normalization"):

@@ -83,7 +83,7 @@ def explain(watch: Watch, at: Seen, port: PortRuns, scene: Scene, training: bool
     """The likely cause of the first tensor that differs."""
     key, _ = at
     _, place = watch.seen[at]
-    want = place.held(watch.reference.tensors[key]).astype(np.float64)
+    want = fractions(place.held(watch.reference.tensors[key]))
     inputs, input_axes = [], []
     graph = scene.places.graph(place.path)
     for name in place.op.inputs if place.op else ():
@@ -105,7 +105,7 @@ def explain(watch: Watch, at: Seen, port: PortRuns, scene: Scene, training: bool
     }
     weights = {name: double(it) for name, it in weights.items()}
     suspect = Suspect(
-        place, watch.wrong[at].astype(np.float64), want, inputs,
+        place, fractions(watch.wrong[at]), want, inputs,
         {path: own[path] for path in paths if path in own}, weights,
         _reapply(port, scene, place, key, training), training, input_axes, _calls(port, scene, training),
         lambda array: _twin(array, watch, key), LIMIT32 if key in watch.reference.inexact else EXACT,
@@ -146,6 +146,11 @@ def _twin(array: np.ndarray, watch: Watch, key: Key) -> str:
             if right.size == array.size and agrees(array, double(place.held(right))):
                 return place.layer
     return ""
+
+
+def fractions(array: np.ndarray) -> np.ndarray:
+    """Numbers to compute with: complex ones as they are, all others in float64."""
+    return array if array.dtype.kind == "c" else array.astype(np.float64)
 
 
 def double(array: np.ndarray) -> np.ndarray:

@@ -152,4 +152,4 @@ def owner(node: Any) -> Any:
 def array(value: Any) -> np.ndarray:
     """A tensor of TensorFlow as numpy has it, copied."""
     made = np.array(value)
-    return made.astype(np.float32) if made.dtype.kind not in "fiubO" else made
+    return made.astype(np.float32) if made.dtype.kind not in "fciubO" else made

@@ -161,7 +161,10 @@ class SourceRuns:
 
         for name, it in self.variables.items():
             it.assign(moved(start[name]).astype(str(name_of(it.dtype))))
-        return [moved(it) for it in inputs]
+        # Whole numbers are tokens or categories: a last bit less is another one.
+        return [
+            it if it.dtype.kind != "f" or np.array_equal(it, np.round(it)) else moved(it) for it in inputs
+        ]
 
 
 def chosen_rate(steepest: float, weights: Iterable[np.ndarray]) -> float:

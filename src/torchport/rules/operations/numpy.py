@@ -50,7 +50,7 @@ def parted(name: str, axis: Callable[[Tensor | Value], int]) -> None:
     def write(x: Value, *, indices_or_sections: Any) -> Expr:
         return split(x, indices_or_sections=indices_or_sections, axis=axis(x))  # type: ignore[no-any-return]
 
-    write.__doc__ = "x.chunk, or torch.split into sizes."
+    write.__doc__ = "x.chunk, or torch.split into sizes; one piece is x itself."
     rule(f"keras.ops.{name}", wants=SOURCE, shape=shape)(write)
 
 
@@ -75,8 +75,9 @@ def array_split_shape(x: Tensor, *, indices_or_sections: Any, axis: int) -> list
 
 @rule("keras.ops.ArraySplit", wants=in_order, shape=array_split_shape)
 def array_split(x: Value, *, indices_or_sections: Any, axis: int = 0) -> Expr:
-    """x.split into sizes."""
-    return call(".split", x, uneven(x, indices_or_sections, axis), dim=x.dim(axis))
+    """x.split into sizes; one piece is x itself."""
+    sizes = uneven(x, indices_or_sections, axis)
+    return x if len(sizes) == 1 else call(".split", x, sizes, dim=x.dim(axis))
 
 
 def appended_shape(x1: Tensor, x2: Tensor, *, axis: int | None) -> Shape:
@@ -144,8 +145,8 @@ def grid_shape(*xs: Tensor, indexing: str) -> list[Shape]:
 
 @rule("keras.ops.Meshgrid", wants=SOURCE, shape=grid_shape)
 def meshgrid(*xs: Value, indexing: str = "xy") -> Expr:
-    """torch.meshgrid."""
-    return call("torch.meshgrid", *xs, indexing=indexing)
+    """torch.meshgrid; of one vector that itself."""
+    return call("torch.meshgrid", *xs, indexing=indexing) if len(xs) > 1 else xs[0]
 
 
 def differences_shape(x: Tensor, *, n: int, axis: int) -> Shape:

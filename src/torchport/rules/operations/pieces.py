@@ -111,10 +111,13 @@ def split_shape(x: Tensor, *, indices_or_sections: Any, axis: int) -> list[Shape
 
 @rule("keras.ops.Split", wants=in_order, shape=split_shape)
 def split(x: Value, *, indices_or_sections: Any, axis: int = 0) -> Expr:
-    """x.chunk, or torch.split into sizes."""
+    """x.chunk, or torch.split into sizes; one piece is x itself."""
+    sizes = pieces(x, indices_or_sections, axis)
+    if len(sizes) == 1:
+        return x
     if isinstance(indices_or_sections, int):
         return call(".chunk", x, indices_or_sections, dim=x.dim(axis))
-    return call(".split", x, pieces(x, indices_or_sections, axis), dim=x.dim(axis))
+    return call(".split", x, sizes, dim=x.dim(axis))
 
 
 def unstacked_shape(x: Tensor, *, axis: int) -> list[Shape]:
@@ -127,8 +130,8 @@ def unstacked_wants(x: Tensor, *, axis: int) -> Wants:
 
 @rule("keras.ops.Unstack", wants=unstacked_wants, shape=unstacked_shape, ignores="num")
 def unstack(x: Value, *, axis: int = 0) -> Expr:
-    """x.unbind."""
-    return call(".unbind", x, x.dim(axis))
+    """x.unbind; x.squeeze where there is one."""
+    return call(".squeeze" if size_of(x, axis) == 1 else ".unbind", x, x.dim(axis))
 
 
 def repeated_shape(x: Tensor, *, repeats: Any, axis: Any) -> Shape:

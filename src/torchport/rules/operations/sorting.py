@@ -221,5 +221,5 @@ def unravelled_shape(x: Tensor, *, shape: Sequence[int]) -> list[Shape]:
 
 @rule("keras.ops.UnravelIndex", wants=SOURCE, shape=unravelled_shape)
 def unravel_index(x: Value, *, shape: Sequence[int]) -> Expr:
-    """torch.unravel_index."""
-    return call("torch.unravel_index", x, tuple(shape))
+    """torch.unravel_index; in one axis x itself."""
+    return call("torch.unravel_index", x, tuple(shape)) if len(shape) > 1 else x
