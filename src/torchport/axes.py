@@ -19,16 +19,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Axis names by rank, used where nothing in the graph says better.
-NAMES = {
-    0: (),
-    1: ("n",),
-    2: ("n", "c"),
-    3: ("n", "t", "c"),
-    4: ("n", "h", "w", "c"),
-    5: ("n", "d", "h", "w", "c"),
-}
-
 
 class Order(Enum):
     """The order in which PyTorch holds a tensor's axes."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from torchport.axis import Axis
 from torchport.errors import TorchportError
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ class Ref:
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor: its shape and axis names in the source's order. None is a size known only at run time."""
+    """A tensor: its shape and axes in the source's order. None is a size known only at run time."""
 
     name: str
     shape: Shape
-    axes: tuple[str, ...] = ()
+    axes: tuple[Axis, ...] = ()
     dtype: str = "float32"
     #: What a flattened feature axis is made of: one shape for each piece, e.g. ((7, 7, 64),).
     parts: tuple[tuple[int, ...], ...] = ()
@@ -41,7 +42,7 @@ class Tensor:
 
     def __str__(self) -> str:
         sizes = " ".join("?" if size is None else str(size) for size in self.shape)
-        return f"{self.name}[{' '.join(self.axes)}: {sizes}]"
+        return f"{self.name}[{' '.join(map(str, self.axes))}: {sizes}]"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from torchport import nest
 from torchport.axes import Order, Turn, to_order
+from torchport.axis import Axis
 from torchport.graph import Shape, Tensor, Text, Weight
 
 
@@ -379,12 +380,17 @@ class Spec:
     @property
     def source_axes(self) -> str:
         """Axis names in the source's order: `n h w c`."""
-        return " ".join(self.tensor.axes)
+        return " ".join(map(str, self.tensor.axes))
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """Its axes in PyTorch's order."""
+        return to_order(self.tensor.axes, self.order)
 
     @property
     def torch_axes(self) -> str:
         """Axis names in PyTorch's order: `n c h w`."""
-        return " ".join(to_order(self.tensor.axes, self.order))
+        return " ".join(map(str, self.axes))
 
     @property
     def shape(self) -> Shape:

@@ -22,9 +22,9 @@ class Shapes:
     def __init__(self, inputs: Sequence[Spec]) -> None:
         self.names: dict[int, str] = {}
         for spec in inputs:
-            for axis, size, number in zip(spec.torch_axes.split(), spec.shape, spec.probe, strict=True):
+            for axis, size, number in zip(spec.axes, spec.shape, spec.probe, strict=True):
                 if size is None and number is not None and number not in self.names:
-                    self.names[number] = self._new(axis)
+                    self.names[number] = self._new(axis.word)
 
     def _new(self, axis: str) -> str:
         taken = set(self.names.values())
@@ -41,8 +41,8 @@ class Shapes:
 
     def sizes(self, spec: Spec) -> str:
         """`(n, 3, h, w)`."""
-        columns = zip(spec.torch_axes.split(), spec.shape, spec.probe, strict=True)
-        words = [self._word(axis, size, number) for axis, size, number in columns]
+        columns = zip(spec.axes, spec.shape, spec.probe, strict=True)
+        words = [self._word(" * ".join(axis.atoms), size, number) for axis, size, number in columns]
         return f"({words[0]},)" if len(words) == 1 else f"({', '.join(words)})"
 
     def _word(self, axis: str, size: int | None, number: int | None) -> str:

@@ -31,7 +31,7 @@ class MultiHeadAttention(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """(n, t, 64) -> (n, t, 64)."""
+    """(n, h * w, 64) -> (n, h * w, 64)."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -44,12 +44,12 @@ def difference(name: str, expected: dict[str, Any], results: dict[str, Any]) -> 
 def lines(result: dict[str, Any]) -> Iterator[str]:
     """A result as text."""
     yield from result.get("code", "").splitlines()
-    for key, value in result.items():
+    for key, value in sorted(result.items()):
         if key in VARIANTS:
             yield f"--- {key}:"
             yield from lines(value)
         elif key != "code":
-            yield from json.dumps({key: value}, indent=1, ensure_ascii=False).splitlines()
+            yield from json.dumps({key: value}, indent=1, ensure_ascii=False, sort_keys=True).splitlines()
 
 
 def test_the_corpus_is_large_and_has_refusals() -> None:

@@ -20,7 +20,7 @@ def pads_apart(definition: Definition) -> Definition:
         inside = value.args[0] if isinstance(value, Apply) and len(value.args) == 1 else None
         if isinstance(inside, Call) and inside.function == "F.pad" and isinstance(inside.args[0], Var):
             name, spec = f"{step.outputs[0]}.padded", specs[inside.args[0].tensor]
-            shape = tuple(None if axis in "dhwt" else size for axis, size in zip(
+            shape = tuple(None if axis.name in ("d", "h", "w", "t") else size for axis, size in zip(
                 spec.tensor.axes, spec.tensor.shape, strict=True))  # fmt: skip
             specs[name] = Spec(name, replace(spec.tensor, name=name, shape=shape, probe=()), spec.order)
             steps.append(Step(name, step.layer, "pad", (name,), inside))

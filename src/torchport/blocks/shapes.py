@@ -28,7 +28,7 @@ def docstring(block: Block, parameters: Sequence[Parameter]) -> str:
 
 def _shape(specs: Sequence[Spec], parameters: Sequence[Parameter], seen: dict[str, list[Any]]) -> str:
     """One tensor's shape over all uses. `seen`: sizes that an axis name stands for already."""
-    axes = specs[0].torch_axes.split()
+    axes = [" * ".join(axis.atoms) for axis in specs[0].axes]
     if any(len(it.shape) != len(axes) for it in specs):
         return "(...)"
     words = []

@@ -67,8 +67,10 @@ def _narrows(it: Node) -> bool:
 
 def channels(spec: Spec) -> int | None:
     """How many channels a tensor has; None: none, or as many as the run time says."""
-    axes = spec.torch_axes.split()
-    return spec.shape[axes.index("c")] if "c" in axes else None
+    names = [axis.name for axis in spec.axes]
+    if "c" in names:
+        return spec.shape[names.index("c")]
+    return spec.shape[1] if len(names) == 2 else None
 
 
 class Steps:

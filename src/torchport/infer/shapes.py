@@ -7,9 +7,9 @@ from dataclasses import replace
 from itertools import repeat
 from typing import Any
 
-from torchport.axes import NAMES
 from torchport.errors import BadFile, Refusal, Unsupported
 from torchport.graph import Graph, Op, Shape, Tensor, map_refs
+from torchport.infer.axes import channels_first, input_axes, output_axes
 from torchport.infer.constants import lift
 from torchport.infer.sizes import Sizes
 from torchport.rules import Rule, apply, rule_for
@@ -25,11 +25,12 @@ def infer_shapes(graph: Graph, refusals: list[Refusal], given: Sequence[Shape] |
     `given`: shapes of the inputs where a nested model is called with other sizes than it declares.
     """
     tensors: dict[str, Tensor] = {}
+    first = channels_first(graph)
     for name, shape in zip(
         graph.inputs, given or [graph.tensors[it].shape for it in graph.inputs], strict=True
     ):
         words = len(shape) == 2 and any(op.kind in EMBEDDINGS and name in op.inputs for op in graph.ops)
-        axes = ("n", "t") if words else axis_names(shape, "channels_last")
+        axes = input_axes(name, shape, name in first, words)
         tensors[name] = replace(graph.tensors[name], shape=shape, axes=axes)
     bodies = {layer: infer_shapes(body, refusals) for layer, body in graph.bodies.items()}
     ops, sizes = list[Op](), Sizes(graph.inputs)
@@ -53,7 +54,7 @@ def infer_shapes(graph: Graph, refusals: list[Refusal], given: Sequence[Shape] |
             if op.refused:
                 raise Unsupported(*op.refused)
             op, outputs = (
-                _outputs(op, tensors, bodies, graph.dialect) if known else (_checked(op, bodies), ())
+                _outputs(op, tensors, bodies, graph.dialect, first) if known else (_checked(op, bodies), ())
             )
         except Unsupported as error:
             refuse(op.name, op.kind, error)
@@ -67,14 +68,6 @@ def infer_shapes(graph: Graph, refusals: list[Refusal], given: Sequence[Shape] |
     return graph.replace(ops=tuple(ops), tensors=tensors, bodies=bodies)
 
 
-def axis_names(shape: Shape, data_format: str | None) -> tuple[str, ...]:
-    """Names for the axes of a tensor, by its rank."""
-    names = NAMES.get(len(shape), tuple(f"a{at}" for at in range(len(shape))))
-    if data_format == "channels_first" and len(shape) > 2:
-        return (names[0], names[-1], *names[1:-1])
-    return names
-
-
 def _checked(op: Op, bodies: Mapping[str, Graph]) -> Op:
     """The op, if it and its options are known; of what it reads nothing is known."""
     if op.layer not in bodies:
@@ -83,9 +76,9 @@ def _checked(op: Op, bodies: Mapping[str, Graph]) -> Op:
 
 
 def _outputs(
-    op: Op, tensors: Mapping[str, Tensor], bodies: Mapping[str, Graph], dialect: str
+    op: Op, tensors: Mapping[str, Tensor], bodies: Mapping[str, Graph], dialect: str, first: frozenset[str]
 ) -> tuple[Op, Sequence[Tensor]]:
-    """The tensors that an op writes."""
+    """The tensors that an op writes. `first`: those that are read as channels first."""
     if op.kind == "Model":
         return op, _called(op, tensors, bodies[op.layer])
     entry = rule_for(op.kind)
@@ -95,8 +88,8 @@ def _outputs(
     check_dtypes(op.kind, inputs)
     try:
         result = apply(entry.shape, args, options) if entry.shape else inputs[0].shape
-        if entry.weights is not None:
-            apply(entry.weights, args, options)  # raises for weights that are not ported
+        # raises for weights that are not ported
+        weights = apply(entry.weights, args, options) if entry.weights is not None else {}
         kinds = dtypes(entry, args, options, inputs)
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
         raise Unsupported(f"its options do not fit its input {inputs}: {error}") from error
@@ -104,13 +97,15 @@ def _outputs(
     outputs = op.outputs
     if len(outputs) < len(shapes):
         outputs = (*outputs, *(f"{outputs[0]}:{at}" for at in range(len(outputs), len(shapes))))
-    data_format = op.config.get("data_format")
-    made = []
-    for name, shape, dtype in zip(outputs, shapes, kinds, strict=False):
-        same = inputs and inputs[0].axes and len(inputs[0].shape) == len(shape) and data_format is None
-        axes = inputs[0].axes if same else axis_names(shape, data_format)
-        made.append(Tensor(name, shape, axes, dtype))
-    return replace(op, outputs=outputs), made
+
+    def sizes(tagged: Mapping[str, Tensor]) -> Any:
+        given = {**options_of(op, tagged), "dialect": dialect}
+        return apply(entry.shape, map_refs(op.args, tagged.__getitem__), given) if entry.shape else None
+
+    bare = [Tensor(*it) for it in zip(outputs, shapes, repeat(()), kinds)]
+    has_kernel = any(name.endswith("kernel") for name in weights)
+    axes = output_axes(op, inputs, bare, sizes if entry.shape else None, has_kernel, first)
+    return replace(op, outputs=outputs), [replace(it, axes=own) for it, own in zip(bare, axes, strict=True)]
 
 
 #: Operations that move values, or make others of them, for which torch has a kernel of every dtype.

@@ -169,7 +169,7 @@ class _Writer:
         if (name, order) not in self.permutes:
             self.steps.append(Step(twin, "", "permute", (twin,), _permute(tensor, written, order)))
             self.twins[twin] = Spec(twin, tensor, order)
-            source, target = (" ".join(to_order(tensor.axes, it)) for it in (written, order))
+            source, target = (" ".join(map(str, to_order(tensor.axes, it))) for it in (written, order))
             self.permutes[name, order] = Permute(name, (), source, target, why)
         seen = self.permutes[name, order]
         self.permutes[name, order] = replace(seen, readers=(*seen.readers, reader))

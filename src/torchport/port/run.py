@@ -91,8 +91,8 @@ def check_shape(array: np.ndarray, spec: Spec) -> None:
         want is None or want == size for want, size in zip(sizes[1:], array.shape[1:], strict=True)
     )
     if not fits:
-        pairs = zip(spec.source_axes.split(), sizes, strict=True)
-        wanted = ", ".join(axis if size is None else str(size) for axis, size in pairs)
+        pairs = zip(spec.tensor.axes, sizes, strict=True)
+        wanted = ", ".join(str(axis) if size is None else str(size) for axis, size in pairs)
         missing = array.ndim == len(sizes) - 1
         raise TorchportError(
             f"the input {spec.name} has the shape ({wanted}), is given {array.shape}",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torchport import training
+from torchport.axes import parse
 from torchport.graph import Graph
 from torchport.port import Port
 from torchport.port.summary import parameters
@@ -143,9 +144,12 @@ def _tensors(found: dict[str, Any], console: Console) -> None:
     table.add_row("", "", "", styled("Keras", "dim"), styled("PyTorch", "dim"), "", "")
     for role in ("input", "output"):
         for it in found[f"{role}s"]:
-            names = it["torch_axes"].split()
+            names = parse(it["torch_axes"])
             pairs = zip(names, it["shape"], strict=True)
-            shape = ", ".join(name if length is None else str(length) for name, length in pairs)
+            shape = ", ".join(
+                name.strip("()").replace(" ", " * ") if length is None else str(length)
+                for name, length in pairs
+            )
             table.add_row(
                 "", role, styled(it["name"]), styled(it["source_axes"]),
                 styled(it["torch_axes"]), styled(f"({shape})"), styled(it["dtype"]),

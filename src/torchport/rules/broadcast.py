@@ -20,7 +20,7 @@ def along(x: Value, axes: Sequence[int]) -> str:
 
     Per-channel values of an image: `c -> c` in the source's order, `c -> c 1 1` channels first.
     """
-    names, held = x.tensor.axes, to_order(range(x.rank), x.order)
+    names, held = [axis.word for axis in x.tensor.axes], to_order(range(x.rank), x.order)
     kept = dropwhile(lambda axis: axis not in axes, held)
     right = " ".join(names[axis] if axis in axes else "1" for axis in kept)
     return f"{' '.join(names[axis] for axis in sorted(axes))} -> {right}"

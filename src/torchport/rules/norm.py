@@ -205,7 +205,7 @@ def layer_norm(
     first = x.order is Order.CHANNELS_FIRST and x.rank > 2
     dims = sorted(x.dim(at) for at in axes)
     laid = [at for at in to_order(range(x.rank), x.order) if at in axes]
-    pattern = " -> ".join(" ".join(x.tensor.axes[at] for at in order) for order in (axes, laid))
+    pattern = " -> ".join(" ".join(x.tensor.axes[at].word for at in order) for order in (axes, laid))
     shape = tuple(sizes[at] for at in laid)
     loads = affine(shape, scale, center, pattern, x.regroup if x.rank == 2 else ())
     plain = None if scale or center else False
@@ -254,7 +254,7 @@ def rms_norm(x: Value, *, axis: Any = -1, epsilon: float = 1e-6) -> Expr:
     last = list(range(x.rank - len(axes), x.rank))
     shape = tuple(size_of(x, at) for at in axes)
     if axes == last and (x.order is Order.SOURCE or x.rank < 3) and not x.regroup:
-        names = " ".join(x.tensor.axes[at] for at in axes)
+        names = " ".join(x.tensor.axes[at].word for at in axes)
         loads = {"weight": Load.of("scale", f"{names} -> {names}")}
         return module("nn.RMSNorm", shape[0] if len(shape) == 1 else shape, eps=epsilon, loads=loads)(x)
     mean = call(".mean", call(".square", x), dim=dims_of(x, axis), keepdim=True)

@@ -64,4 +64,4 @@ class Suspect:
 
 def axes_of(place: Place) -> tuple[str, ...]:
     """Names of a tensor's axes, as PyTorch holds it: n c h w."""
-    return to_order(place.tensor.axes, place.order)
+    return tuple(map(str, to_order(place.tensor.axes, place.order)))
