@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).parents[1] / "src" / "torchport"
 UNET = PACKAGE.parents[1] / "examples" / "ihc_unet" / "ihc_unet.keras"
 #: A room imports only rooms to its left.
 ROOMS = (
-    "errors nest scripts axis axes names options graph training program shapes read rules normalise infer "
-    "layout idioms blocks emit pipeline port verify report cli"
+    "errors nest scripts axis axes names options graph training program shapes read rules normalise watch "
+    "infer layout idioms blocks emit pipeline port verify report cli"
 ).split()
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras", "torch"}
 #: The public face of the package is no room: `torchport/__init__.py` and `__main__.py`.
@@ -52,7 +52,7 @@ def test_imports_run_one_way(path: Path) -> None:
             known = rest.partition(".")[0] in left or rest == "__version__"
             assert known or (room == "cli" and not rest), f"{room} imports {name}"
         elif top in FRAMEWORKS:
-            assert room == "verify" or (room == "port" and lazily), f"{room} imports {name}"
+            assert room == "verify" or (room in ("port", "watch") and lazily), f"{room} imports {name}"
 
 
 @pytest.mark.parametrize("options", [[], ["--keep-io"], ["--json"]])

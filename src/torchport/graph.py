@@ -114,7 +114,8 @@ class Op:
     rule, once bound. A nested model is an op of kind "Model", whose graph is `graph.bodies[op.layer]`.
     `frozen`: its weights do not train. `training` is the mode that the call is in whatever the model's, if
     its author said so. `turn` is its place in the order in which Keras runs the calls. `refused`: why it is
-    not ported, and what to do, where an earlier stage knows.
+    not ported, and what to do, where an earlier stage knows. `where`: the line of the user's own source that
+    makes the call, `layers.py:12`.
     """
 
     name: str
@@ -130,6 +131,7 @@ class Op:
     frozen: bool = False
     training: bool | None = None
     refused: tuple[str, str] | None = None
+    where: str = ""
 
     @property
     def inputs(self) -> tuple[str, ...]:

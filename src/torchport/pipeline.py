@@ -25,6 +25,7 @@ from torchport.program import Definition, Permute
 from torchport.read import WithConfig, read
 from torchport.rules import book, user
 from torchport.rules.book import Book
+from torchport.watch import watch
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ def port(model: Any, options: Options = DEFAULT) -> Program:
     """A model, or the path of one, as a PyTorch program."""
     graph = read(model).check()
     user.plugins(graph)
+    if hasattr(model, "get_config"):
+        graph = watch(graph, model).check()
     with user.helpers_beside(helpers.own_names()):
         name = options.class_name or class_name(own_name(graph.name, model))
         if options.class_name in helpers.names():

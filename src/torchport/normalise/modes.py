@@ -44,7 +44,7 @@ def _resolved(graph: Graph, outer: bool | None, keras_2: bool) -> Graph:
     modes: dict[str, bool | None] = {}
     ops, bodies = [], dict(graph.bodies)
     for op in graph.ops:
-        own = op.kwargs.get("training")
+        own = op.kwargs.get("training", op.training)
         mode = _said(None if own is None else bool(own), outer, keras_2)
         kwargs = {key: it for key, it in op.kwargs.items() if key != "training"}
         refused = op.refused

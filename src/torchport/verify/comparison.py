@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from torchport.graph import Op
+from torchport.graph import Graph, Op
 from torchport.pipeline import Program
 from torchport.verify import dropout, forward, localise, training
 from torchport.verify.compare import Compared
@@ -211,7 +211,7 @@ class Comparison:
         """Of every layer that is random in training mode."""
         calls: dict[str, int] = {}
         for chain, name in truth.tensors.tensors:
-            layer = "/".join((*(it.partition("@")[0] for it in chain), name.partition("@")[0]))
+            layer = layer_path(self.program.graph, (*chain, name))
             calls[layer] = calls.get(layer, 0) + 1
         if any(dropout.random_layers(self.program.graph)):
             self.notes.append("training mode was compared with dropout off on both sides")
@@ -303,3 +303,14 @@ def widen(noise: dict[Any, float], other: Mapping[Any, float]) -> None:
 def failed(check: str, error: Exception, layer: str, before: str = "") -> Row:
     note = f"{before}{type(error).__name__}: {first_line(error)}"
     return Row(check, "forward", layer, "", False, note=note)
+
+
+def layer_path(graph: Graph, calls: Sequence[str]) -> str:
+    """The path of the layer that calls in calls lead to: `encoder/conv`."""
+    found: list[str] = []
+    place: Graph | None = graph
+    for call in calls:
+        op = next((op for op in place.ops if op.name == call), None) if place else None
+        found.append(op.layer if op else call.partition("@")[0])
+        place = place.bodies.get(found[-1]) if place else None
+    return "/".join(found)

@@ -14,7 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from torchport.graph import Graph
 from torchport.verify.reference import flat
+from torchport.watch import is_own
+from torchport.watch.parts import parts
 
 #: Names of the calls of nested models, outermost first, and the tensor's name inside.
 Key = tuple[tuple[str, ...], str]
@@ -27,6 +30,28 @@ class Frame:
     chain: tuple[str, ...]
     coming: list[tuple[Any, str]]
     inside: bool = True
+    #: Its graph; and of a layer of the user's own the names of the calls to come, by the called layer's id.
+    graph: Graph | None = None
+    named: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    #: The layers that lead to it: `encoder/block/`.
+    path: str = ""
+
+    def take(self, layer: Any) -> tuple[str, str] | None:
+        """The name of this call of a layer, and the layer's; None where it is none that was to come."""
+        if self.named.get(id(layer)):
+            return self.named[id(layer)].pop(0)
+        if not self.inside or not self.coming or self.coming[0][0] is not layer:
+            return None
+        return self.coming.pop(0)[1], str(layer.name)
+
+    def below(self, layer: Any, name: str, known: str) -> Frame:
+        """What runs inside of that call."""
+        body = self.graph.bodies.get(known) if self.graph else None
+        chain, path = (*self.chain, name), f"{self.path}{known}/"
+        if is_own(layer) and body is not None:
+            return Frame(chain, [], True, body, calls_of(layer, body), path)
+        nested = sequence(layer)
+        return Frame(chain, nested, True, body, {}, path) if nested else Frame((), [], inside=False)
 
 
 @dataclass
@@ -36,25 +61,25 @@ class Recorder:
     tensor: Callable[[Key, Any], None]
     #: Told of a layer before it runs; what it returns is called after.
     call: Callable[[Any, str, Any], Callable[[], None] | None] = lambda layer, where, args: None
+    graph: Graph | None = None
     frames: list[Frame] = field(default_factory=list)
     before_activation: list[Any] = field(default_factory=list)
 
     def around(self, layer: Any, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         frame = self.frames[-1]
-        if not frame.inside or not frame.coming or frame.coming[0][0] is not layer:
+        if (taken := frame.take(layer)) is None:
             return run(layer, *args, **kwargs)
-        _, name = frame.coming.pop(0)
-        nested = sequence(layer)
-        inner = Frame((*frame.chain, name), nested) if nested else Frame((), [], inside=False)
+        name, known = taken
+        inner = frame.below(layer, name, known)
         self.frames.append(inner)
         self.before_activation.clear()
-        where = "/".join((*(it.partition("@")[0] for it in frame.chain), layer.name))
+        where = f"{frame.path}{known}"
         after = self.call(layer, where, args)
         out = run(layer, *args, **kwargs)
         self.frames.pop()
         if after:
             after()
-        if len(self.before_activation) == 1 and not nested:
+        if len(self.before_activation) == 1 and not inner.inside:
             self.tensor((frame.chain, f"{name}.linear"), unfolded(self.before_activation[0], out))
         self.before_activation.clear()
         for index, value in enumerate(flat(out)):
@@ -64,7 +89,7 @@ class Recorder:
     @contextmanager
     def watching(self, keras: Any, model: Any) -> Iterator[None]:
         """Every call of a layer passes through `around`."""
-        self.frames = [Frame((), sequence(model))]
+        self.frames = [Frame((), sequence(model), True, self.graph)]
         classes = [keras.layers.Layer]
         if hasattr(keras, "Operation"):
             classes.append(keras.Operation)
@@ -96,6 +121,16 @@ class Recorder:
             return function(x, *args, **kwargs)
 
         return activation
+
+
+def calls_of(layer: Any, body: Graph) -> dict[int, list[tuple[str, str]]]:
+    """The calls that a layer of the user's own makes of its layers, in order, by the graph's names."""
+    made = {name: id(part) for name, part in parts(layer).items()}
+    found: dict[int, list[tuple[str, str]]] = {}
+    for op in body.ops:
+        if op.layer in made and op.kind != "tf.Variable":
+            found.setdefault(made[op.layer], []).append((op.name, op.layer))
+    return found
 
 
 def unfolded(before: Any, after: Any) -> Any:

@@ -18,13 +18,15 @@ from torchport.read import WithConfig, checkpoint
 from torchport.read.live import is_model
 from torchport.read.subclass import functional
 from torchport.rules import TABLE
-from torchport.verify.built import HASHES, built
+from torchport.verify.built import built
 from torchport.verify.cudnn import by_name
 from torchport.verify.custom import adopt_functions, custom_objects, of_model, without_functions
 from torchport.verify.draws import same_in_tensorflow
 from torchport.verify.frameworks import default_dtype, keras_of, tensorflow
+from torchport.verify.retype import retyped
+from torchport.verify.twin import Stand, Twin
+from torchport.watch import is_own
 
-FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 #: Attributes of layers that draw random numbers in training, and the value at which they do not. What they
 #: drop may lie elsewhere in the port: a flat feature axis has another order, gates are drawn together.
 RANDOM = {"rate": 0.0, "dropout": 0.0, "_dropout": 0.0, "recurrent_dropout": 0.0, "stddev": 0.0}
@@ -101,15 +103,17 @@ class Reference:
 
     def rebuilt(self, dtype: str) -> Any:
         """The same model with the same weights, computing in `dtype`, dropout off in training mode."""
-        with self.computing(dtype), self.keras.utils.custom_object_scope(self.custom):
+        with self.computing(dtype):
+            stand = Stand(Twin(self.keras, dtype))
             with without_functions(self.model, self.keras.activations.linear):
-                config = retyped(self.model.get_config(), dtype)
+                config = retyped(stand.configured(self.model.get_config(), self.model), dtype)
+        with self.computing(dtype), self.keras.utils.custom_object_scope({**self.custom, **stand.custom}):
             with by_name(self.keras):
                 made = type(self.model).from_config(config)
             if not made.built and self.model.inputs is not None:
                 made.build([tuple(it.shape) for it in self.model.inputs][0])
             copy_weights(self.model, made, self.unfused)
-            for layer in made._flatten_layers():
+            for layer in (it for it in made._flatten_layers() if not is_own(it)):
                 for name, value in RANDOM.items():
                     if isinstance(getattr(type(layer), name, None), property):
                         continue  # MultiHeadAttention shows its `_dropout` so
@@ -209,31 +213,6 @@ def flat(tree: Any) -> list[Any]:
     if isinstance(tree, (list, tuple)):
         return [leaf for item in tree for leaf in flat(item)]
     return [tree]
-
-
-def retyped(value: Any, dtype: str) -> Any:
-    """A config in which everything that computes with fractions does so in `dtype`."""
-    if isinstance(value, Mapping):
-        if str(value.get("class_name", "")).endswith(("Policy", "PolicyV1")):
-            return dtype
-        if value.get("class_name") in HASHES and isinstance(value.get("config"), Mapping):
-            inner = {key: it for key, it in value["config"].items() if key != "dtype"}
-            return {**value, "config": inner}
-        return {
-            key: new_dtype(it, dtype) if key == "dtype" else retyped(it, dtype) for key, it in value.items()
-        }
-    if isinstance(value, (list, tuple)):
-        return type(value)(retyped(it, dtype) for it in value)
-    return value
-
-
-def new_dtype(value: Any, dtype: str) -> Any:
-    if isinstance(value, Mapping):
-        return retyped(value, dtype)
-    # None stays: a layer takes the default, an operation such as ones_like the dtype of its input.
-    if str(value) in FLOATS or str(value).startswith("mixed_"):
-        return dtype
-    return value
 
 
 def copy_weights(source: Any, target: Any, unfused: set[int]) -> None:

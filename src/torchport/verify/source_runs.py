@@ -13,6 +13,7 @@ from torchport.verify.record import Key, Recorder, array
 from torchport.verify.reference import Reference, flat, name_of, value_of
 from torchport.verify.statistics import RunningVariance, normalisations
 from torchport.verify.variables import variables
+from torchport.watch.parts import variable_of
 
 Sink = Callable[[Key, np.ndarray], None]
 
@@ -75,7 +76,10 @@ class SourceRuns:
                         inexact(key)
                 sink(key, found)
 
-            watch = Recorder(tensor, call if self.dtype == "float64" else lambda layer, where, args: None)
+            watch = Recorder(
+                tensor, call if self.dtype == "float64" else lambda layer, where, args: None,
+                self.reference.graph,
+            )  # fmt: skip
             with watch.watching(self.reference.keras, self.model):
                 outputs = self.reference.call(self.model, given, training=False)
             return [array(it) for it in outputs]
@@ -93,7 +97,7 @@ class SourceRuns:
         tf = tensorflow()
         trainable = {id(it) for it in self.model.trainable_variables}
         names = [name for name, it in self.variables.items() if id(it) in trainable]
-        watched = [self.variables[name] for name in names]
+        watched = [variable_of(self.variables[name]) for name in names]
         statistics = normalisations(self.reference.graph, self.model, self.variables, self.reference.unfused)
         made: Trained | None = None
         with self.reference.computing(self.dtype):
@@ -106,6 +110,7 @@ class SourceRuns:
                     recorder = Recorder(
                         (lambda key, value: sink(key, array(value))) if not step else lambda key, value: None,
                         statistics.around,
+                        self.reference.graph,
                     )
                     with recorder.watching(self.reference.keras, self.model):
                         outputs = self.reference.call(self.model, given, training=True)

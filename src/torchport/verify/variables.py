@@ -7,10 +7,17 @@ from typing import Any
 
 from torchport.errors import TorchportError
 from torchport.graph import Graph
+from torchport.watch import is_own
+from torchport.watch.parts import parts
 
 
 def layer_of(model: Any, name: str) -> Any:
-    """A model's layer by the graph's name for it; those of a Pipeline stand beside it in the graph."""
+    """A model's layer by the graph's name for it; those of a Pipeline stand beside it in the graph.
+
+    Of a layer of the user's own they are its attributes, and its variables stand there like layers.
+    """
+    if is_own(model):
+        return parts(model)[name]
     found = {it.name: it for it in model.layers}
     pipelines = [it for it in model.layers if type(it).__name__ == "Pipeline"]
     for pipeline in pipelines:
@@ -34,6 +41,9 @@ def variables(model: Any, graph: Graph, path: str = "") -> Iterator[tuple[str, A
             continue
         seen.add(op.layer)
         layer = layer_of(model, op.layer)
+        if op.kind == "tf.Variable":
+            yield f"{path}{op.layer}/value", layer
+            continue
         if op.kind == "Model":
             yield from variables(layer, graph.bodies[op.layer], f"{path}{op.layer}/")
             continue

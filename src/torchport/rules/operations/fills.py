@@ -7,7 +7,7 @@ from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
-from torchport.program import Attribute, Code, Expr, call
+from torchport.program import Attribute, Code, Expr, Load, State, call
 from torchport.rules.arguments import default, plain
 from torchport.rules.constants import fixed, numbers, saved_dtype, shape_of
 from torchport.rules.dtypes import as_dtype, dtype_of, is_float
@@ -199,6 +199,24 @@ def truncated_normal(
     ]
     names = zip(("mean", "std", "a", "b"), options, strict=True)
     return call("nn.init.trunc_normal_", empty(like, shape, whole), **dict(names))
+
+
+def variable_dtype(*, dtype_: str) -> str:
+    return dtype_
+
+
+def variable_shape(*, shape: Any) -> Shape:
+    return tuple(shape)
+
+
+@rule(
+    "tf.Variable", wants=FRESH, shape=variable_shape, weights=lambda *, shape: {"value": tuple(shape)},
+    dtype=variable_dtype,
+)  # fmt: skip
+def variable(*, shape: Any, trainable_: bool, dtype_: str) -> Expr:
+    """A parameter, or a buffer where the source does not train it."""
+    axes = " ".join("abcdefgh"[: len(shape)])
+    return State("", Load.of("value", f"{axes} -> {axes}"), tuple(shape), trainable=trainable_)
 
 
 def constant_dtype(value: Any) -> str:

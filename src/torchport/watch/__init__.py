@@ -1,0 +1,243 @@
+"""The user's own layers: their `call` runs once under TensorFlow, watched, and becomes a graph in the graph.
+
+before:  y = Attention(x)
+after:   y = Model attention(x);  attention: w = tf.Variable();  s = Matmul(x, w);  ...
+
+Nothing of this happens for models of Keras's own layers alone, and no framework is imported for them.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torchport import scripts
+from torchport.errors import Refusal, Refused
+from torchport.graph import Graph, Op, is_keras_2, refs
+from torchport.read import config, dialect, live
+from torchport.read.document import bounded
+from torchport.read.layers import Layer
+from torchport.read.nodes import Call, settle
+from torchport.read.subclass import ends, functional
+from torchport.rules import find
+from torchport.watch.modes import joined
+from torchport.watch.spy import Event, Spy, flat, is_theirs
+from torchport.watch.walk import Walk, placed, refused
+
+#: Packages whose layers are known by the table.
+KERAS = ("keras", "tf_keras")
+
+
+def watch(graph: Graph, model: Any) -> Graph:
+    """The graph of a live model with the graphs of its own layers in it. Raises Refused, with the lines."""
+    if not any(is_own(it) for it in model._flatten_layers(include_self=False)):
+        return graph
+    runs = [Run.of(functional(model), graph, training) for training in (True, False)]
+    return opened(graph, [run.root for run in runs], runs)
+
+
+def kind_of(layer: Any) -> str:
+    """The kind of a layer's op."""
+    cls = type(layer)
+    if cls.__module__.split(".")[0] in KERAS:
+        return dialect.RENAMED.get(cls.__name__, cls.__name__)
+    return f"{cls.__module__}.{cls.__name__}"
+
+
+def is_own(layer: Any) -> bool:
+    """Whether what a layer computes is known from its `call` alone."""
+    kind = kind_of(layer)
+    if kind == "Lambda":
+        return True
+    is_keras = type(layer).__module__.split(".")[0] in KERAS
+    return not is_keras and not hasattr(layer, "_nodes_by_depth") and find(kind) is None
+
+
+def is_model(layer: Any) -> bool:
+    """Whether a layer is a model that is described by its layers."""
+    return hasattr(layer, "layers") and hasattr(layer, "compile")
+
+
+@dataclass
+class Run:
+    """One run of a model: TensorFlow's graph, and the calls."""
+
+    keras: Any
+    graph: Any
+    root: Event
+    trained: frozenset[int]
+    version: str
+    exact: Mapping[str, float]
+
+    @classmethod
+    def of(cls, model: Any, graph: Graph, training: bool) -> Run:
+        """Run a functional model on symbols in one mode. Raises Refused for what the user's code raises."""
+        import tensorflow as tf
+        from tensorflow.python.autograph.core.ag_ctx import ControlStatusCtx, Status
+        from tensorflow.python.framework.func_graph import FuncGraph
+
+        keras = sys.modules["tf_keras" if is_keras_2(graph.dialect) else "keras"]
+        made = FuncGraph("watched")
+        spy = Spy(keras, made, lambda layer: is_own(layer) or is_model(layer))
+        eager = tf.config.functions_run_eagerly()
+        tf.config.run_functions_eagerly(True)
+        layers = [it for it in model._flatten_layers() if is_own(it)]
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(made.as_default())
+                stack.enter_context(ControlStatusCtx(Status.DISABLED))
+                given = placeholders(tf, model)
+                for it in flat(given):
+                    spy.keep(it)
+                stack.enter_context(spy.watching(modules_of(layers)))
+                model(given, training=training)
+        except Refused:
+            raise
+        except Exception as error:  # the code is the user's: it may raise anything
+            raise failed(error, spy) from error
+        finally:
+            tf.config.run_functions_eagerly(eager)
+        trained = frozenset(id(it) for it in model.trainable_variables)
+        return cls(keras, made, spy.root, trained, graph.dialect, spy.exact)
+
+    def body(self, event: Event) -> Graph:
+        """The graph of one call of a layer of the user's own."""
+        walk = Walk(self.keras, event, self.graph, self.trained, self.version, self.exact, self.inner)
+        return walk.run()
+
+    def inner(
+        self, event: Event, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Op, Graph | None]:
+        """The op of a layer that is called in another one, and its graph, where it has one."""
+        layer = event.target
+        if is_own(layer):
+            given = placed(layer, args, {key: it for key, it in kwargs.items() if any(refs(it))})
+            return Op(name, "Model", tuple(given.values()), (), {"name": name}), self.body(event)
+        if is_model(layer):
+            body = opened(live.read(layer), [event], [self])
+            return Op(name, "Model", args, (), {"name": name}, kwargs), body
+        where = f"the layer {layer.name!r}"
+        entry = bounded(entry_of(self.keras, layer), where)
+        kind = dialect.kind(entry, where)
+        call = settle(Call(args, kwargs), kind, self.version)
+        found = Layer(name, kind, {**entry, "name": name}, (call,), False)
+        stored = {
+            str(at): replace(live.reference(it, f"{name}/{live.short(it)}"), trains=id(it) in self.trained)
+            for at, it in enumerate(live.variables(layer))
+        }
+        return config.op(found, name, call, (), stored, self.version, where), None
+
+
+def entry_of(keras: Any, layer: Any) -> dict[str, Any]:
+    """A layer as a file has it."""
+    if keras.__version__.startswith("3"):
+        saved = keras.saving.serialize_keras_object(layer)
+        return {**live.as_saved(saved), "config": live.as_saved(saved["config"])}
+    return {"class_name": type(layer).__name__, "config": live.as_saved(layer.get_config())}
+
+
+def opened(graph: Graph, events: list[Event], runs: list[Run]) -> Graph:
+    """The graph of a model with its own layers as nested graphs. `events`: its call in each run."""
+    calls = [list(layer_calls(event)) for event in events]
+    bodies, ops = dict(graph.bodies), list[Op]()
+    for op in graph.ops:
+        found = [[it for it in those if it.target.name == op.layer] for those in calls]
+        if op.kind == "Model" and all(found):
+            bodies[op.layer] = opened(graph.bodies[op.layer], [it[0] for it in found], runs)
+        elif all(found) and is_own(found[0][0].target):
+            bodies[op.layer] = body_of(found, runs)
+            op = as_model(op, found[0][0].target, bodies[op.layer])
+        ops.append(op)
+    return graph.replace(ops=tuple(ops), bodies=bodies)
+
+
+def layer_calls(event: Event) -> Iterator[Event]:
+    """The calls of layers that a model makes itself."""
+    for it in event.inside:
+        if not it.is_layer or type(it.target).__name__ == "Functional" and it.target is event.target:
+            yield from layer_calls(it)
+        else:
+            yield it
+            if is_model(it.target) and not is_own(it.target) and event.target is None:
+                yield from layer_calls(it)
+
+
+def body_of(found: list[list[Event]], runs: list[Run]) -> Graph:
+    """The graph of a layer of the user's own, from its calls in training and in inference."""
+    layer = found[0][0].target
+    graphs = [[run.body(event) for event in those] for those, run in zip(found, runs, strict=True)]
+    for those in graphs:
+        if any(it.ops != those[0].ops for it in those):
+            why = "its `call` does something else at each call"
+            raise refused(layer, why, "make it a layer for each of them", found[0][0].where)
+    return joined(layer, *(those[0] for those in graphs)) if len(graphs) == 2 else graphs[0][0]
+
+
+def as_model(op: Op, layer: Any, body: Graph) -> Op:
+    """The op of a layer as one of a nested model."""
+    given = placed(layer, op.args, {key: it for key, it in op.kwargs.items() if any(refs(it))})
+    kwargs = {key: op.kwargs[key] for key in ("training",) if key in op.kwargs}
+    outputs = (op.outputs[0], *(f"{op.outputs[0]}:{at}" for at in range(1, len(body.outputs))))
+    return replace(
+        op, kind="Model", args=tuple(given.values()), config={"name": op.layer}, kwargs=kwargs, stored={},
+        outputs=outputs,
+    )  # fmt: skip
+
+
+def placeholders(tf: Any, model: Any) -> Any:
+    """Symbols for a model's inputs, nested as they are."""
+
+    def one(it: Any) -> Any:
+        dtype = getattr(it.dtype, "name", it.dtype)
+        return tf.compat.v1.placeholder(dtype, (None, *tuple(it.shape)[1:]))
+
+    inputs = ends(model, "inputs")
+    inputs = inputs[0] if isinstance(inputs, (list, tuple)) and len(inputs) == 1 else inputs
+    return mapped_inputs(inputs, one)
+
+
+def mapped_inputs(tree: Any, change: Any) -> Any:
+    if isinstance(tree, Mapping):
+        return {key: mapped_inputs(it, change) for key, it in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [mapped_inputs(it, change) for it in tree]
+    return change(tree)
+
+
+def modules_of(layers: list[Any]) -> list[types.ModuleType]:
+    """The user's modules: those of their classes and functions, and what is beside them."""
+    classes = (cls for layer in layers for cls in type(layer).__mro__)
+    found = {cls.__module__ for cls in classes if cls.__module__.split(".")[0] not in KERAS}
+    found |= {
+        name
+        for name, module in list(sys.modules.items())
+        if isinstance(getattr(module, "__file__", None), str) and is_theirs(str(module.__file__))
+        and not name.startswith("torchport.")
+    }  # fmt: skip
+    return [
+        sys.modules[name] for name in sorted(found) if isinstance(sys.modules.get(name), types.ModuleType)
+    ]
+
+
+def failed(error: Exception, spy: Spy) -> Refused:
+    """The refusal of a layer whose `call` raises, with the line."""
+    import traceback
+
+    where = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        if is_theirs(frame.filename):
+            where = f"{scripts.shown(frame.filename)}:{frame.lineno}"
+    layers = [it.target for it in spy.stack if it.is_layer]
+    inner = layers[-1] if layers else None
+    name, kind = (str(inner.name), type(inner).__name__) if inner is not None else ("model", "Model")
+    first = str(error).strip().split("\n")[0][:200]
+    why = f"{where}: {type(error).__name__}: {first}" if where else f"{type(error).__name__}: {first}"
+    advice = ""
+    if "symbolic" in first and ("bool" in first or "Iterating" in first or "iterating" in first):
+        why = f"{where}: a condition or a loop on the values of a tensor"
+        advice = "write it with tf.where, or as arithmetic"
+    return Refused((Refusal(name, kind, why, advice),))

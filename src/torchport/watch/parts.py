@@ -1,0 +1,67 @@
+"""What a layer of the user's own is made of, by the names of its attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+#: Attributes in which Keras itself keeps track of layers and variables.
+TRACKED = frozenset(
+    "_layers _self_tracked_trackables _trainable_variables _non_trainable_variables _trainable_weights "
+    "_non_trainable_weights _metrics _tracker _self_unconditional_checkpoint_dependencies "
+    "_self_unconditional_dependency_names _seed_generators _obj_reference_counts_dict _functional "
+    "_inbound_nodes _outbound_nodes _inbound_nodes_value _outbound_nodes_value _losses _updates optimizer "
+    "_callable_losses _eager_losses _compile_metrics _compile_loss".split()
+)
+#: Lists in lists of layers.
+DEPTH = 4
+
+
+def is_layer(value: Any) -> bool:
+    return hasattr(value, "weights") and hasattr(value, "get_config") and callable(value)
+
+
+def is_variable(value: Any) -> bool:
+    """A variable of TensorFlow's, or of Keras 3."""
+    return hasattr(value, "assign") and hasattr(value, "trainable") and hasattr(value, "shape")
+
+
+def parts(layer: Any) -> dict[str, Any]:
+    """Layers and variables by attribute: `conv`, `blocks_0` of a list, `heads_left` of a dict.
+
+    What has two names has the first. Names are those of the class, without the `_` of private ones.
+    """
+    found: dict[str, Any] = {}
+    seen: set[int] = set()
+    for name, value in list(vars(layer).items()):
+        if name in TRACKED:
+            continue
+        for path, part in below(name.strip("_") or name, value, DEPTH):
+            if id(part) not in seen and part is not layer:
+                seen.add(id(part))
+                found[free(path, found)] = part
+    return found
+
+
+def free(name: str, taken: Mapping[str, Any]) -> str:
+    """The name, or with the first number that nobody has."""
+    numbers = (name, *(f"{name}_{at}" for at in range(2, len(taken) + 3)))
+    return next(it for it in numbers if it not in taken)
+
+
+def below(path: str, value: Any, depth: int) -> Iterator[tuple[str, Any]]:
+    """The layers and variables in an attribute."""
+    if is_layer(value) or is_variable(value):
+        yield path, value
+    elif depth and isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from below(f"{path}_{key}", item, depth - 1)
+    elif depth and isinstance(value, (list, tuple)):
+        for at, item in enumerate(value):
+            yield from below(f"{path}_{at}", item, depth - 1)
+
+
+def variable_of(value: Any) -> Any:
+    """TensorFlow's variable in one of Keras 3; another value is itself."""
+    inner = getattr(value, "_value", None)
+    return inner if is_variable(inner) else value

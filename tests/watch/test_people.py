@@ -1,0 +1,65 @@
+"""Layers of people's own become classes of the port, equal in both modes; what is refused names the line."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tf_keras
+from tests.watch import people
+
+import torchport
+from torchport.errors import Refused
+
+PACKAGES = {"keras3": (keras, 3), "keras2": (tf_keras, 2)}
+#: What is refused, and what the refusal says.
+REFUSED = {
+    "noisy": "something else in training", "droppath": "something else in training",
+    "bn_own": "something else in training", "cond": "people.py:", "stn": "", "masked": "",
+    "subclassed_tf": "",
+}  # fmt: skip
+CASES = [
+    (name, package)
+    for package, (module, version) in PACKAGES.items()
+    for name in people.make(module, version)
+]
+
+
+def randomise(model: Any) -> None:
+    rng = np.random.default_rng(3)
+    for variable in model.weights:
+        if "float" in str(variable.dtype):
+            values = rng.normal(size=tuple(variable.shape)) * 0.5
+            variable.assign(np.abs(values) + 0.5 if "variance" in variable.name else values)
+
+
+def built(name: str, package: str) -> Any:
+    module, version = PACKAGES[package]
+    module.utils.set_random_seed(1)
+    model = people.make(module, version)[name]()
+    randomise(model)
+    return model
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("name", "package"), [it for it in CASES if it[0] not in REFUSED])
+def test_agrees(name: str, package: str) -> None:
+    model = built(name, package)
+    port = torchport.convert(model)
+    result = torchport.verify(model, port, precision="float64", steps=1)
+    assert result.passed, str(result)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("name", "package"), [it for it in CASES if it[0] in REFUSED])
+def test_is_refused(name: str, package: str) -> None:
+    with pytest.raises((Refused, torchport.BadFile)) as error:
+        torchport.convert(built(name, package))
+    assert REFUSED[name] in str(error.value)
