@@ -1,0 +1,206 @@
+"""Mutants: small faults planted one at a time, and the tests that need no TensorFlow run against each.
+
+    python bench/mutants.py [--count 60] [--seed 0] [--jobs 1] [--list]
+
+A mutant is one operator, constant, condition or pair of arguments of the rooms below, drawn by seed. A copy
+of the package has it; the tests run against the copy, those of `UNIT` first, then the replay. Printed is for
+each whether either caught it, and the difference of those that nothing did.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import difflib
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src"
+#: Where mutants are planted, and the files of each room.
+ROOMS = {
+    "axes": ("axis.py", "axes.py", "infer/axes.py"),
+    "layout": ("layout/*.py",),
+    "infer": ("infer/*.py",),
+    "normalise": ("normalise/*.py",),
+    "blocks": ("blocks/*.py",),
+    "transforms": ("axes.py", "emit/weights.py", "infer/weights.py", "rules/broadcast.py"),
+}
+#: Tests that need no TensorFlow, the replay apart.
+UNIT = (
+    "tests/test_axes.py", "tests/infer", "tests/layout", "tests/normalise", "tests/variants",
+    "tests/blocks/test_lines.py", "tests/blocks/test_bodies.py",
+)  # fmt: skip
+REPLAY = ("tests/replay",)
+LIMIT = 400
+
+COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+    ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
+}  # fmt: skip
+OPERATED: dict[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.FloorDiv: ast.Mult, ast.Mod: ast.FloorDiv,
+    ast.Div: ast.Mult, ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A file of the package, and its text with one fault."""
+
+    room: str
+    path: Path
+    line: int
+    what: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.room:10} {self.path}:{self.line}: {self.what}"
+
+
+def places(tree: ast.Module) -> Iterator[tuple[int, int, int, str]]:
+    """Where a fault can be planted: which node, its line, which change of it, and what that is."""
+    for at, node in enumerate(ast.walk(tree)):
+        for number, (what, _) in enumerate(changes(node)):
+            yield at, getattr(node, "lineno", 0), number, what
+
+
+def planted(file: Path, at: int, number: int) -> str:
+    """The text of a file with one fault."""
+    tree = mutable(ast.parse(file.read_text()))
+    node = next(node for place, node in enumerate(ast.walk(tree)) if place == at)
+    _, change = list(changes(node))[number]
+    change(node)
+    return ast.unparse(ast.fix_missing_locations(tree))
+
+
+def changes(node: ast.AST) -> Iterator[tuple[str, Callable[[ast.AST], None]]]:
+    """What may be done to one node: a name of it, and a function that does it."""
+
+    def setting(name: str, value: object) -> Callable[[ast.AST], None]:
+        return lambda found: setattr(found, name, value)
+
+    match node:
+        case ast.Compare(ops=[operator]) if type(operator) in COMPARED:
+            other = COMPARED[type(operator)]
+            yield f"{type(operator).__name__} -> {other.__name__}", setting("ops", [other()])
+        case ast.BinOp(op=operator) if type(operator) in OPERATED and not is_text(node):
+            changed = OPERATED[type(operator)]
+            yield f"{type(operator).__name__} -> {changed.__name__}", setting("op", changed())
+        case ast.BoolOp(op=operator):
+            opposite = ast.Or if isinstance(operator, ast.And) else ast.And
+            yield f"{type(operator).__name__} -> {opposite.__name__}", setting("op", opposite())
+        case ast.If() | ast.IfExp() | ast.While():
+            yield "condition negated", setting("test", ast.UnaryOp(ast.Not(), node.test))
+        case ast.Constant(value=bool() as value):
+            yield f"{value} -> {not value}", setting("value", not value)
+        case ast.Constant(value=int() as value):
+            yield f"{value} -> {value + 1}", setting("value", value + 1)
+        case ast.Call(args=[first, second, *rest]) if not any(
+            isinstance(argument, ast.Starred) for argument in node.args
+        ):
+            if not (isinstance(node.func, ast.Name) and node.func.id == "isinstance"):
+                yield "arguments swapped", setting("args", [second, first, *rest])
+
+
+def is_text(node: ast.BinOp) -> bool:
+    """Whether an operation is on strings, or on types."""
+    leaves = [leaf for leaf in ast.walk(node) if isinstance(leaf, (ast.Constant, ast.JoinedStr))]
+    return any(not isinstance(leaf, ast.Constant) or isinstance(leaf.value, str) for leaf in leaves)
+
+
+def mutable(tree: ast.Module) -> ast.Module:
+    """The tree without annotations and docstrings."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.returns = None
+            for argument in (*node.args.args, *node.args.kwonlyargs, *node.args.posonlyargs):
+                argument.annotation = None
+    return tree
+
+
+def draw(count: int, seed: int) -> list[Mutant]:
+    """As many mutants of each room, by seed."""
+    found = list[Mutant]()
+    for room, patterns in ROOMS.items():
+        files = sorted({file for pattern in patterns for file in (SOURCE / "torchport").glob(pattern)})
+        every = list[tuple[Path, int, int, int, str]]()
+        for file in files:
+            tree = mutable(ast.parse(file.read_text()))
+            silent = {
+                line for node in ast.walk(tree) if isinstance(node, (ast.Raise, ast.Assert))
+                for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+            }  # fmt: skip
+            every += [(file, *place) for place in places(tree) if place[1] not in silent]
+        for file, at, line, number, what in random.Random(f"{seed} {room}").sample(
+            every, count // len(ROOMS)
+        ):
+            path, text = file.relative_to(SOURCE), planted(file, at, number)
+            found.append(Mutant(room, path, line, what, text))
+    return found
+
+
+def is_caught(tests: tuple[str, ...], source: Path) -> bool:
+    """Whether a test fails against a copy of the package."""
+    there = [test for test in tests if (ROOT / test).exists()]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", *there]
+    environment = {**os.environ, "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        return True
+    return done.returncode != 0
+
+
+def judge(mutant: Mutant) -> tuple[bool, bool]:
+    """Whether the unit tests, and whether the replay, catch a mutant."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "src"
+        shutil.copytree(SOURCE, source, ignore=shutil.ignore_patterns("__pycache__"))
+        (source / mutant.path).write_text(mutant.text)
+        return is_caught(UNIT, source), is_caught(REPLAY, source)
+
+
+def difference(mutant: Mutant) -> str:
+    """The lines that a mutant changes."""
+    before = ast.unparse(mutable(ast.parse((SOURCE / mutant.path).read_text()))).splitlines()
+    lines = difflib.unified_diff(before, mutant.text.splitlines(), n=1, lineterm="")
+    return "\n".join(f"    {line}" for line in list(lines)[3:])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--list", action="store_true", help="print the mutants, run nothing")
+    options = parser.parse_args()
+    mutants = draw(options.count, options.seed)
+    if options.list:
+        for mutant in mutants:
+            print(mutant, difference(mutant), sep="\n")
+        return
+    results = list[tuple[bool, bool]]()
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for mutant, (unit, replay) in zip(mutants, pool.map(judge, mutants), strict=True):
+            results.append((unit, replay))
+            said = " and ".join(name for name, it in (("tests", unit), ("replay", replay)) if it)
+            print(f"{mutant}: {f'caught by {said}' if said else 'NOT CAUGHT'}", flush=True)
+            if not (unit or replay):
+                print(difference(mutant), flush=True)
+    count = len(results)
+    print(
+        f"{sum(map(any, results))} of {count} caught; {sum(unit for unit, _ in results)} without the replay"
+    )
+
+
+if __name__ == "__main__":
+    main()
