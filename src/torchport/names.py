@@ -28,34 +28,6 @@ RESERVED = HEAD | frozenset(
 #: What the head brings in or defines where something uses it, too.
 IMPORTED = HEAD | frozenset("json string Callable Sequence Self WEIGHTS annotations".split())
 
-#: Short nouns, as PyTorch code has them, for layers that Keras named by itself.
-NOUNS = {
-    "BatchNormalization": "bn",
-    "Conv1D": "conv", "Conv2D": "conv", "Conv3D": "conv",
-    "Conv1DTranspose": "up", "Conv2DTranspose": "up", "Conv3DTranspose": "up",
-    "DepthwiseConv1D": "depthwise", "DepthwiseConv2D": "depthwise",
-    "SeparableConv1D": "sepconv", "SeparableConv2D": "sepconv",
-    "Dense": "fc",
-    "LayerNormalization": "norm", "GroupNormalization": "norm", "UnitNormalization": "norm",
-    "MaxPooling1D": "pool", "MaxPooling2D": "pool", "MaxPooling3D": "pool",
-    "AveragePooling1D": "pool", "AveragePooling2D": "pool", "AveragePooling3D": "pool",
-    "Dropout": "dropout", "SpatialDropout1D": "dropout", "SpatialDropout2D": "dropout",
-    "SpatialDropout3D": "dropout",
-    "Model": "block", "PReLU": "prelu", "UpSampling1D": "up", "UpSampling2D": "up", "UpSampling3D": "up",
-    "Normalization": "normalize",
-    "SimpleRNN": "rnn", "CuDNNLSTM": "lstm", "CuDNNGRU": "gru", "ConvLSTM1D": "lstm", "ConvLSTM2D": "lstm",
-    "ConvLSTM3D": "lstm",
-    "Concatenate": "merged", "Add": "total",
-}  # fmt: skip
-
-#: The same for what such a layer or operation computes.
-VALUES = {
-    **NOUNS, "keras.ops.Add": "total", "Multiply": "product", "keras.ops.Multiply": "product",
-    "keras.ops.Matmul": "product", "Subtract": "difference", "keras.ops.Subtract": "difference",
-    "keras.ops.TrueDivide": "ratio", "keras.ops.Divide": "ratio", "ReLU": "relu", "LeakyReLU": "leaky_relu",
-    "ZeroPadding1D": "pad", "ZeroPadding2D": "pad", "ZeroPadding3D": "pad",
-}  # fmt: skip
-
 
 def snake(name: str) -> str:
     """`Conv2DTranspose` as Keras names its layers: `conv2d_transpose`.
@@ -177,54 +149,3 @@ def unique(name: str, taken: Collection[str]) -> str:
     while f"{stem}{at}" in taken:
         at += 1
     return f"{stem}{at}"
-
-
-#: Classes that are one working layer and what goes with it: `ConvBNReLU`.
-UNIT = re.compile(
-    r"(?:[BLGI]N|[A-Za-z]*LU|Dropout\dd?)*(Conv|Linear)(?:[BLGI]N|[A-Z][A-Za-z]*LU\d?|Dropout|Tanh|Sigmoid)+"
-)
-
-
-#: What lists of branches are called before they are numbered.
-LISTS = re.compile(r"(convs|layers|branches)_\d+")
-
-
-def noun_of(kind: str) -> str:
-    """What a person calls something of this kind: `conv` for a `Conv2D` and for a `ConvBNReLU`."""
-    unit = UNIT.fullmatch(kind)
-    if unit:
-        return {"Conv": "conv", "Linear": "fc"}[unit[1]]
-    return NOUNS.get(kind, snake(short_name(kind)))
-
-
-def attribute_names(layers: list[tuple[str, str, str]], model: str = "") -> dict[tuple[str, str], str]:
-    """An attribute for each (layer, role), given (layer, role, kind) in the order of use.
-
-    Names that Keras made up become short nouns, numbered in this order; others lose the model's name where
-    they begin with it.
-    """
-    nouns = [
-        plural[1]
-        if (plural := LISTS.fullmatch(layer))
-        else noun_of(kind)
-        if is_automatic(layer, kind)
-        else ""
-        for layer, _, kind in layers
-    ]
-    owners: dict[str, dict[str, int]] = {}
-    for (layer, _, _), noun in zip(layers, nouns, strict=True):
-        numbers = owners.setdefault(noun, {})
-        numbers.setdefault(layer, len(numbers) + 1)
-    names: dict[tuple[str, str], str] = {}
-    taken: set[str] = set()
-    for (layer, role, _), noun in zip(layers, nouns, strict=True):
-        if (layer, role) in names:
-            continue
-        base = layer.removeprefix(f"{model}_") if model else layer
-        if noun:
-            number = f"{'_' if noun[-1].isdigit() else ''}{owners[noun][layer]}"
-            base = noun if len(owners[noun]) == 1 else f"{noun}{number}"
-        name = unique(identifier(f"{base}_{role}" if role else base), taken)
-        taken.add(name)
-        names[layer, role] = name
-    return names

@@ -16,7 +16,7 @@ from torchport.blocks.parameters import Parameter as Found
 from torchport.blocks.shapes import docstring
 from torchport.blocks.steps import Steps, as_module, tensor_name
 from torchport.blocks.structures import structure_name
-from torchport.names import NOUNS, identifier, is_automatic, short_name, snake, unique
+from torchport.names import identifier, is_automatic, short_name, snake, unique
 from torchport.program import (
     REQUIRED,
     Apply,
@@ -33,6 +33,7 @@ from torchport.program import (
     rewrite,
     walk,
 )
+from torchport.rules.nouns import layer_noun
 
 
 @dataclass(frozen=True)
@@ -267,7 +268,7 @@ class _Class(Steps):
         if not given or (is_automatic(layer, kind) and _is_owned(it)):
             return f"{snake(short_name(kind))}_{at}" if is_automatic(layer, kind) else layer
         name = local([layer.removeprefix(start) for layer, start in given])
-        return name if is_word(name) else f"{NOUNS.get(kind, snake(short_name(kind)))}{name}"
+        return name if is_word(name) else f"{layer_noun(kind) or snake(short_name(kind))}{name}"
 
     def _role(self, at: int, callee: str, name: str, numbers: tuple[Any, ...]) -> str:
         """What a person calls a number that differs: by what it is of which call."""

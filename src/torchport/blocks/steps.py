@@ -14,7 +14,7 @@ from torchport.blocks.naming import named_layers, prefix
 from torchport.blocks.nodes import MODULES, Node, is_activation
 from torchport.blocks.parameters import Parameters
 from torchport.blocks.structures import Structure, merge_kind
-from torchport.names import identifier, noun_of, short_name, unique
+from torchport.names import identifier, short_name, unique
 from torchport.program import (
     Apply,
     Call,
@@ -28,6 +28,7 @@ from torchport.program import (
     is_heavy,
     rewrite,
 )
+from torchport.rules.nouns import noun_of
 
 
 def as_module(step: Step, model: str = "") -> Module:

@@ -10,13 +10,14 @@ from typing import Any
 
 from torchport import __version__, nest
 from torchport.emit import helpers
+from torchport.emit.attributes import attribute_names
 from torchport.emit.expression import Writer
 from torchport.emit.forward import body
 from torchport.emit.frozen import frozen_lines
 from torchport.emit.texts import functions
 from torchport.emit.variables import called
 from torchport.errors import TorchportError
-from torchport.names import attribute_names, class_name, identifier, is_automatic, unique
+from torchport.names import class_name, identifier, is_automatic, unique
 from torchport.program import (
     IN_A_ROW,
     REQUIRED,

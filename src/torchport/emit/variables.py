@@ -14,7 +14,7 @@ from typing import Any
 
 from torchport.emit.unpack import ITEM
 from torchport.layout.write import base_of
-from torchport.names import VALUES, identifier, is_automatic, short_name, snake, unique
+from torchport.names import identifier, is_automatic, short_name, snake, unique
 from torchport.program import (
     Apply,
     Call,
@@ -29,6 +29,7 @@ from torchport.program import (
     loop_of,
     walk,
 )
+from torchport.rules.nouns import value_of
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ class Variables:
         if past := self._past(tensor):
             return past
         noun = identifier(snake(short_name(step.kind).rpartition(":")[2]))
-        return self._own(tensor) or VALUES.get(step.kind, noun)
+        return self._own(tensor) or value_of(step.kind) or noun
 
     def _past(self, tensor: str) -> str:
         """What a tensor is called that goes past others and meets them again, or stands beside them."""

@@ -17,7 +17,7 @@ from torchport.infer.shapes import infer_shapes
 from torchport.infer.weights import expected
 from torchport.normalise import normalise
 from torchport.read import keras1
-from torchport.rules.table import STATISTICS
+from torchport.rules.table import is_statistic
 
 #: A variable: the path of its layer, and its place there.
 Slot = tuple[str, int]
@@ -70,7 +70,7 @@ def _statistics(graph: Graph, path: str) -> Iterator[tuple[str, tuple[bool, ...]
     """The path of each layer, and of each of its variables whether it is never trained; those last."""
     for op in graph.ops:
         if op.kind != "Model" and op.layer and (names := expected(op, graph)):
-            yield f"{path}{op.layer}", tuple(sorted(name.rpartition("/")[2] in STATISTICS for name in names))
+            yield f"{path}{op.layer}", tuple(sorted(is_statistic(name, op.kind) for name in names))
     for layer, body in graph.bodies.items():
         yield from _statistics(body, f"{path}{layer}/")
 

@@ -12,11 +12,8 @@ from torchport.graph import Graph, Op, Shape, Tensor, map_refs
 from torchport.infer.axes import channels_first, input_axes, output_axes
 from torchport.infer.constants import lift
 from torchport.infer.sizes import Sizes
-from torchport.rules import Rule, apply, rule_for
+from torchport.rules import Rule, apply, find, rule_for
 from torchport.rules.dtypes import is_complex
-
-#: What they read are steps, not features.
-EMBEDDINGS = ("Embedding", "ReversibleEmbedding")
 
 
 def infer_shapes(graph: Graph, refusals: list[Refusal], given: Sequence[Shape] | None = None) -> Graph:
@@ -26,11 +23,11 @@ def infer_shapes(graph: Graph, refusals: list[Refusal], given: Sequence[Shape] |
     """
     tensors: dict[str, Tensor] = {}
     first = channels_first(graph)
+    words = {it for op in graph.ops if (entry := find(op.kind)) and entry.indexes for it in op.inputs}
     for name, shape in zip(
         graph.inputs, given or [graph.tensors[it].shape for it in graph.inputs], strict=True
     ):
-        words = len(shape) == 2 and any(op.kind in EMBEDDINGS and name in op.inputs for op in graph.ops)
-        axes = input_axes(name, shape, name in first, words)
+        axes = input_axes(name, shape, name in first, len(shape) == 2 and name in words)
         tensors[name] = replace(graph.tensors[name], shape=shape, axes=axes)
     bodies = {layer: infer_shapes(body, refusals) for layer, body in graph.bodies.items()}
     ops, sizes = list[Op](), Sizes(graph.inputs)

@@ -12,7 +12,7 @@ from torchport.infer.shapes import options_of
 from torchport.read.trains import PARTLY
 from torchport.rules import apply, rule_for
 from torchport.rules.guard import stored_shapes
-from torchport.rules.table import STATISTICS
+from torchport.rules.table import is_statistic
 
 
 def bind_weights(graph: Graph, path: str = "") -> Graph:
@@ -51,7 +51,7 @@ def tied(graph: Graph) -> Iterator[Refusal]:
 def partly(graph: Graph) -> Iterator[Refusal]:
     """The layers of a live model that train some of their weights and not others."""
     for op in graph.ops:
-        said = {it.trains for name, it in op.weights.items() if name.rpartition("/")[2] not in STATISTICS}
+        said = {it.trains for name, it in op.weights.items() if not is_statistic(name, op.kind)}
         if len(said) > 1:
             yield Refusal(f"{graph.name}/{op.layer}", op.kind, *PARTLY)
     for body in graph.bodies.values():

@@ -17,34 +17,22 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Graph, Op, Ref, Tensor, is_keras_2, refs
 from torchport.rules import Rule, find
+from torchport.rules.facts import DROPS, PASSES, Gives, Masks, Reads
 
 #: What a mask is, to compare: ("unlike", tensor, value), ("or", masks), ("steps", mask)…; None: all steps
 #: count.
 Mask = tuple[Any, ...] | None
 
-RECURRENT = frozenset(
-    "LSTM GRU SimpleRNN RNN CuDNNLSTM CuDNNGRU ConvLSTM1D ConvLSTM2D ConvLSTM3D Bidirectional".split()
-)
-#: Layers that take the mask of their first argument.
-READS = RECURRENT | {"GlobalAveragePooling1D", "Softmax", "TimeDistributed"}
-#: Layers that take a list of masks.
-READS_LIST = frozenset({"Attention", "AdditiveAttention"})
-#: Layers that take a mask for each of their arguments.
-READS_EACH = frozenset({"MultiHeadAttention", "GroupQueryAttention"})
-#: Layers behind which the mask of the first argument goes on (`supports_masking`).
-PASSES = frozenset(
-    "Activation ELU LeakyReLU PReLU ReLU Softmax ThresholdedReLU Dense Identity BatchNormalization "
-    "GroupNormalization LayerNormalization UnitNormalization Normalization Rescaling "
-    "ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise SpatialDropout1D "
-    "SpatialDropout2D SpatialDropout3D MultiHeadAttention GroupQueryAttention TimeDistributed".split()
-)
-#: Those that do so in Keras 3 alone.
-NEWLY = frozenset({"Identity", "Normalization", "Rescaling"})
-MERGES = frozenset("Add Subtract Multiply Average Maximum Minimum".split())
 #: Operations that Keras 3 records to make masks.
 RECORDED = frozenset(
     f"keras.ops.{name}" for name in "NotEqual Any LogicalOr ExpandDims ZerosLike OnesLike Concatenate".split()
 )
+
+
+def facts(kind: str) -> Masks:
+    """What a kind of layer does with masks; Activation is here still a layer of its own."""
+    entry = find(kind)
+    return PASSES if kind == "Activation" else (entry and entry.masks) or DROPS
 
 
 def write_masks(graph: Graph) -> Graph:
@@ -74,7 +62,7 @@ class _Masks:
                 self.ops.append(replace(op, refused=(error.why, error.advice)))
             for name, mask in zip(op.outputs, self._given(op, self.ops[-1]), strict=False):
                 self.masks[name] = mask
-            if op.kind == "MultiHeadAttention" and self._takes_off():
+            if self._takes_off() and facts(op.kind).removes:
                 self.masks.update(dict.fromkeys(refs((op.args, op.kwargs))))
         graph = self.graph.replace(ops=tuple(self.ops), bodies=bodies)
         return _without_unread(graph)
@@ -84,9 +72,7 @@ class _Masks:
 
         Source: keras/src/layers/attention/multi_head_attention.py, call.
         """
-        return not is_keras_2(self.graph.dialect) and any(
-            op.kind == "MultiHeadAttention" for op in self.graph.ops
-        )
+        return not is_keras_2(self.graph.dialect) and any(facts(op.kind).removes for op in self.graph.ops)
 
     # What an op reads
 
@@ -95,36 +81,37 @@ class _Masks:
         if op.kind == "Model":
             return self._enter(op, bodies)
         keras_2 = is_keras_2(self.graph.dialect)
-        kwargs = dict(op.kwargs)
+        kwargs, reads = dict(op.kwargs), facts(op.kind).of(keras_2).reads
         if (entry := find(op.kind)) and entry.is_theirs:
             return self._theirs(op, entry)
         if op.kind in ("time:fold", "time:unfold") and self._of(op.args[0]):
             if op.kind == "time:fold" or keras_2:
                 raise Unsupported("a mask at a model at every step", "mask what comes behind it")
-        if op.kind == "Masking":
+        if facts(op.kind).gives is Gives.VALUES:
             return replace(op, kwargs={"mask": self._ref(self._masking(op), op)})
-        reads_one = op.kind in READS or (op.kind == "BatchNormalization" and op.is_in_training)
-        # Keras 3 looks for a mask only where one tensor alone is given: none where there are states.
-        unseen = not keras_2 and op.kind in RECURRENT and "mask" not in kwargs and _has_states(op)
-        if reads_one and not unseen and (mask := self._previous(op)) is not None:
-            kwargs["mask"] = self._ref(mask, op)
-        elif op.kind in ("Multiply", "Maximum", "Minimum") and not keras_2 and any(self._list(op.args[0])):
+        if reads in (Reads.FIRST, Reads.STEPS, Reads.INNER, Reads.TRAINING):
+            # Keras 3 looks for a mask only where one tensor alone is given: none where there are states.
+            unseen = not keras_2 and reads is Reads.STEPS and "mask" not in kwargs and _has_states(op)
+            seen = not unseen and (reads is not Reads.TRAINING or op.is_in_training)
+            if seen and (mask := self._previous(op)) is not None:
+                kwargs["mask"] = self._ref(mask, op)
+        elif reads is Reads.ANY and any(self._list(op.args[0])):
             kwargs["mask"] = [self._ref(it, op) for it in self._list(op.args[0])]
-        elif op.kind in READS_LIST:
+        elif reads is Reads.LIST:
             masks = self._list(kwargs.get("mask") or op.args[0], given="mask" in kwargs)
             if any(masks):
                 kwargs["mask"] = [self._ref(it, op) for it in masks]
-        elif op.kind in READS_EACH:
+        elif reads is Reads.EACH:
             if len(op.args) == 1 and "value" in kwargs:  # as Keras 2 records it
                 op = replace(op, args=(*op.args, kwargs.pop("value")))
             named = dict(zip(("query", "value", "key"), op.args, strict=False)) | kwargs
-            if self._takes_off() and op.kind == "MultiHeadAttention":
+            if self._takes_off() and facts(op.kind).removes:
                 kwargs.pop("query_mask", None)  # it looks at the tensor's own alone
             for name in ("query", "value", "key"):
                 mask = self._of(named.get(name))
                 if mask is not None and f"{name}_mask" not in kwargs:
                     kwargs[f"{name}_mask"] = self._ref(mask, op)
-        if op.kind == "TimeDistributed" and not _takes_mask(op):
+        if reads is Reads.INNER and not _takes_mask(op):
             kwargs.pop("mask", None)
         return replace(op, kwargs=kwargs)
 
@@ -205,30 +192,25 @@ class _Masks:
 
     def _given(self, before: Op, op: Op) -> Sequence[Mask]:
         """The masks of the op's outputs. Source: `compute_mask` of each layer."""
-        kind, config = op.kind, op.config
-        if kind == "Model":
+        config, gives = op.config, facts(op.kind).of(is_keras_2(self.graph.dialect)).gives
+        if op.kind == "Model":
             return self.inside
-        if kind in ("Embedding", "ReversibleEmbedding"):
+        if gives is Gives.LOOKUP:
             is_lookup = config.get("mask_zero") and not op.kwargs.get("reverse")
             return [("unlike", next(refs(op.args)), 0)] if is_lookup else [None]
-        if kind == "Masking":
+        if gives is Gives.VALUES:
             return [self._masking(op)]
-        if kind in RECURRENT:
-            sequences = _recurrent_options(kind, config).get("return_sequences")
-            mask = self._previous(before) if sequences else None
-            both = kind == "Bidirectional" and config.get("merge_mode", "concat") is None
+        if gives is Gives.STEPS:
+            mask = self._previous(before) if _gives_steps(config) else None
+            both = "layer" in config and config.get("merge_mode", "concat") is None
             return [mask, mask] if both else [mask]
-        if kind in MERGES or kind == "Concatenate":
+        if gives is Gives.MERGED:
             return [self._merged(op)]
-        if kind in READS_LIST:
+        if gives is Gives.LIST:
             return self._list(before.kwargs.get("mask") or op.args[0], given="mask" in before.kwargs)[:1]
-        keras_2 = is_keras_2(self.graph.dialect)
-        if kind == "TimeDistributed" and keras_2:
+        if gives is Gives.INNER:
             return [self._at_every_step(op, config.get("layer", {}), self._previous(before))]
-        entry = find(kind)
-        keeps = kind in PASSES and not (kind in NEWLY and keras_2)
-        passes = keeps or (entry is not None and entry.masks == "passes")
-        return [self._previous(before)] if passes else [None]
+        return [self._previous(before)] if gives is Gives.FIRST else [None]
 
     def _at_every_step(self, op: Op, entry: Any, mask: Mask) -> Mask:
         """What TimeDistributed of Keras 2 makes of the masks that its layer gives at every step.
@@ -241,12 +223,13 @@ class _Masks:
             if inner and inner[0] == "steps":
                 return ("unknown", "the mask of a layer at every step of every step")
             return inner
-        if kind == "Embedding" and config.get("mask_zero"):
+        inner = facts(kind).of(True)
+        if inner.gives is Gives.LOOKUP and config.get("mask_zero"):
             return ("unlike", next(refs(op.args)), 0)
-        if kind == "Masking":
+        if inner.gives is Gives.VALUES:
             return ("any_unlike", next(refs(op.args)), config.get("mask_value", 0.0))
-        sequences = _recurrent_options(kind, config).get("return_sequences")
-        ends = kind == "GlobalAveragePooling1D" or (kind in RECURRENT and not sequences)
+        is_last = inner.gives is Gives.STEPS and not _gives_steps(config)
+        ends = is_last or (inner.reads is Reads.FIRST and inner.gives is Gives.NONE)
         return ("steps", mask) if ends and mask else mask
 
     @staticmethod
@@ -379,9 +362,10 @@ def _joined(symbol: str, masks: Iterable[Mask]) -> Mask:
     return found[0] if len(found) == 1 else (symbol, tuple(found))
 
 
-def _recurrent_options(kind: str, config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The options of a recurrent layer; of Bidirectional those of its forward layer."""
-    return config.get("layer", {}).get("config", {}) if kind == "Bidirectional" else config
+def _gives_steps(config: Mapping[str, Any]) -> bool:
+    """Whether a recurrent layer, or the one inside of it, gives all steps."""
+    inner = config["layer"].get("config", {}) if "layer" in config else config
+    return bool(inner.get("return_sequences"))
 
 
 def _has_states(op: Op) -> bool:
@@ -397,7 +381,8 @@ def _is_last(op: Op) -> bool:
 def _takes_mask(op: Op) -> bool:
     """Whether the layer inside TimeDistributed takes a mask."""
     inner = op.config.get("layer", {})
-    return isinstance(inner, Mapping) and str(inner.get("class_name")) in READS | {"BatchNormalization"}
+    reads = facts(str(inner.get("class_name"))).reads if isinstance(inner, Mapping) else Reads.NONE
+    return reads in (Reads.FIRST, Reads.STEPS, Reads.INNER, Reads.TRAINING)
 
 
 def _without_unread(graph: Graph) -> Graph:

@@ -15,22 +15,10 @@ from typing import Any
 
 from torchport.graph import Graph, Op, is_keras_2
 from torchport.rules import find
+from torchport.rules.facts import Training
 
-#: Layers that do nothing where they are not in training.
-RANDOM = frozenset(
-    "Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D AlphaDropout GaussianDropout GaussianNoise "
-    "AugMix CutMix MixUp RandAugment RandomBrightness RandomColorDegeneration RandomColorJitter "
-    "RandomContrast RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale "
-    "RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation "
-    "RandomSharpness RandomShear RandomTranslation RandomZoom RandomHeight RandomWidth".split()
-)
 #: Options that act in training alone, as amounts.
 AMOUNTS = ("dropout", "recurrent_dropout")
-#: Layers that can be in training for good: modules that know how they are used.
-ALWAYS = frozenset(
-    "BatchNormalization Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D AlphaDropout "
-    "GaussianDropout GaussianNoise".split()
-)
 #: Where a layer has the layers inside of it.
 INSIDE = ("layer", "backward_layer", "cell", "cells")
 
@@ -78,15 +66,14 @@ def _written(op: Op) -> Op:
         return op
     if (entry := find(op.kind)) and entry.is_theirs:
         return _told(op, "training" in entry.options)
+    acts = entry.training if entry else None
     if op.training:
-        return _always(op)
-    if op.kind in RANDOM:
-        return replace(op, kind="Identity", config={}, kwargs={}, training=None)
-    config = _without_amounts(op.config)
-    if op.kind == "BatchNormalization":
-        config = {**config, "trainable": False}
-    refused = op.refused
-    if op.kind == "SpectralNormalization" or op.kind.startswith("Random"):
+        return _always(op, acts)
+    rests = acts.rests if acts else {}
+    if isinstance(rests, str):
+        return replace(op, kind=rests, config={}, kwargs={}, training=None)
+    config, refused = {**_without_amounts(op.config), **(rests or {})}, op.refused
+    if rests is None:
         refused = ("training=False in its call", "call it without training, and put the model in eval mode")
     return replace(op, config=config, training=None, refused=refused)
 
@@ -102,13 +89,12 @@ def _told(op: Op, is_known: bool) -> Op:
     return replace(op, training=None, refused=op.refused or why)
 
 
-def _always(op: Op) -> Op:
+def _always(op: Op, acts: Training | None) -> Op:
     """The op, in training for good."""
-    if op.kind in ALWAYS:
+    if acts and acts.lasts:
         return op if op.is_in_training else replace(op, training=None)
-    acts = op.kind in RANDOM or op.kind == "SpectralNormalization" or _amounts(op.config)
     refused = op.refused
-    if acts or op.kind.startswith("Random"):
+    if acts or _amounts(op.config):
         refused = ("training=True in its call", "of random layers Dropout and its kin are ported so")
     return replace(op, training=None, refused=refused)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from torchport.program import Fill, Spec
-from torchport.rules.table import STATISTICS
+from torchport.rules.table import is_statistic
 from torchport.shapes import Shapes
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def parameters(port: Port) -> int:
     return sum(
         math.prod(it.shape)
         for it in port.program.entries
-        if (it.shape if isinstance(it.load, Fill) else it.load.weight not in STATISTICS)
+        if (it.shape if isinstance(it.load, Fill) else not is_statistic(it.load.weight))
     )
 
 

@@ -10,16 +10,13 @@ from torchport.errors import BadFile
 from torchport.graph import Ref, is_keras_2, map_refs, refs
 from torchport.read import dialect
 from torchport.read.document import integer, mapping, sequence, text
+from torchport.rules import find
 
 #: Levels of lists and dictionaries in the arguments of a call.
 DEPTH = 20
 #: Outputs of one call; Keras's largest have a handful.
 OUTPUTS = 10_000
 
-#: Keras 2 joined `initial_state` to the first argument of these, as Keras 3 does not.
-RECURRENT = frozenset(
-    "RNN SimpleRNN LSTM GRU CuDNNLSTM CuDNNGRU ConvLSTM1D ConvLSTM2D ConvLSTM3D Bidirectional".split()
-)
 MODELS = frozenset({"Functional", "Sequential", "Model"})
 #: These keep a list of one tensor a list; others get the tensor itself.
 KEEP_LISTS = frozenset({"TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod"})
@@ -169,7 +166,8 @@ def settle(call: Call, kind: str, version: str) -> Call:
         del kwargs["training"]
     args = call.args
     if is_keras_2(version):
-        if kind in RECURRENT and isinstance(args[0], list) and len(args[0]) > 1:
+        is_recurrent = (entry := find(kind)) is not None and entry.is_recurrent
+        if is_recurrent and isinstance(args[0], list) and len(args[0]) > 1:
             # RNN.__call__ of Keras 2 appends the states to the input, and they are saved so.
             args, kwargs = (args[0][0],), {**kwargs, "initial_state": args[0][1:]}
         if kind in KEEP_LISTS and kwargs.get("name", ...) is None:

@@ -25,7 +25,7 @@ def rows() -> list[dict[str, Any]]:
     An option without a default is required: its default is missing.
     """
     order = {it.__name__.removeprefix("torchport.rules."): at for at, it in enumerate(FAMILIES)}
-    rules = {id(it): it for it in TABLE.values()}.values()
+    rules = {it.kinds: it for it in TABLE.values()}.values()
     return [
         {
             "family": it.family,

@@ -14,6 +14,7 @@ from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Infix, Load, call, module
 from torchport.rules.arguments import default, plain, unless
 from torchport.rules.broadcast import parameter
+from torchport.rules.facts import PASSES, Gives, Masks, Reads
 from torchport.rules.sizes import dims_of, size_of, with_size
 from torchport.rules.table import FOLLOWS, SOURCE, Value, Wants, rule
 
@@ -57,7 +58,7 @@ def linear(x: Value) -> Expr:
     return x
 
 
-@rule("ReLU", "activation:relu")
+@rule("ReLU", "activation:relu", masks=PASSES, value="relu")
 def relu(
     x: Value, *, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0
 ) -> Expr:
@@ -80,7 +81,7 @@ def relu(
     return above + slope * call(".clamp", x - plain(start) if start else x, max=0)
 
 
-@rule("ThresholdedReLU")
+@rule("ThresholdedReLU", masks=PASSES)
 def thresholded_relu(x: Value, *, theta: float = 1.0) -> Expr:
     """F.threshold. A layer of Keras 2."""
     return call("F.threshold", x, theta, 0.0)
@@ -92,13 +93,13 @@ def leaky_relu(x: Value, *, negative_slope: float = 0.2) -> Expr:
     return call("F.leaky_relu", x, *unless(negative_slope, 0.01))
 
 
-@rule("LeakyReLU")
+@rule("LeakyReLU", masks=PASSES, value="leaky_relu")
 def leaky_relu_layer(x: Value, *, negative_slope: float = 0.3) -> Expr:
     """F.leaky_relu; the layer's slope is 0.3, the function's 0.2."""
     return call("F.leaky_relu", x, *unless(negative_slope, 0.01))
 
 
-@rule("ELU", "activation:elu")
+@rule("ELU", "activation:elu", masks=PASSES)
 def elu(x: Value, *, alpha: float = 1.0) -> Expr:
     """F.elu."""
     return call("F.elu", x, alpha=default(alpha, 1.0))
@@ -181,7 +182,7 @@ def softmax_wants(x: Tensor, *, mask: Any) -> Wants:
     return FOLLOWS if mask is None or len(mask.shape) == len(x.shape) else SOURCE
 
 
-@rule("Softmax", "activation:softmax", wants=softmax_wants)
+@rule("Softmax", "activation:softmax", wants=softmax_wants, masks=Masks(Reads.FIRST, Gives.FIRST))
 def softmax(x: Value, *, axis: int | Sequence[int] = -1, mask: Value | None = None) -> Expr:
     """F.softmax over the same named axis; over several, what it stands for. What is masked gets zero."""
     axes = axis if isinstance(axis, Sequence) else [axis]
@@ -234,7 +235,7 @@ def prelu_weights(x: Tensor, *, shared_axes: Sequence[int] | None) -> Mapping[st
     return {"alpha": alpha_shape(x, shared_axes)}
 
 
-@rule("PReLU", weights=prelu_weights)
+@rule("PReLU", weights=prelu_weights, masks=PASSES, noun="prelu")
 def prelu(x: Value, *, shared_axes: Sequence[int] | None = None) -> Expr:
     """nn.PReLU for one slope or one for each channel; else a parameter of the slopes' shape."""
     shape = alpha_shape(x, shared_axes)

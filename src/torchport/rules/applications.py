@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, module
 from torchport.rules.broadcast import parameter
+from torchport.rules.facts import Training
 from torchport.rules.sizes import features
 from torchport.rules.table import Value, rule
 
@@ -21,7 +22,7 @@ def layer_scale(x: Value) -> Expr:
     return x * parameter(x, "gamma", [x.rank - 1], [features(x)])
 
 
-@rule("StochasticDepth")
+@rule("StochasticDepth", training=Training("drop_path_rate"))
 def stochastic_depth(x: Value, *, drop_path_rate: float) -> Expr:
     """A module of a few lines: drops whole samples. A layer of keras.applications.convnext."""
     return module("StochasticDepth", drop_path_rate, loads={})(x)

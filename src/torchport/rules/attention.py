@@ -9,6 +9,7 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Infix, Load, State, call, module
 from torchport.rules.dtypes import as_bool
+from torchport.rules.facts import Gives, Masks, Reads
 from torchport.rules.sizes import features
 from torchport.rules.table import SOURCE, Value, rule
 
@@ -71,8 +72,13 @@ def masked_sum(
     return result
 
 
+#: Takes a list of masks, and gives the first on.
+LISTS = Masks(Reads.LIST, Gives.LIST)
+
+
 @rule(
-    "Attention", wants=SOURCE, shape=dot_shape, weights=dot_weights, only={"score_mode": ("dot", "concat")}
+    "Attention", wants=SOURCE, shape=dot_shape, weights=dot_weights, masks=LISTS,
+    only={"score_mode": ("dot", "concat")},
 )  # fmt: skip
 def attention(
     xs: Sequence[Value], *, use_scale: bool = False, score_mode: str = "dot", dropout: float = 0.0,
@@ -97,7 +103,7 @@ def additive_weights(xs: Sequence[Tensor], *, use_scale: bool) -> Mapping[str, S
     return {"scale": (features(xs[0]),)} if use_scale else {}
 
 
-@rule("AdditiveAttention", wants=SOURCE, shape=dot_shape, weights=additive_weights)
+@rule("AdditiveAttention", wants=SOURCE, shape=dot_shape, weights=additive_weights, masks=LISTS)
 def additive_attention(
     xs: Sequence[Value], *, use_scale: bool = True, dropout: float = 0.0, mask: Any = None,
     return_attention_scores: bool = False, use_causal_mask: bool = False,

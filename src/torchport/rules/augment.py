@@ -10,6 +10,7 @@ from torchport.errors import Unsupported
 from torchport.graph import is_keras_2
 from torchport.program import Expr, module
 from torchport.rules.dtypes import as_float, float_dtype
+from torchport.rules.facts import AUGMENTS
 from torchport.rules.table import Value, image, rule
 
 #: What every one of these layers has, and none of those ported reads.
@@ -53,7 +54,7 @@ def ordered(value_range: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
-@rule("RandomBrightness", wants=image, dtype=float_dtype, ignores=COMMON)
+@rule("RandomBrightness", wants=image, dtype=float_dtype, ignores=COMMON, training=AUGMENTS)
 def random_brightness(
     x: Value, *, factor: Any, value_range: Sequence[float] = (0, 255), data_format: str | None = None,
     dialect: str = "",
@@ -64,7 +65,7 @@ def random_brightness(
     )
 
 
-@rule("RandomContrast", wants=image, dtype=float_dtype, ignores=COMMON)
+@rule("RandomContrast", wants=image, dtype=float_dtype, ignores=COMMON, training=AUGMENTS)
 def random_contrast(
     x: Value, *, factor: Any, value_range: Sequence[float] = (0, 255), data_format: str | None = None,
     dialect: str = "",
@@ -78,7 +79,7 @@ def random_contrast(
     return module("RandomContrast", 1 - low, 1 + high, tuple(value_range), loads={})(images(x))
 
 
-@rule("RandomInvert", wants=image, ignores=COMMON)
+@rule("RandomInvert", wants=image, ignores=COMMON, training=AUGMENTS)
 def random_invert(
     x: Value, *, factor: Any = 1.0, value_range: Sequence[float] = (0, 255), data_format: str | None = None
 ) -> Expr:
@@ -87,13 +88,13 @@ def random_invert(
     return module("RandomInvert", low, high, value_range[1], loads={})(images(x))
 
 
-@rule("RandomGrayscale", wants=image, ignores=COMMON)
+@rule("RandomGrayscale", wants=image, ignores=COMMON, training=AUGMENTS)
 def random_grayscale(x: Value, *, factor: float = 0.5, data_format: str | None = None) -> Expr:
     """A module of a few lines: some images made gray."""
     return module("RandomGrayscale", factor, loads={})(images(x))
 
 
-@rule("Solarization", wants=image, dtype=float_dtype, ignores=COMMON)
+@rule("Solarization", wants=image, dtype=float_dtype, ignores=COMMON, training=AUGMENTS)
 def solarization(
     x: Value, *, addition_factor: Any = 0.0, threshold_factor: Any = 0.0,
     value_range: Sequence[float] = (0, 255), data_format: str | None = None,
@@ -120,7 +121,7 @@ def auto_contrast(
     return module("AutoContrast", ordered(value_range), loads={})(floats(x))
 
 
-@rule("RandomPosterization", wants=image, ignores=COMMON)
+@rule("RandomPosterization", wants=image, ignores=COMMON, training=AUGMENTS)
 def random_posterization(
     x: Value, *, factor: Any, value_range: Sequence[float] = (0, 255), data_format: str | None = None
 ) -> Expr:
@@ -133,7 +134,7 @@ def random_posterization(
     return module("RandomPosterization", *bits, ordered(value_range), loads={})(images(x))
 
 
-@rule("RandomErasing", wants=image, dtype=float_dtype, ignores="bounding_box_format")
+@rule("RandomErasing", wants=image, dtype=float_dtype, ignores="bounding_box_format", training=AUGMENTS)
 def random_erasing(
     x: Value, *, factor: Any = 1.0, scale: Any = (0.02, 0.33), fill_value: Any = None,
     value_range: Sequence[float] = (0, 255), data_format: str | None = None,
@@ -164,7 +165,7 @@ def color(kind: str, least: float, doc: str) -> None:
         return module(kind, *between(factor, least), tuple(value_range), loads={})(images(x))
 
     write.__doc__ = doc
-    rule(kind, wants=image, ignores=COMMON)(write)
+    rule(kind, wants=image, ignores=COMMON, training=AUGMENTS)(write)
 
 
 color("RandomColorDegeneration", -1, "A module of a few lines: images with less colour.")
@@ -172,7 +173,7 @@ color("RandomSaturation", -1, "A module of some lines: images with another satur
 color("RandomHue", 0, "A module of some lines: images with another hue.")
 
 
-@rule("RandomSharpness", wants=image, dtype=float_dtype, ignores=COMMON)
+@rule("RandomSharpness", wants=image, dtype=float_dtype, ignores=COMMON, training=AUGMENTS)
 def random_sharpness(
     x: Value, *, factor: Any, value_range: Sequence[float] = (0, 255), data_format: str | None = None
 ) -> Expr:
@@ -180,7 +181,7 @@ def random_sharpness(
     return module("RandomSharpness", *between(factor, 0), ordered(value_range), loads={})(floats(x))
 
 
-@rule("RandomGaussianBlur", wants=image, dtype=float_dtype, ignores="bounding_box_format")
+@rule("RandomGaussianBlur", wants=image, dtype=float_dtype, ignores="bounding_box_format", training=AUGMENTS)
 def random_gaussian_blur(
     x: Value, *, factor: Any = 1.0, kernel_size: Any = 3, sigma: Any = 1.0,
     value_range: Sequence[float] = (0, 255), data_format: str | None = None,

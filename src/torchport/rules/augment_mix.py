@@ -9,10 +9,11 @@ from torchport.errors import Unsupported
 from torchport.program import Apply, Expr, Module, call, module
 from torchport.rules.augment import COMMON, DROP, between, floats, fractions, images, ordered
 from torchport.rules.dtypes import float_dtype
+from torchport.rules.facts import AUGMENTS
 from torchport.rules.table import Value, image, rule, rule_for
 
 
-@rule("Equalization", wants=image, ignores=COMMON)
+@rule("Equalization", wants=image, ignores=COMMON, training=AUGMENTS)
 def equalization(
     x: Value, *, value_range: Sequence[float] = (0, 255), bins: int = 256, data_format: str | None = None
 ) -> Expr:
@@ -43,7 +44,7 @@ def layer(kind: str, x: Value, dialect: str, **options: Any) -> Module:
     return made.module
 
 
-@rule("RandomColorJitter", wants=image, ignores=COMMON)
+@rule("RandomColorJitter", wants=image, ignores=COMMON, training=AUGMENTS)
 def random_color_jitter(
     x: Value, *, brightness_factor: Any = None, contrast_factor: Any = None, saturation_factor: Any = None,
     hue_factor: Any = None, value_range: Sequence[float] = (0, 255), data_format: str | None = None,
@@ -91,7 +92,7 @@ def augmentations(
     return found
 
 
-@rule("RandAugment", wants=image, dtype=float_dtype, ignores="bounding_box_format")
+@rule("RandAugment", wants=image, dtype=float_dtype, ignores="bounding_box_format", training=AUGMENTS)
 def rand_augment(
     x: Value, *, num_ops: int = 2, factor: Any = 0.5, interpolation: str = "bilinear",
     value_range: Sequence[float] = (0, 255), data_format: str | None = None, dialect: str = "",
@@ -102,7 +103,7 @@ def rand_augment(
     return module("RandAugment", *layers, num_ops=num_ops, loads={})(floats(x))
 
 
-@rule("AugMix", wants=image, dtype=float_dtype, ignores="bounding_box_format")
+@rule("AugMix", wants=image, dtype=float_dtype, ignores="bounding_box_format", training=AUGMENTS)
 def aug_mix(
     x: Value, *, num_chains: int = 3, chain_depth: int = 3, factor: Any = 0.3, alpha: float = 1.0,
     all_ops: bool = True, interpolation: str = "bilinear", value_range: Sequence[float] = (0, 255),

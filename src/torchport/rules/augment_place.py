@@ -10,12 +10,13 @@ from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Expr, module
 from torchport.rules.augment import COMMON, between, floats, images
 from torchport.rules.dtypes import float_dtype
+from torchport.rules.facts import AUGMENTS, Training
 from torchport.rules.image import channels, image_shape, spatial
 from torchport.rules.sizes import with_size
 from torchport.rules.table import Value, image, rule
 
 
-@rule("RandomFlip", wants=image, dtype=float_dtype, ignores=COMMON)
+@rule("RandomFlip", wants=image, dtype=float_dtype, ignores=COMMON, training=AUGMENTS)
 def random_flip(
     x: Value, *, mode: str = "horizontal_and_vertical", data_format: str | None = None, dialect: str = ""
 ) -> Expr:
@@ -40,7 +41,14 @@ def crop_shape(x: Tensor, *, height: int, width: int, data_format: str | None, d
     return image_shape(x.shape, sizes, channels(x.shape, data_format), data_format)
 
 
-@rule("RandomCrop", wants=image, shape=crop_shape, dtype=float_dtype, ignores=COMMON)
+@rule(
+    "RandomCrop",
+    wants=image,
+    shape=crop_shape,
+    dtype=float_dtype,
+    ignores=COMMON,
+    training=Training(rests=None, is_image=True),
+)
 def random_crop(
     x: Value, *, height: int, width: int, data_format: str | None = None, dialect: str = ""
 ) -> Expr:
@@ -92,7 +100,7 @@ def stretched(x: Value, cls: str, factor: Any, interpolation: str) -> Expr:
     return module(cls, *between(factor), mode=mode[interpolation], loads={})(floats(x))
 
 
-@rule("RandomHeight", wants=image, shape=stretched_shape(1), dtype=float_dtype)
+@rule("RandomHeight", wants=image, shape=stretched_shape(1), dtype=float_dtype, training=AUGMENTS)
 def random_height(
     x: Value, *, factor: Any, interpolation: str = "bilinear", data_format: str | None = None
 ) -> Expr:
@@ -100,7 +108,7 @@ def random_height(
     return stretched(x, "RandomHeight", factor, interpolation)
 
 
-@rule("RandomWidth", wants=image, shape=stretched_shape(2), dtype=float_dtype)
+@rule("RandomWidth", wants=image, shape=stretched_shape(2), dtype=float_dtype, training=AUGMENTS)
 def random_width(
     x: Value, *, factor: Any, interpolation: str = "bilinear", data_format: str | None = None
 ) -> Expr:
@@ -108,7 +116,7 @@ def random_width(
     return stretched(x, "RandomWidth", factor, interpolation)
 
 
-@rule("RandomRotation", wants=image, dtype=float_dtype, ignores=COMMON)
+@rule("RandomRotation", wants=image, dtype=float_dtype, ignores=COMMON, training=AUGMENTS)
 def random_rotation(
     x: Value, *, factor: Any, fill_mode: str = "reflect", fill_value: float = 0.0,
     interpolation: str = "bilinear", data_format: str | None = None,
@@ -117,7 +125,7 @@ def random_rotation(
     return affine(x, fill_mode, fill_value, interpolation, rotate=between(factor))
 
 
-@rule("RandomZoom", wants=image, dtype=float_dtype, ignores=COMMON)
+@rule("RandomZoom", wants=image, dtype=float_dtype, ignores=COMMON, training=AUGMENTS)
 def random_zoom(
     x: Value, *, height_factor: Any, width_factor: Any = None, fill_mode: str = "reflect",
     fill_value: float = 0.0, interpolation: str = "bilinear", data_format: str | None = None,
@@ -127,7 +135,7 @@ def random_zoom(
     return affine(x, fill_mode, fill_value, interpolation, zoom_y=between(height_factor), zoom_x=across)
 
 
-@rule("RandomTranslation", wants=image, dtype=float_dtype, ignores=COMMON)
+@rule("RandomTranslation", wants=image, dtype=float_dtype, ignores=COMMON, training=AUGMENTS)
 def random_translation(
     x: Value, *, height_factor: Any, width_factor: Any, fill_mode: str = "reflect",
     fill_value: float = 0.0, interpolation: str = "bilinear", data_format: str | None = None,
@@ -137,7 +145,7 @@ def random_translation(
     return affine(x, fill_mode, fill_value, interpolation, **move)
 
 
-@rule("RandomShear", wants=image, dtype=float_dtype, ignores=COMMON)
+@rule("RandomShear", wants=image, dtype=float_dtype, ignores=COMMON, training=AUGMENTS)
 def random_shear(
     x: Value, *, x_factor: Any = 0.0, y_factor: Any = 0.0, fill_mode: str = "reflect",
     fill_value: float = 0.0, interpolation: str = "bilinear", data_format: str | None = None,
@@ -147,7 +155,7 @@ def random_shear(
     return affine(x, fill_mode, fill_value, interpolation, "RandomShear", **ranges)
 
 
-@rule("RandomPerspective", wants=image, dtype=float_dtype, ignores="bounding_box_format")
+@rule("RandomPerspective", wants=image, dtype=float_dtype, ignores="bounding_box_format", training=AUGMENTS)
 def random_perspective(
     x: Value, *, factor: Any = 1.0, scale: float = 1.0, fill_value: float = 0.0,
     interpolation: str = "bilinear", data_format: str | None = None,
@@ -160,7 +168,9 @@ def random_perspective(
     return made(floats(x))
 
 
-@rule("RandomElasticTransform", wants=image, dtype=float_dtype, ignores="bounding_box_format")
+@rule(
+    "RandomElasticTransform", wants=image, dtype=float_dtype, ignores="bounding_box_format", training=AUGMENTS
+)
 def random_elastic_transform(
     x: Value, *, factor: Any = 1.0, scale: Any = 1.0, fill_mode: str = "reflect", fill_value: float = 0.0,
     interpolation: str = "bilinear", value_range: Sequence[float] = (0, 255), data_format: str | None = None,

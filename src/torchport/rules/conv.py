@@ -57,7 +57,7 @@ def conv_wants(x: Tensor, *, kernel_size: Any, strides: Any, groups: int, data_f
 
 @rule(
     "Conv1D", "Conv2D", "Conv3D", wants=conv_wants, shape=conv_shape, weights=conv_weights,
-    activation=True,
+    activation=True, noun="conv",
 )  # fmt: skip
 def conv(
     x: Value, *, out: Value, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",
@@ -114,7 +114,7 @@ def _depthwise(
 
 @rule(
     "DepthwiseConv1D", "DepthwiseConv2D", wants=image, shape=depthwise_shape,
-    weights=depthwise_weights, activation=True,
+    weights=depthwise_weights, activation=True, noun="depthwise",
 )  # fmt: skip
 def depthwise_conv(
     x: Value, *, out: Value, kernel_size: Any, strides: Any = 1, padding: str = "valid",
@@ -142,7 +142,7 @@ def separable_weights(
 
 @rule(
     "SeparableConv1D", "SeparableConv2D", wants=image, shape=conv_shape, weights=separable_weights,
-    activation=True,
+    activation=True, noun="sepconv",
 )  # fmt: skip
 def separable_conv(
     x: Value, *, out: Value, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",
@@ -187,7 +187,7 @@ def transposed_weights(
 
 @rule(
     "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", wants=image, shape=transposed_shape,
-    weights=transposed_weights, activation=True,
+    weights=transposed_weights, activation=True, noun="up",
 )  # fmt: skip
 def conv_transpose(
     x: Value, *, out: Value, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",

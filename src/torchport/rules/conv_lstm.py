@@ -10,6 +10,7 @@ from torchport.graph import Shape, Tensor
 from torchport.program import Item, Load, call, module
 from torchport.rules.cells import activation_name, gate_activation
 from torchport.rules.conv import SPACE
+from torchport.rules.facts import RECURRENT
 from torchport.rules.image import each, one
 from torchport.rules.recurrent import check, initial
 from torchport.rules.sizes import size_of
@@ -59,6 +60,7 @@ def rates(dropout: float | None, recurrent_dropout: float | None) -> dict[str, A
 @rule(
     "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", wants=wanted, shape=conv_lstm_shape,
     weights=conv_lstm_weights, ignores="unit_forget_bias unroll zero_output_for_mask implementation",
+    masks=RECURRENT, noun="lstm",
 )  # fmt: skip
 def conv_lstm(
     x: Value, *states: Any, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",

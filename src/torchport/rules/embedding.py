@@ -8,6 +8,7 @@ from typing import Any
 from torchport.graph import Shape, Tensor
 from torchport.program import Apply, Code, Expr, Infix, Load, call, module
 from torchport.rules.dtypes import as_index
+from torchport.rules.facts import Gives, Masks
 from torchport.rules.sizes import end_to_end
 from torchport.rules.table import FOLLOWS, SOURCE, Value, Wants, rule
 
@@ -20,9 +21,12 @@ def embedding_weights(x: Tensor, *, input_dim: int, output_dim: int) -> Mapping[
     return {"embeddings": (input_dim, output_dim)}
 
 
+LOOKUP = Masks(gives=Gives.LOOKUP)
+
+
 @rule(
     "Embedding", wants=SOURCE, shape=embedding_shape, weights=embedding_weights, dtype="float32",
-    ignores="mask_zero quantization_config",
+    ignores="mask_zero quantization_config", masks=LOOKUP, indexes=True,
 )  # fmt: skip
 def embedding(x: Value, *, input_dim: int, output_dim: int) -> Expr:
     """nn.Embedding. `mask_zero` is not `padding_idx`: the row of zero is used and trained."""
@@ -45,6 +49,7 @@ def reversible_weights(
 @rule(
     "ReversibleEmbedding", wants=SOURCE, shape=reversible_shape, weights=reversible_weights,
     dtype="float32", ignores="mask_zero quantization_config", only={"reverse_dtype": (None, "float32")},
+    masks=LOOKUP, indexes=True,
 )  # fmt: skip
 def reversible_embedding(
     x: Value, *, input_dim: int, output_dim: int, tie_weights: bool = True,
@@ -63,7 +68,7 @@ def reversible_embedding(
     return table(as_index(x))
 
 
-@rule("Masking", ignores="mask_value")
+@rule("Masking", ignores="mask_value", masks=Masks(gives=Gives.VALUES))
 def masking(x: Value, *, mask: Value) -> Expr:
     """x, zero at steps that are masked."""
     return x * call(".unsqueeze", mask, x.dim(x.rank - 1))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from torchport.axes import Order
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Load, module
+from torchport.rules.facts import PASSES
 from torchport.rules.sizes import features
 from torchport.rules.table import FOLLOWS, SOURCE, Value, Want, Wants, rule
 
@@ -29,7 +30,7 @@ def dense_weights(x: Tensor, *, units: int, use_bias: bool) -> Mapping[str, Shap
 
 @rule(
     "Dense", wants=dense_wants, shape=dense_shape, weights=dense_weights, activation=True,
-    ignores="quantization_config",
+    ignores="quantization_config", masks=PASSES, noun="fc",
 )  # fmt: skip
 def dense(x: Value, *, out: Value, units: int, use_bias: bool = True) -> Expr:
     """nn.Linear over the last axis; over channels that come first, a convolution of 1."""

@@ -11,6 +11,7 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Infix, call
 from torchport.rules.broadcast import expand
+from torchport.rules.facts import MERGES, Gives, Masks, Reads
 from torchport.rules.sizes import broadcast, end_to_end, with_size
 from torchport.rules.table import FOLLOWS, MEMORY, Value, Wants, rule
 
@@ -36,19 +37,23 @@ def merge(xs: Sequence[Value], out: Value, function: str) -> Expr:
     return reduce(both, operands)
 
 
-@rule("Add", shape=merged_shape)
+@rule("Add", shape=merged_shape, masks=MERGES, noun="total")
 def add(xs: Sequence[Value], *, out: Value) -> Expr:
     """a + b."""
     return merge(xs, out, "+")
 
 
-@rule("Subtract", shape=merged_shape)
+@rule("Subtract", shape=merged_shape, masks=MERGES, value="difference")
 def subtract(xs: Sequence[Value], *, out: Value) -> Expr:
     """a - b."""
     return merge(xs, out, "-")
 
 
-@rule("Multiply", shape=merged_shape)
+#: In Keras 3 these look at the masks themselves.
+LOOKS = Masks(Reads.ANY, Gives.MERGED, keras_2=MERGES)
+
+
+@rule("Multiply", shape=merged_shape, masks=LOOKS, value="product")
 def multiply(xs: Sequence[Value], *, out: Value, mask: Sequence[Value | None] | None = None) -> Expr:
     """a * b. Keras 3 takes masked steps as 1, and as 0 where all are masked."""
     if mask is None:
@@ -73,7 +78,7 @@ def multiply(xs: Sequence[Value], *, out: Value, mask: Sequence[Value | None] | 
     return product * wide(some)
 
 
-@rule("Average", shape=merged_shape)
+@rule("Average", shape=merged_shape, masks=MERGES)
 def average(xs: Sequence[Value], *, out: Value) -> Expr:
     """(a + b) / 2."""
     return merge(xs, out, "+") / len(xs)
@@ -86,14 +91,14 @@ def check_unmasked(mask: Any) -> None:
         raise Unsupported(why, "merge before the mask is made, or use Add")
 
 
-@rule("Maximum", shape=merged_shape)
+@rule("Maximum", shape=merged_shape, masks=LOOKS)
 def maximum(xs: Sequence[Value], *, out: Value, mask: Any = None) -> Expr:
     """torch.maximum."""
     check_unmasked(mask)
     return merge(xs, out, "torch.maximum")
 
 
-@rule("Minimum", shape=merged_shape)
+@rule("Minimum", shape=merged_shape, masks=LOOKS)
 def minimum(xs: Sequence[Value], *, out: Value, mask: Any = None) -> Expr:
     """torch.minimum."""
     check_unmasked(mask)
@@ -121,7 +126,10 @@ def concatenate_wants(xs: Sequence[Tensor], *, out: Tensor, axis: int) -> Wants:
     return FOLLOWS
 
 
-@rule("Concatenate", wants=concatenate_wants, shape=concatenate_shape, parts=concatenate_parts)
+@rule(
+    "Concatenate", wants=concatenate_wants, shape=concatenate_shape, parts=concatenate_parts, masks=MERGES,
+    noun="merged",
+)  # fmt: skip
 def concatenate(xs: Sequence[Value], *, axis: int = -1) -> Expr:
     """torch.cat over the same named axis, wherever the layout put it."""
     return call("torch.cat", list(xs), dim=xs[0].dim(axis))

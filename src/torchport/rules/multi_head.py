@@ -14,6 +14,7 @@ from torchport.rules.attended_axes import STEPS, AttendedAxes, attended_axes
 from torchport.rules.attention import is_masked, joined
 from torchport.rules.broadcast import check_bias
 from torchport.rules.dtypes import as_bool
+from torchport.rules.facts import Gives, Masks, Reads
 from torchport.rules.sizes import features
 from torchport.rules.table import SOURCE, Value, rule
 
@@ -186,6 +187,7 @@ ATTENTION = {"use_gate": (False,), "sliding_window": (None,)}
 
 @rule(
     "MultiHeadAttention", wants=SOURCE, shape=attended_shape, weights=attended_weights, only=ATTENTION,
+    masks=Masks(Reads.EACH, Gives.FIRST, removes=True),
     ignores="use_gate sliding_window flash_attention",
 )  # fmt: skip
 def multi_head_attention(
@@ -214,6 +216,7 @@ def multi_head_attention(
 
 @rule(
     "GroupQueryAttention", wants=SOURCE, shape=grouped_shape, weights=grouped_weights, only=ATTENTION,
+    masks=Masks(Reads.EACH, Gives.FIRST),
     ignores="use_gate sliding_window flash_attention",
 )  # fmt: skip
 def group_query_attention(

@@ -14,6 +14,7 @@ from torchport.program import Expr, Fill, Load, call, module
 from torchport.rules.arguments import default
 from torchport.rules.broadcast import parameter
 from torchport.rules.dtypes import as_bool
+from torchport.rules.facts import PASSES, Gives, Masks, Reads, Training
 from torchport.rules.sizes import axes_of, axis_of, dims_of, held, size_of
 from torchport.rules.table import CHANNELS_FIRST, FOLLOWS, SOURCE, Value, Wants, rule
 
@@ -70,6 +71,8 @@ def keeps_biased(dialect: str, axis: int, rank: int, synchronized: bool = False)
 
 @rule(
     "BatchNormalization", wants=batch_norm_wants, shape=norm_shape, weights=batch_norm_weights,
+    masks=Masks(Reads.TRAINING, Gives.FIRST), training=Training(rests={"trainable": False}, lasts=True),
+    statistics="moving_mean moving_variance moving_stddev renorm_mean renorm_stddev", noun="bn",
     only={"virtual_batch_size": (None,)},
 )  # fmt: skip
 def batch_norm(
@@ -185,7 +188,7 @@ def layer_norm_shape(x: Tensor, *, axis: Any) -> Shape:
 
 @rule(
     "LayerNormalization", wants=layer_norm_wants, shape=layer_norm_shape,
-    weights=layer_norm_weights,
+    weights=layer_norm_weights, masks=PASSES, noun="norm",
 )  # fmt: skip
 def layer_norm(
     x: Value, *, axis: Any = -1, epsilon: float = 1e-3, center: bool = True, scale: bool = True,
@@ -221,7 +224,10 @@ def layer_norm(
     return call(".movedim", norm(call(".movedim", x, there, back)), back, there)
 
 
-@rule("GroupNormalization", wants=channel_wants, shape=norm_shape, weights=norm_weights)
+@rule(
+    "GroupNormalization", wants=channel_wants, shape=norm_shape, weights=norm_weights, masks=PASSES,
+    noun="norm",
+)  # fmt: skip
 def group_norm(
     x: Value, *, groups: int = 32, axis: Any = -1, epsilon: float = 1e-3, center: bool = True,
     scale: bool = True,
@@ -261,7 +267,7 @@ def rms_norm(x: Value, *, axis: Any = -1, epsilon: float = 1e-6) -> Expr:
     return x * call("torch.rsqrt", mean + epsilon) * parameter(x, "scale", axes, shape)
 
 
-@rule("UnitNormalization")
+@rule("UnitNormalization", masks=PASSES, noun="norm")
 def unit_norm(x: Value, *, axis: Any = -1) -> Expr:
     """F.normalize, whose epsilon is Keras's here; over several axes, what it stands for."""
     axes = axes_of(axis, x.rank)

@@ -6,6 +6,7 @@ from typing import Any
 
 from torchport.graph import Shape, Tensor
 from torchport.program import Code, Expr, call
+from torchport.rules.facts import Masks, Reads
 from torchport.rules.image import (
     channels,
     each,
@@ -73,7 +74,8 @@ def pool(x: Value, kind: str, pool_size: Any, strides: Any, padding: str, data_f
 
 
 @rule(
-    "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "keras.ops.MaxPool", wants=image, shape=pool_shape
+    "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "keras.ops.MaxPool", wants=image, shape=pool_shape,
+    noun="pool",
 )  # fmt: skip
 def max_pool(
     x: Value, *, pool_size: Any = 2, strides: Any = None, padding: str = "valid",
@@ -85,7 +87,7 @@ def max_pool(
 
 @rule(
     "AveragePooling1D", "AveragePooling2D", "AveragePooling3D", "keras.ops.AveragePool", wants=image,
-    shape=pool_shape,
+    shape=pool_shape, noun="pool",
 )  # fmt: skip
 def average_pool(
     x: Value, *, pool_size: Any = 2, strides: Any = None, padding: str = "valid",
@@ -108,7 +110,10 @@ def over_space(x: Value, method: str, keepdims: bool, data_format: str | None) -
     return call(method, x, dim=dim, keepdim=keepdims or None)
 
 
-@rule("GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D", shape=global_shape)
+@rule(
+    "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D", shape=global_shape,
+    masks={"GlobalAveragePooling1D": Masks(Reads.FIRST)},
+)  # fmt: skip
 def global_average_pool(
     x: Value, *, keepdims: bool = False, data_format: str | None = None, mask: Value | None = None
 ) -> Expr:

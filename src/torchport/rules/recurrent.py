@@ -11,6 +11,7 @@ from torchport.graph import Shape, Tensor
 from torchport.program import Item, call, module
 from torchport.rules.cells import Cell, cells_of, itself
 from torchport.rules.dtypes import as_bool
+from torchport.rules.facts import RECURRENT
 from torchport.rules.sizes import features
 from torchport.rules.table import SOURCE, Value, rule
 
@@ -141,7 +142,7 @@ def zeroed(output: Any, mask: Any, return_sequences: bool, go_backwards: bool) -
     return output * call(".unsqueeze", call(".flip", mask, 1) if go_backwards else mask, 2)
 
 
-def enter(kind: str, doc: str, **found: Any) -> None:
+def enter(kind: str, doc: str, noun: str) -> None:
     """A rule for a recurrent layer whose options are its cell's and its own."""
 
     def cells(**options: Any) -> tuple[Cell, ...]:
@@ -174,19 +175,18 @@ def enter(kind: str, doc: str, **found: Any) -> None:
         )  # fmt: skip
 
     write.__doc__ = doc
-    rule(kind, wants=SOURCE, shape=shape, weights=weights, ignores=LOOP)(write)
+    rule(kind, wants=SOURCE, shape=shape, weights=weights, ignores=LOOP, masks=RECURRENT, noun=noun)(write)
 
 
-enter("LSTM", "nn.LSTM; with other activations or recurrent dropout a module that goes step by step.")
-enter("GRU", "nn.GRU; with `reset_after=False` or other activations a module that goes step by step.")
-enter("SimpleRNN", "nn.RNN; with other activations than tanh and relu a module that goes step by step.")
+STEPWISE = "with other activations or recurrent dropout a module that goes step by step."
+CUDNN = "its kernels are read in cuDNN's order of memory, both its biases come from the file."
+enter("LSTM", f"nn.LSTM; {STEPWISE}", "lstm")
+enter("GRU", "nn.GRU; with `reset_after=False` or other activations a module that goes step by step.", "gru")
 enter(
-    "CuDNNLSTM",
-    "nn.LSTM: its kernels are read in cuDNN's order of memory, both its biases come from the file.",
+    "SimpleRNN", "nn.RNN; with other activations than tanh and relu a module that goes step by step.", "rnn"
 )
-enter(
-    "CuDNNGRU", "nn.GRU: its kernels are read in cuDNN's order of memory, both its biases come from the file."
-)
+enter("CuDNNLSTM", f"nn.LSTM: {CUDNN}", "lstm")
+enter("CuDNNGRU", f"nn.GRU: {CUDNN}", "gru")
 
 
 def rnn_shape(x: Tensor, *states: Any, cell: Any, return_sequences: bool, return_state: bool) -> Any:
@@ -197,7 +197,7 @@ def rnn_weights(x: Tensor, *states: Any, cell: Any) -> Mapping[str, Shape]:
     return layer_weights(x, cells_of("RNN", {"cell": cell}))
 
 
-@rule("RNN", wants=SOURCE, shape=rnn_shape, weights=rnn_weights, ignores="unroll")
+@rule("RNN", wants=SOURCE, shape=rnn_shape, weights=rnn_weights, ignores="unroll", masks=RECURRENT)
 def rnn(
     x: Value, *states: Any, cell: Any, return_sequences: bool = False, return_state: bool = False,
     go_backwards: bool = False, stateful: bool = False, zero_output_for_mask: bool = False,

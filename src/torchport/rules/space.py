@@ -22,7 +22,7 @@ def upsampled_shape(x: Tensor, *, size: Any, data_format: str | None) -> Shape:
 
 @rule(
     "UpSampling1D", "UpSampling2D", "UpSampling3D", wants=image, shape=upsampled_shape,
-    only={"interpolation": ("nearest", "bilinear")},
+    only={"interpolation": ("nearest", "bilinear")}, noun="up",
 )  # fmt: skip
 def upsample(
     x: Value, *, size: Any = 2, interpolation: str = "nearest", data_format: str | None = None
@@ -59,7 +59,7 @@ def zero_padded_shape(x: Tensor, *, padding: Any, data_format: str | None) -> Sh
     return window_shape(x, over, channels(x.shape, data_format), data_format)
 
 
-@rule("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", shape=zero_padded_shape)
+@rule("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", shape=zero_padded_shape, value="pad")
 def zero_padding(x: Value, *, padding: Any = 1, data_format: str | None = None) -> Expr:
     """F.pad."""
     pairs = to_order(all_axes(x, amounts(padding, x.rank - 2), data_format), x.order)

@@ -19,7 +19,8 @@ from torchport.errors import TorchportError, Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.names import short_name
 from torchport.program import Expr, Var
-from torchport.rules import book, guard
+from torchport.rules import book, facts, guard
+from torchport.rules.facts import DROPS, Masks, Reads, Training
 
 #: Options that change how a model is trained or named, not what it computes.
 IGNORED = frozenset(
@@ -34,18 +35,12 @@ IGNORED = frozenset(
     "embeddings_regularizer embeddings_constraint lora_rank lora_alpha".split()
 )
 
-#: Weights that are statistics or counters, not trained.
-STATISTICS = frozenset(
-    "moving_mean moving_variance moving_stddev renorm_mean renorm_stddev mean variance count vector_u".split()
-)
-
-
 #: Policies of half precision, and those of quantised weights.
 HALF, QUANTISED = re.compile(r"float16"), re.compile(r"^(\w+?)(/\S+)?_from_")
 
 
-#: What a rule may say of masks.
-MASKS = ("passes", "drops")
+#: What a rule may say of masks in words.
+MASKS = {"passes": facts.PASSES, "drops": facts.DROPS}
 
 
 class Want(Enum):
@@ -141,7 +136,20 @@ class Rule:
     dtype: str | Callable[..., Any] = ""
     #: Whether it is no rule of torchport's own.
     is_theirs: bool = False
-    masks: str = ""
+    #: None: a rule of the user's does not say.
+    masks: Masks | None = DROPS
+    training: Training | None = None
+    #: Its weights that are statistics or counters, not trained.
+    statistics: frozenset[str] = frozenset()
+    noun: str = ""
+    value: str = ""
+    #: Whether what it reads are numbers of rows in a table: steps, not features.
+    indexes: bool = False
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether it goes step by step, and may be given the states to start from."""
+        return self.masks is not None and self.masks.reads is Reads.STEPS
 
     def accept(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options that the rule names. Raises Unsupported for one, or a value, that it does not."""
@@ -196,7 +204,12 @@ def rule(
     only: Mapping[str, tuple[Any, ...]] | None = None,
     constants: bool = False,
     dtype: str | Callable[..., Any] = "",
-    masks: str = "",
+    masks: str | Masks | Mapping[str, Masks] = "",
+    training: Training | None = None,
+    statistics: str = "",
+    noun: str = "",
+    value: str = "",
+    indexes: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a function in the table under one or more kinds.
 
@@ -207,11 +220,18 @@ def rule(
     `only`: the values of an option that are ported, where others are not. `constants`: the class
     keeps values from the options, in the order that all calls of the layer share. `dtype`: that of
     the output, or a function as `shape` (a list where outputs differ), where it is not the first input's.
-    `masks`: of a class of the user's, what becomes of the mask that its first argument carries: "passes" on,
-    or is gone ("drops"). An option `mask` of the rule gets the mask itself.
+    `masks`: what becomes of the mask that its first argument carries: "passes" on, or is gone ("drops"); more
+    in `facts.Masks`, by kind where kinds differ. An option `mask` of the rule gets the mask itself.
+    `training`: what it does in training alone. `statistics`: its weights that are not trained.
+    `noun`: what a person calls such a layer, `value` what they call its output. `indexes`: what it reads are
+    numbers of rows in a table.
     """
-    if masks not in ("", *MASKS):
+    if isinstance(masks, str) and masks and masks not in MASKS:
         raise TorchportError(f"masks={masks!r}", advice=f"say {' or '.join(map(repr, MASKS))}")
+
+    def masks_of(kind: str, is_theirs: bool) -> Masks | None:
+        found = masks.get(kind, DROPS) if isinstance(masks, Mapping) else masks
+        return found if isinstance(found, Masks) else MASKS.get(found, None if is_theirs else DROPS)
 
     def enter(write: Callable[..., Any]) -> Callable[..., Any]:
         opened = book.opened()
@@ -221,7 +241,8 @@ def rule(
         entry = Rule(
             kinds, write, wants, shape, weights, parts, activation, frozenset(ignores.split()),
             write.__module__.removeprefix("torchport.rules."), frozenset(given - RESERVED), only or {},
-            constants, dtype, is_theirs, masks,
+            constants, dtype, is_theirs, None, training, frozenset(statistics.split()), noun, value or noun,
+            indexes,
         )  # fmt: skip
         table = (opened or book.PROCESS).rules if is_theirs else TABLE
         for kind in kinds:
@@ -229,7 +250,8 @@ def rule(
                 known = (TABLE.get(kind) or table[kind]).write.__module__
                 advice = "give yours another name; a rule of torchport's own cannot be replaced"
                 raise TorchportError(f"there already is a rule for {kind}, in {known}", advice=advice)
-            table[kind] = careful(entry, kind) if is_theirs else entry
+            own = replace(entry, masks=masks_of(kind, is_theirs))
+            table[kind] = careful(own, kind) if is_theirs else own
         return write
 
     return enter
@@ -274,6 +296,13 @@ def find(kind: str) -> Rule | None:
     """The rule of a kind; for a class from elsewhere, a rule of the user's for a class of that name."""
     theirs = book.active().rules
     return TABLE.get(kind) or theirs.get(kind) or theirs.get(short_name(kind))
+
+
+def is_statistic(name: str, kind: str = "") -> bool:
+    """Whether a weight of a layer is a statistic or counter; where the kind says nothing, by its name."""
+    entry = find(kind)
+    known = TABLE.values() if entry is None or entry.is_theirs else (entry,)
+    return any(name.rpartition("/")[2] in it.statistics for it in known)
 
 
 def rule_for(kind: str) -> Rule:

@@ -10,11 +10,12 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Apply, Item, Load, call, module, rewrite
 from torchport.rules.cells import Cell, cells_of, itself, serialized
+from torchport.rules.facts import RECURRENT, Gives, Masks, Reads, Training
 from torchport.rules.recurrent import as_mask, check, initial, layer_shape, layer_weights, run, zeroed
 from torchport.rules.sizes import features
 from torchport.rules.table import SOURCE, Rule, Value, Wants, apply, rule, rule_for
 
-RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU")
+DIRECTIONS = ("LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU")
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ def directions(layer: Any, backward_layer: Any) -> tuple[Direction, Direction]:
 
 def direction(entry: Any, what: str, prefix: str) -> Direction:
     kind, config = serialized(entry, what)
-    if kind not in RECURRENT:
-        raise Unsupported(f"{what}={kind} is not ported", f"{', '.join(RECURRENT)} are")
+    if kind not in DIRECTIONS:
+        raise Unsupported(f"{what}={kind} is not ported", f"{', '.join(DIRECTIONS)} are")
     options = rule_for(kind).accept(config)
     check(options["stateful"], "in both directions")
     kept = {key: options[key] for key in ("return_sequences", "return_state")}
@@ -74,7 +75,10 @@ def bidirectional_weights(x: Tensor, *states: Any, layer: Any, backward_layer: A
     return {**layer_weights(x, forward.cells), **layer_weights(x, backward.cells)}
 
 
-@rule("Bidirectional", wants=SOURCE, shape=bidirectional_shape, weights=bidirectional_weights)
+@rule(
+    "Bidirectional", wants=SOURCE, shape=bidirectional_shape, weights=bidirectional_weights,
+    masks=RECURRENT,
+)  # fmt: skip
 def bidirectional(
     x: Value, *states: Any, layer: Any, backward_layer: Any = None, merge_mode: str | None = "concat",
     initial_state: Any = None, mask: Any = None,
@@ -177,7 +181,10 @@ def time_distributed_shape(x: Tensor, *, layer: Any, mask: Any) -> Shape:
     raise Unsupported(f"layer={kind} is not ported", "wrap each of its layers in TimeDistributed instead")
 
 
-@rule("TimeDistributed", wants=SOURCE, shape=time_distributed_shape)
+@rule(
+    "TimeDistributed", wants=SOURCE, shape=time_distributed_shape,
+    masks=Masks(Reads.INNER, Gives.FIRST, keras_2=Masks(Reads.INNER, Gives.INNER)),
+)  # fmt: skip
 def time_distributed(x: Value, *, layer: Any, mask: Any = None) -> Any:
     """The layer itself, on all steps at once."""
     return x
@@ -255,7 +262,7 @@ def spectral_weights(x: Tensor, *, layer: Any) -> Mapping[str, Shape]:
 
 @rule(
     "SpectralNormalization", wants=spectral_wants, shape=spectral_shape, weights=spectral_weights,
-    activation=True, ignores="data_format",
+    activation=True, ignores="data_format", training=Training(rests=None), statistics="vector_u",
 )  # fmt: skip
 def spectral_normalization(
     x: Value, *, out: Value, layer: Any, power_iterations: int = 1, dialect: str = ""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torchport.graph import Graph, Op
+from torchport.rules import find
 from torchport.verify.frameworks import torch
 from torchport.verify.places import Places
 from torchport.verify.port_runs import amount_name
@@ -19,14 +20,14 @@ from torchport.verify.variables import layer_of
 
 #: How many values a layer is tried on, and how many standard deviations it may be off.
 TRIES, SIGMAS = 40_000, 5.0
-ENDINGS = ("Dropout", "Dropout1D", "Dropout2D", "Dropout3D", "GaussianNoise")
 
 
 def random_layers(graph: Graph, path: str = "") -> Iterator[tuple[str, Op]]:
     """Every layer that is random in training, once, with the path of its graph."""
     seen: set[str] = set()
     for op in graph.ops:
-        if op.kind.endswith(ENDINGS) and op.layer not in seen:
+        acts = entry.training if (entry := find(op.kind)) else None
+        if acts and acts.lasts and acts.amount and op.layer not in seen:
             seen.add(op.layer)
             yield path, op
     for layer, body in graph.bodies.items():

@@ -95,7 +95,7 @@ def through(op: Op, need: Whole) -> Whole:
 def lookups(op: Op, graph: Graph, layer_of: Callable[[str], Any]) -> Iterator[tuple[str, Whole]]:
     """The tensors that an op looks something up by, and what they may hold."""
     config, given = op.config, list(op.inputs)
-    if op.kind in ("Embedding", "ReversibleEmbedding") and not op.kwargs.get("reverse"):
+    if (entry := TABLE.get(op.kind)) and entry.indexes and not op.kwargs.get("reverse"):
         yield given[0], Whole(size(config, "input_dim"), ends=bool(config.get("mask_zero")))
     elif op.kind == "CategoryEncoding":
         yield given[0], Whole(size(config, "num_tokens"))

@@ -31,7 +31,7 @@ from torchport.watch import is_own
 #: drop may lie elsewhere in the port: a flat feature axis has another order, gates are drawn together.
 RANDOM = {"rate": 0.0, "dropout": 0.0, "_dropout": 0.0, "recurrent_dropout": 0.0, "stddev": 0.0}
 #: Layers that draw random images in training; here they do not.
-AUGMENT = frozenset(kind for kind, it in TABLE.items() if it.family.startswith("augment"))
+AUGMENT = frozenset(kind for kind, it in TABLE.items() if it.training and it.training.is_image)
 
 
 @dataclass(frozen=True)

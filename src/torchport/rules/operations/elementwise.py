@@ -116,16 +116,19 @@ BINARY: dict[str | Callable[..., str], dict[str, str]] = {
         "LessEqual": "<=",
     },
 }  # fmt: skip
+#: What people call what they give.
+RESULTS = {"Add": "total", "Subtract": "difference", "Multiply": "product"}
 for _dtype, _functions in BINARY.items():
     for _name, _function in _functions.items():
-        rule(f"keras.ops.{_name}", wants=together, shape=broadcast_shape, dtype=_dtype, constants=True)(
-            binary(_function)
-        )
+        rule(
+            f"keras.ops.{_name}", wants=together, shape=broadcast_shape, dtype=_dtype, constants=True,
+            value=RESULTS.get(_name, ""),
+        )(binary(_function))  # fmt: skip
 
 
 @rule(
     "keras.ops.Divide", "keras.ops.TrueDivide", wants=together, shape=broadcast_shape, dtype=divided,
-    constants=True,
+    constants=True, value="ratio",
 )  # fmt: skip
 def divide(x1: Any, x2: Any, *, out: Value, dialect: str = "") -> Expr:
     """a / b; whole numbers of TensorFlow's own as float64."""

@@ -31,7 +31,7 @@ def matmul_shape(x1: Any, x2: Any) -> Shape:
     return (*broadcast(left[:-2], right[:-2]), left[-2], right[-1])
 
 
-@rule("keras.ops.Matmul", wants=SOURCE, shape=matmul_shape, dtype=multiplied)
+@rule("keras.ops.Matmul", wants=SOURCE, shape=matmul_shape, dtype=multiplied, value="product")
 def matmul(x1: Any, x2: Any) -> Expr:
     """a @ b."""
     return Infix("@", buffer(x1, "matrix"), buffer(x2, "matrix"))

@@ -1,0 +1,44 @@
+"""Names of the attributes that hold modules and parameters."""
+
+from __future__ import annotations
+
+import re
+
+from torchport.names import identifier, is_automatic, unique
+from torchport.rules.nouns import noun_of
+
+#: What lists of branches are called before they are numbered.
+LISTS = re.compile(r"(convs|layers|branches)_\d+")
+
+
+def attribute_names(layers: list[tuple[str, str, str]], model: str = "") -> dict[tuple[str, str], str]:
+    """An attribute for each (layer, role), given (layer, role, kind) in the order of use.
+
+    Names that Keras made up become short nouns, numbered in this order; others lose the model's name where
+    they begin with it.
+    """
+    nouns = [
+        plural[1]
+        if (plural := LISTS.fullmatch(layer))
+        else noun_of(kind)
+        if is_automatic(layer, kind)
+        else ""
+        for layer, _, kind in layers
+    ]
+    owners: dict[str, dict[str, int]] = {}
+    for (layer, _, _), noun in zip(layers, nouns, strict=True):
+        numbers = owners.setdefault(noun, {})
+        numbers.setdefault(layer, len(numbers) + 1)
+    names: dict[tuple[str, str], str] = {}
+    taken: set[str] = set()
+    for (layer, role, _), noun in zip(layers, nouns, strict=True):
+        if (layer, role) in names:
+            continue
+        base = layer.removeprefix(f"{model}_") if model else layer
+        if noun:
+            number = f"{'_' if noun[-1].isdigit() else ''}{owners[noun][layer]}"
+            base = noun if len(owners[noun]) == 1 else f"{noun}{number}"
+        name = unique(identifier(f"{base}_{role}" if role else base), taken)
+        taken.add(name)
+        names[layer, role] = name
+    return names
