@@ -223,13 +223,13 @@ class _Masks:
             if inner and inner[0] == "steps":
                 return ("unknown", "the mask of a layer at every step of every step")
             return inner
-        inner = facts(kind).of(True)
-        if inner.gives is Gives.LOOKUP and config.get("mask_zero"):
+        does = facts(kind).of(True)
+        if does.gives is Gives.LOOKUP and config.get("mask_zero"):
             return ("unlike", next(refs(op.args)), 0)
-        if inner.gives is Gives.VALUES:
+        if does.gives is Gives.VALUES:
             return ("any_unlike", next(refs(op.args)), config.get("mask_value", 0.0))
-        is_last = inner.gives is Gives.STEPS and not _gives_steps(config)
-        ends = is_last or (inner.reads is Reads.FIRST and inner.gives is Gives.NONE)
+        is_last = does.gives is Gives.STEPS and not _gives_steps(config)
+        ends = is_last or (does.reads is Reads.FIRST and does.gives is Gives.NONE)
         return ("steps", mask) if ends and mask else mask
 
     @staticmethod
