@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from torchport.graph import Graph, Op, Ref, Tensor, Weight
-from torchport.rules import apply, rule_for
+from torchport.rules import rule_for
 
 #: A unit: kernel size, whether normalised, activation, whether a depthwise convolution stands before it.
 Unit = tuple[int, bool, str | None, bool]
@@ -35,12 +35,9 @@ class Network:
         )
         shape, stored = self.tensors[inputs[0]].shape, {}
         if kind != "Activation":
-            rule = rule_for(kind)
-            assert rule is not None, kind
-            options = rule.accept(config)
-            if rule.shape:
-                shape = apply(rule.shape, args, {**options, "dialect": "3.15"})
-            sizes = apply(rule.weights, args, options).values() if rule.weights else ()
+            entry = rule_for(kind).bind(config, dialect="3.15")
+            shape = entry.shape(*args) or shape
+            sizes = entry.sizes(*args, y=Tensor(name, shape)).values()
             stored = {str(at): weight(f"{name}/{at}", tuple(size)) for at, size in enumerate(sizes)}
         refs = [Ref(it) for it in inputs]
         self.ops.append(

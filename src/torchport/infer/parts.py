@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from torchport.graph import Graph, Op, Tensor, map_refs
-from torchport.infer.shapes import options_of
-from torchport.rules import apply, rule_for
+from torchport.infer.shapes import bind
 from torchport.rules.table import FOLLOWS
 
 Parts = tuple[tuple[int, ...], ...]
@@ -44,25 +43,19 @@ def _claims(op: Op, tensors: dict[str, Tensor], bodies: dict[str, Graph]) -> Ite
         for outer, inner in zip((*op.inputs, *op.outputs), (*body.inputs, *body.outputs), strict=True):
             yield outer, body.tensors[inner].parts
         return
-    if (entry := rule_for(op.kind)).parts is None:
-        return
     args = map_refs(op.args, tensors.__getitem__)
-    options = {**options_of(op, tensors), "out": tensors[op.outputs[0]]}
-    yield from apply(entry.parts, args, options).items()
+    yield from bind(op, tensors).parts(*args, y=tensors[op.outputs[0]]).items()
 
 
 def keeps_parts(op: Op, tensors: dict[str, Tensor]) -> bool:
     """Whether the op leaves a flat axis as it is: it follows, and all its tensors are flat and alike."""
-    if op.kind == "Model" or (entry := rule_for(op.kind)).parts is not None:
+    if op.kind == "Model":
         return False
     shapes = [tensors[name].shape for name in (*op.inputs, *op.outputs)]
     if any(len(shape) != 2 or shape != shapes[0] for shape in shapes):
         return False
-    wants = entry.wants
-    if callable(wants):
-        args = map_refs(op.args, tensors.__getitem__)
-        wants = apply(wants, args, {**options_of(op, tensors), "out": tensors[op.outputs[0]]})
-    return wants == FOLLOWS
+    entry, args = bind(op, tensors), map_refs(op.args, tensors.__getitem__)
+    return not entry.has_parts and entry.wants(*args, y=tensors[op.outputs[0]]) == FOLLOWS
 
 
 def _groups(graph: Graph) -> dict[str, set[str]]:

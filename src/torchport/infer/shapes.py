@@ -12,8 +12,9 @@ from torchport.graph import Graph, Op, Shape, Tensor, map_refs
 from torchport.infer.axes import channels_first, input_axes, output_axes
 from torchport.infer.constants import lift
 from torchport.infer.sizes import Sizes
-from torchport.rules import Rule, apply, find, rule_for
+from torchport.rules import find, rule_for
 from torchport.rules.dtypes import is_complex
+from torchport.rules.table import Bound
 
 
 def infer_shapes(graph: Graph, refusals: list[Refusal], given: Sequence[Shape] | None = None) -> Graph:
@@ -78,16 +79,16 @@ def _outputs(
     """The tensors that an op writes. `first`: those that are read as channels first."""
     if op.kind == "Model":
         return op, _called(op, tensors, bodies[op.layer])
-    entry = rule_for(op.kind)
-    options = {**options_of(op, tensors), "dialect": dialect}
-    args = map_refs(op.args, tensors.__getitem__)
+    args, entry = map_refs(op.args, tensors.__getitem__), bind(op, tensors, dialect=dialect)
     inputs = [tensors[name] for name in op.inputs]
     check_dtypes(op.kind, inputs)
     try:
-        result = apply(entry.shape, args, options) if entry.shape else inputs[0].shape
+        found = entry.shape(*args)
+        result = inputs[0].shape if found is None else found
+        kinds = dtypes(entry.dtype(*args), inputs)
+        shape = result[0] if isinstance(result, list) else result
         # raises for weights that are not ported
-        weights = apply(entry.weights, args, options) if entry.weights is not None else {}
-        kinds = dtypes(entry, args, options, inputs)
+        weights = entry.sizes(*args, y=Tensor(op.outputs[0], shape))
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
         raise Unsupported(f"its options do not fit its input {inputs}: {error}") from error
     shapes = result if isinstance(result, list) else [result]
@@ -96,12 +97,11 @@ def _outputs(
         outputs = (*outputs, *(f"{outputs[0]}:{at}" for at in range(len(outputs), len(shapes))))
 
     def sizes(tagged: Mapping[str, Tensor]) -> Any:
-        given = {**options_of(op, tagged), "dialect": dialect}
-        return apply(entry.shape, map_refs(op.args, tagged.__getitem__), given) if entry.shape else None
+        return bind(op, tagged, dialect=dialect).shape(*map_refs(op.args, tagged.__getitem__))
 
     bare = [Tensor(*it) for it in zip(outputs, shapes, repeat(()), kinds)]
     has_kernel = any(name.endswith("kernel") for name in weights)
-    axes = output_axes(op, inputs, bare, sizes if entry.shape else None, has_kernel, first)
+    axes = output_axes(op, inputs, bare, None if found is None else sizes, has_kernel, first)
     return replace(op, outputs=outputs), [replace(it, axes=own) for it, own in zip(bare, axes, strict=True)]
 
 
@@ -129,19 +129,15 @@ def check_dtypes(kind: str, inputs: Sequence[Tensor]) -> None:
 COMPLEX = ("tf.signal.", "tf.raw_ops.Div", "tf.gather_nd", "tf.boolean_mask")
 
 
-def dtypes(
-    entry: Rule, args: Sequence[Any], options: Mapping[str, Any], inputs: Sequence[Tensor]
-) -> Iterator[str]:
+def dtypes(found: Any, inputs: Sequence[Tensor]) -> Iterator[str]:
     """The dtype of each output: the rule's, or one of its list; where it has none the first input's."""
-    found = apply(entry.dtype, args, options) if callable(entry.dtype) else entry.dtype
     found = found or (inputs[0].dtype if inputs else "float32")
     return iter(found) if isinstance(found, list) else repeat(found)
 
 
-def options_of(op: Op, tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that the op's rule names, defaults filled in; tensors among them are looked up."""
-    options = rule_for(op.kind).accept({**op.config, **op.kwargs})
-    return {key: map_refs(value, tensors.__getitem__) for key, value in options.items()}
+def bind(op: Op, tensors: Mapping[str, Any], **reserved: Any) -> Bound:
+    """The entry of an op with its options; tensors among them are looked up."""
+    return rule_for(op.kind).bind({**op.config, **op.kwargs}, tensors.__getitem__, **reserved)
 
 
 def _called(op: Op, tensors: Mapping[str, Tensor], body: Graph) -> Sequence[Tensor]:

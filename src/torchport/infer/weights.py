@@ -8,9 +8,9 @@ from dataclasses import replace
 from torchport.errors import BadFile, Refusal, Refused
 from torchport.graph import Graph, Op, Shape, Weight, map_refs
 from torchport.infer.cudnn import as_stored
-from torchport.infer.shapes import options_of
+from torchport.infer.shapes import bind
 from torchport.read.trains import PARTLY
-from torchport.rules import apply, rule_for
+from torchport.rules import rule_for
 from torchport.rules.guard import stored_shapes
 from torchport.rules.table import is_statistic
 
@@ -69,11 +69,11 @@ def _trained(graph: Graph, path: str) -> Iterator[tuple[str, Op]]:
 
 def expected(op: Op, graph: Graph) -> Mapping[str, Shape]:
     """Names and shapes of the weights that the op's rule has, in the order in which Keras creates them."""
-    entry = rule_for(op.kind)
-    if entry.weights is None:
-        return stored_shapes(op) if entry.is_theirs else {}
+    entry = bind(op, graph.tensors)
+    if not entry.has_weights:
+        return stored_shapes(op) if rule_for(op.kind).is_theirs else {}
     args = map_refs(op.args, graph.tensors.__getitem__)
-    return apply(entry.weights, args, options_of(op, graph.tensors))  # type: ignore[no-any-return]
+    return entry.sizes(*args, y=graph.tensors[op.outputs[0]])
 
 
 def _bound(op: Op, graph: Graph, path: str) -> dict[str, Weight]:

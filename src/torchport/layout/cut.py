@@ -20,8 +20,8 @@ from dataclasses import dataclass
 
 from torchport.axes import Order
 from torchport.graph import Graph, Op, Tensor, map_refs
-from torchport.infer.shapes import options_of
-from torchport.rules import Want, Wants, apply, rule_for
+from torchport.infer.shapes import bind
+from torchport.rules import Want, Wants, rule_for
 
 #: A tensor, an op or a helper: (kind, path of its graph, name).
 Node = tuple[str, str, str]
@@ -117,15 +117,11 @@ def wants_of(op: Op, graph: Graph) -> Wants:
     An op that follows may read flattened features in any order only if all that it reads and writes has the
     same ones, or if its rule says what becomes of them (`parts`).
     """
-    entry = rule_for(op.kind)
-    wants = entry.wants
-    if callable(wants):
-        args = map_refs(op.args, graph.tensors.__getitem__)
-        options = {**options_of(op, graph.tensors), "out": graph.tensors[op.outputs[0]]}
-        wants = apply(wants, args, options)
+    entry, args = bind(op, graph.tensors), map_refs(op.args, graph.tensors.__getitem__)
+    wants = entry.wants(*args, y=graph.tensors[op.outputs[0]])
     tensors = [graph.tensors[name] for name in (*op.inputs, *op.outputs)]
     parts = {it.parts if is_permutable(it) else () for it in tensors}
-    if wants.inputs is Want.SAME and entry.parts is None and len(parts) > 1:
+    if wants.inputs is Want.SAME and not entry.has_parts and len(parts) > 1:
         return Wants(Want.SOURCE, Want.SOURCE, "it mixes flattened features with others")
     return wants
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from torchport.axes import Order, dims, to_order
 from torchport.errors import Refusal, Refused, Unsupported
 from torchport.graph import Graph, Op, Tensor, map_refs
-from torchport.infer.shapes import options_of
+from torchport.infer.shapes import bind
 from torchport.layout.cut import Orders, is_permutable, walk, wants_of
 from torchport.program import (
     Apply,
@@ -27,8 +27,9 @@ from torchport.program import (
     rewrite,
 )
 from torchport.program import walk as walk_expression
-from torchport.rules import Value, Want, apply, rule_for
+from torchport.rules import Value, Want, rule_for
 from torchport.rules.guard import check_loads, stored_shapes
+from torchport.rules.table import Bound
 
 
 def write(graph: Graph, orders: Orders, exact: bool = False) -> Definition:
@@ -135,14 +136,13 @@ class _Writer:
             result: Any = Apply(Module("Model"), tuple(_values((args, kwargs))))
         else:
             out = [Value(self.graph.tensors[name], self._order(name)) for name in op.outputs]
-            options = options_of(replace(op, kwargs={}), self.graph.tensors)
-            given = {key: it for key, it in kwargs.items() if key in rule_for(op.kind).options}
-            reserved = {
-                "out": out[0] if len(out) == 1 else out, "exact": self.exact, "dialect": self.graph.dialect,
-                "weight_shapes": {name: it.shape for name, it in op.weights.items()},
-            }  # fmt: skip
             entry = rule_for(op.kind)
-            result = written(op, args, {**options, **given, **reserved})
+            bound = entry.bind(
+                {**op.config, **kwargs}, self.graph.tensors.__getitem__, exact=self.exact,
+                dialect=self.graph.dialect,
+                weight_shapes={name: it.shape for name, it in op.weights.items()},
+            )  # fmt: skip
+            result = written(op, bound, args, out[0] if len(out) == 1 else out)
             if entry.is_theirs:
                 check_loads(op, result, entry.write)
             result = rewrite(result, in_training) if op.training else result
@@ -176,13 +176,12 @@ class _Writer:
         return twin
 
 
-def written(op: Op, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
+def written(op: Op, bound: Bound, args: Sequence[Any], out: Any) -> Any:
     """What a rule writes for a call. Raises Unsupported where the arguments do not fit one of our own."""
-    entry = rule_for(op.kind)
     try:
-        return apply(entry.write, args, options)
+        return bound.expression(*args, y=out)
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
-        if entry.is_theirs:
+        if rule_for(op.kind).is_theirs:
             raise
         raise Unsupported(f"its arguments do not fit: {error}") from error
 
@@ -234,14 +233,9 @@ def refused(graph: Graph) -> tuple[Refusal, ...]:
                 order = Order.CHANNELS_FIRST if wants.inputs is Want.CHANNELS_FIRST else Order.SOURCE
                 values = {name: Value(body.tensors[name], order) for name in names}
                 out = [values[name] for name in op.outputs]
-                reserved = {
-                    "out": out[0] if len(out) == 1 else out,
-                    "exact": False,
-                    "dialect": graph.dialect,
-                    "weight_shapes": stored_shapes(op),
-                }
-                options = {**options_of(op, values), **reserved}
-                written(op, map_refs(op.args, values.__getitem__), options)
+                bound = bind(op, values, dialect=graph.dialect, weight_shapes=stored_shapes(op), exact=False)
+                args = map_refs(op.args, values.__getitem__)
+                written(op, bound, args, out[0] if len(out) == 1 else out)
             except Unsupported as error:
                 found.append(Refusal(f"{graph.name}/{path}{op.name}", op.kind, error.why, error.advice))
     return tuple(found)

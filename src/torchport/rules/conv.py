@@ -2,218 +2,181 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torchport.axes import Order
 from torchport.errors import Unsupported
-from torchport.graph import Shape, Tensor
-from torchport.program import Expr, Load, module
-from torchport.rules.broadcast import check_bias
-from torchport.rules.image import channels, each, one, slide, window_shape, windows
-from torchport.rules.table import FOLLOWS, Value, Wants, image, rule
-from torchport.rules.window import Transposed
+from torchport.graph import Tensor
+from torchport.program import Expr, Load
+from torchport.rules.entry import SPACE, Variable, Windowed, kernel_module, layer, variables
+from torchport.rules.image import each, one, windows
+from torchport.rules.table import FOLLOWS, Value, Wants
+from torchport.rules.window import Reading, Transposed, Window
 
-#: Kernel axes by number of spatial axes: the source's, and PyTorch's.
-SPACE = {1: "t", 2: "h w", 3: "d h w"}
-
-
-def conv_shape(
-    x: Tensor, *, filters: int, kernel_size: Any, strides: Any, padding: str, dilation_rate: Any,
-    data_format: str | None,
-) -> Shape:  # fmt: skip
-    over = windows(x, kernel_size, strides, dilation_rate, padding)
-    return window_shape(x, over, filters, data_format)
+#: The names of a weight's axes, with their sizes.
+Axes = tuple[str, Mapping[str, int]]
 
 
-def conv_weights(
-    x: Tensor, *, filters: int, kernel_size: Any, groups: int, use_bias: bool,
-    data_format: str | None,
-) -> Mapping[str, Shape]:  # fmt: skip
-    count = channels(x.shape, data_format) // groups
-    kernel = (*each(kernel_size, len(x.shape) - 2), count, filters)
-    return {"kernel": kernel, **({"bias": (filters,)} if use_bias else {})}
+@dataclass(frozen=True, kw_only=True)
+class Convolution(Windowed):
+    """What all of them have: a kernel, and how it moves."""
+
+    kernel_size: Any
+    strides: Any = 1
+    padding: str = "valid"
+    dilation_rate: Any = 1
+    use_bias: bool = True
+
+    def windows(self, x: Tensor | Value) -> Sequence[Reading]:
+        return self.taken(x)
+
+    def taken(self, x: Tensor | Value) -> list[Window]:
+        """The windows that torch's module takes."""
+        return windows(x, self.kernel_size, self.strides, self.dilation_rate, self.padding)
+
+    def kernel(self, x: Tensor | Value, **channels: int) -> Axes:
+        """The axes of the kernel: those of space, then these."""
+        rank = len(x.shape) - 2
+        sizes = dict(zip(SPACE[rank].split(), each(self.kernel_size, rank), strict=True)) | channels
+        return " ".join(sizes), sizes
+
+    def bias(self, count: int) -> Axes | None:
+        return ("o", {"o": count}) if self.use_bias else None
 
 
-def bias(use_bias: bool, out: Value, data_format: str | None, dialect: str) -> dict[str, Load]:
-    """The bias as it is, if there is one."""
-    if use_bias and data_format == "channels_first":
-        check_bias(out.shape, (1, out.shape[1], *[1] * (out.rank - 2)), dialect)
-    return {"bias": Load.of("bias", "o -> o")} if use_bias else {}
-
-
-def is_pointwise(x: Tensor | Value, kernel_size: Any, strides: Any, groups: int) -> bool:
-    """Whether a convolution over time is a matrix product at each step."""
-    return len(x.shape) == 3 and groups == 1 and each(kernel_size, 1) == each(strides, 1) == (1,)
-
-
-def conv_wants(x: Tensor, *, kernel_size: Any, strides: Any, groups: int, data_format: str | None) -> Wants:
-    """Channels first; a pointwise one over time, as in a transformer, is no reason for two permutes."""
-    if data_format != "channels_first" and is_pointwise(x, kernel_size, strides, groups):
-        return replace(FOLLOWS, cost=-0.5)
-    return image(x, data_format=data_format)
-
-
-@rule(
-    "Conv1D", "Conv2D", "Conv3D", wants=conv_wants, shape=conv_shape, weights=conv_weights,
-    activation=True, noun="conv",
-)  # fmt: skip
-def conv(
-    x: Value, *, out: Value, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",
-    dilation_rate: Any = 1, groups: int = 1, use_bias: bool = True, data_format: str | None = None,
-    dialect: str = "",
-) -> Expr:  # fmt: skip
+@layer("Conv1D", "Conv2D", "Conv3D", activation=True, noun="conv")
+class Conv(Convolution):
     """nn.Conv2d. An uneven 'same' is padded first: torch pads both sides alike. nn.Linear for Conv1D of one
     step among layers that want features last.
     """
-    count, has_bias = channels(x.shape, data_format), None if use_bias else False
-    own_bias = bias(use_bias, out, data_format, dialect)
-    if x.order is Order.SOURCE and data_format != "channels_first":
-        loads = {"weight": Load.of("kernel", "1 i o -> o i"), **own_bias}
-        return module("nn.Linear", count, filters, bias=has_bias, loads=loads)(x)
-    before, options = slide(x, windows(x, kernel_size, strides, dilation_rate, padding), data_format)
-    space, size = SPACE[x.rank - 2], one(each(kernel_size, x.rank - 2))
-    return module(
-        f"nn.Conv{x.rank - 2}d", count, filters, size, **options, groups=groups if groups != 1 else None,
-        bias=has_bias,
-        loads={"weight": Load.of("kernel", f"{space} i o -> o i {space}"), **own_bias},
-    )(before)  # fmt: skip
+
+    filters: int
+    groups: int = 1
+
+    def features(self, x: Tensor | Value) -> int:
+        return self.filters
+
+    def weights(self, x: Any, y: Any) -> Mapping[str, Variable]:
+        count = self.channels(x) // self.groups
+        return variables(kernel=self.kernel(x, i=count, o=self.filters), bias=self.bias(self.filters))
+
+    def is_pointwise(self, x: Tensor) -> bool:
+        """Whether a convolution over time is a matrix product at each step."""
+        taps = each(self.kernel_size, 1) == each(self.strides, 1) == (1,) if len(x.shape) == 3 else False
+        return taps and self.groups == 1 and not self.is_first
+
+    def wants(self, x: Tensor, y: Any) -> Wants:
+        """Channels first; a pointwise one over time, as in a transformer, is no reason for two permutes."""
+        return replace(FOLLOWS, cost=-0.5) if self.is_pointwise(x) else super().wants(x, y)
+
+    def write(self, x: Value, y: Value, kernel: Variable, bias: Variable | None = None) -> Expr:
+        sizes, own_bias = (self.channels(x), self.filters), self.biased(y, bias)
+        if x.order is Order.SOURCE and not self.is_first:
+            return kernel_module("nn.Linear", *sizes, weight=kernel("o i"), bias=own_bias)(x)
+        before, size, options = self.slid(x, self.taken(x))
+        weight, groups = kernel(f"o i {SPACE[x.rank - 2]}"), self.groups if self.groups != 1 else None
+        made = kernel_module(
+            f"nn.Conv{x.rank - 2}d", *sizes, size, **options, groups=groups, weight=weight, bias=own_bias
+        )
+        return made(before)
 
 
-def depthwise_shape(
-    x: Tensor, *, kernel_size: Any, strides: Any, padding: str, dilation_rate: Any,
-    depth_multiplier: int, data_format: str | None,
-) -> Shape:  # fmt: skip
-    return conv_shape(
-        x, filters=channels(x.shape, data_format) * depth_multiplier, kernel_size=kernel_size,
-        strides=strides, padding=padding, dilation_rate=dilation_rate, data_format=data_format,
-    )  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class Depthwise(Convolution):
+    """What slides a kernel over each channel alone."""
+
+    depth_multiplier: int = 1
+
+    def depthwise(self, x: Value, kernel: Variable, bias: Load | None, role: str = "") -> Expr:
+        """A convolution with a group for each channel; output i·M + m comes from input channel i."""
+        before, size, options = self.slid(x, self.taken(x))
+        count, weight = self.channels(x), kernel(f"(i m) 1 {SPACE[x.rank - 2]}")
+        return kernel_module(
+            f"nn.Conv{x.rank - 2}d", count, count * self.depth_multiplier, size, **options, groups=count,
+            role=role, weight=weight, bias=bias,
+        )(before)  # fmt: skip
 
 
-def depthwise_weights(
-    x: Tensor, *, kernel_size: Any, depth_multiplier: int, use_bias: bool, data_format: str | None
-) -> Mapping[str, Shape]:
-    count = channels(x.shape, data_format)
-    kernel = (*each(kernel_size, len(x.shape) - 2), count, depth_multiplier)
-    return {"kernel": kernel, **({"bias": (count * depth_multiplier,)} if use_bias else {})}
-
-
-def _depthwise(
-    x: Value, kernel_size: Any, strides: Any, padding: str, dilation_rate: Any, multiplier: int,
-    data_format: str | None, weight: str, role: str, biased: Mapping[str, Load],
-) -> Expr:  # fmt: skip
-    before, options = slide(x, windows(x, kernel_size, strides, dilation_rate, padding), data_format)
-    count, space = channels(x.shape, data_format), SPACE[x.rank - 2]
-    load = Load.of(weight, f"{space} i m -> (i m) 1 {space}", m=multiplier)
-    return module(
-        f"nn.Conv{x.rank - 2}d", count, count * multiplier, one(each(kernel_size, x.rank - 2)), **options,
-        groups=count, bias=None if biased else False, role=role, loads={"weight": load, **biased},
-    )(before)  # fmt: skip
-
-
-@rule(
-    "DepthwiseConv1D", "DepthwiseConv2D", wants=image, shape=depthwise_shape,
-    weights=depthwise_weights, activation=True, noun="depthwise",
-)  # fmt: skip
-def depthwise_conv(
-    x: Value, *, out: Value, kernel_size: Any, strides: Any = 1, padding: str = "valid",
-    depth_multiplier: int = 1, dilation_rate: Any = 1, use_bias: bool = True,
-    data_format: str | None = None, dialect: str = "",
-) -> Expr:  # fmt: skip
+@layer("DepthwiseConv1D", "DepthwiseConv2D", activation=True, noun="depthwise")
+class DepthwiseConv(Depthwise):
     """nn.Conv2d with a group for each channel; output i·M + m comes from input channel i."""
-    return _depthwise(
-        x, kernel_size, strides, padding, dilation_rate, depth_multiplier, data_format,
-        "kernel", "", bias(use_bias, out, data_format, dialect),
-    )  # fmt: skip
+
+    def features(self, x: Tensor | Value) -> int:
+        return self.channels(x) * self.depth_multiplier
+
+    def weights(self, x: Any, y: Any) -> Mapping[str, Variable]:
+        kernel = self.kernel(x, i=self.channels(x), m=self.depth_multiplier)
+        return variables(kernel=kernel, bias=self.bias(self.features(x)))
+
+    def write(self, x: Value, y: Value, kernel: Variable, bias: Variable | None = None) -> Expr:
+        return self.depthwise(x, kernel, self.biased(y, bias))
 
 
-def separable_weights(
-    x: Tensor, *, filters: int, kernel_size: Any, depth_multiplier: int, use_bias: bool,
-    data_format: str | None,
-) -> Mapping[str, Shape]:  # fmt: skip
-    rank, count = len(x.shape) - 2, channels(x.shape, data_format)
-    return {
-        "depthwise_kernel": (*each(kernel_size, rank), count, depth_multiplier),
-        "pointwise_kernel": (*each(1, rank), count * depth_multiplier, filters),
-        **({"bias": (filters,)} if use_bias else {}),
-    }
-
-
-@rule(
-    "SeparableConv1D", "SeparableConv2D", wants=image, shape=conv_shape, weights=separable_weights,
-    activation=True, noun="sepconv",
-)  # fmt: skip
-def separable_conv(
-    x: Value, *, out: Value, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",
-    dilation_rate: Any = 1, depth_multiplier: int = 1, use_bias: bool = True,
-    data_format: str | None = None, dialect: str = "",
-) -> Expr:  # fmt: skip
+@layer("SeparableConv1D", "SeparableConv2D", activation=True, noun="sepconv")
+class SeparableConv(Depthwise):
     """A depthwise nn.Conv2d without bias, then a pointwise one."""
-    count, space = channels(x.shape, data_format) * depth_multiplier, SPACE[x.rank - 2]
-    depthwise = _depthwise(
-        x, kernel_size, strides, padding, dilation_rate, depth_multiplier, data_format,
-        "depthwise_kernel", "depthwise", {},
-    )  # fmt: skip
-    load = Load.of("pointwise_kernel", f"{space} i o -> o i {space}")
-    return module(
-        f"nn.Conv{x.rank - 2}d", count, filters, 1, bias=None if use_bias else False,
-        role="pointwise", loads={"weight": load, **bias(use_bias, out, data_format, dialect)},
-    )(depthwise)  # fmt: skip
+
+    filters: int
+
+    def features(self, x: Tensor | Value) -> int:
+        return self.filters
+
+    def weights(self, x: Any, y: Any) -> Mapping[str, Variable]:
+        count = self.channels(x)
+        pointwise = replace(self, kernel_size=1).kernel(x, i=count * self.depth_multiplier, o=self.filters)
+        return variables(
+            depthwise_kernel=self.kernel(x, i=count, m=self.depth_multiplier), pointwise_kernel=pointwise,
+            bias=self.bias(self.filters),
+        )  # fmt: skip
+
+    def write(
+        self, x: Value, y: Value, depthwise_kernel: Variable, pointwise_kernel: Variable,
+        bias: Variable | None = None,
+    ) -> Expr:  # fmt: skip
+        count, weight = self.channels(x) * self.depth_multiplier, pointwise_kernel(f"o i {SPACE[x.rank - 2]}")
+        return kernel_module(
+            f"nn.Conv{x.rank - 2}d", count, self.filters, 1, role="pointwise", weight=weight,
+            bias=self.biased(y, bias),
+        )(self.depthwise(x, depthwise_kernel, None, "depthwise"))  # fmt: skip
 
 
-def transposed(
-    x: Tensor | Value, kernel_size: Any, strides: Any, dilation_rate: Any, padding: str, output_padding: Any
-) -> list[Transposed]:
-    """What is laid down along each spatial axis."""
-    options = (each(it, len(x.shape) - 2) for it in (kernel_size, strides, dilation_rate, output_padding))
-    return [Transposed(k, s, d, padding, o) for k, s, d, o in zip(*options, strict=True)]
-
-
-def transposed_shape(
-    x: Tensor, *, filters: int, kernel_size: Any, strides: Any, padding: str, dilation_rate: Any,
-    output_padding: Any, data_format: str | None,
-) -> Shape:  # fmt: skip
-    over = transposed(x, kernel_size, strides, dilation_rate, padding, output_padding)
-    return window_shape(x, over, filters, data_format)
-
-
-def transposed_weights(
-    x: Tensor, *, filters: int, kernel_size: Any, use_bias: bool, data_format: str | None
-) -> Mapping[str, Shape]:
-    kernel = (*each(kernel_size, len(x.shape) - 2), filters, channels(x.shape, data_format))
-    return {"kernel": kernel, **({"bias": (filters,)} if use_bias else {})}
-
-
-@rule(
-    "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", wants=image, shape=transposed_shape,
-    weights=transposed_weights, activation=True, noun="up",
-)  # fmt: skip
-def conv_transpose(
-    x: Value, *, out: Value, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",
-    output_padding: Any = None, dilation_rate: Any = 1, use_bias: bool = True,
-    data_format: str | None = None, dialect: str = "",
-) -> Expr:  # fmt: skip
+@layer("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", activation=True, noun="up")
+class ConvTranspose(Convolution):
     """nn.ConvTranspose2d; what TensorFlow crops more at the end than at the start is sliced off.
 
     torch's `padding` crops both sides alike, and `output_padding` gives some back at the end.
     """
-    over = transposed(x, kernel_size, strides, dilation_rate, padding, output_padding)
-    crops, extras = zip(*(it.cuts() for it in over), strict=True)
-    for it, extra in zip(over, extras, strict=True):
-        if extra >= max(it.s, it.d):
-            raise Unsupported(f"output_padding={it.extra} gives more than a stride of {it.s} can fill")
-    space = SPACE[x.rank - 2]
-    full_size = module(
-        f"nn.ConvTranspose{x.rank - 2}d", channels(x.shape, data_format), filters, one([it.k for it in over]),
-        stride=one([it.s for it in over], 1), padding=one(crops, 0),
-        output_padding=one([max(extra, 0) for extra in extras], 0), dilation=one([it.d for it in over], 1),
-        bias=None if use_bias else False,
-        loads={
-            "weight": Load.of("kernel", f"{space} o i -> i o {space}"),
-            **bias(use_bias, out, data_format, dialect),
-        },
-    )(x)  # fmt: skip
-    if min(extras) >= 0:
-        return full_size
-    return full_size[(slice(None), slice(None), *(slice(None, min(extra, 0) or None) for extra in extras))]
+
+    filters: int
+    output_padding: Any = None
+
+    def windows(self, x: Tensor | Value) -> Sequence[Transposed]:
+        extras = each(self.output_padding, len(x.shape) - 2)
+        pairs = zip(self.taken(x), extras, strict=True)
+        return [Transposed(it.k, it.s, it.d, self.padding, extra) for it, extra in pairs]
+
+    def features(self, x: Tensor | Value) -> int:
+        return self.filters
+
+    def weights(self, x: Any, y: Any) -> Mapping[str, Variable]:
+        kernel = self.kernel(x, o=self.filters, i=self.channels(x))
+        return variables(kernel=kernel, bias=self.bias(self.filters))
+
+    def write(self, x: Value, y: Value, kernel: Variable, bias: Variable | None = None) -> Expr:
+        over = self.windows(x)
+        crops, extras = zip(*(it.cuts() for it in over), strict=True)
+        for it, extra in zip(over, extras, strict=True):
+            if extra >= max(it.s, it.d):
+                raise Unsupported(f"output_padding={it.extra} gives more than a stride of {it.s} can fill")
+        made = kernel_module(
+            f"nn.ConvTranspose{x.rank - 2}d", self.channels(x), self.filters, one([it.k for it in over]),
+            stride=one([it.s for it in over], 1), padding=one(crops, 0),
+            output_padding=one([max(extra, 0) for extra in extras], 0),
+            dilation=one([it.d for it in over], 1),
+            weight=kernel(f"i o {SPACE[x.rank - 2]}"), bias=self.biased(y, bias),
+        )(x)  # fmt: skip
+        if min(extras) >= 0:
+            return made
+        return made[(slice(None), slice(None), *(slice(None, min(extra, 0) or None) for extra in extras))]

@@ -9,7 +9,7 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Item, Load, call, module
 from torchport.rules.cells import activation_name, gate_activation
-from torchport.rules.conv import SPACE
+from torchport.rules.entry import SPACE
 from torchport.rules.facts import RECURRENT
 from torchport.rules.image import each, one
 from torchport.rules.recurrent import check, initial

@@ -3,47 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torchport.axes import Order
 from torchport.graph import Shape, Tensor
-from torchport.program import Expr, Load, module
+from torchport.program import Expr
+from torchport.rules.entry import Layer, Span, Variable, kernel_module, layer, variables
 from torchport.rules.facts import PASSES
-from torchport.rules.sizes import features
-from torchport.rules.table import FOLLOWS, SOURCE, Value, Want, Wants, rule
+from torchport.rules.table import FOLLOWS, SOURCE, Value, Want, Wants
 
 
-def dense_wants(x: Tensor) -> Wants:
-    """Flat features in any order, its kernel turned; over images it follows."""
-    if len(x.shape) == 2:
-        return Wants(Want.ANY, Want.ANY)
-    return FOLLOWS if len(x.shape) <= 5 else SOURCE
-
-
-def dense_shape(x: Tensor, *, units: int) -> Shape:
-    return (*x.shape[:-1], units)
-
-
-def dense_weights(x: Tensor, *, units: int, use_bias: bool) -> Mapping[str, Shape]:
-    kernel = (features(x), units)
-    return {"kernel": kernel, **({"bias": (units,)} if use_bias else {})}
-
-
-@rule(
-    "Dense", wants=dense_wants, shape=dense_shape, weights=dense_weights, activation=True,
-    ignores="quantization_config", masks=PASSES, noun="fc",
-)  # fmt: skip
-def dense(x: Value, *, out: Value, units: int, use_bias: bool = True) -> Expr:
+@layer("Dense", activation=True, ignores="quantization_config", masks=PASSES, noun="fc")
+class Dense(Layer):
     """nn.Linear over the last axis; over channels that come first, a convolution of 1."""
-    count = features(x)
-    bias = None if use_bias else False
-    if x.order is Order.CHANNELS_FIRST and x.rank > 2:
-        ones = " ".join("1" * (x.rank - 2))
-        loads = {"weight": Load.of("kernel", f"i o -> o i {ones}")}
-        if use_bias:
-            loads["bias"] = Load.of("bias", "o -> o")
-        return module(f"nn.Conv{x.rank - 2}d", count, units, 1, bias=bias, loads=loads)(x)
-    rows, columns = (x.regroup, out.regroup) if x.rank == 2 else ((), ())
-    loads = {"weight": Load.of("kernel", "i o -> o i", (0, rows), (1, columns))}
-    if use_bias:
-        loads["bias"] = Load.of("bias", "o -> o", (0, columns))
-    return module("nn.Linear", count, units, bias=bias, loads=loads)(x)
+
+    units: int
+    use_bias: bool = True
+
+    def shape(self, x: Tensor) -> Shape:
+        return (*x.shape[:-1], self.units)
+
+    def weights(self, x: Any, y: Any) -> Mapping[str, Variable]:
+        """The kernel's rows run along the features read, its columns along those given."""
+        i, o = Span.of(x, -1), Span.of(y, -1)
+        return variables(kernel=("i o", {"i": i, "o": o}), bias=("o", {"o": o}) if self.use_bias else None)
+
+    def wants(self, x: Tensor, y: Any) -> Wants:
+        """Flat features in any order, its kernel turned; over images it follows."""
+        rank = len(x.shape)
+        return Wants(Want.ANY, Want.ANY) if rank == 2 else FOLLOWS if rank <= 5 else SOURCE
+
+    def write(self, x: Value, y: Value, kernel: Variable, bias: Variable | None = None) -> Expr:
+        sizes, own_bias = kernel.shape, bias("o") if bias else None
+        if x.order is Order.CHANNELS_FIRST and x.rank > 2:
+            weight = kernel(" ".join(["o i", *"1" * (x.rank - 2)]))
+            return kernel_module(f"nn.Conv{x.rank - 2}d", *sizes, 1, weight=weight, bias=own_bias)(x)
+        return kernel_module("nn.Linear", *sizes, weight=kernel("o i"), bias=own_bias)(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torchport.axes import to_order
@@ -10,27 +11,28 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules.arguments import indexed
-from torchport.rules.image import channels, each, one, pad, spatial_axes, window_shape
-from torchport.rules.table import Value, image, rule
-from torchport.rules.window import Stretch, Window
+from torchport.rules.entry import Windowed, layer
+from torchport.rules.image import each, one, pad, spatial_axes
+from torchport.rules.table import FOLLOWS, Value, Wants
+from torchport.rules.window import Reading, Stretch, Window
 
 
-def upsampled_shape(x: Tensor, *, size: Any, data_format: str | None) -> Shape:
-    over = [Stretch(factor) for factor in each(size, len(x.shape) - 2)]
-    return window_shape(x, over, channels(x.shape, data_format), data_format)
-
-
-@rule(
-    "UpSampling1D", "UpSampling2D", "UpSampling3D", wants=image, shape=upsampled_shape,
-    only={"interpolation": ("nearest", "bilinear")}, noun="up",
+@layer(
+    "UpSampling1D", "UpSampling2D", "UpSampling3D", only={"interpolation": ("nearest", "bilinear")}, noun="up"
 )  # fmt: skip
-def upsample(
-    x: Value, *, size: Any = 2, interpolation: str = "nearest", data_format: str | None = None
-) -> Expr:
+class UpSampling(Windowed):
     """F.interpolate. 'nearest' is a repeat, which torch's `nearest` is for every whole factor."""
-    factors = each(size, x.rank - 2)
-    mode = None if interpolation == "nearest" else interpolation
-    return call("F.interpolate", x, scale_factor=one(factors), mode=mode)
+
+    size: Any = 2
+    interpolation: str = "nearest"
+
+    def windows(self, x: Tensor | Value) -> Sequence[Reading]:
+        return [Stretch(factor, method=self.interpolation) for factor in each(self.size, len(x.shape) - 2)]
+
+    def write(self, x: Value, y: Value) -> Expr:
+        factors = each(self.size, x.rank - 2)
+        mode = None if self.interpolation == "nearest" else self.interpolation
+        return call("F.interpolate", x, scale_factor=one(factors), mode=mode)
 
 
 def amounts(value: Any, rank: int) -> list[tuple[int, int]]:
@@ -44,38 +46,56 @@ def amounts(value: Any, rank: int) -> list[tuple[int, int]]:
     return [(int(before), int(after)) for before, after in pairs]
 
 
-def all_axes(
-    x: Tensor | Value, pairs: Sequence[tuple[int, int]], data_format: str | None
-) -> list[tuple[int, int]]:
-    """Before and after for every axis in the source's order."""
-    full = [(0, 0)] * len(x.shape)
-    for axis, pair in zip(spatial_axes(len(x.shape), data_format), pairs, strict=True):
-        full[axis] = pair
-    return full
+@dataclass(frozen=True, kw_only=True)
+class Margin(Windowed):
+    """What adds to the ends of space or takes from them, in either order."""
+
+    def pairs(self, x: Tensor | Value) -> list[tuple[int, int]]:
+        """What is added before and after each spatial axis; less than zero is cut off."""
+        raise NotImplementedError
+
+    def windows(self, x: Tensor | Value) -> Sequence[Reading]:
+        return [Window(1, padding=pair) for pair in self.pairs(x)]
+
+    def wants(self, x: Any, y: Any) -> Wants:
+        return FOLLOWS
+
+    def all_axes(self, x: Value) -> list[tuple[int, int]]:
+        """The pairs of all axes as PyTorch holds them."""
+        full = [(0, 0)] * x.rank
+        for axis, pair in zip(spatial_axes(x.rank, self.data_format), self.pairs(x), strict=True):
+            full[axis] = pair
+        return list(to_order(full, x.order))
 
 
-def zero_padded_shape(x: Tensor, *, padding: Any, data_format: str | None) -> Shape:
-    over = [Window(1, padding=pair) for pair in amounts(padding, len(x.shape) - 2)]
-    return window_shape(x, over, channels(x.shape, data_format), data_format)
-
-
-@rule("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", shape=zero_padded_shape, value="pad")
-def zero_padding(x: Value, *, padding: Any = 1, data_format: str | None = None) -> Expr:
+@layer("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", value="pad")
+class ZeroPadding(Margin):
     """F.pad."""
-    pairs = to_order(all_axes(x, amounts(padding, x.rank - 2), data_format), x.order)
-    first = next((at for at, pair in enumerate(pairs) if any(pair)), None)
-    return x if first is None else pad(x, pairs[first:])
+
+    padding: Any = 1
+
+    def pairs(self, x: Tensor | Value) -> list[tuple[int, int]]:
+        return amounts(self.padding, len(x.shape) - 2)
+
+    def write(self, x: Value, y: Value | None = None) -> Expr:
+        pairs = self.all_axes(x)
+        first = next((at for at, pair in enumerate(pairs) if any(pair)), None)
+        return x if first is None else pad(x, pairs[first:])
 
 
-def cropped_shape(x: Tensor, *, cropping: Any, data_format: str | None) -> Shape:
-    over = [Window(1, padding=(-before, -after)) for before, after in amounts(cropping, len(x.shape) - 2)]
-    if 0 in (sizes := window_shape(x, over, channels(x.shape, data_format), data_format)):
-        raise Unsupported(f"cropping={cropping!r} leaves nothing of {list(x.shape)}")
-    return sizes
-
-
-@rule("Cropping1D", "Cropping2D", "Cropping3D", shape=cropped_shape)
-def crop(x: Value, *, cropping: Any = 1, data_format: str | None = None) -> Expr:
+@layer("Cropping1D", "Cropping2D", "Cropping3D")
+class Cropping(Margin):
     """A slice."""
-    pairs = to_order(all_axes(x, amounts(cropping, x.rank - 2), data_format), x.order)
-    return indexed(x, [slice(before or None, -after or None) for before, after in pairs])
+
+    cropping: Any = 1
+
+    def pairs(self, x: Tensor | Value) -> list[tuple[int, int]]:
+        return [(-before, -after) for before, after in amounts(self.cropping, len(x.shape) - 2)]
+
+    def shape(self, x: Tensor) -> Shape:
+        if 0 in (sizes := super().shape(x)):
+            raise Unsupported(f"cropping={self.cropping!r} leaves nothing of {list(x.shape)}")
+        return sizes
+
+    def write(self, x: Value, y: Value | None = None) -> Expr:
+        return indexed(x, [slice(-before or None, after or None) for before, after in self.all_axes(x)])

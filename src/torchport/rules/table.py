@@ -10,13 +10,13 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import Enum
 from typing import Any
 
 from torchport.axes import Order, position, to_order
 from torchport.errors import TorchportError, Unsupported
-from torchport.graph import Shape, Tensor
+from torchport.graph import Shape, Tensor, map_refs
 from torchport.names import short_name
 from torchport.program import Expr, Var
 from torchport.rules import book, facts, guard
@@ -117,9 +117,83 @@ class Value(Expr):
         return position(axis, self.rank, self.order)
 
 
+class Bound:
+    """An entry with the options of one op: what the other rooms ask. `y` is what the op writes."""
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether it says what flat axes are made of."""
+        return False
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether it says what its weights are."""
+        return True
+
+    def shape(self, *args: Any, **kwargs: Any) -> Any:
+        """The shape of the output, or a list of those of several; None: that of the first input."""
+        raise NotImplementedError
+
+    def sizes(self, *args: Any, **kwargs: Any) -> Mapping[str, Shape]:
+        """The shapes of the weights by name, in the order in which Keras makes them."""
+        raise NotImplementedError
+
+    def wants(self, *args: Any, **kwargs: Any) -> Wants:
+        """The orders that it wants its tensors in."""
+        raise NotImplementedError
+
+    def parts(self, *args: Any, **kwargs: Any) -> Mapping[str, tuple[tuple[int, ...], ...]]:
+        """What flat axes are made of, by the tensor's name."""
+        return {}
+
+    def dtype(self, *args: Any, **kwargs: Any) -> Any:
+        """That of the output, or a list of those of several; "": that of the first input."""
+        return ""
+
+    def expression(self, *args: Any, **kwargs: Any) -> Any:
+        """What is written for a call."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Functions(Bound):
+    """The functions of a rule, with those of the options that each names."""
+
+    rule: Rule
+    options: Mapping[str, Any]
+
+    @property
+    def has_parts(self) -> bool:
+        return self.rule.parts is not None
+
+    @property
+    def has_weights(self) -> bool:
+        return self.rule.weights is not None
+
+    def shape(self, *args: Any) -> Any:
+        return apply(self.rule.shape, args, self.options) if self.rule.shape else None
+
+    def sizes(self, *args: Any, y: Any = None) -> Mapping[str, Shape]:
+        return apply(self.rule.weights, args, self.options) if self.rule.weights else {}
+
+    def wants(self, *args: Any, y: Any) -> Wants:
+        wants = self.rule.wants
+        return apply(wants, args, {**self.options, "out": y}) if callable(wants) else wants
+
+    def parts(self, *args: Any, y: Any) -> Mapping[str, tuple[tuple[int, ...], ...]]:
+        return apply(self.rule.parts, args, {**self.options, "out": y}) if self.rule.parts else {}
+
+    def dtype(self, *args: Any) -> Any:
+        dtype = self.rule.dtype
+        return apply(dtype, args, self.options) if callable(dtype) else dtype
+
+    def expression(self, *args: Any, y: Any) -> Any:
+        return apply(self.rule.write, args, {**self.options, "out": y})
+
+
 @dataclass(frozen=True)
 class Rule:
-    """One entry of the table."""
+    """One entry of the table: what is known of its kinds, and a function, or a class, for their options."""
 
     kinds: tuple[str, ...]
     write: Callable[..., Any]
@@ -150,6 +224,23 @@ class Rule:
     def is_recurrent(self) -> bool:
         """Whether it goes step by step, and may be given the states to start from."""
         return self.masks is not None and self.masks.reads is Reads.STEPS
+
+    def bind(
+        self, options: Mapping[str, Any], tensor: Callable[[str], Any] | None = None, **reserved: Any
+    ) -> Bound:
+        """The entry with the options of one op. Raises Unsupported for one that is not known, or missing.
+
+        `tensor` looks up those among the options, by name; `reserved`: of RESERVED what is known.
+        """
+        given = self.accept(options)
+        if tensor is not None:
+            given = {name: map_refs(value, tensor) for name, value in given.items()}
+        if not isinstance(self.write, type):
+            return Functions(self, {**given, **reserved})
+        if missing := sorted(self.options - given.keys()):
+            raise Unsupported(f"the option {', '.join(missing)} is missing")
+        own = {name: it for name, it in reserved.items() if name in ("dialect", "exact")}
+        return self.write(**given, **own)  # type: ignore[no-any-return]
 
     def accept(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options that the rule names. Raises Unsupported for one, or a value, that it does not."""
@@ -186,7 +277,7 @@ class Rule:
         return {
             it.name: it.default
             for it in parameters
-            if it.kind is it.KEYWORD_ONLY and it.default is not it.empty
+            if it.kind is it.KEYWORD_ONLY and it.default is not it.empty and it.name not in RESERVED
         }
 
 
@@ -280,11 +371,19 @@ RESERVED = frozenset({"out", "dialect", "exact", "weight_shapes"})
 
 def named(function: Callable[..., Any]) -> tuple[str, ...]:
     """The keyword-only parameters of a function, or of the one that it wraps."""
+    if isinstance(function, type):  # its own options, then those of what it is made of
+        return tuple(dict.fromkeys(name for cls in function.__mro__ for name in fields_of(cls)))
     code = getattr(inspect.unwrap(function), "__code__", None)
-    if code is None:  # a partial, a class: rare
+    if code is None:  # a partial: rare
         parameters = inspect.signature(function).parameters.values()
         return tuple(it.name for it in parameters if it.kind is it.KEYWORD_ONLY)
     return code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]  # type: ignore[no-any-return]
+
+
+def fields_of(cls: type) -> list[str]:
+    """The fields that a dataclass declares itself."""
+    known = {it.name for it in fields(cls)} if is_dataclass(cls) else set()
+    return [name for name in cls.__dict__.get("__annotations__", {}) if name in known]
 
 
 def apply(function: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]) -> Any:

@@ -13,7 +13,7 @@ from torchport.rules.cells import Cell, cells_of, itself, serialized
 from torchport.rules.facts import RECURRENT, Gives, Masks, Reads, Training
 from torchport.rules.recurrent import as_mask, check, initial, layer_shape, layer_weights, run, zeroed
 from torchport.rules.sizes import features
-from torchport.rules.table import SOURCE, Rule, Value, Wants, apply, rule, rule_for
+from torchport.rules.table import SOURCE, Bound, Value, Wants, rule, rule_for
 
 DIRECTIONS = ("LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU")
 
@@ -233,29 +233,25 @@ KERNELS = (
 )  # fmt: skip
 
 
-def normalised(layer: Any) -> tuple[Rule, dict[str, Any]]:
-    """The rule of the layer whose kernel is normalised, and its options."""
+def normalised(layer: Any, **reserved: Any) -> Bound:
+    """The layer whose kernel is normalised."""
     kind, config = serialized(layer, "layer")
     if kind not in KERNELS:
         raise Unsupported(f"layer={kind} is not ported", f"{', '.join(KERNELS)} are")
-    return rule_for(kind), rule_for(kind).accept(config)
+    return rule_for(kind).bind(config, **reserved)
 
 
 def spectral_wants(x: Tensor, *, layer: Any) -> Wants:
-    inner, options = normalised(layer)
-    return apply(inner.wants, [x], options) if callable(inner.wants) else inner.wants
+    return normalised(layer).wants(x, y=None)
 
 
 def spectral_shape(x: Tensor, *, layer: Any) -> Shape:
-    inner, options = normalised(layer)
-    assert inner.shape
-    return apply(inner.shape, [x], options)  # type: ignore[no-any-return]
+    return normalised(layer).shape(x)  # type: ignore[no-any-return]
 
 
 def spectral_weights(x: Tensor, *, layer: Any) -> Mapping[str, Shape]:
-    inner, options = normalised(layer)
-    assert inner.weights
-    shapes = apply(inner.weights, [x], options)
+    inner = normalised(layer)
+    shapes = inner.sizes(x, y=Tensor("y", inner.shape(x)))
     u = {"vector_u": (1, shapes["kernel"][-1])}
     return {"kernel": shapes["kernel"], **u, **shapes}
 
@@ -271,7 +267,6 @@ def spectral_normalization(
 
     Source: keras/src/layers/normalization/spectral_normalization.py, call and normalized_weights.
     """
-    inner, options = normalised(layer)
     regroup = out.regroup if out.rank == 2 else ()
     # tf.math.l2_normalize takes 1e-12 of the square, keras.ops.normalize 1e-7 of the root.
     eps = 1e-6 if is_keras_2(dialect) else None
@@ -286,4 +281,4 @@ def spectral_normalization(
         args = (replace(made, loads={}), size, *([power_iterations] if power_iterations > 1 else []))
         return replace(node, module=module("SpectralNorm", *args, eps=eps, loads=loads))
 
-    return rewrite(apply(inner.write, [x], {**options, "out": out, "dialect": dialect}), wrapped)
+    return rewrite(normalised(layer, dialect=dialect).expression(x, y=out), wrapped)

@@ -10,7 +10,7 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules.constants import fixed, numbers, shape_of
-from torchport.rules.conv import SPACE
+from torchport.rules.entry import SPACE
 from torchport.rules.image import channels, each, image_shape, one, slide, spatial, window_shape, windows
 from torchport.rules.sizes import product
 from torchport.rules.table import Value, image, rule

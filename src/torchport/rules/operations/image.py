@@ -16,7 +16,7 @@ from torchport.rules.operations.operands import buffer
 from torchport.rules.resize import resize as resized
 from torchport.rules.resize import resizing
 from torchport.rules.sizes import size_of
-from torchport.rules.space import crop, cropped_shape, zero_padded_shape, zero_padding
+from torchport.rules.space import Cropping, ZeroPadding
 from torchport.rules.table import CHANNELS_FIRST, Value, Want, Wants, image, rule
 
 IMAGE = CHANNELS_FIRST
@@ -226,7 +226,7 @@ def padded_shape(
 ) -> Shape:  # fmt: skip
     batch(x)
     rows, columns = (top_padding, bottom_padding, target_height), (left_padding, right_padding, target_width)
-    return zero_padded_shape(x, padding=sides(x, (rows, columns), data_format, 1), data_format=data_format)
+    return ZeroPadding(padding=sides(x, (rows, columns), data_format, 1), data_format=data_format).shape(x)
 
 
 @rule("keras.ops.PadImages", wants=image, shape=padded_shape)
@@ -237,9 +237,7 @@ def pad_images(
 ) -> Expr:  # fmt: skip
     """F.pad."""
     rows, columns = (top_padding, bottom_padding, target_height), (left_padding, right_padding, target_width)
-    return zero_padding(  # type: ignore[no-any-return]
-        x, padding=sides(x, (rows, columns), data_format, 1), data_format=data_format
-    )
+    return ZeroPadding(padding=sides(x, (rows, columns), data_format, 1), data_format=data_format).write(x)
 
 
 def window_shape(
@@ -251,7 +249,7 @@ def window_shape(
         (top_cropping, bottom_cropping, target_height),
         (left_cropping, right_cropping, target_width),
     )
-    return cropped_shape(x, cropping=sides(x, (rows, columns), data_format, -1), data_format=data_format)
+    return Cropping(cropping=sides(x, (rows, columns), data_format, -1), data_format=data_format).shape(x)
 
 
 @rule("keras.ops.CropImages", wants=image, shape=window_shape)
@@ -265,9 +263,7 @@ def crop_images(
         (top_cropping, bottom_cropping, target_height),
         (left_cropping, right_cropping, target_width),
     )
-    return crop(  # type: ignore[no-any-return]
-        x, cropping=sides(x, (rows, columns), data_format, -1), data_format=data_format
-    )
+    return Cropping(cropping=sides(x, (rows, columns), data_format, -1), data_format=data_format).write(x)
 
 
 def measured_shape(x1: Tensor, x2: Tensor) -> Shape:

@@ -1,0 +1,99 @@
+"""Layers as classes: bound once, refused by an option's name, their weights and windows stated once."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import FrozenInstanceError, fields
+from typing import Any
+
+import pytest
+
+from torchport.axes import Order
+from torchport.errors import Unsupported
+from torchport.graph import Tensor
+from torchport.rules import TABLE, Value, rule_for
+from torchport.rules.conv import Conv, ConvTranspose
+from torchport.rules.entry import Layer, Span, Windowed, variables
+from torchport.rules.window import Transposed, Window
+
+#: What a layer cannot do without.
+NEEDED = {"filters": 4, "kernel_size": 2, "units": 5, "output_size": 2}
+CLASSES = {kind: it.write for kind, it in TABLE.items() if isinstance(it.write, type)}
+WINDOWED = {kind: it for kind, it in CLASSES.items() if issubclass(it, Windowed)}
+
+
+def bound(kind: str, **options: Any) -> Layer:
+    needed = {name: it for name, it in NEEDED.items() if name in TABLE[kind].options}
+    made = rule_for(kind).bind({**needed, **options}, dialect="3.15.0")
+    assert isinstance(made, Layer)
+    return made
+
+
+def image(kind: str, size: int | None = 11) -> Tensor:
+    found = re.search(r"(\d)D", kind)
+    rank = int(found[1]) if found else 2
+    return Tensor("x", (None, *[size] * rank, 3))
+
+
+def test_an_option_that_is_not_known_is_refused_by_its_name() -> None:
+    with pytest.raises(Unsupported, match=r"the option kernel=3 is not ported"):
+        rule_for("Conv2D").bind({"filters": 4, "kernel_size": 3, "kernel": 3})
+
+
+def test_an_option_that_is_missing_is_named() -> None:
+    with pytest.raises(Unsupported, match=r"the option filters, kernel_size is missing"):
+        rule_for("Conv2D").bind({"strides": 2})
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_a_layer_is_frozen_and_its_fields_are_its_options(kind: str) -> None:
+    layer = bound(kind)
+    assert TABLE[kind].options == {it.name for it in fields(layer)} - {"dialect", "exact"}
+    with pytest.raises(FrozenInstanceError):
+        layer.dialect = "2"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("kind", WINDOWED)
+def test_what_a_window_says_is_the_shape(kind: str) -> None:
+    layer = bound(kind)
+    assert isinstance(layer, Windowed)
+    for size in (11, None):
+        x = image(kind, size)
+        if "LocallyConnected" in kind and size is None:
+            continue
+        lengths = [it.length(size) for it in layer.windows(x)]
+        assert len(lengths) == len(x.shape) - 2
+        if "Global" not in kind:  # whose axes go
+            assert list(layer.shape(x)[1:-1]) == lengths
+
+
+def test_windows_have_the_options_of_their_axis() -> None:
+    x = Tensor("x", (None, 11, 13, 3))
+    conv = Conv(filters=4, kernel_size=(3, 5), strides=(2, 1), padding="same")
+    assert conv.windows(x) == [Window(3, 2, padding="same"), Window(5, padding="same")]
+    up = ConvTranspose(filters=4, kernel_size=(3, 5), strides=2, output_padding=(1, 0))
+    assert up.windows(x) == [Transposed(3, 2, extra=1), Transposed(5, 2, extra=0)]
+    first = Conv(filters=4, kernel_size=3, data_format="channels_first")
+    assert first.shape(Tensor("x", (None, 3, 11, 13))) == (None, 4, 9, 11)
+
+
+def test_weights_name_their_axes_once() -> None:
+    x = Tensor("x", (None, 11, 13, 6))
+    conv = Conv(filters=4, kernel_size=(3, 5), groups=2)
+    weights = conv.weights(x, Tensor("y", conv.shape(x)))
+    assert {name: (it.axes, it.shape) for name, it in weights.items()} == {
+        "kernel": ("h w i o", (3, 5, 3, 4)), "bias": ("o", (4,)),
+    }  # fmt: skip
+    assert weights["kernel"]("o i h w").turn.pattern == "h w i o -> o i h w"
+
+
+def test_what_a_weight_is_turned_by() -> None:
+    flat = Value(Tensor("x", (None, 12), parts=((2, 2, 3),)), Order.CHANNELS_FIRST)
+    found = variables(
+        kernel=("i o", {"i": Span.of(flat, 1), "o": 5}), one=("t i o", {"t": 1, "i": 3, "o": 5}),
+        deep=("h w i m", {"h": 3, "w": 3, "i": 4, "m": 2}), none=None,
+    )  # fmt: skip
+    assert list(found) == ["kernel", "one", "deep"]
+    assert found["kernel"]("o i").turn.regroup == ((0, ((2, 2, 3),)),)
+    assert found["one"]("o i").turn.pattern == "1 i o -> o i"
+    assert found["deep"]("(i m) 1 h w").turn.sizes == (("m", 2),)
