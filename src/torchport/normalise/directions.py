@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from torchport.graph import Graph, Op
-
-KINDS = frozenset({"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
+from torchport.rules import find
 
 
 def name_directions(graph: Graph) -> Graph:
@@ -25,4 +24,8 @@ def _named(op: Op) -> Op:
         return op
     wrapped = [it for key in ("layer", "backward_layer") if isinstance(it := op.config.get(key), Mapping)]
     kinds = {str(it.get("class_name")) for it in wrapped}
-    return replace(op, kind="both:ConvLSTM") if kinds and kinds <= KINDS else op
+    return replace(op, kind="both:ConvLSTM") if kinds and all(map(_is_conv_lstm, kinds)) else op
+
+
+def _is_conv_lstm(kind: str) -> bool:
+    return (entry := find(kind)) is not None and entry.family == "conv_lstm"
