@@ -23,6 +23,7 @@ ALLOWED = {
     "read/keras1.py": "what Keras 1 wrote into files",
     "read/trains.py": "of which layers Keras 3 forgets the flag when it loads a file",
     "read/config.py": "which layers keep a vocabulary in a file of its own",
+    "infer/axes.py": "what reads memory again as another shape, whose axes are made of others",
     "infer/cudnn.py": "two names of one layer in files",
     "infer/dequantise.py": "which layers Keras can quantise",
     "infer/shapes.py": "operations of a graph that need no arithmetic",
