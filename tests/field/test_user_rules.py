@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -279,3 +280,31 @@ def test_a_stub_is_pasted_refused_and_finished(seed: int, saved: bool, tmp_path:
     assert port.run(given).shape[0] == 2
     if not saved:
         np.testing.assert_allclose(port.run(given), np.asarray(model(given)), rtol=1e-4, atol=1e-5)
+
+
+def test_an_activation_that_is_a_lambda(tmp_path: Path) -> None:
+    """The refusal's lines work: a rule for the lambda's name ports it, its own function verifies it."""
+    tf_keras = pytest.importorskip("tf_keras")
+    layers, file, functions = tf_keras.layers, tmp_path / "model.h5", tmp_path / "functions.py"
+    tf_keras.Sequential(
+        [layers.Input((6, 3)), layers.Conv1D(4, 2, activation="softsign"), layers.Dense(2)]
+    ).save(file)
+    with h5py.File(file, "r+") as opened:  # as Keras before 2.13 wrote it
+        opened.attrs["model_config"] = str(opened.attrs["model_config"]).replace("softsign", "<lambda>")
+    with pytest.raises(Refused) as refused:
+        torchport.convert(file)
+    lines = re.search(r"(?ms)^ {4}from torchport\.rules.*", refused.value.refusals[0].advice)
+    assert lines is not None
+    pasted = re.sub(r"(?m)^ {4}", "", lines[0])
+    with pytest.raises(TorchportError, match="your_function"):
+        torchport.convert(file, rules=written(tmp_path, pasted, "unfinished.py"))
+    computed = "call('.clamp', call('F.leaky_relu', x, 0.1), max=2)"
+    rules = written(tmp_path, pasted.replace("call('torch.your_function', x)", computed))
+    functions.write_text(
+        "import tensorflow as tf\n\nf = lambda x: tf.keras.activations.relu(x, alpha=0.1, max_value=2)\n"
+    )
+    port = torchport.convert(file, rules=rules)
+    port.save(tmp_path / "port")
+    assert "F.leaky_relu(self.conv(x), 0.1).clamp(max=2)" in port.code
+    found = torchport.verify(file, tmp_path / "port", rules=rules, custom=functions)
+    assert found.passed, str(found)

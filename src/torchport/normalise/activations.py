@@ -90,11 +90,11 @@ def unknown(kind: str) -> tuple[str, str] | None:
     if find(kind) or not kind.startswith("activation:"):
         return None
     name = kind.removeprefix("activation:")
+    why = f"its activation {name!r} is a function of its own, which is not in the file"
     if name == LAMBDA:
-        why = "its activation is a lambda, which is Python code"
-        return why, "use a function of tf or keras by its name, or a layer of your own and --rules"
+        why = "its activation is a lambda, which is Python code; all lambdas of a file share this name"
     return (
-        f"its activation {name!r} is a function of its own, which is not in the file",
+        why,
         f"put these lines into my_rules.py, write what it computes, and add --rules my_rules.py:\n\n"
         f"    from torchport.rules import call, rule\n\n    @rule({kind!r})\n"
         f"    def {identifier(name)}(x):\n        return call('torch.your_function', x)",
