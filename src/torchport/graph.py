@@ -132,6 +132,8 @@ class Op:
     training: bool | None = None
     refused: tuple[str, str] | None = None
     where: str = ""
+    #: Its rule, bound to its options.
+    bound: Any = field(default=None, compare=False, repr=False)
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any
 
 from torchport.errors import BadFile, Refusal, Unsupported
-from torchport.graph import Graph, Op, Shape, Tensor, map_refs
+from torchport.graph import Graph, Op, Shape, Tensor, map_refs, refs
 from torchport.infer.axes import channels_first, input_axes, output_axes
 from torchport.infer.constants import lift
 from torchport.infer.sizes import Sizes
@@ -102,7 +102,10 @@ def _outputs(
     bare = [Tensor(*it) for it in zip(outputs, shapes, repeat(()), kinds)]
     has_kernel = any(name.endswith("kernel") for name in weights)
     axes = output_axes(op, inputs, bare, None if found is None else sizes, has_kernel, first)
-    return replace(op, outputs=outputs), [replace(it, axes=own) for it, own in zip(bare, axes, strict=True)]
+    bound = None if any(refs((op.config, op.kwargs))) else Binding(op.kind, op.config, entry)
+    return replace(op, outputs=outputs, bound=bound), [
+        replace(it, axes=own) for it, own in zip(bare, axes, strict=True)
+    ]
 
 
 #: Operations that move values, or make others of them, for which torch has a kernel of every dtype.
@@ -135,9 +138,22 @@ def dtypes(found: Any, inputs: Sequence[Tensor]) -> Iterator[str]:
     return iter(found) if isinstance(found, list) else repeat(found)
 
 
-def bind(op: Op, tensors: Mapping[str, Any], **reserved: Any) -> Bound:
+@dataclass(frozen=True)
+class Binding:
+    """An entry that was bound to options in which no tensor is: it is the same wherever it is asked."""
+
+    kind: str
+    config: Mapping[str, Any]
+    entry: Bound
+
+
+def bind(op: Op, tensors: Mapping[str, Any], dialect: str = "") -> Bound:
     """The entry of an op with its options; tensors among them are looked up."""
-    return rule_for(op.kind).bind({**op.config, **op.kwargs}, tensors.__getitem__, **reserved)
+    known = op.bound
+    if known is not None and known.kind == op.kind and known.config is op.config:
+        return known.entry  # type: ignore[no-any-return]
+    options = {**op.config, **op.kwargs}
+    return rule_for(op.kind).bind(options, tensors.__getitem__, dialect=dialect)
 
 
 def _called(op: Op, tensors: Mapping[str, Tensor], body: Graph) -> Sequence[Tensor]:

@@ -9,7 +9,6 @@ from typing import Any
 from torchport.axes import Order, dims, to_order
 from torchport.errors import Refusal, Refused, Unsupported
 from torchport.graph import Graph, Op, Tensor, map_refs
-from torchport.infer.shapes import bind
 from torchport.layout.cut import Orders, is_permutable, walk, wants_of
 from torchport.program import (
     Apply,
@@ -233,7 +232,10 @@ def refused(graph: Graph) -> tuple[Refusal, ...]:
                 order = Order.CHANNELS_FIRST if wants.inputs is Want.CHANNELS_FIRST else Order.SOURCE
                 values = {name: Value(body.tensors[name], order) for name in names}
                 out = [values[name] for name in op.outputs]
-                bound = bind(op, values, dialect=graph.dialect, weight_shapes=stored_shapes(op), exact=False)
+                bound = rule_for(op.kind).bind(
+                    {**op.config, **op.kwargs}, values.__getitem__, dialect=graph.dialect, exact=False,
+                    weight_shapes=stored_shapes(op),
+                )  # fmt: skip
                 args = map_refs(op.args, values.__getitem__)
                 written(op, bound, args, out[0] if len(out) == 1 else out)
             except Unsupported as error:
