@@ -6,7 +6,6 @@ Rules return expressions. A `Module` is a constructor call; calling it applies i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from torchport import nest
 from torchport.axes import Order, Turn, to_order
 from torchport.axis import Axis
+from torchport.callees import callee
 from torchport.graph import Shape, Tensor, Text, Weight
 
 
@@ -257,15 +257,10 @@ class Collect(Expr):
 #: Modules that hold others in a row: called as one, or each in a loop over them.
 IN_A_ROW = ("nn.Sequential", "nn.ModuleList")
 
-#: Modules around which no line is built: they go with the one that does the work.
-LIGHT = re.compile(
-    r"nn\.\w*(Norm|Dropout)\w*$|(Frozen|Biased|Renorm|Step)BatchNorm\dd$|(ChannelLayerNorm|VariationalDropout)$|nn\.(PReLU|Identity)$"
-)
-
 
 def is_heavy(expr: Any) -> bool:
     """Whether the expression is a call of a module that does the work of a line."""
-    return isinstance(expr, Apply) and not LIGHT.match(expr.module.cls)
+    return isinstance(expr, Apply) and not callee(expr.module.cls).is_light
 
 
 def loop_of(expr: Any) -> Apply | None:

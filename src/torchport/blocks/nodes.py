@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from torchport import callees
 from torchport.program import (
     Apply,
     Attribute,
@@ -34,36 +35,6 @@ from torchport.program import (
     is_loop,
     walk,
 )
-
-#: Names of the positional arguments, and defaults of the keyword arguments, of what is called most.
-SIGNATURES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
-    **{
-        f"nn.Conv{n}d": (
-            ("in_channels", "out_channels", "kernel_size"),
-            {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True},
-        )
-        for n in (1, 2, 3)
-    },
-    **{
-        f"nn.ConvTranspose{n}d": (
-            ("in_channels", "out_channels", "kernel_size"),
-            {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "bias": True},
-        )
-        for n in (1, 2, 3)
-    },
-    **{
-        f"nn.BatchNorm{n}d": (("channels",), {"eps": 1e-5, "momentum": 0.1, "affine": True})
-        for n in (1, 2, 3)
-    },
-    "nn.GroupNorm": (("groups", "channels"), {"eps": 1e-5, "affine": True}),
-    "nn.LayerNorm": (("channels",), {"eps": 1e-5}),
-    "nn.Linear": (("in_features", "out_features"), {"bias": True}),
-    "nn.Dropout": (("dropout",), {}),
-    "F.pad": (("", "pad"), {}),
-    **{f"nn.Dropout{n}d": (("dropout",), {}) for n in (1, 2, 3)},
-    **{f"F.max_pool{n}d": (("", "kernel_size"), {"stride": None, "padding": 0}) for n in (1, 2, 3)},
-    **{f"F.avg_pool{n}d": (("", "kernel_size"), {"stride": None, "padding": 0}) for n in (1, 2, 3)},
-}
 
 
 class Absent:
@@ -107,15 +78,6 @@ class Node:
     @property
     def merges(self) -> bool:
         return len(set(self.reads)) > 1
-
-
-#: Activation functions, and the modules that they are in nn.Sequential.
-MODULES = {
-    "F.relu": "nn.ReLU", "F.relu6": "nn.ReLU6", "F.silu": "nn.SiLU", "F.gelu": "nn.GELU", "F.elu": "nn.ELU",
-    "F.selu": "nn.SELU", "F.celu": "nn.CELU", "F.leaky_relu": "nn.LeakyReLU", "F.hardswish": "nn.Hardswish",
-    "F.hardsigmoid": "nn.Hardsigmoid", "F.mish": "nn.Mish", "F.softplus": "nn.Softplus",
-    "F.logsigmoid": "nn.LogSigmoid", "torch.sigmoid": "nn.Sigmoid", "torch.tanh": "nn.Tanh",
-}  # fmt: skip
 
 
 #: Lines that a list of modules takes.
@@ -171,7 +133,7 @@ def nodes_of(definition: Definition) -> list[Node]:
 def is_activation(value: Any) -> bool:
     """Whether the expression is an activation function of one tensor."""
     value = value.value if isinstance(value, Mark) else value
-    return isinstance(value, Call) and value.function in MODULES
+    return isinstance(value, Call) and bool(callees.callee(value.function).module)
 
 
 def _has_constants(value: Any) -> bool:
@@ -183,7 +145,7 @@ def _has_constants(value: Any) -> bool:
 def _is_modular(value: Any) -> bool:
     if isinstance(value, Apply):
         return len(value.args) == 1 and isinstance(value.args[0], Var) and not value.kwargs
-    return is_activation(value) and value.function in MODULES
+    return is_activation(value) and not isinstance(value, Mark)
 
 
 def _is_light(value: Any) -> bool:
@@ -253,7 +215,8 @@ def numbers(value: Any, change: Change, callee: str = "", name: str = "") -> Any
 
 
 def _arguments(callee: str, args: Sequence[Any], kwargs: Mapping[str, Any], change: Change) -> Any:
-    names, defaults = SIGNATURES.get(callee, ((), {}))
+    known = callees.callee(callee)
+    names, defaults = known.positional, known.defaults
     given = tuple(
         numbers(it, change, callee, names[at] if at < len(names) else "size") for at, it in enumerate(args)
     )

@@ -11,9 +11,10 @@ from typing import Any
 from torchport.blocks.align import Wire
 from torchport.blocks.block import Block, leaves
 from torchport.blocks.naming import named_layers, prefix
-from torchport.blocks.nodes import MODULES, Node, is_activation
+from torchport.blocks.nodes import Node, is_activation
 from torchport.blocks.parameters import Parameters
 from torchport.blocks.structures import Structure, merge_kind
+from torchport.callees import callee
 from torchport.names import identifier, short_name, unique
 from torchport.program import (
     Apply,
@@ -38,7 +39,7 @@ def as_module(step: Step, model: str = "") -> Module:
     if isinstance(value, Apply):
         return replace(value.module, role="", gives=gives)
     assert isinstance(value, Call)
-    return Module(MODULES[value.function], value.args[1:], value.kwargs, gives=gives)
+    return Module(callee(value.function).module, value.args[1:], value.kwargs, gives=gives)
 
 
 def tensor_name(slot: int, index: int) -> str:

@@ -15,7 +15,8 @@ from typing import Any
 
 from torchport.blocks.align import Wire
 from torchport.blocks.block import leaves
-from torchport.blocks.nodes import MODULES, Node, is_activation
+from torchport.blocks.nodes import Node, is_activation
+from torchport.callees import callee
 from torchport.names import class_name, short_name
 from torchport.program import IN_A_ROW, Apply, Call, Infix, Mark, Module, is_loop, walk
 
@@ -230,7 +231,7 @@ def _words(leaf: Node) -> Iterator[str]:
     elif is_activation(leaf.step.value):
         value = leaf.step.value.value if isinstance(leaf.step.value, Mark) else leaf.step.value
         assert isinstance(value, Call)
-        yield MODULES[value.function].removeprefix("nn.")
+        yield callee(value.function).module.removeprefix("nn.")
     elif modules:
         for it in (one for made in modules for one in _opened(made)):
             word = re.sub(r"\dd$", "", it.cls.removeprefix("nn."))

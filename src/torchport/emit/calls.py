@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from torchport.callees import callee
 from torchport.program import Apply, Step, Var, walk
 
 
 def changes(node: Any) -> bool:
     """Whether a node calls a module that a call may change: running statistics, a normalised kernel."""
-    return isinstance(node, Apply) and (
-        not node.module.cls.startswith("nn.") or "BatchNorm" in node.module.cls
-    )
+    return isinstance(node, Apply) and callee(node.module.cls).is_stateful
 
 
 def repeated(steps: Sequence[Step]) -> frozenset[str]:

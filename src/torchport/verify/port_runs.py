@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from torchport import nest
+from torchport.callees import callee
 from torchport.emit import texts
 from torchport.errors import TorchportError
 from torchport.verify.draws import same_in_torch
@@ -246,12 +247,12 @@ WRITTEN = AUGMENT | {"RandomAffine", "RandomCropOrResize"}
 def amount_name(module: Any) -> str:
     """The attribute that says how random a module is in training; empty if it is not.
 
-    GaussianDropout and GaussianNoise are classes that torchport writes into model.py.
+    A class of torch's own goes by its name there; others are those that torchport writes into model.py.
     """
-    if isinstance(module, torch().nn.modules.dropout._DropoutNd):
-        return "p"
-    is_gaussian = type(module).__name__ in ("GaussianDropout", "GaussianNoise")
-    return "std" if is_gaussian and hasattr(module, "std") else ""
+    cls = type(module)
+    prefix = "nn." if cls.__module__.startswith("torch.nn.") else ""
+    name = callee(f"{prefix}{cls.__name__}").amount
+    return name if hasattr(module, name) else ""
 
 
 class State(Mapping[str, np.ndarray]):
