@@ -35,6 +35,7 @@ def convert(
     exact: bool = False,
     flat: bool = False,
     dequantise: bool = False,
+    outputs: Sequence[str] = (),
     rules: str | Path | None = None,
     config: str | Path | None = None,
 ) -> Port:
@@ -45,6 +46,7 @@ def convert(
     exact: BatchNorm keeps running variances as the source did, to the last bit.
     flat: one module a layer; repeated structure is not made classes.
     dequantise: layers of int8, int4 or float8 weights become the layers of floats that these stand for.
+    outputs: the layers whose outputs the port gives; what is behind them is left out.
     rules: a Python file with rules for layers of your own; it is run.
     config: for a file with weights only, the model's architecture: `model.json`, or `module.py:build`, a
         function that returns the Keras model, which is run.
@@ -56,7 +58,7 @@ def convert(
     from torchport.port import Port
     from torchport.rules import user
 
-    options = Options(class_name, keep_io, exact, flat, dequantise)
+    options = Options(class_name, keep_io, exact, flat, dequantise, tuple(outputs))
 
     if config is not None:
         from torchport.read import WithConfig

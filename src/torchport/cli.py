@@ -196,6 +196,14 @@ def convert(
         bool,
         typer.Option("--dequantise", help="Quantised layers (int8, int4, float8) become layers of floats."),
     ] = False,
+    outputs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LAYER[,LAYER]",
+            show_default=False,
+            help="The layers whose outputs the port gives; what is behind them is left out.",
+        ),
+    ] = None,
     check: Annotated[bool, typer.Option("--verify", help="Verify the port at once.")] = False,
     force: Annotated[
         bool,
@@ -219,6 +227,7 @@ def convert(
       torchport convert encoder.keras -o encoder --keep-io --json
       torchport convert mine.keras -o mine --rules my_rules.py
       torchport convert old.weights.h5 -o old --config model.json
+      torchport convert classifier.h5 -o features --outputs avg_pool
     """
     result: Verification | None = None
     with errors(source, json):
@@ -229,7 +238,7 @@ def convert(
             with working(f"reading {source.name}"):
                 port = torchport.convert(
                     source, class_name=class_name, keep_io=keep_io, exact=exact, flat=flat,
-                    dequantise=dequantise, rules=rules,
+                    dequantise=dequantise, outputs=outputs.split(",") if outputs else (), rules=rules,
                     config=config,
                 )  # fmt: skip
             save(port, folder, force)

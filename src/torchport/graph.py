@@ -206,6 +206,8 @@ class Graph:
     compiled: Mapping[str, Any] = field(default_factory=dict)
     #: For inputs that are text in the source: how their numbers are made.
     texts: Mapping[str, Text] = field(default_factory=dict)
+    #: Whether it is a part of the model that was read: `read/cut.py`.
+    is_part: bool = False
     #: The configuration that it was read from, in the terms of Keras 2 or 3: Keras can build it.
     entry: Any = field(default=None, compare=False, repr=False)
 

@@ -22,6 +22,7 @@ class Options:
     exact: bool = False
     flat: bool = False
     dequantise: bool = False
+    outputs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.class_name is not None and not is_class_name(self.class_name):
@@ -43,7 +44,7 @@ class Options:
                 f"was written with the option {', '.join(unknown)}, which this torchport does not have",
                 advice="convert the model again, or use the torchport that wrote it",
             )
-        return cls(**record)
+        return cls(**{**record, "outputs": tuple(record.get("outputs", ()))})
 
 
 #: As a person would have written it.

@@ -23,6 +23,7 @@ from torchport.normalise import normalise
 from torchport.options import DEFAULT, Options
 from torchport.program import Definition, Permute
 from torchport.read import WithConfig, read
+from torchport.read.cut import cut
 from torchport.rules import book, user
 from torchport.rules.book import Book
 from torchport.watch import watch
@@ -86,13 +87,13 @@ def port(model: Any, options: Options = DEFAULT) -> Program:
         if options.class_name in helpers.names():
             advice = f"for instance --class-name {name}Model"
             raise TorchportError(f"model.py may have a function {name}", advice=advice)
-        return replace(written(graph, name, options), training=training.record(graph))
+        return replace(written(graph, name, options), training=training.record(cut(graph, options.outputs)))
 
 
 def written(graph: Graph, name: str, options: Options = DEFAULT) -> Program:
     """A graph, as it was read, as the PyTorch program of a class of that name."""
     graph = dequantise(graph) if options.dequantise else graph
-    graph = share_out(graph)
+    graph = cut(share_out(graph), options.outputs)
     graph = normalise(graph)
     refusals: list[Refusal] = []
     graph = infer(graph, refusals)

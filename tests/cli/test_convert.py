@@ -255,6 +255,7 @@ def test_the_class_has_the_very_name_that_was_asked_for(name: str, tmp_path: Pat
     record = json.loads((port.save(tmp_path / "port") / "port.json").read_text())
     assert record["options"] == {
         "class_name": name, "keep_io": False, "exact": False, "flat": True, "dequantise": False,
+        "outputs": [],
     }  # fmt: skip
 
 

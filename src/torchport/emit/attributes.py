@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from torchport.names import identifier, is_automatic, unique
 from torchport.rules.nouns import noun_of
@@ -11,12 +12,15 @@ from torchport.rules.nouns import noun_of
 LISTS = re.compile(r"(convs|layers|branches)_\d+")
 
 
-def attribute_names(layers: list[tuple[str, str, str]], model: str = "") -> dict[tuple[str, str], str]:
+def attribute_names(
+    layers: list[tuple[str, str, str]], model: str = "", told: Mapping[str, str] | None = None
+) -> dict[tuple[str, str], str]:
     """An attribute for each (layer, role), given (layer, role, kind) in the order of use.
 
     Names that Keras made up become short nouns, numbered in this order; others lose the model's name where
-    they begin with it.
+    they begin with it. `told`: what nested models are called, by their layers.
     """
+    told = told or {}
     nouns = [
         plural[1]
         if (plural := LISTS.fullmatch(layer))
@@ -34,7 +38,8 @@ def attribute_names(layers: list[tuple[str, str, str]], model: str = "") -> dict
     for (layer, role, _), noun in zip(layers, nouns, strict=True):
         if (layer, role) in names:
             continue
-        base = layer.removeprefix(f"{model}_") if model else layer
+        told_name = told.get(layer, layer)
+        base = told_name.removeprefix(f"{model}_") if model else told_name
         if noun:
             number = f"{'_' if noun[-1].isdigit() else ''}{owners[noun][layer]}"
             base = noun if len(owners[noun]) == 1 else f"{noun}{number}"

@@ -82,13 +82,22 @@ class _Naming:
             if spec.name in definition.keys:
                 own = identifier(definition.keys[spec.name])
             inputs[spec.name] = unique(own, functions | set(inputs.values()))
-        parts = {
-            layer: self.named(part, class_name(part.name if part.shapes else layer))
-            for layer, part in definition.parts.items()
-        }
-        made = Class(name, definition, attribute_names(owned, definition.name), inputs, parts)
+        told = {layer: own_name(layer, part) for layer, part in definition.parts.items()}
+        parts = {layer: self.named(part, class_name(told[layer])) for layer, part in definition.parts.items()}
+        made = Class(name, definition, attribute_names(owned, definition.name, told), inputs, parts)
         self.known[id(definition)] = made
         return made
+
+
+def own_name(layer: str, part: Definition) -> str:
+    """What a part is called: as its layer, but for TimeDistributed without a name of its own.
+
+    There the model that it is around has one, maybe.
+    """
+    if part.shapes:
+        return part.name
+    is_wrapper = layer.startswith("time_distributed") and is_automatic(layer, "TimeDistributed")
+    return part.name if is_wrapper and not is_automatic(part.name, "Model") else layer
 
 
 def state(item: Class, prefix: str = "", inside: Inside | None = None) -> Iterator[tuple[str, Load | Fill]]:

@@ -14,8 +14,8 @@ from typing import Any
 
 from torchport.idioms import activations, merge, pads, permutes
 from torchport.idioms.view import View
-from torchport.layout.write import needed
-from torchport.program import Definition, rewrite
+from torchport.layout.write import base_of, needed
+from torchport.program import Call, Definition, rewrite, walk
 
 Idiom = Callable[[Any, View], Any]
 
@@ -47,7 +47,14 @@ def idiomatic(definition: Definition) -> Definition:
         kept = needed(steps, (spec.name for spec in definition.outputs))
         definition = replace(definition, steps=kept)
     parts = {layer: idiomatic(part) for layer, part in definition.parts.items()}
-    return replace(definition, parts=parts)
+    left = {base_of(step.name) for step in definition.steps if step.kind == "permute" and moves(step.value)}
+    permutes = tuple(it for it in definition.permutes if it.tensor in left)
+    return replace(definition, parts=parts, permutes=permutes)
+
+
+def moves(value: Any) -> bool:
+    """Whether axes change places in an expression."""
+    return any(isinstance(it, Call) and it.function in (".permute", ".transpose") for it in walk(value))
 
 
 def _changed(view: View, expr: Any) -> Any:

@@ -40,6 +40,15 @@ RENAMED = {
     "MaxPool3D": "MaxPooling3D",
 }
 
+#: Layers of packages that Keras has since, by the name that they were registered under.
+#: Source: tensorflow_addons/layers/normalizations.py; an InstanceNormalization says groups=-1 itself.
+#: FixedDropout is Dropout whose noise_shape is taken from the tensor (efficientnet/model.py).
+ADOPTED = {
+    "FixedDropout": "Dropout",
+    "Addons>GroupNormalization": "GroupNormalization",
+    "Addons>InstanceNormalization": "GroupNormalization",
+}
+
 #: What the name of such a class says, and today's class has as an option.
 IMPLIED: dict[str, dict[str, Any]] = {"SyncBatchNormalization": {"synchronized": True}}
 
@@ -117,10 +126,10 @@ def kind(entry: Mapping[str, Any], where: str) -> str:
     module = entry.get("module")
     registered = entry.get("registered_name")
     if isinstance(registered, str) and ">" in registered:
-        return registered
+        return ADOPTED.get(registered, registered)
     if module is not None and not is_layer_module(text(module, "module", where)):
         return f"{module}.{name}"
-    return RENAMED.get(name, name)
+    return RENAMED.get(name, ADOPTED.get(name, name))
 
 
 def is_layer_module(module: str) -> bool:

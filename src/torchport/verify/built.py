@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from torchport.graph import Graph, Weight
-from torchport.read.dialect import RENAMED
+from torchport.read.dialect import RENAMED, is_operation
 from torchport.verify.variables import variables
 
 #: Options of every layer, which no class lists.
@@ -21,6 +22,8 @@ COMMON = frozenset(
     "name trainable dtype dynamic batch_input_shape batch_shape input_shape autocast "
     "activity_regularizer".split()
 )
+#: Where Keras 3 keeps the classes of its operations.
+OPERATIONS = tuple(f"keras.src.ops.{it}" for it in "numpy nn math core linalg image einops".split())
 #: Layers that give whole numbers, and refuse the very dtype that their `get_config` gives
 #: (keras/src/layers/preprocessing/hashing.py).
 HASHES = frozenset({"Hashing", "HashedCrossing"})
@@ -30,7 +33,9 @@ def built(keras: Any, graph: Graph) -> Any:
     """The model of a graph. Raises whatever Keras raises where it does not build it."""
     kind = keras.Sequential if graph.entry["class_name"] == "Sequential" else keras.Model
     found = graph.entry["config"]
-    model = kind.from_config(readable(keras, {"layers": found} if isinstance(found, list) else found))
+    model = kind.from_config(
+        readable(keras, {"layers": found} if isinstance(found, list) else found, graph.dialect)
+    )
     if not model.built:
         model.build([(None, *graph.tensors[name].shape[1:]) for name in graph.inputs][0])
     weights = dict(stored(graph))
@@ -50,16 +55,19 @@ def stored(graph: Graph, path: str = "") -> Iterator[tuple[str, Weight]]:
         yield from stored(body, f"{path}{layer}/")
 
 
-def readable(keras: Any, value: Any) -> Any:
+def readable(keras: Any, value: Any, version: str) -> Any:
     """A configuration without what the layers' classes of today do not take: torchport read it, and knows.
 
-    What an old option does is known to the rules, which refuse it where it changes what is computed.
+    What an old option does is known to the rules, which refuse it where it changes what is computed. An
+    HDF5 file does not say where an operation is from, and Keras 3 takes `x + y` for the layer Add.
     """
     if isinstance(value, (list, tuple)):
-        return [readable(keras, it) for it in value]
+        return [readable(keras, it, version) for it in value]
     if not isinstance(value, Mapping):
         return value
-    found = {key: readable(keras, it) for key, it in value.items()}
+    found = {key: readable(keras, it, version) for key, it in value.items()}
+    if "inbound_nodes" in value and "module" not in value and is_operation(value, version):
+        return {**found, "module": module_of(str(value["class_name"])), "registered_name": None}
     config = found.get("config")
     kind = RENAMED.get(str(found.get("class_name")), found.get("class_name"))
     cls = getattr(keras.layers, str(kind), None)
@@ -70,6 +78,11 @@ def readable(keras: Any, value: Any) -> Any:
             key: it for key, it in config.items() if key in taken and not (key == "dtype" and kind in HASHES)
         }
     return found
+
+
+def module_of(operation: str) -> str:
+    """The module of Keras that has the class of an operation. Raises StopIteration where none has."""
+    return next(name for name in OPERATIONS if hasattr(import_module(name), operation))
 
 
 def options(cls: type) -> frozenset[str]:

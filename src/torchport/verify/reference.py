@@ -15,6 +15,7 @@ import numpy as np
 from torchport.errors import TorchportError
 from torchport.graph import Graph
 from torchport.read import WithConfig, checkpoint
+from torchport.read.dialect import ADOPTED
 from torchport.read.live import is_model
 from torchport.read.subclass import functional
 from torchport.rules import TABLE
@@ -59,12 +60,13 @@ class Reference:
         keras = keras_of(graph.dialect)
         custom = custom_objects(custom, graph.dialect)
         if not isinstance(source, (str, Path, WithConfig)):
-            live = functional(source)
+            live = built(keras, graph) if graph.is_part else functional(source)
             return cls(keras, of_floats(live), graph, custom={**of_model(source), **custom})
         custom = {**stand_ins(keras, graph), **custom}
         try:
             with keras.utils.custom_object_scope(custom):
-                return cls(keras, of_floats(loaded(keras, source)), graph, custom=custom)
+                model = built(keras, graph) if graph.is_part else loaded(keras, source)
+                return cls(keras, of_floats(model), graph, custom=custom)
         except Exception as error:  # whatever Keras raises: there is no list of it
             first = str(error).strip().split("\n")[0][:300]
             with suppress(Exception), keras.utils.custom_object_scope(custom):
@@ -170,9 +172,13 @@ def from_rest(model: Any) -> Iterator[None]:
 
 
 def stand_ins(keras: Any, graph: Graph) -> dict[str, Any]:
-    """Keras's own classes for models whose class is somebody's own, and adds only to training."""
+    """Keras's own classes for models whose class is somebody's own, and adds only to training.
+
+    And for layers of packages that Keras has since.
+    """
     kinds = {"Functional": keras.Model, "Sequential": keras.Sequential}
-    return {name: kinds[kind] for name, kind in graph.own_models.items()}
+    models = {name: kinds[kind] for name, kind in graph.own_models.items()}
+    return {**{name: getattr(keras.layers, kind) for name, kind in ADOPTED.items()}, **models}
 
 
 def loaded(keras: Any, source: str | Path | WithConfig) -> Any:
