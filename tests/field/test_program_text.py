@@ -99,3 +99,67 @@ def test_a_factor_is_no_division_by_a_longer_number() -> None:
     x = keras.Input((4,))
     code = torchport.convert(keras.Model(x, x * 0.5**0.5)).code
     assert "x * 0.7071067811865476" in code
+
+
+def conv_norm_relu(x: Any, width: int, size: int = 3, **options: Any) -> Any:
+    x = L.Conv2D(width, size, padding="same", use_bias=False, **options)(x)
+    return L.ReLU()(L.BatchNormalization()(x))
+
+
+def attention_unet() -> Any:
+    """Skips weighted by what the decoder knows: a gate before each concatenation."""
+    x = image = keras.Input((32, 32, 3))
+    skips = []
+    for width in (4, 8, 16):
+        x = conv_norm_relu(conv_norm_relu(x, width), width)
+        skips.append(x)
+        x = L.MaxPooling2D()(x)
+    x = conv_norm_relu(conv_norm_relu(x, 32), 32)
+    for width, skip in zip((16, 8, 4), skips[::-1], strict=True):
+        gate = L.ReLU()(L.Add()([L.Conv2D(width, 2, strides=2)(skip), L.Conv2D(width, 1)(x)]))
+        gate = L.UpSampling2D()(L.Conv2D(1, 1, activation="sigmoid")(gate))
+        x = L.Conv2DTranspose(width, 2, strides=2)(x)
+        x = L.Concatenate()([x, L.Multiply()([skip, gate])])
+        x = conv_norm_relu(conv_norm_relu(x, width), width)
+    return keras.Model(image, L.Conv2D(1, 1)(x))
+
+
+def pyramid_pooling() -> Any:
+    """DeepLab's head: the same unit with kernels and dilations of several sizes."""
+    x = image = keras.Input((32, 32, 3))
+    for width in (8, 16, 16):
+        x = conv_norm_relu(x, width)
+    branches = [conv_norm_relu(x, 8, 1), *(conv_norm_relu(x, 8, dilation_rate=rate) for rate in (2, 4, 6))]
+    x = conv_norm_relu(L.Concatenate()(branches), 8, 1)
+    return keras.Model(image, conv_norm_relu(conv_norm_relu(x, 12), 12))
+
+
+def residual() -> Any:
+    """Two blocks of which one halves and projects."""
+    x = image = keras.Input((32, 32, 8))
+    for width, stride in ((8, 1), (16, 2), (16, 1)):
+        y = conv_norm_relu(x, width, 3, strides=stride)
+        y = L.BatchNormalization()(L.Conv2D(width, 3, padding="same", use_bias=False)(y))
+        if stride == 2:
+            x = L.BatchNormalization()(L.Conv2D(width, 1, strides=2, use_bias=False)(x))
+        x = L.ReLU()(L.Add()([x, y]))
+    return keras.Model(image, x)
+
+
+#: What stands in a program, and what does not.
+TEXTS: dict[Callable[[], Any], tuple[tuple[str, ...], tuple[str, ...]]] = {
+    attention_unet: (("self.double_conv(torch.cat(", "self.up3 = Up(8)"), ("Hourglass",)),
+    pyramid_pooling: (
+        ('padding="same", dilation=dilation', "ConvBNReLU(16, 8, dilation=4)"),
+        ("padding: int",),
+    ),
+    residual: (("nn.Conv2d(in_channels, out_channels, 1, stride=stride",), ("1, stride=2",)),
+}
+
+
+@pytest.mark.parametrize("build", TEXTS, ids=lambda it: it.__name__)
+def test_a_program_is_written_so(build: Callable[[], Any]) -> None:
+    code = " ".join(torchport.convert(build()).code.split())
+    written, left_out = TEXTS[build]
+    assert not [it for it in written if it not in code]
+    assert not [it for it in left_out if it in code]

@@ -74,21 +74,6 @@ class MBConv2(nn.Module):
         return out * self.drop(out.new_ones(out.size(0), 1, 1, 1)) + x if self.residual else out
 
 
-class MBConv3(nn.Module):
-    """(n, in_channels, h, w) -> (n, out_channels, h / 2, w / 2)."""
-
-    def __init__(self, in_channels: int, out_channels: int, dropout: float = 0.025) -> None:
-        super().__init__()
-        self.expand_conv = nn.Conv2d(in_channels, 6 * in_channels, 1, bias=False)
-        self.expand_bn = nn.BatchNorm2d(6 * in_channels, eps=1e-3, momentum=0.01)
-        self.mb_conv = MBConv(6 * in_channels, in_channels // 4, out_channels, 3, stride=2)
-        self.mb_conv2 = MBConv2(out_channels, out_channels, 3, dropout=dropout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.pad(F.silu(self.expand_bn(self.expand_conv(x))), (0, 1, 0, 1))
-        return self.mb_conv2(self.mb_conv(x))
-
-
 class EfficientNetB0(nn.Module):
     """(n, 3, 224, 224) -> (n, 1000)."""
 
@@ -99,10 +84,17 @@ class EfficientNetB0(nn.Module):
         self.stem_conv = nn.Conv2d(3, 32, 3, stride=2, bias=False)
         self.stem_bn = nn.BatchNorm2d(32, eps=1e-3, momentum=0.01)
         self.block1a = MBConv(32, 8, 16, 3)
-        self.mb_conv3_1 = MBConv3(16, 24)
+        self.block2a_expand_conv = nn.Conv2d(16, 96, 1, bias=False)
+        self.block2a_expand_bn = nn.BatchNorm2d(96, eps=1e-3, momentum=0.01)
+        self.block2a = MBConv(96, 4, 24, 3, stride=2)
+        self.block2b = MBConv2(24, 24, 3, dropout=0.025)
         self.block3 = nn.Sequential(MBConv2(24, 40, stride=2), MBConv2(40, 40, dropout=0.05))
-        self.mb_conv3_2 = MBConv3(40, 80, dropout=0.075)
-        self.block4c = MBConv2(80, 80, 3, dropout=0.0875)
+        self.block4a_expand_conv = nn.Conv2d(40, 240, 1, bias=False)
+        self.block4a_expand_bn = nn.BatchNorm2d(240, eps=1e-3, momentum=0.01)
+        self.block4a = MBConv(240, 10, 80, 3, stride=2)
+        self.block4 = nn.Sequential(
+            MBConv2(80, 80, 3, dropout=0.075), MBConv2(80, 80, 3, dropout=0.0875)
+        )
         self.block5 = nn.Sequential(
             MBConv2(80, 112), MBConv2(112, 112, dropout=0.1125), MBConv2(112, 112, dropout=0.125)
         )
@@ -123,9 +115,13 @@ class EfficientNetB0(nn.Module):
         x = (x - self.normalize_mean) / self.normalize_variance.sqrt().clamp(min=1e-7)
         x = F.pad(x, (0, 1, 0, 1))
         x = F.silu(self.stem_bn(self.stem_conv(x)))
-        x = self.mb_conv3_1(self.block1a(x))
-        x = self.mb_conv3_2(self.block3(x))
-        x = self.block4c(x)
+        x = self.block1a(x)
+        x = F.pad(F.silu(self.block2a_expand_bn(self.block2a_expand_conv(x))), (0, 1, 0, 1))
+        x = self.block2b(self.block2a(x))
+        x = self.block3(x)
+        x = F.pad(F.silu(self.block4a_expand_bn(self.block4a_expand_conv(x))), (0, 1, 0, 1))
+        x = self.block4a(x)
+        x = self.block4(x)
         x = self.block5(x)
         x = self.block7a(self.block6(x))
         x = F.silu(self.top_bn(self.top_conv(x))).mean(dim=(2, 3))

@@ -25,7 +25,7 @@ class ResidualBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.shortcut = (
-            nn.Conv2d(in_channels, out_channels, 1, stride=2)
+            nn.Conv2d(in_channels, out_channels, 1, stride=stride)
             if in_channels != out_channels
             else nn.Identity()
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from torchport.blocks.nodes import Node, nodes_of
+from torchport.blocks.nodes import Node, keeps_size, nodes_of
 from torchport.blocks.steps import as_module
 from torchport.program import (
     Apply,
@@ -217,21 +217,6 @@ DEFAULTS = {"dilation": 1, "stride": 1, "padding": 0, "groups": 1, "bias": True}
 
 def _same(it: Module) -> Module:
     """A convolution that keeps the size with padding="same", if its numbers say no more than that."""
-    if not it.cls.startswith("nn.Conv") or _each_is(it.kwargs.get("stride", 1), 1) is False:
-        return it
-    rank = int(it.cls[-2])
-    kernel, rate, padding = (
-        _sizes(value, rank)
-        for value in (it.args[2], it.kwargs.get("dilation", 1), it.kwargs.get("padding", 0))
+    return (
+        replace(it, kwargs={**it.kwargs, "padding": "same"}) if keeps_size(it.cls, it.args, it.kwargs) else it
     )
-    if any(p != "same" and 2 * p != r * (k - 1) for k, r, p in zip(kernel, rate, padding, strict=True)):
-        return it
-    return replace(it, kwargs={**it.kwargs, "padding": "same"})
-
-
-def _sizes(value: Any, rank: int) -> Sequence[Any]:
-    return value if isinstance(value, tuple) else (value,) * rank
-
-
-def _each_is(value: Any, one: int) -> bool:
-    return all(it == one for it in (value if isinstance(value, tuple) else (value,)))

@@ -6,6 +6,7 @@ time. These are estimates, by which candidates are compared; `program.py` compar
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 from torchport.blocks.nodes import Node
@@ -36,9 +37,40 @@ SEVERAL = 3.0
 LATE = 2.0
 
 
-def late(nodes: Sequence[Node]) -> float:
-    """A person begins a block with what makes images grow; of blocks that save as much, that one is taken."""
-    return LATE if any(it.inside is None and scale(it) > 1 for it in nodes[1:]) else 0.0
+#: What it counts, in lines, that a block ends where a tensor from elsewhere is laid beside its own.
+EARLY = 1.0
+#: What it counts, in lines, that steps in a row that are alike stand on both sides of a block's edge.
+SPLIT = 2.0
+
+
+def misplaced(nodes: Sequence[Node], start: int, end: int) -> float:
+    """What speaks against a block of [start, end): of blocks that save as much, another is taken.
+
+    A person begins a block with what makes images grow, ends it behind what reads a skip, and does not cut
+    through two convolutions in a row.
+    """
+    inside = nodes[start:end]
+    given = {name for it in inside for name in it.writes}
+    several = len({name for it in inside for name in it.reads} - given) > 1
+    late = any(it.inside is None and scale(it) > 1 for it in inside[1:])
+    early = several and inside[-1].inside is None and inside[-1].step.kind == "Concatenate"
+    return LATE * late + EARLY * early + SPLIT * (_is_split(nodes, start) + _is_split(nodes, end))
+
+
+#: Steps of the longest unit that is compared with its neighbour: a convolution, norm, activation, dropout.
+UNIT = 4
+
+
+def _is_split(nodes: Sequence[Node], at: int) -> bool:
+    """Whether two units in a row that are alike stand on both sides of a node's beginning."""
+    for count in range(1, min(UNIT, at, len(nodes) - at) + 1):
+        around = nodes[at - count : at + count]
+        in_a_row = all(it.reads == before.writes for before, it in itertools.pairwise(around))
+        kinds = [(it.key, it.pointwise) for it in around]
+        is_whole = not around[0].light and not any(it.light for it in nodes[at + count : at + count + 1])
+        if is_whole and in_a_row and kinds[:count] == kinds[count:]:
+            return any(it.heavy for it in around)
+    return False
 
 
 def lines(nodes: Iterable[Node | None]) -> float:

@@ -6,6 +6,7 @@ the numbers (channels, strides, rates) that stand in it, in a fixed order, defau
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -45,6 +46,35 @@ class Absent:
 
 
 ABSENT = Absent()
+
+
+@dataclass(frozen=True)
+class Same:
+    """The padding of a convolution that keeps the size: a number, and the same for any kernel as "same"."""
+
+    padding: Any
+
+    def __repr__(self) -> str:
+        return "same"
+
+
+def keeps_size(callee: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a convolution has numbers for a padding that padding="same" says as well."""
+    found = re.fullmatch(r"nn\.Conv(\d)d", callee)
+    padding = kwargs.get("padding", 0)
+    if found is None or len(args) < 3 or isinstance(padding, (str, Expr)):
+        return False
+    rank = int(found[1])
+    columns = [_each(it, rank) for it in (args[2], kwargs.get("dilation", 1), padding)]
+    if any(it is None for it in columns) or _each(kwargs.get("stride", 1), rank) != (1,) * rank:
+        return False
+    return all(2 * p == d * (k - 1) for k, d, p in zip(*map(tuple, columns), strict=True))  # type: ignore[arg-type]
+
+
+def _each(value: Any, rank: int) -> tuple[int, ...] | None:
+    """A number for each axis; None where some are not known."""
+    sizes = value if isinstance(value, tuple) else (value,) * rank
+    return sizes if len(sizes) == rank and all(type(it) is int for it in sizes) else None
 
 
 @dataclass(eq=False)
@@ -217,6 +247,8 @@ def numbers(value: Any, change: Change, callee: str = "", name: str = "") -> Any
 def _arguments(callee: str, args: Sequence[Any], kwargs: Mapping[str, Any], change: Change) -> Any:
     known = callees.callee(callee)
     names, defaults = known.positional, known.defaults
+    if keeps_size(callee, args, kwargs):
+        kwargs = {**kwargs, "padding": Same(kwargs.get("padding", 0))}
     given = tuple(
         numbers(it, change, callee, names[at] if at < len(names) else "size") for at, it in enumerate(args)
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torchport.blocks.derive import derived, padding_before
-from torchport.blocks.nodes import ABSENT
+from torchport.blocks.nodes import ABSENT, Same
 from torchport.program import Code
 
 Column = tuple[Any, ...]
@@ -72,27 +72,45 @@ class Parameters:
         if len(set(given)) == 1 and isinstance(given[0], int):
             self.conditions.append(f"in_channels != {given[0]}")
         self.found: list[tuple[str, list[Any]]] = []
+        #: What was written for numbers that follow from parameters.
+        self.written: list[tuple[str, Column]] = []
 
-    def expression(self, column: Column, name: str) -> Any:
+    def expression(self, numbers: Column, name: str) -> Any:
         """What is written for a number: itself if it never differs, else an expression of parameters."""
+        keeps = all(isinstance(it, Same) for it in numbers if it is not ABSENT)
+        column = tuple(it.padding if isinstance(it, Same) else it for it in numbers)
         known = [it for it in column if it is not ABSENT]
         if not known:
             return 0
         if all(_same(it, known[0]) for it in known):
-            return known[0]
+            return known[0] if len(known) == len(column) else self._of_a_part(column, name, known[0])
         for called, values in self.found:
             if agree(column, values):
                 _merge(values, column)
                 return Code(called)
-        text = derived(column, name, self.found)
-        if text:
-            return Code(text)
+        for text, numbers in self.written:  # the first that holds everywhere, not one that holds by chance
+            if len(known) < len(column) and agree(column, numbers):
+                return Code(text)
+        follows = derived(column, name, self.found)
+        if follows:
+            self.written.append((follows, column))
+            return Code(follows)
+        if keeps:
+            return "same"
         called = self._unique(name)
         values = list(column)
         if name.startswith("in_") and self.sizes and agree(column, self.sizes):
             _merge(values, self.sizes)
         self.found.append((called, values))
         return Code(called)
+
+    def _of_a_part(self, column: Column, name: str, value: Any) -> Any:
+        """A number that is always the same where a part is there: the parameter of that name, if it agrees.
+
+        A projection of the one use that has it is written for any other as well.
+        """
+        known = next((values for called, values in self.found if called == name), None)
+        return value if known is None or not agree(column, known) else Code(name)
 
     def has(self, name: str) -> bool:
         return any(called == name for called, _ in self.found)

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterator, Sequence
 
 from torchport.blocks.align import Wire
 from torchport.blocks.block import goes_on, is_next, wires
-from torchport.blocks.cost import SEVERAL, class_cost, late, lines, parameters, use_cost
+from torchport.blocks.cost import SEVERAL, class_cost, lines, misplaced, parameters, use_cost
 from torchport.blocks.draft import Body, Draft, Place
 from torchport.blocks.nodes import Node
 from torchport.blocks.regions import attached
@@ -32,7 +32,8 @@ def make_of_repeats(draft: Draft) -> bool:
             each = lines(draft.nodes(found[0]))
             rows = 1 + sum(place.start != it.end for it, place in itertools.pairwise(found))
             if (len(found) - 1) * each - rows * use_cost(0) - class_cost(0) > most:
-                saved = _saved(draft, found) - late(draft.nodes(found[0])) - SEVERAL * (len(token[1]) - 1)
+                against = [misplaced(draft.bodies[it.body].nodes, it.start, it.end) for it in found]
+                saved = _saved(draft, found) - sum(against) / len(found) - SEVERAL * (len(token[1]) - 1)
                 if saved > most:
                     best, most = token, saved
     return best is not None and draft.make(families[best], weighed=True)

@@ -56,6 +56,11 @@ class Structure:
         return sum(self.count[it] for it in ("Conv", "Depthwise", "SeparableConv", "Up"))
 
     @property
+    def inputs(self) -> int:
+        """How many tensors it takes."""
+        return len({wire for reads in self.reads for wire in reads if wire[0] == "in"})
+
+    @property
     def heavy(self) -> int:
         """How many of its modules do the work of a line."""
         return sum(leaf.heavy for leaf in self.leaves)
@@ -183,7 +188,7 @@ STRUCTURES: tuple[tuple[str, Callable[[Structure], Any]], ...] = (
     ("InceptionBlock", lambda it: it.parallel > 2 and it.convs > 0 and not it.grows),
     ("InceptionBlock", lambda it: it.ends("Concatenate") and it.branches > 2 and not it.grows),
     ("ParallelConv", lambda it: it.ends("Concatenate") and it.convs == it.branches),
-    ("Hourglass", lambda it: it.grows and it.narrows),
+    ("Hourglass", lambda it: it.grows and it.narrows and it.inputs == 1),
     ("Up", lambda it: it.grows and it.convs > 0),
     ("GatedConv", lambda it: it.is_gated and it.convs > 0),
     ("GatedLinear", lambda it: it.ends("Multiply") and it.count["Sigmoid"] == 1 and it.count["Linear"] == 2),
