@@ -254,6 +254,15 @@ class Collect(Expr):
     goes_on: int
 
 
+#: Ends the name of a tensor that the source's graph has not, or has in an order of its own.
+APART = ".apart"
+
+
+def apart(tensor: str) -> str:
+    """A tensor's name where the source's graph has no tensor of that order of values."""
+    return f"{tensor}{APART}"
+
+
 #: Modules that hold others in a row: called as one, or each in a loop over them.
 IN_A_ROW = ("nn.Sequential", "nn.ModuleList")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 from keras import ops
 
@@ -125,19 +126,20 @@ def attention_unet() -> Any:
 
 
 def pyramid_pooling() -> Any:
-    """DeepLab's head: the same unit with kernels and dilations of several sizes."""
-    x = image = keras.Input((32, 32, 3))
-    for width in (8, 16, 16):
-        x = conv_norm_relu(x, width)
+    """DeepLab: the same unit with kernels and dilations of several sizes."""
+    x = image = keras.Input((64, 64, 3))
+    x = low = conv_norm_relu(L.MaxPooling2D()(conv_norm_relu(x, 4)), 8)
+    x = conv_norm_relu(L.MaxPooling2D()(conv_norm_relu(L.MaxPooling2D()(x), 8)), 16)
     branches = [conv_norm_relu(x, 8, 1), *(conv_norm_relu(x, 8, dilation_rate=rate) for rate in (2, 4, 6))]
-    x = conv_norm_relu(L.Concatenate()(branches), 8, 1)
-    return keras.Model(image, conv_norm_relu(conv_norm_relu(x, 12), 12))
+    x = L.UpSampling2D(4)(conv_norm_relu(L.Concatenate()(branches), 8, 1))
+    x = L.Concatenate()([x, conv_norm_relu(low, 6, 1)])
+    return keras.Model(image, L.Conv2D(2, 1)(conv_norm_relu(conv_norm_relu(x, 12), 12)))
 
 
 def residual() -> Any:
-    """Two blocks of which one halves and projects."""
+    """Blocks of which some halve and project."""
     x = image = keras.Input((32, 32, 8))
-    for width, stride in ((8, 1), (16, 2), (16, 1)):
+    for width, stride in ((8, 1), (8, 1), (16, 2), (16, 1), (32, 2), (32, 1)):
         y = conv_norm_relu(x, width, 3, strides=stride)
         y = L.BatchNormalization()(L.Conv2D(width, 3, padding="same", use_bias=False)(y))
         if stride == 2:
@@ -146,13 +148,19 @@ def residual() -> Any:
     return keras.Model(image, x)
 
 
+def constants() -> Any:
+    x = keras.Input((3,))
+    return keras.Model(x, ops.clip(x + np.array([1, 2, 3], "float32"), 0.0, 1.0))
+
+
 #: What stands in a program, and what does not.
 TEXTS: dict[Callable[[], Any], tuple[tuple[str, ...], tuple[str, ...]]] = {
     attention_unet: (("self.double_conv(torch.cat(", "self.up3 = Up(8)"), ("Hourglass",)),
     pyramid_pooling: (
-        ('padding="same", dilation=dilation', "ConvBNReLU(16, 8, dilation=4)"),
+        ('padding="same", dilation=dilation', "dilation=4)"),
         ("padding: int",),
     ),
+    constants: (("self.offset = nn.Buffer(", ".clamp(0, 1)"), ("add_",)),
     residual: (("nn.Conv2d(in_channels, out_channels, 1, stride=stride",), ("1, stride=2",)),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -36,13 +37,22 @@ def twice(x: Any) -> Any:
 
 def shuffled(x: Any) -> Any:
     """Sub-pixel convolution, spelled by reshape and transpose."""
-    x = conv(12, padding="same")(x)
+    return shuffled_by(conv(12, padding="same")(x))
+
+
+def shuffled_by(x: Any) -> Any:
     x = ops.transpose(ops.reshape(x, (-1, 8, 9, 2, 2, 3)), (0, 1, 3, 2, 4, 5))
     return conv(2)(ops.reshape(x, (-1, 16, 18, 3)))
 
 
-def tanh_gelu(x: Any) -> Any:
-    return 0.5 * x * (1 + ops.tanh(0.79 * (x + 0.044715 * x**3)))
+def tanh_gelu(x: Any, factor: float = (2 / math.pi) ** 0.5) -> Any:
+    return 0.5 * x * (1 + ops.tanh(factor * (x + 0.044715 * x**3)))
+
+
+def counted(x: Any) -> Any:
+    """The places of columns, as people count them in a graph."""
+    ones = ops.ones_like(ops.cast(x[:, :, :, 0], "int32"))
+    return ops.cumsum(ones, axis=2) - 1
 
 
 #: What the model does to an image (n, 8, 9, 6), what is written, and what is not.
@@ -77,7 +87,28 @@ CASES: dict[str, tuple[Callable[[Any], Any], str, str]] = {
     "reshapes": (
         lambda x: L.Dense(2)(L.Reshape((16, 27))(L.Reshape((4, 108))(x))), ".reshape(-1, 16, 27)", "4, 108"
     ),
-    "pixels": (shuffled, "depth_to_space(x, 2)", "transpose"),
+    "pixels": (shuffled, "F.pixel_shuffle(x, 2)", "depth_to_space"),
+    "pixels behind an activation": (
+        lambda x: conv(2)(ops.nn.depth_to_space(conv(12, padding="same", activation="relu")(x), 2))
+        if hasattr(ops.nn, "depth_to_space") else shuffled(x), "F.pixel_shuffle(", "depth_to_space"
+    ),
+    "pixels of a sum": (
+        lambda x: shuffled_by(L.Add()([conv(12, padding="same")(x), conv(12, padding="same")(x)])),
+        "depth_to_space(", "pixel_shuffle",
+    ),
+    "permutes around an activation": (
+        lambda x: conv()(L.Permute((2, 1, 3))(L.ReLU()(L.Permute((2, 1, 3))(x)) * 2.0)),
+        "self.conv(F.relu(x) * 2)", "permute",
+    ),
+    "permutes around a layer": (
+        lambda x: conv()(L.Permute((2, 1, 3))(L.BatchNormalization(axis=1)(x))), "self.bn(", "self.bn1"
+    ),
+    "flattened steps": (
+        lambda x: L.LSTM(2)(L.TimeDistributed(L.Flatten())(x)), "torch.flatten(x, 2)", "unflatten"
+    ),
+    "positions": (
+        lambda x: x + L.Embedding(9, 6)(counted(x)), "torch.arange(", "cumsum"
+    ),
     "hardswish": (lambda x: (lambda y: y * ops.relu6(y + 3) / 6)(conv()(x)), "F.hardswish(", "relu6"),
     "hardswish by 1 / 6": (
         lambda x: (lambda y: y * (ops.relu6(y + 3.0) * (1.0 / 6.0)))(conv()(x)), "F.hardswish(", "relu6"
@@ -91,7 +122,8 @@ CASES: dict[str, tuple[Callable[[Any], Any], str, str]] = {
     "gelu": (
         lambda x: (lambda y: 0.5 * y * (1 + ops.erf(y / 2**0.5)))(conv()(x)), "F.gelu(self.conv(x))", "erf"
     ),
-    "not gelu": (lambda x: tanh_gelu(conv()(x)), "torch.tanh(", "F.gelu"),
+    "tanh gelu": (lambda x: tanh_gelu(conv()(x)), 'F.gelu(self.conv(x), approximate="tanh")', "torch.tanh"),
+    "not gelu": (lambda x: tanh_gelu(conv()(x), 0.79), "torch.tanh(", "F.gelu"),
     "maximum": (
         lambda x: L.Maximum()([conv()(x) for _ in range(5)]), ".amax(dim=0)", "torch.maximum"
     ),

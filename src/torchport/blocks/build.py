@@ -18,6 +18,7 @@ from torchport.blocks.steps import Steps, as_module, tensor_name
 from torchport.blocks.structures import structure_name
 from torchport.names import identifier, is_automatic, short_name, snake, unique
 from torchport.program import (
+    APART,
     REQUIRED,
     Apply,
     Code,
@@ -97,7 +98,8 @@ class Builder:
         for at, (_slot, it) in enumerate(zip(block.slots, use.inside or (), strict=True)):
             owner = made.owners[at]
             if it is not None and it.step.kind != "pad":
-                tensors.update({tensor_name(at, index): name for index, name in enumerate(it.writes)})
+                named = [(index, name) for index, name in enumerate(it.writes) if not name.endswith(APART)]
+                tensors.update({tensor_name(at, index): name for index, name in named})
             if owner.startswith("part:"):
                 chains.setdefault(owner.removeprefix("part:"), []).append(
                     None if it is None else self._single(it, blocks)

@@ -65,9 +65,11 @@ def steps_of(nodes: Iterable[Node]) -> Steps:
 class Draft:
     """The model's own body and those of the blocks."""
 
-    def __init__(self, body: Body, banned: Collection[Steps] = ()) -> None:
-        """`banned`: what no block is made of."""
-        self.bodies, self.banned = [body], banned
+    def __init__(self, body: Body, banned: Collection[Steps] = (), placed: bool = True) -> None:
+        """`banned`: what no block is made of. `placed`: blocks begin and end where a person lets them."""
+        self.bodies, self.banned, self.placed = [body], banned, placed
+        #: Whether another block was taken for that, or would have been.
+        self.bent = False
         self.blocks: list[Block] = []
         self.numbers = itertools.count()
 

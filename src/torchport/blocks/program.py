@@ -39,7 +39,7 @@ def factor(
     """
     attempt = partial(_Attempt, definition, frozenset({name, *_model_names(definition)}))
     best = attempt()
-    if length is None or not (best.lists or best.doubtful()):
+    if length is None or not (best.bent or best.lists or best.doubtful()):
         return best.result
     shortest, rest = length(best.result) + best.burden(), min(TRIES, WORK // len(definition.steps))
 
@@ -51,12 +51,14 @@ def factor(
         best, shortest = other, found
         return True
 
+    if best.bent:
+        is_shorter(attempt(placed=False))
     if best.lists and rest:
-        is_shorter(attempt(branches=False))
+        is_shorter(attempt(branches=False, placed=best.placed))
     while rest:
         for steps in best.doubtful()[:rest]:
             rest -= 1
-            if is_shorter(attempt(best.banned | {steps}, best.branches)):
+            if is_shorter(attempt(best.banned | {steps}, best.branches, best.placed)):
                 break
         else:
             break
@@ -73,13 +75,17 @@ NAMELESS, SWITCH = 4.0, 4.0
 
 
 class _Attempt:
-    """What the search makes of a definition, some blocks banned, branches side by side as lists or not."""
+    """What the search makes of a definition, some blocks banned, branches side by side as lists or not.
+
+    `placed` as in Draft; `bent`: the search might end elsewhere with the other.
+    """
 
     def __init__(
         self, definition: Definition, taken: frozenset[str], banned: frozenset[Steps] = frozenset(),
-        branches: bool = True,
+        branches: bool = True, placed: bool = True,
     ) -> None:  # fmt: skip
-        self.banned, self.branches, self.lists = banned, branches, False
+        self.banned, self.branches, self.placed = banned, branches, placed
+        self.lists = self.bent = False
         self.saved: dict[Steps, float] = {}
         self.classes: dict[str, Definition] = {}
         self.result = self._factored(definition, set(taken))
@@ -107,9 +113,10 @@ class _Attempt:
             self.lists |= listed.steps != definition.steps
             definition = listed
         results = tuple(spec.name for spec in definition.outputs)
-        draft = Draft(Body(nodes_of(definition), results), self.banned)
+        draft = Draft(Body(nodes_of(definition), results), self.banned, self.placed)
         parts = open_models(definition, draft)
         search(draft)
+        self.bent |= draft.bent
         self.saved |= {steps_of(block.nodes()): _saved(draft, block) for block in draft.blocks}
         parts = {layer: self._factored(part, taken) for layer, part in parts.items()}
         blocks = {block.key: block for block in draft.blocks}

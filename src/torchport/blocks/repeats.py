@@ -26,16 +26,20 @@ def make_of_repeats(draft: Draft) -> bool:
             found = families[token]
             if not found or not found[-1].overlaps(place):
                 found.append(place)
-    best, most = None, 0.0
+    chosen: dict[bool, tuple[float, Token | None]] = {True: (0.0, None), False: (0.0, None)}
     for token, found in families.items():
         if len(found) > 1:
             each = lines(draft.nodes(found[0]))
             rows = 1 + sum(place.start != it.end for it, place in itertools.pairwise(found))
-            if (len(found) - 1) * each - rows * use_cost(0) - class_cost(0) > most:
+            least = min(most for most, _ in chosen.values())
+            if (len(found) - 1) * each - rows * use_cost(0) - class_cost(0) > least:
                 against = [misplaced(draft.bodies[it.body].nodes, it.start, it.end) for it in found]
-                saved = _saved(draft, found) - sum(against) / len(found) - SEVERAL * (len(token[1]) - 1)
-                if saved > most:
-                    best, most = token, saved
+                saved = _saved(draft, found) - SEVERAL * (len(token[1]) - 1)
+                for placed, most in ((True, sum(against) / len(found)), (False, 0.0)):
+                    if saved - most > chosen[placed][0]:
+                        chosen[placed] = (saved - most, token)
+    best = chosen[draft.placed][1]
+    draft.bent |= best != chosen[not draft.placed][1]
     return best is not None and draft.make(families[best], weighed=True)
 
 

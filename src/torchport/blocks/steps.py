@@ -17,6 +17,7 @@ from torchport.blocks.structures import Structure, merge_kind
 from torchport.callees import callee
 from torchport.names import identifier, short_name, unique
 from torchport.program import (
+    APART,
     Apply,
     Call,
     Code,
@@ -35,7 +36,7 @@ from torchport.rules.nouns import noun_of
 def as_module(step: Step, model: str = "") -> Module:
     """A step that is one module, or an activation, as a module without its input."""
     value = step.value.value if isinstance(step.value, Mark) else step.value
-    gives = (model, step.outputs[0])
+    gives = ("", "") if step.outputs[0].endswith(APART) else (model, step.outputs[0])
     if isinstance(value, Apply):
         return replace(value.module, role="", gives=gives)
     assert isinstance(value, Call)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from torchport.names import identifier, is_automatic, unique
 from torchport.rules.nouns import noun_of
@@ -13,12 +13,16 @@ LISTS = re.compile(r"(convs|layers|branches)_\d+")
 
 
 def attribute_names(
-    layers: list[tuple[str, str, str]], model: str = "", told: Mapping[str, str] | None = None
+    layers: list[tuple[str, str, str]],
+    model: str = "",
+    told: Mapping[str, str] | None = None,
+    constants: Collection[tuple[str, str]] = (),
 ) -> dict[tuple[str, str], str]:
     """An attribute for each (layer, role), given (layer, role, kind) in the order of use.
 
     Names that Keras made up become short nouns, numbered in this order; others lose the model's name where
-    they begin with it. `told`: what nested models are called, by their layers.
+    they begin with it. `told`: what nested models are called, by their layers. `constants` of operations
+    without a name are called by what they are for: `offset`.
     """
     told = told or {}
     nouns = [
@@ -43,7 +47,8 @@ def attribute_names(
         if noun:
             number = f"{'_' if noun[-1].isdigit() else ''}{owners[noun][layer]}"
             base = noun if len(owners[noun]) == 1 else f"{noun}{number}"
-        name = unique(identifier(f"{base}_{role}" if role else base), taken)
+        called = role if noun and (layer, role) in constants else f"{base}_{role}" if role else base
+        name = unique(identifier(called), taken)
         taken.add(name)
         names[layer, role] = name
     return names

@@ -17,6 +17,7 @@ from torchport.emit.expression import Writer
 from torchport.emit.unpack import ITEM, unpacked
 from torchport.emit.variables import Statement, Variables
 from torchport.program import (
+    APART,
     Apply,
     Call,
     Collect,
@@ -121,7 +122,8 @@ def statements(definition: Definition, result: Any) -> list[Statement]:
         if isinstance(value, Unpack):
             unmarked.update(name for name in step.outputs if ITEM not in name)
         elif len(step.outputs) == 1:
-            unseen = isinstance(value, Var) or step.kind == "pad" or is_loop(value)
+            unseen = isinstance(value, Var) or is_loop(value)
+            unseen |= step.kind == "pad" or step.outputs[0].endswith(APART)
             value = value if unseen else Mark(value, step.outputs[0])
             if uses[step.outputs[0]] == 1 and not is_loop(value) and step.outputs[0] not in looped:
                 values[step.outputs[0]] = value

@@ -72,6 +72,12 @@ class _Naming:
             for node in walk(step.value)
             if isinstance(node, (Apply, State))
         ]
+        constants = {
+            (node.owner, node.role)
+            for step in definition.steps
+            for node in walk(step.value)
+            if isinstance(node, State) and isinstance(node.load, Fill)
+        }
         inputs: dict[str, str] = {}
         functions = called(definition)
         for spec in definition.inputs:
@@ -84,7 +90,8 @@ class _Naming:
             inputs[spec.name] = unique(own, functions | set(inputs.values()))
         told = {layer: own_name(layer, part) for layer, part in definition.parts.items()}
         parts = {layer: self.named(part, class_name(told[layer])) for layer, part in definition.parts.items()}
-        made = Class(name, definition, attribute_names(owned, definition.name, told), inputs, parts)
+        attributes = attribute_names(owned, definition.name, told, constants)
+        made = Class(name, definition, attributes, inputs, parts)
         self.known[id(definition)] = made
         return made
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from torchport.idioms import activations, merge, pads, permutes
+from torchport.idioms import activations, counts, merge, pads, permutes
+from torchport.idioms.shuffle import pixels
 from torchport.idioms.view import View
 from torchport.layout.write import base_of, needed
 from torchport.program import Call, Definition, rewrite, walk
@@ -22,6 +23,8 @@ Idiom = Callable[[Any, View], Any]
 #: In the order in which they are tried.
 IDIOMS: tuple[Idiom, ...] = (
     permutes.cancelled,
+    permutes.across,
+    permutes.of_each_step,
     permutes.of_one_channel,
     permutes.reshaped_again,
     permutes.depth_to_space,
@@ -32,6 +35,7 @@ IDIOMS: tuple[Idiom, ...] = (
     activations.silu,
     activations.mish,
     activations.gelu,
+    counts.positions,
     merge.extremum,
     merge.repeat,
 )
@@ -46,6 +50,7 @@ def idiomatic(definition: Definition) -> Definition:
             break
         kept = needed(steps, (spec.name for spec in definition.outputs))
         definition = replace(definition, steps=kept)
+    definition = pixels(definition)
     parts = {layer: idiomatic(part) for layer, part in definition.parts.items()}
     left = {base_of(step.name) for step in definition.steps if step.kind == "permute" and moves(step.value)}
     permutes = tuple(it for it in definition.permutes if it.tensor in left)

@@ -71,7 +71,7 @@ def mish(expr: Any, view: View) -> Expr | None:
 
 
 def gelu(expr: Any, view: View) -> Expr | None:
-    """`0.5 * x * (1 + torch.erf(x / 2 ** 0.5))` -> `F.gelu(x)`."""
+    """`0.5 * x * (1 + torch.erf(x / 2 ** 0.5))` -> `F.gelu(x)`; by tanh: `F.gelu(x, approximate="tanh")`."""
     if not isinstance(expr, Infix) or expr.symbol not in "*/":
         return None
     found, number = factors(expr, view)
@@ -82,11 +82,42 @@ def gelu(expr: Any, view: View) -> Expr | None:
         if not isinstance(value, Infix) or value.symbol != "+" or not isinstance(x, Var):
             continue
         ones = [it for it in (value.left, value.right) if it == 1 and not isinstance(it, bool)]
-        curves = [view.call(it, "torch.erf") for it in (value.left, value.right)]
+        curves = [view.call(it, "torch.erf", "torch.tanh") for it in (value.left, value.right)]
         curve = next((it for it in curves if isinstance(it, Call)), None)
         if not ones or curve is None:
             continue
         inside, scale = factors(curve.args[0], view)
-        if len(inside) == 1 and view.same(x, inside[0]) and math.isclose(scale, 0.5**0.5, rel_tol=1e-15):
-            return call("F.gelu", x)
+        if len(inside) != 1:
+            continue
+        if curve.function == "torch.erf":
+            if view.same(x, inside[0]) and math.isclose(scale, 0.5**0.5, rel_tol=1e-15):
+                return call("F.gelu", x)
+        elif math.isclose(scale, (2 / math.pi) ** 0.5, rel_tol=1e-15) and _is_cubic(inside[0], x, view):
+            return call("F.gelu", x, approximate="tanh")
     return None
+
+
+def _is_cubic(expr: Any, x: Any, view: View) -> bool:
+    """Whether it is `x + 0.044715 * x ** 3`, however the cube and the sum are spelled."""
+    value = view.value(expr)
+    if not isinstance(value, Infix) or value.symbol != "+":
+        return False
+    for one, other in ((value.left, value.right), (value.right, value.left)):
+        cube, number = factors(other, view)
+        if view.same(x, one) and number == 0.044715 and sum(_degree(it, x, view) for it in cube) == 3:
+            return True
+    return False
+
+
+def _degree(expr: Any, x: Any, view: View) -> float:
+    """Which power of x an expression is; NaN of anything else."""
+    if view.same(x, expr):
+        return 1
+    value = view.value(expr)
+    if isinstance(value, Infix) and value.symbol == "**" and isinstance(value.right, (int, float)):
+        return float(value.right) if view.same(x, value.left) else math.nan
+    if isinstance(value, Call) and view.same(x, value.args[0]):
+        if value.function == "torch.pow" and len(value.args) == 2 and isinstance(value.args[1], (int, float)):
+            return float(value.args[1])
+        return 2 if value.function in ("torch.square", ".square") and len(value.args) == 1 else math.nan
+    return math.nan

@@ -103,7 +103,7 @@ def _pool(expr: Any, kind: str, view: View) -> Call | None:
 
 def is_never_negative(expr: Any, view: View) -> bool:
     """Whether no value of a tensor is negative, whatever the weights are."""
-    value = view.value(expr, alone=False)
+    value = view.source(expr)
     if isinstance(value, Call):
         name = value.function
         if name in NEVER_NEGATIVE:

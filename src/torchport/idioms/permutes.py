@@ -7,12 +7,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from torchport.idioms.view import View
-from torchport.program import Call, Expr, Var, call
+from torchport.program import Call, Expr, Infix, Var, call, walk
+
+#: What moves axes and nothing else.
+MOVES = (".permute", ".transpose", ".movedim")
+#: Functions of one tensor that do the same to each of its numbers, wherever it stands.
+ELEMENTWISE = frozenset(
+    "F.relu F.relu6 F.silu F.gelu F.elu F.selu F.celu F.leaky_relu F.hardswish F.hardsigmoid F.hardtanh "
+    "F.mish F.softplus F.logsigmoid torch.sigmoid torch.tanh torch.exp torch.log torch.sqrt torch.square "
+    ".abs .square .clamp .float .bool .int .long".split()
+)
 
 
 def permutation(expr: Any, view: View, alone: bool = True) -> tuple[Any, tuple[int, ...]] | None:
-    """What a permute or a transpose takes, and where each axis of its result comes from."""
-    found = view.call(expr, ".permute", ".transpose", alone=alone)
+    """What a permute, a transpose or a movedim takes, and its numbers."""
+    found = view.call(expr, *MOVES, alone=alone)
     if found is None or found.kwargs:
         return None
     x, *dims = found.args
@@ -24,12 +33,15 @@ def permutation(expr: Any, view: View, alone: bool = True) -> tuple[Any, tuple[i
 
 
 def full(found: Call, dims: tuple[int, ...], rank: int) -> tuple[int, ...]:
-    """The axes of a permute or a transpose of a tensor of `rank` axes."""
+    """For each axis of what a permute of a tensor of `rank` axes gives, where it comes from."""
     if found.function == ".permute":
         return dims
     order = list(range(rank))
     one, other = (it % rank for it in dims)
-    order[one], order[other] = order[other], order[one]
+    if found.function == ".movedim":
+        order.insert(other, order.pop(one))
+    else:
+        order[one], order[other] = order[other], order[one]
     return tuple(order)
 
 
@@ -38,13 +50,16 @@ def pair(expr: Any, view: View) -> tuple[Any, tuple[int, ...], tuple[int, ...]] 
     outer = permutation(expr, view)
     if outer is None or not isinstance(expr, Call):
         return None
-    inner_call = view.call(outer[0], ".permute", ".transpose", alone=False)
+    inner_call = view.call(outer[0], *MOVES, alone=False)
     inner = permutation(outer[0], view, alone=False)
     if inner is None or inner_call is None:
         return None
     ranks = [len(it[1]) for it, made in ((outer, expr), (inner, inner_call)) if made.function == ".permute"]
+    if not ranks and (shape := view.shape(inner[0])) is not None:
+        ranks = [len(shape)]
     if not ranks:
-        if sorted(outer[1]) != sorted(inner[1]) or min(*outer[1], *inner[1]) < 0:
+        alike = expr.function == inner_call.function == ".transpose" and sorted(outer[1]) == sorted(inner[1])
+        if not alike or min(*outer[1], *inner[1]) < 0:
             return None
         ranks = [max(outer[1]) + 1]
     rank = ranks[0]
@@ -68,6 +83,60 @@ def cancelled(expr: Any, view: View) -> Any:
     dims = tuple(inner[at] for at in outer)
     is_one_step = view.value(expr.args[0]) is not expr.args[0] or not isinstance(expr.args[0], Var)
     return permuted(x, dims) if dims == tuple(range(len(dims))) or is_one_step else None
+
+
+def across(expr: Any, view: View) -> Any:
+    """`F.relu(x.permute(0, 2, 1)).permute(0, 2, 1)` -> `F.relu(x)`."""
+    outer = permutation(expr, view)
+    if outer is None or not isinstance(expr, Call):
+        return None
+    chain: list[Any] = []
+    value = view.value(outer[0])
+    while (found := elementwise(value)) is not None:
+        chain.append(value)
+        value = view.value(found)
+    if not chain or not isinstance(value, Call) or value.function not in MOVES:
+        return None
+    below = pair(call(expr.function, value, *expr.args[1:]), view)
+    if below is None:
+        return None
+    x, inner, order = below
+    for it in reversed(chain):
+        x = instead(it, elementwise(it), x)
+    return permuted(x, tuple(inner[at] for at in order))
+
+
+def elementwise(value: Any) -> Any:
+    """The one tensor that a function of each of its numbers takes; None for any other expression."""
+    if isinstance(value, Call) and value.function in ELEMENTWISE:
+        others = (*value.args[1:], *value.kwargs.values())
+        return value.args[0] if not any(isinstance(it, Expr) for it in walk(others)) else None
+    if isinstance(value, Infix):
+        both = (value.left, value.right)
+        tensors = [it for it in both if not isinstance(it, (int, float))]
+        return tensors[0] if len(tensors) == 1 and isinstance(tensors[0], Expr) else None
+    return None
+
+
+def instead(value: Any, inner: Any, x: Any) -> Any:
+    """What `elementwise` looked at, of another tensor."""
+    if isinstance(value, Infix):
+        return Infix(value.symbol, *(x if it is inner else it for it in (value.left, value.right)))
+    return Call(value.function, (x, *value.args[1:]), value.kwargs)
+
+
+def of_each_step(expr: Any, view: View) -> Any:
+    """`x.flatten(0, 1).flatten(1).unflatten(0, (-1, 5))` -> `x.flatten(2)`, for x of five steps."""
+    if not isinstance(expr, Call) or expr.function != ".unflatten" or expr.args[1] != 0:
+        return None
+    flat = view.call(expr.args[0], "torch.flatten", ".flatten")
+    each = None if flat is None else view.call(flat.args[0], ".flatten", "torch.flatten")
+    if flat is None or each is None or flat.args[1:] != (1,) or each.args[1:] != (0, 1):
+        return None
+    sizes, shape = expr.args[2], view.shape(each.args[0])
+    if len(sizes) != 2 or shape is None or len(shape) < 4 or sizes[0] != -1 or sizes[1] != shape[1]:
+        return None
+    return call("torch.flatten", each.args[0], 2)
 
 
 def of_one_channel(expr: Any, view: View) -> Expr | None:

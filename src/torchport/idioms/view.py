@@ -26,12 +26,23 @@ class View:
         )
 
     def value(self, expr: Any, alone: bool = True) -> Any:
-        """What an expression is made of: of a tensor, what its step gives, if it is read nowhere else."""
+        """What an expression is made of: of a tensor, what its step gives, if it is read nowhere else.
+
+        A step that calls a module is none to be written a second time: it stays, whoever reads it.
+        """
         while isinstance(expr, Var) and expr.tensor in self.steps:
             inner = self.steps[expr.tensor].value
             if alone and self.reads[expr.tensor] > 1 and not isinstance(inner, Var):
                 return expr
+            if any(isinstance(node, Apply) for node in walk(inner)):
+                return expr
             expr = inner
+        return expr
+
+    def source(self, expr: Any) -> Any:
+        """What gives a tensor, to be looked at only: the value of its step, a module's as well."""
+        while isinstance(expr, Var) and expr.tensor in self.steps:
+            expr = self.steps[expr.tensor].value
         return expr
 
     def call(self, expr: Any, *functions: str, alone: bool = True) -> Call | None:
@@ -56,6 +67,11 @@ class View:
         """The sizes of a tensor as PyTorch holds it, where they are known."""
         spec = self.definition.specs.get(expr.tensor) if isinstance(expr, Var) else None
         return None if spec is None else spec.shape
+
+    def numbers(self, expr: Any) -> str | None:
+        """What the numbers of a tensor are, `int` or `bool`; "" for fractions, None where it is no tensor."""
+        spec = self.definition.specs.get(expr.tensor) if isinstance(expr, Var) else None
+        return None if spec is None else spec.numbers
 
     def producers(self, expr: Any) -> Iterator[Step]:
         """The step that gives a tensor."""

@@ -30,9 +30,9 @@ def plain(value: float) -> float | int:
 def scaled(x: Expr, factor: float) -> Expr:
     """x * factor; x / 6 where the factor is 1 / 6."""
     if 0 < abs(factor) < 1:
-        divisor = plain(1 / factor)
+        divisor = 1 / factor
         if 1 / divisor == factor and len(repr(divisor)) < min(len(repr(factor)), SHORT):
-            return x / divisor
+            return x / plain(divisor)
     return x * plain(factor)
 
 

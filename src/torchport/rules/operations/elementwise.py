@@ -371,8 +371,9 @@ def nan_to_num(
 
 @rule("keras.ops.Clip")
 def clip(x: Value, *, x_min: float, x_max: float) -> Expr:
-    """x.clamp."""
-    return call(".clamp", x, x_min, x_max)
+    """x.clamp. Of fractions between whole numbers."""
+    ends = [plain(it) if is_float(x.tensor.dtype) else it for it in (x_min, x_max)]
+    return call(".clamp", x, *ends)
 
 
 @rule("keras.ops.Round")
