@@ -7,11 +7,13 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras
 import torch
 
@@ -70,6 +72,31 @@ def test_tensors_that_a_call_names(package: Any, call: Any) -> None:
     x, y = package.Input((6, 8)), package.Input((5, 8))
     mask = package.Input((6, 5), dtype="bool")
     check(package.Model([x, y, mask], call(package.layers, x, y, mask)))
+
+
+CAUSAL = np.tril(np.ones((1, 6, 6), bool))
+
+
+@pytest.mark.parametrize("suffix", ["", ".keras", ".h5"])
+@pytest.mark.parametrize(
+    ("package", "call"),
+    [
+        (keras, lambda L, x: L.MultiHeadAttention(2, 4)(x, x, attention_mask=CAUSAL)),
+        (keras, lambda L, x: L.Add()([x, np.arange(8, dtype="float32") * np.ones((1, 6, 1), "float32")])),
+        (tf_keras, lambda L, x: L.MultiHeadAttention(2, 4)(x, x, attention_mask=CAUSAL)),
+        (tf_keras, lambda L, x: L.MultiHeadAttention(2, 4)(x, x, attention_mask=tf.constant(CAUSAL))),
+    ],
+)
+def test_arrays_in_the_call_of_a_layer(package: Any, call: Any, suffix: str, tmp_path: Path) -> None:
+    """A causal mask made beforehand, a table that is added: they are constants of the port."""
+    x = package.Input((6, 8))
+    model = package.Model(x, package.layers.Dense(2)(call(package.layers, x)))
+    check(model)
+    if suffix:
+        model.save(tmp_path / f"model{suffix}")
+        given = np.random.default_rng(1).normal(size=(2, 6, 8)).astype("float32")
+        port = torchport.convert(tmp_path / f"model{suffix}")
+        np.testing.assert_allclose(port.run(given), np.asarray(model(given)), rtol=1e-4, atol=1e-5)
 
 
 @BOTH
