@@ -17,7 +17,11 @@ from torchport.rules.entry import Layer, Span, Windowed, variables
 from torchport.rules.window import Transposed, Window
 
 #: What a layer cannot do without.
-NEEDED = {"filters": 4, "kernel_size": 2, "units": 5, "output_size": 2}
+NEEDED = {
+    "filters": 4, "kernel_size": 2, "units": 5, "output_size": 2, "height": 5, "width": 5, "size": 2,
+    "frame_length": 4, "top_padding": 1, "bottom_padding": 2, "left_padding": 0, "right_padding": 1,
+    "top_cropping": 1, "bottom_cropping": 2, "left_cropping": 0, "right_cropping": 1,
+}  # fmt: skip
 CLASSES = {kind: it.write for kind, it in TABLE.items() if isinstance(it.write, type)}
 WINDOWED = {kind: it for kind, it in CLASSES.items() if issubclass(it, Windowed)}
 
@@ -31,7 +35,7 @@ def bound(kind: str, **options: Any) -> Layer:
 
 def image(kind: str, size: int | None = 11) -> Tensor:
     found = re.search(r"(\d)D", kind)
-    rank = int(found[1]) if found else 2
+    rank = int(found[1]) if found else 1 if kind == "STFTSpectrogram" else 2
     return Tensor("x", (None, *[size] * rank, 3))
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
-from torchport.program import Expr, Load, call, module
+from torchport.program import Expr, call, module
 from torchport.rules.arguments import default
-from torchport.rules.image import channels, slide, spatial, windows
-from torchport.rules.table import SOURCE, Value, image, rule
+from torchport.rules.entry import Variable, Windowed, kernel_module, layer, variables
+from torchport.rules.image import windows
+from torchport.rules.table import SOURCE, Value, rule
 from torchport.rules.window import Window, centred
 
 MODES = ("log", "magnitude", "psd", "real", "imag", "angle", "stft")
@@ -52,71 +53,71 @@ def bins(frame_length: int, fft_length: int | None) -> int:
     return int(fft_length or 2 ** math.ceil(math.log2(frame_length))) // 2 + 1
 
 
-def frames_of(
-    x: Tensor | Value, frame_length: int, frame_step: int | None, padding: str
-) -> list[Window]:  # fmt: skip
-    return windows(x, frame_length, frame_step or frame_length // 2, padding=padding)
-
-
-def stft_shape(
-    x: Tensor, *, mode: str, frame_length: int, frame_step: int | None, fft_length: int | None,
-    padding: str, expand_dims: bool, data_format: str | None,
-) -> Shape:  # fmt: skip
-    (count,), (over,) = spatial(x.shape, data_format), frames_of(x, frame_length, frame_step, padding)
-    frames = over.length(count)
-    high = bins(frame_length, fft_length) * (2 if mode == "stft" else 1)
-    many = channels(x.shape, data_format)
-    if data_format == "channels_first":
-        return (x.shape[0], many, frames, high) if expand_dims else (x.shape[0], many * high, frames)
-    return (x.shape[0], frames, high, many) if expand_dims else (x.shape[0], frames, many * high)
-
-
-def stft_weights(x: Tensor, *, mode: str, frame_length: int, fft_length: int | None) -> Mapping[str, Shape]:
-    shape = (frame_length, 1, bins(frame_length, fft_length))
-    parts = ("real",) if mode == "real" else ("imag",) if mode == "imag" else ("real", "imag")
-    return {f"{part}_kernel": shape for part in parts}
-
-
-@rule(
-    "STFTSpectrogram", wants=image, shape=stft_shape, weights=stft_weights,
-    ignores="window periodic scaling", only={"mode": MODES, "padding": ("valid", "same")},
+@layer(
+    "STFTSpectrogram", ignores="window periodic scaling", only={"mode": MODES, "padding": ("valid", "same")}
 )  # fmt: skip
-def stft_spectrogram(
-    x: Value, *, mode: str = "log", frame_length: int = 256, frame_step: int | None = None,
-    fft_length: int | None = None, padding: str = "valid", expand_dims: bool = False,
-    data_format: str | None = None,
-) -> Expr:  # fmt: skip
+class STFTSpectrogram(Windowed):
     """nn.Conv1d with waves as its kernels, which train."""
-    many = channels(x.shape, data_format)
-    signal, options = slide(x, frames_of(x, frame_length, frame_step, padding), data_format)
-    if many > 1:
-        signal = call(".unsqueeze", call(".flatten", signal, 0, 1), 1)
 
-    def part(name: str) -> Any:
-        wave = module(
-            "nn.Conv1d", 1, bins(frame_length, fft_length), frame_length, **options, bias=False, role=name,
-            loads={"weight": Load.of(f"{name}_kernel", "k i o -> o i k")},
-        )  # fmt: skip
-        return wave(signal)
+    mode: str = "log"
+    frame_length: int = 256
+    frame_step: int | None = None
+    fft_length: int | None = None
+    padding: str = "valid"
+    expand_dims: bool = False
 
-    result: Any
-    if mode in ("real", "imag"):
-        result = part(mode)
-    elif mode == "angle":
-        result = call("torch.atan2", part("imag"), part("real"))
-    elif mode == "stft":
-        result = call("torch.cat", [part("real"), part("imag")], dim=1)
-    else:
-        result = call(".square", part("real")) + call(".square", part("imag"))
-        if mode == "psd":
-            result = call("one_sided", result)
-        else:
-            result = call("torch.sqrt", call(".clamp", result, min=LEAST))
-            if mode == "log":
-                result = call("torch.log", call(".clamp", result, min=LEAST))
-    if expand_dims:
-        result = call(".unflatten", result, 0, (-1, many)) if many > 1 else call(".unsqueeze", result, 1)
-        return call(".transpose", result, 2, 3)
-    if many > 1:
-        return call(".flatten", call(".unflatten", result, 0, (-1, many)), 1, 2)
-    return result  # type: ignore[no-any-return]
+    def windows(self, x: Tensor | Value) -> list[Window]:
+        return windows(x, self.frame_length, self.frame_step or self.frame_length // 2, padding=self.padding)
+
+    @property
+    def bins(self) -> int:
+        return bins(self.frame_length, self.fft_length)
+
+    def shape(self, x: Tensor) -> Shape:
+        (count,), (over,), many = self.spatial(x), self.windows(x), self.channels(x)
+        frames, high = over.length(count), self.bins * (2 if self.mode == "stft" else 1)
+        if self.is_first:
+            return (x.shape[0], many, frames, high) if self.expand_dims else (x.shape[0], many * high, frames)
+        return (x.shape[0], frames, high, many) if self.expand_dims else (x.shape[0], frames, many * high)
+
+    def weights(self, x: Any, y: Any) -> Mapping[str, Variable]:
+        kernel = ("k i o", {"k": self.frame_length, "i": 1, "o": self.bins})
+        return variables(
+            real_kernel=None if self.mode == "imag" else kernel,
+            imag_kernel=None if self.mode == "real" else kernel,
+        )
+
+    def write(self, x: Value, y: Value, **kernels: Variable) -> Expr:
+        many = self.channels(x)
+        signal, size, options = self.slid(x, self.windows(x))
+        if many > 1:
+            signal = call(".unsqueeze", call(".flatten", signal, 0, 1), 1)
+        waves: list[Expr] = [
+            kernel_module(
+                "nn.Conv1d", 1, self.bins, size, **options, role=name.removesuffix("_kernel"),
+                weight=kernel("o i k"), bias=None,
+            )(signal)
+            for name, kernel in kernels.items()
+        ]  # fmt: skip
+        result = self.measure(waves)
+        if self.expand_dims:
+            result = call(".unflatten", result, 0, (-1, many)) if many > 1 else call(".unsqueeze", result, 1)
+            return call(".transpose", result, 2, 3)
+        if many > 1:
+            return call(".flatten", call(".unflatten", result, 0, (-1, many)), 1, 2)
+        return result
+
+    def measure(self, waves: Sequence[Expr]) -> Expr:
+        """What the mode makes of the real and the imaginary part."""
+        if self.mode in ("real", "imag"):
+            return waves[0]
+        real, imaginary = waves
+        if self.mode == "angle":
+            return call("torch.atan2", imaginary, real)
+        if self.mode == "stft":
+            return call("torch.cat", [real, imaginary], dim=1)
+        power = call(".square", real) + call(".square", imaginary)
+        if self.mode == "psd":
+            return call("one_sided", power)
+        size = call("torch.sqrt", call(".clamp", power, min=LEAST))
+        return call("torch.log", call(".clamp", size, min=LEAST)) if self.mode == "log" else size

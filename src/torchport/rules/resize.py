@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules.dtypes import as_float, float_dtype, is_float
+from torchport.rules.entry import Windowed, layer
 from torchport.rules.image import channels, image_shape, spatial
 from torchport.rules.table import Value, image, rule
+from torchport.rules.window import Reading, Stretch
 
 
 def resized_shape(x: Tensor, *, height: int, width: int, data_format: str | None) -> Shape:
@@ -65,26 +68,39 @@ def cropped(x: Any, size: tuple[int, int], rows: tuple[int, int], columns: tuple
     return x[(..., *cuts)]  # type: ignore[no-any-return]
 
 
-@rule(
-    "Resizing", wants=image, shape=resized_shape, ignores="bounding_box_format factor",
-    only={"fill_mode": ("constant",)},
-)  # fmt: skip
-def resizing(
-    x: Value, *, height: int, width: int, interpolation: str = "bilinear", data_format: str | None = None,
-    crop_to_aspect_ratio: bool = False, pad_to_aspect_ratio: bool = False, fill_mode: str = "constant",
-    fill_value: float = 0.0, antialias: bool = False,
-) -> Expr:  # fmt: skip
+@layer("Resizing", ignores="bounding_box_format factor", only={"fill_mode": ("constant",)})
+class Resizing(Windowed):
     """F.interpolate; bicubic, Lanczos and antialiased as TensorFlow weighs pixels."""
-    image: Any = fractions(x)
-    if crop_to_aspect_ratio:
-        image = to_aspect(image, sizes_of(x, data_format, "a crop"), height, width)
-    elif pad_to_aspect_ratio:
-        rows, columns = sizes_of(x, data_format, "padding")
-        top = (max(rows, int(float(columns * height) / width)) - rows) // 2
-        left = (max(columns, int(float(rows * width) / height)) - columns) // 2
-        if top or left:
-            image = call("F.pad", image, (left, left, top, top), value=fill_value or None)
-    return resize(image, height, width, interpolation, antialias)
+
+    height: int
+    width: int
+    interpolation: str = "bilinear"
+    crop_to_aspect_ratio: bool = False
+    pad_to_aspect_ratio: bool = False
+    fill_mode: str = "constant"
+    fill_value: float = 0.0
+    antialias: bool = False
+
+    def windows(self, x: Tensor | Value) -> Sequence[Reading]:
+        """Of images that are not cropped or padded before."""
+        sizes = self.height, self.width
+        return [Stretch(size=it, method=self.interpolation, antialias=self.antialias) for it in sizes]
+
+    def shape(self, x: Tensor) -> Shape:
+        return resized_shape(x, height=self.height, width=self.width, data_format=self.data_format)
+
+    def write(self, x: Value, y: Any = None) -> Expr:
+        read: Any = fractions(x)
+        if self.crop_to_aspect_ratio:
+            size = sizes_of(x, self.data_format, "a crop")
+            read = to_aspect(read, size, self.height, self.width)
+        elif self.pad_to_aspect_ratio:
+            rows, columns = sizes_of(x, self.data_format, "padding")
+            top = (max(rows, int(float(columns * self.height) / self.width)) - rows) // 2
+            left = (max(columns, int(float(rows * self.width) / self.height)) - columns) // 2
+            if top or left:
+                read = call("F.pad", read, (left, left, top, top), value=self.fill_value or None)
+        return resize(read, self.height, self.width, self.interpolation, self.antialias)
 
 
 @rule("CenterCrop", wants=image, shape=resized_shape, dtype=float_dtype, ignores="bounding_box_format factor")

@@ -60,12 +60,15 @@ class Margin(Windowed):
     def wants(self, x: Any, y: Any) -> Wants:
         return FOLLOWS
 
-    def all_axes(self, x: Value) -> list[tuple[int, int]]:
-        """The pairs of all axes as PyTorch holds them."""
+    def write(self, x: Value, y: Any = None) -> Expr:
         full = [(0, 0)] * x.rank
         for axis, pair in zip(spatial_axes(x.rank, self.data_format), self.pairs(x), strict=True):
             full[axis] = pair
-        return list(to_order(full, x.order))
+        pairs = list(to_order(full, x.order))
+        if all(n <= 0 for pair in pairs for n in pair):
+            return indexed(x, [slice(-before or None, after or None) for before, after in pairs])
+        first = next(at for at, pair in enumerate(pairs) if any(pair))
+        return pad(x, pairs[first:])
 
 
 @layer("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", value="pad")
@@ -76,11 +79,6 @@ class ZeroPadding(Margin):
 
     def pairs(self, x: Tensor | Value) -> list[tuple[int, int]]:
         return amounts(self.padding, len(x.shape) - 2)
-
-    def write(self, x: Value, y: Value | None = None) -> Expr:
-        pairs = self.all_axes(x)
-        first = next((at for at, pair in enumerate(pairs) if any(pair)), None)
-        return x if first is None else pad(x, pairs[first:])
 
 
 @layer("Cropping1D", "Cropping2D", "Cropping3D")
@@ -96,6 +94,3 @@ class Cropping(Margin):
         if 0 in (sizes := super().shape(x)):
             raise Unsupported(f"cropping={self.cropping!r} leaves nothing of {list(x.shape)}")
         return sizes
-
-    def write(self, x: Value, y: Value | None = None) -> Expr:
-        return indexed(x, [slice(-before or None, after or None) for before, after in self.all_axes(x)])

@@ -12,7 +12,7 @@ from torchport.program import Expr, Infix, call
 from torchport.rules.arguments import plain, unless
 from torchport.rules.constants import fixed, shape_of
 from torchport.rules.dtypes import as_dtype, as_float, dtype_of, float_dtype, is_float, kept_float
-from torchport.rules.operations.image import batch, crop_images
+from torchport.rules.operations.image import CropImages, batch
 from torchport.rules.operations.operands import buffer
 from torchport.rules.resize import resize
 from torchport.rules.sizes import size_of
@@ -127,7 +127,7 @@ def convert_image_dtype(x: Value, *, out: Value, dtype: Any, saturate: bool = Fa
     return as_dtype(cut if saturate else scaled_, had, wanted)
 
 
-def window(x: Tensor | Value, fraction: float) -> dict[str, int]:
+def window(x: Tensor | Value, fraction: float) -> dict[str, Any]:
     """What is cropped. Source: image_ops_impl.py, central_crop."""
     top, left = (int((size - size * fraction) / 2) for size in (size_of(x, 1), size_of(x, 2)))
     return {"top_cropping": top, "bottom_cropping": top, "left_cropping": left, "right_cropping": left}
@@ -143,7 +143,7 @@ def central_shape(x: Tensor, *, central_fraction: float) -> Shape:
 @rule("tf.image.central_crop", wants=IMAGE, shape=central_shape)
 def central_crop(x: Value, *, central_fraction: float) -> Expr:
     """A slice."""
-    return crop_images(x, **window(x, central_fraction))  # type: ignore[no-any-return]
+    return CropImages(**window(x, central_fraction)).write(x)
 
 
 def boxed_shape(x: Tensor, *, target_height: int, target_width: int) -> Shape:

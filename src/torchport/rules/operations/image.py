@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torchport.errors import Unsupported
@@ -11,13 +12,14 @@ from torchport.program import Expr, call
 from torchport.rules.arguments import default
 from torchport.rules.constants import numbers
 from torchport.rules.dtypes import as_float, float_dtype, is_float, kept_float
+from torchport.rules.entry import layer
 from torchport.rules.image import channels, each, image_shape, spatial
 from torchport.rules.operations.operands import buffer
+from torchport.rules.resize import Resizing
 from torchport.rules.resize import resize as resized
-from torchport.rules.resize import resizing
 from torchport.rules.sizes import size_of
-from torchport.rules.space import Cropping, ZeroPadding
-from torchport.rules.table import CHANNELS_FIRST, Value, Want, Wants, image, rule
+from torchport.rules.space import Margin
+from torchport.rules.table import CHANNELS_FIRST, SOURCE, Value, Want, Wants, image, rule
 
 IMAGE = CHANNELS_FIRST
 
@@ -71,11 +73,11 @@ def resize(
         if not is_float(x.tensor.dtype) and (interpolation != "nearest" or x.tensor.dtype == "uint8"):
             read = as_float(x) if interpolation != "nearest" else x
             return resized(read, height, width, interpolation, antialias)
-    return resizing(  # type: ignore[no-any-return]
-        x, height=height, width=width, interpolation=interpolation, antialias=antialias,
+    return Resizing(
+        height=height, width=width, interpolation=interpolation, antialias=antialias,
         crop_to_aspect_ratio=crop_to_aspect_ratio, pad_to_aspect_ratio=pad_to_aspect_ratio,
         fill_value=fill_value, data_format=data_format,
-    )  # fmt: skip
+    ).write(x)  # fmt: skip
 
 
 #: tf.compat.v1.image.ResizeMethod.
@@ -202,68 +204,57 @@ def affine_transform(
     )  # fmt: skip
 
 
-def sides(x: Tensor | Value, given: Any, data_format: str | None, less: int) -> list[tuple[int, int]]:
-    """What is added (or cropped: less=-1) before and after height and width; of three, one follows."""
-    pairs = []
-    for size, (before, after, target) in zip(spatial(x.shape, data_format), given, strict=True):
-        if None in (before, after):
-            if size is None or target is None:
+@dataclass(frozen=True, kw_only=True)
+class Sides(Margin):
+    """A margin of which one of three numbers for each axis may follow of the others."""
+
+    target_height: Any = None
+    target_width: Any = None
+
+    def sides(self, x: Tensor | Value, rows: Sequence[Any], columns: Sequence[Any], sign: int) -> Any:
+        """What is added (or cropped: sign=-1) before and after height and width."""
+        batch(x)
+        targets = self.target_height, self.target_width
+        for size, target, (before, after) in zip(self.spatial(x), targets, (rows, columns), strict=True):
+            if None not in (before, after):
+                yield sign * before, sign * after
+            elif size is None or target is None:
                 raise Unsupported("of images whose size is not known", "give the model's input its size")
-            total = less * (target - size)
-            before = total - after if before is None else before
-            after = total - before if after is None else after
-        pairs.append((before, after))
-    return pairs
+            else:
+                total = target - size
+                first = total - sign * after if before is None else sign * before
+                yield first, total - first if after is None else sign * after
+
+    def wants(self, x: Any, y: Any) -> Wants:
+        return SOURCE if self.is_first else IMAGE
 
 
-PADDING = "top_padding bottom_padding target_height left_padding right_padding target_width"
-CROPPING = "top_cropping bottom_cropping target_height left_cropping right_cropping target_width"
-
-
-def padded_shape(
-    x: Tensor, *, top_padding: Any, bottom_padding: Any, target_height: Any, left_padding: Any,
-    right_padding: Any, target_width: Any, data_format: str | None,
-) -> Shape:  # fmt: skip
-    batch(x)
-    rows, columns = (top_padding, bottom_padding, target_height), (left_padding, right_padding, target_width)
-    return ZeroPadding(padding=sides(x, (rows, columns), data_format, 1), data_format=data_format).shape(x)
-
-
-@rule("keras.ops.PadImages", wants=image, shape=padded_shape)
-def pad_images(
-    x: Value, *, top_padding: Any = None, bottom_padding: Any = None, target_height: Any = None,
-    left_padding: Any = None, right_padding: Any = None, target_width: Any = None,
-    data_format: str | None = None,
-) -> Expr:  # fmt: skip
+@layer("keras.ops.PadImages")
+class PadImages(Sides):
     """F.pad."""
-    rows, columns = (top_padding, bottom_padding, target_height), (left_padding, right_padding, target_width)
-    return ZeroPadding(padding=sides(x, (rows, columns), data_format, 1), data_format=data_format).write(x)
+
+    top_padding: Any = None
+    bottom_padding: Any = None
+    left_padding: Any = None
+    right_padding: Any = None
+
+    def pairs(self, x: Tensor | Value) -> list[tuple[int, int]]:
+        rows, columns = (self.top_padding, self.bottom_padding), (self.left_padding, self.right_padding)
+        return list(self.sides(x, rows, columns, 1))
 
 
-def window_shape(
-    x: Tensor, *, top_cropping: Any, bottom_cropping: Any, target_height: Any, left_cropping: Any,
-    right_cropping: Any, target_width: Any, data_format: str | None,
-) -> Shape:  # fmt: skip
-    batch(x)
-    rows, columns = (
-        (top_cropping, bottom_cropping, target_height),
-        (left_cropping, right_cropping, target_width),
-    )
-    return Cropping(cropping=sides(x, (rows, columns), data_format, -1), data_format=data_format).shape(x)
-
-
-@rule("keras.ops.CropImages", wants=image, shape=window_shape)
-def crop_images(
-    x: Value, *, top_cropping: Any = None, bottom_cropping: Any = None, target_height: Any = None,
-    left_cropping: Any = None, right_cropping: Any = None, target_width: Any = None,
-    data_format: str | None = None,
-) -> Expr:  # fmt: skip
+@layer("keras.ops.CropImages")
+class CropImages(Sides):
     """A slice."""
-    rows, columns = (
-        (top_cropping, bottom_cropping, target_height),
-        (left_cropping, right_cropping, target_width),
-    )
-    return Cropping(cropping=sides(x, (rows, columns), data_format, -1), data_format=data_format).write(x)
+
+    top_cropping: Any = None
+    bottom_cropping: Any = None
+    left_cropping: Any = None
+    right_cropping: Any = None
+
+    def pairs(self, x: Tensor | Value) -> list[tuple[int, int]]:
+        rows, columns = (self.top_cropping, self.bottom_cropping), (self.left_cropping, self.right_cropping)
+        return list(self.sides(x, rows, columns, -1))
 
 
 def measured_shape(x1: Tensor, x2: Tensor) -> Shape:

@@ -8,7 +8,8 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
-from torchport.rules.image import channels, each, image_shape, one, padded, spatial, window_shape, windows
+from torchport.rules.entry import Windowed, layer
+from torchport.rules.image import channels, each, image_shape, one, spatial, windows
 from torchport.rules.sizes import product, size_of
 from torchport.rules.table import SOURCE, Value, image, rule
 from torchport.rules.window import Window
@@ -70,22 +71,25 @@ def plain(value: Any, usual: int) -> Any:
     return one(each(value, 2), usual)
 
 
-def patches_shape(
-    x: Tensor, *, size: Any, strides: Any, dilation_rate: Any, padding: str, data_format: str | None
-) -> Shape:
-    if len(x.shape) != 4:
-        raise Unsupported(f"of a tensor with {len(x.shape)} axes: images are ported")
-    over = windows(x, size, strides or size, dilation_rate, padding)
-    count = math.prod(it.k for it in over) * channels(x.shape, data_format)
-    return window_shape(x, over, count, data_format)
-
-
-@rule("keras.ops.ExtractPatches", wants=image, shape=patches_shape)
-def extract_patches(
-    x: Value, *, size: Any, strides: Any = None, dilation_rate: Any = 1, padding: str = "valid",
-    data_format: str | None = None,
-) -> Expr:  # fmt: skip
+@layer("keras.ops.ExtractPatches")
+class ExtractPatches(Windowed):
     """F.unfold, with the channels innermost."""
-    kernel, stride, dilation = (each(it, 2) for it in (size, strides or size, dilation_rate))
-    before = padded(x, windows(x, kernel, stride, dilation, padding), data_format)
-    return call("extract_patches", before, kernel, stride, *([dilation] if set(dilation) != {1} else []))
+
+    size: Any
+    strides: Any = None
+    dilation_rate: Any = 1
+    padding: str = "valid"
+
+    def windows(self, x: Tensor | Value) -> list[Window]:
+        if len(x.shape) != 4:
+            raise Unsupported(f"of a tensor with {len(x.shape)} axes: images are ported")
+        return windows(x, self.size, self.strides or self.size, self.dilation_rate, self.padding)
+
+    def features(self, x: Tensor | Value) -> int:
+        return math.prod(it.k for it in self.windows(x)) * self.channels(x)
+
+    def write(self, x: Value, y: Value) -> Expr:
+        over = self.windows(x)
+        sizes, strides, rates = (tuple(getattr(it, name) for it in over) for name in "ksd")
+        given = [] if set(rates) == {1} else [rates]
+        return call("extract_patches", self.padded(x, over), sizes, strides, *given)
