@@ -36,7 +36,6 @@ ALLOWED = {
     "verify/cudnn.py": "how the reference is run without a GPU",
     "verify/built.py": "which layers TensorFlow builds for other dtypes",
     "callees.py": "classes that torchport writes into model.py",
-    "verify/port_runs.py": "classes that torchport writes into model.py",
     "verify/ranges.py": "what an input may hold",
 }
 
