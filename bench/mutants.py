@@ -21,7 +21,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from queue import Queue
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
@@ -36,7 +38,7 @@ ROOMS = {
 }
 #: Tests that need no TensorFlow, the replay apart.
 UNIT = (
-    "tests/test_axes.py", "tests/infer", "tests/layout", "tests/normalise", "tests/variants",
+    "tests/test_axes.py", "tests/layout", "tests/infer", "tests/normalise", "tests/variants",
     "tests/blocks/test_lines.py", "tests/blocks/test_bodies.py",
 )  # fmt: skip
 REPLAY = ("tests/replay",)
@@ -152,7 +154,7 @@ def is_caught(tests: tuple[str, ...], source: Path) -> bool:
     """Whether a test fails against a copy of the package."""
     there = [test for test in tests if (ROOT / test).exists()]
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", *there]
-    environment = {**os.environ, "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(source), "TORCHPORT_NETWORKS": "20"}
     try:
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=LIMIT)
     except subprocess.TimeoutExpired:
@@ -160,13 +162,16 @@ def is_caught(tests: tuple[str, ...], source: Path) -> bool:
     return done.returncode != 0
 
 
-def judge(mutant: Mutant) -> tuple[bool, bool]:
+def judge(mutant: Mutant, copies: Queue[Path]) -> tuple[bool, bool]:
     """Whether the unit tests, and whether the replay, catch a mutant."""
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "src"
-        shutil.copytree(SOURCE, source, ignore=shutil.ignore_patterns("__pycache__"))
-        (source / mutant.path).write_text(mutant.text)
+    source = copies.get()
+    whole = (SOURCE / mutant.path).read_text()
+    (source / mutant.path).write_text(mutant.text)
+    try:
         return is_caught(UNIT, source), is_caught(REPLAY, source)
+    finally:
+        (source / mutant.path).write_text(whole)
+        copies.put(source)
 
 
 def difference(mutant: Mutant) -> str:
@@ -189,8 +194,12 @@ def main() -> None:
             print(mutant, difference(mutant), sep="\n")
         return
     results = list[tuple[bool, bool]]()
-    with ThreadPoolExecutor(options.jobs) as pool:
-        for mutant, (unit, replay) in zip(mutants, pool.map(judge, mutants), strict=True):
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
+        copies: Queue[Path] = Queue()
+        for job in range(options.jobs):
+            copies.put(shutil.copytree(SOURCE, Path(folder) / str(job)))
+        found = pool.map(partial(judge, copies=copies), mutants)
+        for mutant, (unit, replay) in zip(mutants, found, strict=True):
             results.append((unit, replay))
             said = " and ".join(name for name, it in (("tests", unit), ("replay", replay)) if it)
             print(f"{mutant}: {f'caught by {said}' if said else 'NOT CAUGHT'}", flush=True)

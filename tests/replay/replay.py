@@ -33,8 +33,9 @@ VARIANTS = {"keep_io": Options(keep_io=True), "exact": Options(exact=True)}
 
 
 def parts() -> list[str]:
-    """The names of the parts of the corpus."""
-    return sorted(path.name.partition(".")[0] for path in CORPUS.glob("*.json.xz"))
+    """The names of the parts of the corpus, the small ones first."""
+    files = sorted(CORPUS.glob("*.json.xz"), key=lambda path: (path.stat().st_size, path.name))
+    return [path.name.partition(".")[0] for path in files]
 
 
 def load(folder: Path, part: str) -> dict[str, Any]:

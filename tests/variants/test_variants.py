@@ -25,7 +25,7 @@ from torchport.port.run import tensor
 
 WAYS = {"free": Options(), "keep_io": Options(keep_io=True), "flat": Options(flat=True)}
 #: Of how many graphs of a part one is computed: those of a layer differ in one option.
-STEPS = {"layers": 2, "operations": 6, "keras_2": 3, "dialects": 4, "random": 6}
+STEPS = {"dialects": 4, "keras_2": 4, "layers": 3, "operations": 8, "random": 10}
 #: What open sizes are.
 OPEN = 48
 
