@@ -1,6 +1,6 @@
 """Mutants: small faults planted one at a time, and the tests that need no TensorFlow run against each.
 
-    python bench/mutants.py [--count 60] [--seed 0] [--jobs 1] [--list]
+    python bench/mutants.py [--count 60] [--seed 0] [--jobs 1] [--rooms ROOM...] [--list]
 
 A mutant is one operator, constant, condition or pair of arguments of the rooms below, drawn by seed. A copy
 of the package has it; the tests run against the copy, those of `UNIT` first, then the replay. Printed is for
@@ -186,9 +186,10 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--rooms", nargs="*", default=[*ROOMS], choices=[*ROOMS])
     parser.add_argument("--list", action="store_true", help="print the mutants, run nothing")
     options = parser.parse_args()
-    mutants = draw(options.count, options.seed)
+    mutants = [it for it in draw(options.count, options.seed) if it.room in options.rooms]
     if options.list:
         for mutant in mutants:
             print(mutant, difference(mutant), sep="\n")

@@ -21,12 +21,11 @@ import typer
 from click import ClickException
 from typer.core import TyperCommand
 
-from torchport.report.progress import bar, hushed, uncollected, working
+from torchport.report.progress import hushed, working
 
 if TYPE_CHECKING:
     from click import Context
 
-    from torchport.port import Port
     from torchport.verify.result import Verification
 
 #: Exit status.
@@ -93,15 +92,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-Source = Annotated[
-    Path,
+MODEL = (
+    "The Keras model: a .keras or .h5 file, the folder of a SavedModel of Keras 2, or TensorFlow.js's "
+    "model.json. With --config: weights, as .weights.h5, .h5 or TensorFlow's checkpoint."
+)
+Source = Annotated[Path, typer.Argument(metavar="SOURCE", show_default=False, help=MODEL)]
+Sources = Annotated[
+    list[Path],
     typer.Argument(
-        metavar="SOURCE",
-        show_default=False,
-        help="The Keras model: a .keras or .h5 file, the folder of a SavedModel of Keras 2, or "
-        "TensorFlow.js's model.json. With --config: weights, as .weights.h5, .h5 or TensorFlow's checkpoint.",
+        metavar="SOURCE...", show_default=False,
+        help=f"{MODEL} Several are converted at once, on all cores; one that fails stops no other.",
     ),
-]
+]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, errors included.")]
 Inputs = Annotated[
     list[Path] | None,
@@ -171,10 +173,16 @@ def main(
 
 @app.command(cls=Command)
 def convert(
-    source: Source,
+    sources: Sources,
     folder: Annotated[
         Path,
-        typer.Option("-o", "--output", metavar="DIR", show_default=False, help="The folder to write."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="DIR",
+            show_default=False,
+            help="The folder to write; of several models, the one with a folder for each.",
+        ),
     ],
     class_name: Annotated[
         str | None,
@@ -228,21 +236,26 @@ def convert(
       torchport convert mine.keras -o mine --rules my_rules.py
       torchport convert old.weights.h5 -o old --config model.json
       torchport convert classifier.h5 -o features --outputs avg_pool
+      torchport convert models/*.h5 -o ports
     """
+    options: dict[str, Any] = {
+        "class_name": class_name, "keep_io": keep_io, "exact": exact, "flat": flat, "dequantise": dequantise,
+        "outputs": outputs.split(",") if outputs else (), "rules": rules, "config": config, "force": force,
+    }  # fmt: skip
+    if len(sources) > 1:
+        alone = {
+            "--class-name": class_name, "--outputs": outputs, "--config": config, "--verify": check,
+            "--custom": custom,
+        }  # fmt: skip
+        convert_many(sources, folder, json, options, [option for option, given in alone.items() if given])
+        return
+    (source,) = sources
     result: Verification | None = None
     with errors(source, json):
-        import torchport
+        from torchport import conversions
         from torchport.report import conversion
 
-        with uncollected():
-            with working(f"reading {source.name}"):
-                port = torchport.convert(
-                    source, class_name=class_name, keep_io=keep_io, exact=exact, flat=flat,
-                    dequantise=dequantise, outputs=outputs.split(",") if outputs else (), rules=rules,
-                    config=config,
-                )  # fmt: skip
-            save(port, folder, force)
-            facts = conversion.facts(port, folder)
+        facts = conversions.convert(source, folder, **options)
         if not json:
             from torchport.report.terminal import console
 
@@ -258,6 +271,34 @@ def convert(
             facts["verified"] = None if result is None else result.as_dict()
             print_json(facts)
     leave(result)
+
+
+def convert_many(
+    sources: Sequence[Path], folder: Path, json: bool, options: dict[str, Any], alone: Sequence[str]
+) -> None:
+    """Several models at once; `alone` are options that only one model can have."""
+    with errors(folder, json):
+        from torchport import conversions
+        from torchport.errors import TorchportError
+        from torchport.report import several
+
+        if alone:
+            advice = "convert each model by itself, or leave it out"
+            raise TorchportError(f"{alone[0]} is of one model", where="torchport convert", advice=advice)
+        with several.progress(len(sources)) as tell:
+            outcomes = conversions.convert_many(sources, folder, tell, **options)
+        found = [outcome.as_dict() for outcome in outcomes]
+        if json:
+            print_json(several.facts(found, folder))
+        else:
+            from torchport.report.terminal import console
+
+            for outcome in outcomes:
+                typer.echo(outcome.traceback, nl=False, err=True)
+            several.show(found, folder, console())
+        kinds = {entry["error"]["kind"] for entry in found if "error" in entry}
+    if kinds:
+        raise typer.Exit(BUG if "bug" in kinds else BAD)
 
 
 @app.command(cls=Command)
@@ -385,20 +426,6 @@ def leave(result: Verification | None) -> None:
     """Exit status 1 if a verification found a difference, 4 if it could not decide."""
     if result is not None and not result.passed:
         raise typer.Exit(DIFFERS if result.differs else UNDECIDED)
-
-
-def save(port: Port, folder: Path, force: bool) -> None:
-    """Write the port. Raises TorchportError where the disk does not take it."""
-    from torchport.errors import TorchportError
-
-    total = sum(entry.nbytes for entry in port.program.entries)
-    try:
-        with bar(total) as advance:
-            port.save(folder, force=force, progress=advance)
-    except OSError as error:
-        what = f"cannot be written ({error.strerror or error})"
-        advice = "check the path, its permissions and the free space"
-        raise TorchportError(what, where=str(folder), advice=advice) from error
 
 
 @contextmanager
