@@ -507,6 +507,11 @@ ACTIVATION = [
     Case("Softmax", {"axis": [-1]}),
     flat("Softmax"),
     Case("ThresholdedReLU", {"theta": 0.5}, of="tf_keras"),
+    *(
+        Case("RandomFourierFeatures", {"output_dim": 5, "trainable": trainable, "scale": 2.0}, "2 7",
+             of="tf_keras", within=2e-6, why="it casts to float32", dtype="float32")
+        for trainable in (False, True)
+    ),
     Case("LocallyConnected1D", {"filters": 5, "kernel_size": 3}, "2 7 3", of="tf_keras"),
     Case("LocallyConnected1D", {"filters": 5, "kernel_size": 2, "strides": 2, "use_bias": False}, "2 7 3",
          of="tf_keras"),

@@ -18,6 +18,25 @@ def layer(kind: str, options: str, call: str, x: Any = (QUERY, VALUE), **more: A
 
 
 ATTENTION = [
+    *(
+        layer(kind, f"{options}, use_gate={gate}{more}, dtype='float64'", f"x, y{masks}", (QUERY, "2 7 8"))
+        for kind, options in (("GroupQueryAttention", "4, 6, 2"), ("MultiHeadAttention", "2, 4, value_dim=3"))
+        for gate, more, masks in (
+            (True, "", ""), (True, ", use_bias=False", ", use_causal_mask=True"),
+            (True, ", sliding_window=2, dropout=0.3", f", value_mask={MASK}"),
+            (False, ", sliding_window=3", ""), (False, ", sliding_window=2", ", use_causal_mask=True"),
+        )
+    ),
+    *(
+        layer("MultiHeadAttention", "2, 4, dtype='float64'", f"x, y, attention_mask={mask}{more}",
+              (QUERY, VALUE, "2 5 7"), of="tf_keras")
+        for mask in ("z", "tf.cast(3 * z, 'int32')", "z > 0")
+        for more in ("", ", use_causal_mask=True")
+    ),
+    *(
+        layer("MultiHeadAttention", f"2, 4, output_shape=(2, 3), dtype='float64'{more}", f"x, y{masks}")
+        for more, masks in (("", ""), (", use_bias=False", f", value_mask={MASK}"), (", dropout=0.3", ""))
+    ),
     layer("MultiHeadAttention", "2, 4, dtype='float64'", "x, x", QUERY),
     layer("MultiHeadAttention", "2, 4, dtype='float64'", "x, y"),
     layer("MultiHeadAttention", "2, 4, value_dim=5, dtype='float64'", "x, y, use_causal_mask=True"),

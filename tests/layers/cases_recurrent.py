@@ -43,6 +43,8 @@ STACK = Inner(
     {"cells": [Inner(f"{it}Cell", {"units": units}) for it, units in (("LSTM", 5), ("GRU", 3), ("LSTM", 2))]},
 )
 
+WINDOW = {"filters": 3, "kernel_size": 2}
+
 CASES = [
     *(
         Case(kind, {"units": 5, **options}, "2 7 3")
@@ -67,7 +69,32 @@ CASES = [
     both("GRU", {"units": 5, "reset_after": False}, merge_mode="ave"),
     both("LSTM", {**SEQUENCES, "dropout": 0.2}),
     both("LSTM", SEQUENCES, backward_layer=Inner("GRU", {**SEQUENCES, "units": 3, "go_backwards": True})),
+    *(
+        Case(f"{kind}Cell", {}, ("2 7", "2 5"),
+             call=f"ops.concatenate(flat(layers.{kind}Cell(5{options}, dtype='float64')(x, {states})))")
+        for kind, states, options in (
+            ("LSTM", "[y, 2 * y]", ""), ("GRU", "[y]", ""), ("SimpleRNN", "[y]", ", activation='relu'"),
+            ("LSTM", "[y, y]", ", use_bias=False"), ("SimpleRNN", "[y]", ""),
+        )
+    ),
     both("RNN", {"cell": STACK, "return_sequences": True}),
+    *(
+        both("ConvLSTM2D", {**WINDOW, "return_sequences": sequences}, "2 3 5 4 2", merge_mode=mode, **more)
+        for sequences, mode, more in (
+            (True, "concat", {}), (False, "concat", {}), (True, "sum", {}), (False, "mul", {}),
+            (True, "ave", {"backward_layer": Inner(
+                "ConvLSTM2D", {**WINDOW, "activation": "relu", "return_sequences": True, "go_backwards": True}
+            )}),
+        )
+    ),
+    Case("Bidirectional", {"layer": Inner("ConvLSTM2D", WINDOW)}, "2 3 5 4 2", of="tf_keras"),
+    both("ConvLSTM1D", {**WINDOW, "use_bias": False}, "2 3 5 2"),
+    Case("RNN", {"cell": Inner("StackedRNNCells", {"cells": [
+        Inner("GRUCell", {"units": 2}), STACK, Inner("GRUCell", {"units": 4}),
+    ]})}, "2 7 3"),
+    steps("TimeDistributed", {"layer": Inner("Conv1D", {"filters": 5, "kernel_size": 2})}, "2 3 4 5 3"),
+    steps("TimeDistributed", {"layer": Inner("Dense", {"units": 5})}, "2 3 4 7"),
+    steps("TimeDistributed", {"layer": Inner("LSTM", {"units": 5})}, "2 3 4 5 7", of="tf_keras"),
     steps("Dense", {"units": 5, "activation": "softmax"}, "2 7 3"),
     steps("Dense", {"units": 5}, "2 7 4 3"),
     steps("Dropout", {"rate": 0.2}, "2 7 3"),
@@ -106,6 +133,11 @@ CASES = [
         for of in ("keras", "tf_keras")
     ),
     # Keras 2
+    *(
+        Case(kind, {"units": 5, "time_major": True, **options}, "2 7 3", of="tf_keras")
+        for kind in ("LSTM", "GRU")
+        for options in ({}, {"return_sequences": True}, {"return_sequences": True, "go_backwards": True})
+    ),
     *(
         Case(kind, {"units": 5, **options}, "2 7 3", of="tf_keras")
         for kind in ("LSTM", "GRU")

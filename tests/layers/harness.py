@@ -130,7 +130,8 @@ def make(kind: str, options: Mapping[str, Any], package: Any) -> Any:
         return package.layers.Activation(name, **options)
     if kind == "Pipeline":  # which takes none
         del options["dtype"]
-    return getattr(package.layers, kind)(**options)
+    place = package.layers if hasattr(package.layers, kind) else package.layers.experimental
+    return getattr(place, kind)(**options)
 
 
 class Nodes:
@@ -195,6 +196,7 @@ class Reference:
         ]
         result = inputs if len(inputs) > 1 else inputs[0]
         names = {"ops": keras.ops, "tf": tf, "np": np, "keras": package, "layers": package.layers}
+        names["flat"] = tf.nest.flatten
         if case.of == "nodes":
             self.model: Any = Nodes(
                 lambda *x: eval(case.call, {**names, **dict(zip("xyz", x, strict=False))})

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from torchport.errors import BadFile, Refusal, Refused
 from torchport.graph import Graph, Op, Shape, Weight
+from torchport.infer.quantised import SUFFIX, Part, mode_of, parts_of
 from torchport.infer.shapes import infer_shapes
 from torchport.infer.weights import expected
 from torchport.normalise import normalise
@@ -26,7 +27,6 @@ from torchport.read.dialect import dtype_name
 if TYPE_CHECKING:
     import numpy as np
 
-SUFFIX = "_from_"
 KERNELS, TABLES = ("Dense", "EinsumDense"), ("Embedding", "ReversibleEmbedding")
 #: Options that say how a layer was quantised.
 HOW = frozenset({"quantization_config", "gptq_unpacked_column_size"})
@@ -67,17 +67,9 @@ def dequantise(graph: Graph) -> Graph:
     return found.replace(notes=(*found.notes, note))
 
 
-def mode_of(op: Op) -> str:
-    """How an op's weights are quantised, `int8`; empty if they are not."""
-    policy = op.config.get("dtype")
-    if not isinstance(policy, str) or SUFFIX not in policy:
-        return ""
-    return policy.partition(SUFFIX)[0].partition("/")[0]
-
-
 def _modes(graph: Graph) -> Iterator[str]:
     for op in graph.ops:
-        yield mode_of(op)
+        yield from (it.mode for it in parts_of(op))
     for body in graph.bodies.values():
         yield from _modes(body)
 
@@ -85,14 +77,15 @@ def _modes(graph: Graph) -> Iterator[str]:
 def _refusals(graph: Graph, path: str) -> Iterator[Refusal]:
     """What is quantised in a way whose floats are not known."""
     for op in graph.ops:
-        mode, advice = mode_of(op), "save the model before it is quantised"
+        advice = "save the model before it is quantised"
         if op.kind == "Model" and op.stored and any(_modes(graph.bodies[op.layer])):
             why = "an HDF5 file has the weights of the models in it as one list"
             yield Refusal(f"{path}/{op.layer}", op.kind, why, "save the model as .keras")
-        elif mode and (op.kind not in KERNELS + TABLES or mode not in ARCHIVED):
-            yield Refusal(f"{path}/{op.layer}", op.kind, f"it is quantised ({mode}) inside", advice)
-        elif mode and any("lora" in name for name in op.config):
-            yield Refusal(f"{path}/{op.layer}", op.kind, "it is quantised, and has LoRA weights", advice)
+        for it in (part for part in parts_of(op) if part.mode):
+            if it.kind not in KERNELS + TABLES or it.mode not in ARCHIVED:
+                yield Refusal(f"{path}/{op.layer}", op.kind, f"it is quantised ({it.mode}) inside", advice)
+            elif any("lora" in name for name in it.config):
+                yield Refusal(f"{path}/{op.layer}", op.kind, "it is quantised, and has LoRA weights", advice)
     for layer, body in graph.bodies.items():
         yield from _refusals(body, f"{path}/{layer}")
 
@@ -101,14 +94,21 @@ def _with_floats(graph: Graph) -> Graph:
     """The graph as if nothing had been quantised, its weights not yet so."""
 
     def plain(op: Op) -> Op:
-        if not mode_of(op):
-            return op
-        config = {key: value for key, value in op.config.items() if key not in HOW}
-        source = str(op.config["dtype"]).partition(SUFFIX)[2]
-        return replace(op, config={**config, "dtype": dtype_name(source)})
+        if op.kind == "TimeDistributed" and any(it.mode for it in parts_of(op)):
+            inner = op.config["layer"]
+            entry = {**inner, "config": _plain(inner["config"])}
+            return replace(op, config={**op.config, "layer": entry})
+        return replace(op, config=_plain(op.config)) if mode_of(op.config) else op
 
     bodies = {layer: _with_floats(body) for layer, body in graph.bodies.items()}
     return graph.replace(ops=tuple(map(plain, graph.ops)), bodies=bodies)
+
+
+def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a layer before it was quantised."""
+    source = str(dtype_name(config["dtype"])).partition(SUFFIX)[2]
+    kept = {key: value for key, value in config.items() if key not in HOW}
+    return {**kept, "dtype": dtype_name(source)}
 
 
 def _shapes(graph: Graph, path: str) -> Iterator[tuple[str, Mapping[str, Shape]]]:
@@ -129,11 +129,15 @@ def _stored(
     """
 
     def filled(old: Op, new: Op) -> Op:
-        mode, at = mode_of(old), f"{path}{old.layer}"
-        if not mode:
+        parts, at = {it.prefix: it for it in parts_of(old)}, f"{path}{old.layer}"
+        if not any(it.mode for it in parts.values()):
             return new
-        weights = Quantised(old.kind, mode, named(old, mode, at), old.config, at)
-        made = (replace(weights.floats(name, shape), trains=None) for name, shape in shapes[at].items())
+        whole_of = {prefix: quantised(it, at) for prefix, it in parts.items()}
+        made = []
+        for name, shape in shapes[at].items():
+            prefix, _, own_name = name.rpartition("/")
+            weights = whole_of[prefix if prefix in whole_of else next(iter(whole_of))]
+            made.append(replace(weights.floats(own_name, shape), trains=None))
         stored = {str(number): weight for number, weight in enumerate(made)}
         return replace(new, stored=stored, frozen=_is_frozen(old, whole))
 
@@ -156,23 +160,31 @@ def _is_frozen(op: Op, whole: Any) -> bool:
     return any(it.get("trainable") is False for it in (op.config, whole))
 
 
-def named(op: Op, mode: str, where: str) -> dict[str, Weight]:
+def quantised(part: Part, where: str) -> Quantised:
+    """The variables of a part by Keras's names."""
+    return Quantised(part.kind, part.mode, named(part, where), part.config, where)
+
+
+def named(part: Part, where: str) -> dict[str, Weight]:
     """A layer's variables by Keras's names: as the file has them, or by their order in an archive."""
-    if all(key.isdigit() for key in op.stored):
-        own = {it.name.rpartition("/")[2]: it for it in op.stored.values()}
+    stored, mode = part.stored, part.mode
+    own = {it.name.rpartition("/")[2]: it for it in stored.values()}
+    if not any(name.isdigit() for name in own):
         return {SAME.get(name, name): it for name, it in own.items()}
-    names = (ARCHIVED if op.kind in KERNELS else ARCHIVED_TABLES)[mode].split()
-    if op.config.get("use_bias", op.config.get("bias_axes")) in (False, None) and op.kind in KERNELS:
+    names = (
+        "kernel bias" if not mode else (ARCHIVED if part.kind in KERNELS else ARCHIVED_TABLES)[mode]
+    ).split()
+    if part.config.get("use_bias", part.config.get("bias_axes")) in (False, None) and part.kind in KERNELS:
         names.remove("bias")
-    if op.kind == "ReversibleEmbedding" and not op.config.get("tie_weights", True):
-        groups = len(op.stored) > 4
+    if part.kind == "ReversibleEmbedding" and not part.config.get("tie_weights", True):
+        groups = len(stored) > 4
         first = names if groups else names[:2]
         names = [*first, "reverse_embeddings", "reverse_embeddings_scale", "reverse_embeddings_zero"]
-    found = list(op.stored.values())
+    found = list(stored.values())
     if mode in ("gptq", "awq") and len(found) < len(names):
         # Keras 3.15 leaves it out (`save_own_variables` of Dense takes it for one of int4).
         why, advice = "its file lacks kernel_zero, which Keras did not write", "convert the live model"
-        raise Refused((Refusal(where, op.kind, why, advice),))
+        raise Refused((Refusal(where, part.kind, why, advice),))
     if mode == "float8":
         found = found[: len(names)]
     if len(found) > len(names):
@@ -195,7 +207,7 @@ class Quantised:
         if name not in self.weights:
             raise BadFile(f"has no {name}", where=self.where)
         stored = self.weights[name]
-        if name == "bias" or self.mode == "float8":
+        if name == "bias" or self.mode in ("", "float8"):
             return stored
         sizes = tuple(size or 0 for size in shape)
         kernel = self.kernel if self.kind in KERNELS else self.table

@@ -9,6 +9,7 @@ from typing import Any
 
 from torchport.errors import BadFile, Refusal, Unsupported
 from torchport.graph import Graph, Op, Shape, Tensor, map_refs, refs
+from torchport.infer.alone import with_batch
 from torchport.infer.axes import channels_first, input_axes, output_axes
 from torchport.infer.constants import lift
 from torchport.infer.sizes import Sizes
@@ -40,7 +41,8 @@ def infer_shapes(graph: Graph, refusals: list[Refusal], given: Sequence[Shape] |
         for op in graph.ops:
             try:
                 for known in sizes.rewrite(op, tensors):
-                    yield from lift(known)
+                    for one in with_batch(known, tensors):
+                        yield from lift(one)
             except Unsupported as error:
                 refuse(op.name, op.kind, error)
             except (TypeError, ValueError, IndexError, ZeroDivisionError) as error:

@@ -215,11 +215,21 @@ class Sizes:
             return self._reshape(op, given if isinstance(given, list) else [given])
         if op.kind in MADE:
             return self._made(op)
+        if op.kind == "tf.nn.conv_transpose":
+            op = self._spread(op)
         args, kwargs = map_refs((op.args, op.kwargs), lambda name: self._value(Ref(name)))
         found = [name for name in refs((args, kwargs)) if name in self.open]
         if found and op.kind not in OPEN:
             raise Unsupported("of a size that only the run time knows", KNOWN)
         return replace(op, args=args, kwargs=kwargs)
+
+    def _spread(self, op: Op) -> Op:
+        """A transposed convolution that is told all sizes: that of the batch is its input's own."""
+        given = self._value(op.kwargs.get("output_shape", op.config.get("output_shape")))
+        if not isinstance(given, list) or not given:
+            return op
+        kwargs = {key: it for key, it in op.kwargs.items() if key != "output_shape"}
+        return replace(op, config={**op.config, "output_shape": [-1, *given[1:]]}, kwargs=kwargs)
 
     def _made(self, op: Op) -> Op:
         """The op with its shape as numbers, behind a tensor that is on the same device."""

@@ -1,6 +1,6 @@
 """How many steps each BatchNormalization has that Keras 3 calls step by step.
 
-before:  y = BatchNormalization(x.steps), steps="x";  x: (n, 5, h, w, c)
+before:  y = BatchNormalization(x.steps), steps=("x",);  x: (n, 5, h, w, c)
 after:   y = BatchNormalization(x.steps), steps=5
 
 The same for those in a model that is called so, whose op has the option.
@@ -9,6 +9,7 @@ The same for those in a model that is called so, whose op has the option.
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 from torchport.errors import Refusal, Unsupported
 from torchport.graph import Graph, Op
@@ -51,9 +52,7 @@ def count_steps(graph: Graph, refusals: list[Refusal], times: int = 1) -> Graph:
 
 def _steps(op: Op, graph: Graph) -> int:
     """How many steps an op is called at. Raises Unsupported where that is not known."""
-    if "steps" not in op.config:
-        return 1
-    shape = graph.tensors[op.config["steps"]].shape
-    if shape[1] is None:
+    counts = [graph.tensors[name].shape[1] for name in op.config.get("steps", ())]
+    if None in counts:
         raise Unsupported(*UNKNOWN)
-    return shape[1]
+    return prod(counts)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from torchport.errors import BadFile, Refusal, Refused
 from torchport.graph import Graph, Op, Shape, Weight, map_refs
 from torchport.infer.cudnn import as_stored
+from torchport.infer.quantised import parts_of
 from torchport.infer.shapes import bind
 from torchport.read.trains import PARTLY
 from torchport.rules import rule_for
@@ -78,8 +79,9 @@ def expected(op: Op, graph: Graph) -> Mapping[str, Shape]:
 
 def _bound(op: Op, graph: Graph, path: str) -> dict[str, Weight]:
     wanted, where = expected(op, graph), f"{path}{op.layer}"
-    if len(wanted) != len(op.stored) and any(it.dtype in ("int8", "uint8") for it in op.stored.values()):
-        why, advice = "the layers inside of it are quantised", "save the model before it is quantised"
+    if len(wanted) != len(op.stored) and (how := next((it.mode for it in parts_of(op) if it.mode), "")):
+        why = f"the layers inside of it are quantised ({how})"
+        advice = "add --dequantise (dequantise=True) for the network of floats that they stand for"
         raise Refused((Refusal(where, op.kind, why, advice),))
     if len(wanted) != len(op.stored):
         raise BadFile(

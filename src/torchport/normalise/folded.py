@@ -5,7 +5,7 @@ after:   x.steps = time:fold(x);  y.steps = Conv2D(x.steps);  y = time:unfold(y.
 
 A layer that looks at the last axis alone needs no folding. Keras 3 calls the layer step by step, which is the
 same for all layers but those that keep something of what they see. For BatchNormalization an option `steps`
-names a tensor that has as many steps; `infer/steps.py` counts them.
+names tensors that have as many steps; `infer/steps.py` counts them.
 Source: keras/src/layers/rnn/time_distributed.py, `call`.
 """
 
@@ -19,7 +19,7 @@ from torchport.graph import Graph, Op, Ref, is_keras_2, map_refs
 #: Layers that act on each value, or on the last axis, alike wherever they stand.
 LAST = frozenset("Dense Activation ReLU LeakyReLU ELU Identity Rescaling ThresholdedReLU".split())
 #: Wrapped layers that stay in their wrapper, which says why they are refused.
-STAYS = frozenset("Functional Sequential Model TimeDistributed".split())
+STAYS = frozenset("Functional Sequential Model".split())
 
 
 def fold_steps(graph: Graph) -> Graph:
@@ -45,8 +45,10 @@ def _without_detours(ops: Sequence[Op], graph: Graph) -> Iterator[Op]:
         if op.outputs[0] not in same:
             args = map_refs(op.args, lambda name: Ref(same.get(name, name)))
             kept.append(replace(op, args=args))
-    read = {*graph.outputs, *(name for op in kept for name in op.inputs if op.kind != "time:unfold")}
     # The second argument of an unfold only says how many steps there are: that of the first will do.
+    read = {*graph.outputs}
+    for op in kept:
+        read.update(op.inputs[:1] if op.kind == "time:unfold" else op.inputs)
     steps = {op.outputs[0]: op.inputs[1] for op in kept if op.kind == "time:unfold"}
 
     def first(name: str) -> str:
@@ -55,8 +57,8 @@ def _without_detours(ops: Sequence[Op], graph: Graph) -> Iterator[Op]:
         return name
 
     for op in kept:
-        if isinstance(op.config.get("steps"), str):
-            op = replace(op, config={**op.config, "steps": first(op.config["steps"])})
+        if isinstance(op.config.get("steps"), tuple):
+            op = replace(op, config={**op.config, "steps": tuple(map(first, op.config["steps"]))})
         if op.kind != "time:unfold":
             yield op
         elif op.outputs[0] in read:
@@ -67,15 +69,26 @@ def _alike(op: Op, graph: Graph) -> Op:
     """A layer or model of Keras 3 at every step: what it keeps of each step is told, or refused."""
     if "steps" in op.config and op.kind == "BatchNormalization":  # an option of ours, of no file
         return replace(op, refused=(f"the option steps={op.config['steps']!r} is not ported", ""))
-    fold = next((it for it in graph.ops if it.name == f"{op.name}.fold"), None)
-    if fold is None or is_keras_2(graph.dialect):
+    folds = list(_folds(op.name, graph))
+    if not folds or is_keras_2(graph.dialect):
         return op
     inside = [op] if op.kind != "Model" else list(_all_ops(graph.bodies[op.layer]))
     if (why := next(filter(None, map(_carried, inside)), None)) is not None:
         return replace(op, refused=why)
     if any(map(_keeps_statistics, inside)):
-        return replace(op, config={**op.config, "steps": fold.inputs[0]})
+        return replace(op, config={**op.config, "steps": tuple(fold.inputs[0] for fold in folds)})
     return op
+
+
+#: What an op at every step of every step is called behind the name of the outer one.
+INNER = ".inner"
+
+
+def _folds(name: str, graph: Graph) -> Iterator[Op]:
+    """The ops that fold the steps of an op, the innermost first."""
+    yield from (it for it in graph.ops if it.name == f"{name}.fold")
+    if name.endswith(INNER):
+        yield from _folds(name.removesuffix(INNER), graph)
 
 
 def _carried(op: Op) -> tuple[str, str] | None:
@@ -138,9 +151,13 @@ def _folded(op: Op, graph: Graph) -> Iterator[Op]:
         within = f"{op.name}.mask"
         yield Op(within, "time:fold", (mask,), (within,), layer=within)
         inner = replace(inner, kwargs={"mask": Ref(within)})
-    yield Op(f"{op.name}.fold", "time:fold", op.args, (steps,), layer=f"{op.layer}.fold")
-    yield replace(inner, args=(Ref(steps),), outputs=(f"{output}.each",))
+    yield Op(f"{op.name}.fold", "time:fold", op.args, (steps,), layer=f"{op.name}.fold")
+    each = replace(inner, args=(Ref(steps),), outputs=(f"{output}.each",))
+    if kind == "TimeDistributed":
+        yield from _folded(replace(each, name=f"{op.name}{INNER}"), graph)
+    else:
+        yield each
     yield Op(
         f"{op.name}.unfold", "time:unfold", (Ref(f"{output}.each"), *op.args), (output,),
-        layer=f"{op.layer}.unfold",
+        layer=f"{op.name}.unfold",
     )  # fmt: skip

@@ -109,7 +109,11 @@ REDUCED = {
     "reduce_prod": "Prod", "reduce_std": "Std", "reduce_variance": "Var", "reduce_any": "Any",
     "reduce_all": "All", "reduce_logsumexp": "Logsumexp", "reduce_euclidean_norm": "Norm",
 }  # fmt: skip
-SEGMENTS = {f"unsorted_segment_{how}": f"Segment{how.capitalize()}" for how in ("sum", "max", "min", "prod")}
+SEGMENTS = {
+    f"{which}segment_{how}": f"Segment{how.capitalize()}"
+    for how in ("sum", "max", "min", "prod")
+    for which in ("", "unsorted_")
+}
 #: Operators of Python: their second argument is `other`.
 OTHER = {"eq": "Equal", "ne": "NotEqual"}
 #: Functions of tf.image that `keras.ops` has not.
@@ -121,6 +125,7 @@ IMAGES = (
 #: Functions of tf.signal.
 SIGNALS = (
     "fft ifft fft2d ifft2d fft3d ifft3d rfft irfft fftshift ifftshift dct idct frame overlap_and_add stft "
+    "inverse_stft "
     "mfccs_from_log_mel_spectrograms"
 ).split()
 OLD = "tf.compat.v1.image.resize"
@@ -133,6 +138,8 @@ FUNCTIONS: dict[str, Function] = {
     **{name: Function(kind) for name, kind in REDUCED.items()},
     **{name: Function(f"tf.{name}") for name in OWN},
     **{name: Function(kind, ("segment_ids",)) for name, kind in SEGMENTS.items()},
+    **{f"{which}segment_mean": Function("tf.segment_mean", ("segment_ids",)) for which in ("", "unsorted_")},
+    "unsorted_segment_sqrt_n": Function("tf.segment_mean", ("segment_ids",), {"root": True}),
     "concat": Function("Concatenate"),
     "stack": Function("Stack", (), FIRST),
     "reshape": Function("Reshape"),

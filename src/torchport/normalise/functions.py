@@ -121,6 +121,19 @@ def _function(op: Op, function: str, given: dict[str, Any]) -> Iterator[Op]:
         name_, pad = f"{op.outputs[0]}.pad", {"pad_width": given.pop("padding")}
         yield Op(name_, f"{PREFIX}Pad", (op.args[0],), (name_,), pad, layer=name_)
         op, given = replace(op, args=(Ref(name_), *op.args[1:])), {**given, "padding": "VALID"}
+    if name.startswith("segment_"):
+        given["num_segments"] = segments(given.get("segment_ids"), name)
+    if known.kind == "MaxPool" and isinstance(given.get("padding"), list):
+        name_ = f"{op.outputs[0]}.pad"
+        pad = {"pad_width": given.pop("padding"), "constant_values": float("-inf")}
+        yield Op(name_, f"{PREFIX}Pad", (op.args[0],), (name_,), pad, layer=name_)
+        op, given = replace(op, args=(Ref(name_), *op.args[1:])), {**given, "padding": "VALID"}
+    if name in ("inv", "solve", "triangular_solve") and given.pop("adjoint", False):  # of real numbers
+        turned, swap = f"{op.outputs[0]}.adjoint", {"axis1": -2, "axis2": -1}
+        yield Op(turned, f"{PREFIX}Swapaxes", (op.args[0],), (turned,), swap, layer=turned)
+        op = replace(op, args=(Ref(turned), *op.args[1:]))
+        if name == "triangular_solve":
+            given["lower"] = not given.get("lower", True)
     if known.kind == "Where" and "x" not in given and "y" not in given:  # the places of what holds
         yield unknown(op, "tf.where", given)
         return
@@ -157,6 +170,15 @@ def _function(op: Op, function: str, given: dict[str, Any]) -> Iterator[Op]:
     tensors = {key: config.pop(key) for key in list(config) if any(refs(config[key]))}
     kind = kind.removeprefix("layers.") if kind.startswith(("tf.", "layers.")) else f"{PREFIX}{kind}"
     yield replace(op, kind=kind, args=args, config=config, kwargs=tensors)
+
+
+def segments(ids: Any, name: str) -> int:
+    """How many segments rows in order have. Raises Unsupported where that is not told, or one is empty."""
+    if not isinstance(ids, (list, tuple)) or not all(isinstance(it, int) for it in ids) or not ids:
+        raise Unsupported("numbers of segments that are a tensor", f"use tf.math.unsorted_{name}")
+    if sorted(set(ids)) != list(range(ids[-1] + 1)) or list(ids) != sorted(ids):
+        raise Unsupported("segments that are empty", f"use tf.math.unsorted_{name}")
+    return int(ids[-1]) + 1
 
 
 def strided(given: Mapping[str, Any]) -> list[Any]:

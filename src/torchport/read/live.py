@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -65,9 +66,49 @@ def entry(model: Any, twins: Twins | None = None) -> tuple[dict[str, Any], str]:
     """
     model = functional(model)
     version = version_of(model, f"the model {model.name!r}")
-    saved = with_operands(as_saved(model.get_config()), model)
+    with variables_as_numbers(model):
+        saved = with_operands(as_saved(model.get_config()), model)
     stand_in(saved, model, version, {} if twins is None else twins)
     return {"class_name": class_name(model), "config": saved}, version
+
+
+@contextmanager
+def variables_as_numbers(model: Any) -> Iterator[None]:
+    """The variables that functions of a Keras 2 model were called with, as the numbers that they hold now.
+
+    Keras saves no such model; nor does it train them: no layer of it has them.
+    Source: tf_keras/src/engine/node.py, Node.serialize.
+    """
+    held: list[tuple[Any, str, Any]] = []
+
+    def number(value: Any) -> Any:
+        if isinstance(value, (list, tuple)) and type(value) in (list, tuple):
+            return type(value)(map(number, value))
+        if isinstance(value, dict):
+            return {key: number(it) for key, it in value.items()}
+        is_variable = hasattr(value, "assign") and not hasattr(value, "_keras_history")
+        return np.asarray(value) if is_variable else value
+
+    for layer in getattr(model, "_flatten_layers", lambda: ())():
+        for node in getattr(layer, "_inbound_nodes", ()):
+            for name in ("call_args", "call_kwargs"):
+                if variables_in(given := getattr(node, name, None)):
+                    held.append((node, name, given))
+                    setattr(node, name, number(given))
+    try:
+        yield
+    finally:
+        for node, name, given in held:
+            setattr(node, name, given)
+
+
+def variables_in(tree: Any) -> bool:
+    """Whether there are variables of TensorFlow in the arguments of a call."""
+    if isinstance(tree, dict):
+        return any(map(variables_in, tree.values()))
+    if isinstance(tree, (list, tuple)):
+        return any(map(variables_in, tree))
+    return hasattr(tree, "assign") and not hasattr(tree, "_keras_history")
 
 
 def stand_in(saved: dict[str, Any], model: Any, version: str, twins: Twins) -> None:

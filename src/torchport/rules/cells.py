@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -213,16 +213,22 @@ def cells_of(kind: str, options: Mapping[str, Any], prefix: str = "") -> tuple[C
     name, config = serialized(options["cell"], prefix="cell")
     if name != "StackedRNNCells":
         return (cell_of(name, known(name, config), f"{prefix}cell/"),)
-    cells: list[Cell] = []
+    return tuple(stacked(config, f"{prefix}cell/"))
+
+
+def stacked(config: Mapping[str, Any], prefix: str) -> Iterator[Cell]:
+    """The cells of StackedRNNCells, those of another in it in its place."""
     seen: dict[str, int] = {}
     for item in config.get("cells", ()):
         inner, settings = serialized(item, prefix="cell")
         group = snake(inner)
         number = seen.get(group, 0)
         seen[group] = number + 1
-        place = f"{group}_{number}" if number else group
-        cells.append(cell_of(inner, known(inner, settings), f"{prefix}cell/cells/{place}/"))
-    return tuple(cells)
+        place = f"{prefix}cells/{group}_{number}/" if number else f"{prefix}cells/{group}/"
+        if inner == "StackedRNNCells":
+            yield from stacked(settings, place)
+        else:
+            yield cell_of(inner, known(inner, settings), place)
 
 
 def serialized(entry: Any, prefix: str) -> tuple[str, Mapping[str, Any]]:

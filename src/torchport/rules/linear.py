@@ -7,10 +7,11 @@ from typing import Any
 
 from torchport.axes import Order
 from torchport.graph import Shape, Tensor
-from torchport.program import Expr
+from torchport.program import Expr, Infix, Load, State, call
 from torchport.rules.entry import Layer, Span, Variable, kernel_module, layer, variables
 from torchport.rules.facts import PASSES
-from torchport.rules.table import FOLLOWS, SOURCE, Value, Want, Wants
+from torchport.rules.sizes import features
+from torchport.rules.table import FOLLOWS, SOURCE, Value, Want, Wants, rule
 
 
 @layer("Dense", activation=True, ignores="quantization_config", masks=PASSES, noun="fc")
@@ -39,3 +40,27 @@ class Dense(Layer):
             weight = kernel(" ".join(["o i", *"1" * (x.rank - 2)]))
             return kernel_module(f"nn.Conv{x.rank - 2}d", *sizes, 1, weight=weight, bias=own_bias)(x)
         return kernel_module("nn.Linear", *sizes, weight=kernel("o i"), bias=own_bias)(x)
+
+
+def fourier_shape(x: Tensor, *, output_dim: int) -> Shape:
+    return (x.shape[0], output_dim)
+
+
+def fourier_weights(x: Tensor, *, output_dim: int) -> Mapping[str, Shape]:
+    kernel = (features(x), output_dim)
+    return {"kernel_scale": (1,), "unscaled_kernel": kernel, "phase": (output_dim,)}
+
+
+@rule(
+    "RandomFourierFeatures", wants=SOURCE, shape=fourier_shape, weights=fourier_weights,
+    ignores="kernel_initializer scale", statistics="unscaled_kernel phase",
+)  # fmt: skip
+def random_fourier_features(x: Value, *, output_dim: int) -> Expr:
+    """The cosine of a product with a matrix that does not train; of the layer only a scale may.
+
+    Source: tf_keras/src/layers/kernelized.py, `call`.
+    """
+    kernel = State("kernel", Load.of("unscaled_kernel", "i o -> i o"), (features(x), output_dim), False)
+    scale = State("scale", Load.of("kernel_scale", "1 -> 1"), (1,))
+    phase = State("phase", Load.of("phase", "o -> o"), (output_dim,), False)
+    return call("torch.cos", Infix("@", x, kernel) / scale + phase)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from torchport.errors import Unsupported
@@ -25,12 +26,10 @@ def third(query: Any, value: Any, rest: Sequence[Any], key: Any) -> Any:
     return value if given is None else given
 
 
-def width(query: Tensor | Value, output_shape: Any) -> int:
-    """How many features come out."""
+def widths(query: Tensor | Value, output_shape: Any) -> tuple[int, ...]:
+    """How many features come out: along one axis, or along several."""
     sizes = [output_shape] if isinstance(output_shape, int) else list(output_shape or [])
-    if len(sizes) > 1:
-        raise Unsupported(f"output_shape={output_shape!r} has several axes", "reshape what comes out")
-    return int(sizes[0]) if sizes else features(query)
+    return tuple(map(int, sizes)) if sizes else (features(query),)
 
 
 @dataclass(frozen=True)
@@ -41,51 +40,71 @@ class Heads:
     key: int
     dim: int
     value_dim: int
-    out: int
+    outs: tuple[int, ...]
     bias: bool
+    #: Whether what is attended to passes a gate that the query opens.
+    gate: bool = False
+
+    @property
+    def out(self) -> int:
+        return prod(self.outs)
+
+    @property
+    def projections(self) -> tuple[tuple[str, str, int, int], ...]:
+        """What each reads, and how many heads of which size it makes, in Keras's order."""
+        gate = (("gate", "query", self.query, self.value_dim),) if self.gate else ()
+        return (
+            ("query", "query", self.query, self.dim), ("key", "key", self.key, self.dim), *gate,
+            ("value", "value", self.key, self.value_dim),
+        )  # fmt: skip
 
     def weights(self, query: Tensor, value: Tensor, key: Tensor) -> Mapping[str, Shape]:
         """In the order in which Keras creates them."""
         shapes: dict[str, Shape] = {}
-        for name, source, count, size in (
-            ("query", query, self.query, self.dim), ("key", key, self.key, self.dim),
-            ("value", value, self.key, self.value_dim),
-        ):  # fmt: skip
-            shapes[f"{name}_dense/kernel"] = (features(source), count, size)
+        read = {"query": query, "key": key, "value": value}
+        for name, source, count, size in self.projections:
+            shapes[f"{name}_dense/kernel"] = (features(read[source]), count, size)
             if self.bias:
                 shapes[f"{name}_dense/bias"] = (count, size)
-        shapes["output_dense/kernel"] = (self.query, self.value_dim, self.out)
-        return {**shapes, **({"output_dense/bias": (self.out,)} if self.bias else {})}
+        shapes["output_dense/kernel"] = (self.query, self.value_dim, *self.outs)
+        return {**shapes, **({"output_dense/bias": self.outs} if self.bias else {})}
 
     def loads(self, tensors: Mapping[str, Value], dialect: str) -> dict[str, Load | Fill]:
-        """The weights as those of four nn.Linear: q, k, v, out."""
+        """The weights as those of four nn.Linear: q, k, v, out; and of one more where there is a gate."""
         loads: dict[str, Load | Fill] = {}
-        for name, h, k in (
-            ("query", self.query, self.dim), ("key", self.key, self.dim), ("value", self.key, self.value_dim)
-        ):  # fmt: skip
-            loads[f"{name[0]}.weight"] = Load.of(f"{name}_dense/kernel", "d h k -> (h k) d", h=h, k=k)
+        for name, source, h, k in self.projections:
+            own = name if name == "gate" else name[0]
+            loads[f"{own}.weight"] = Load.of(f"{name}_dense/kernel", "d h k -> (h k) d", h=h, k=k)
             if self.bias:
-                check_bias((*tensors[name].shape[:-1], h, k), (h, k), dialect)
-                loads[f"{name[0]}.bias"] = Load.of(f"{name}_dense/bias", "h k -> (h k)", h=h, k=k)
-        sizes = {"h": self.query, "k": self.value_dim}
-        loads["out.weight"] = Load.of("output_dense/kernel", "h k d -> d (h k)", **sizes)
+                check_bias((*tensors[source].shape[:-1], h, k), (h, k), dialect)
+                loads[f"{own}.bias"] = Load.of(f"{name}_dense/bias", "h k -> (h k)", h=h, k=k)
+        names = [f"o{at}" for at in range(len(self.outs))]
+        out, one = " ".join(names), f"({' '.join(names)})"
+        sizes = {"h": self.query, "k": self.value_dim, **dict(zip(names, self.outs, strict=True))}
+        if len(names) == 1:
+            out, one, sizes = "d", "d", {"h": self.query, "k": self.value_dim}
+        loads["out.weight"] = Load.of("output_dense/kernel", f"h k {out} -> {one} (h k)", **sizes)
         if self.bias:
-            loads["out.bias"] = Load.of("output_dense/bias", "d -> d")
+            check_bias((*tensors["query"].shape[:-1], *self.outs), self.outs, dialect)
+            own_sizes = {key: size for key, size in sizes.items() if key in names}
+            loads["out.bias"] = Load.of("output_dense/bias", f"{out} -> {one}", **own_sizes)
         return loads
 
 
 def multi_heads(
     query: Tensor | Value, *, num_heads: int, key_dim: int, value_dim: int | None, use_bias: bool,
-    output_shape: Any,
+    output_shape: Any, use_gate: bool,
 ) -> Heads:  # fmt: skip
-    out = width(query, output_shape)
-    return Heads(num_heads, num_heads, key_dim, value_dim or key_dim, out, use_bias)
+    outs = widths(query, output_shape)
+    return Heads(num_heads, num_heads, key_dim, value_dim or key_dim, outs, use_bias, use_gate)
 
 
 def grouped_heads(
-    query: Tensor | Value, *, head_dim: int, num_query_heads: int, num_key_value_heads: int, use_bias: bool
-) -> Heads:
-    return Heads(num_query_heads, num_key_value_heads, head_dim, head_dim, features(query), use_bias)
+    query: Tensor | Value, *, head_dim: int, num_query_heads: int, num_key_value_heads: int, use_bias: bool,
+    use_gate: bool,
+) -> Heads:  # fmt: skip
+    outs = (features(query),)
+    return Heads(num_query_heads, num_key_value_heads, head_dim, head_dim, outs, use_bias, use_gate)
 
 
 def attended_shape(
@@ -93,7 +112,7 @@ def attended_shape(
     return_attention_scores: bool, attention_axes: Any = None, dialect: str = "",
 ) -> Any:  # fmt: skip
     axes = attended_axes(attention_axes, query, value, dialect)
-    out = (*query.shape[:-1], width(query, output_shape))
+    out = (*query.shape[:-1], *widths(query, output_shape))
     if return_attention_scores and not axes.are_steps:
         raise Unsupported("the scores over other axes than one of steps", "do not return them")
     scores = (query.shape[0], num_heads, query.shape[1], value.shape[1])
@@ -111,39 +130,45 @@ def grouped_shape(
 
 def attended_weights(
     query: Tensor, value: Tensor, *rest: Any, key: Any, num_heads: int, key_dim: int, value_dim: int | None,
-    use_bias: bool, output_shape: Any,
+    use_bias: bool, output_shape: Any, use_gate: bool,
 ) -> Mapping[str, Shape]:  # fmt: skip
     heads = multi_heads(
         query, num_heads=num_heads, key_dim=key_dim, value_dim=value_dim, use_bias=use_bias,
-        output_shape=output_shape,
+        output_shape=output_shape, use_gate=use_gate,
     )  # fmt: skip
     return heads.weights(query, value, third(query, value, rest, key))
 
 
 def grouped_weights(
     query: Tensor, value: Tensor, *rest: Any, key: Any, head_dim: int, num_query_heads: int,
-    num_key_value_heads: int, use_bias: bool,
+    num_key_value_heads: int, use_bias: bool, use_gate: bool,
 ) -> Mapping[str, Shape]:  # fmt: skip
     heads = grouped_heads(
         query, head_dim=head_dim, num_query_heads=num_query_heads, num_key_value_heads=num_key_value_heads,
-        use_bias=use_bias,
+        use_bias=use_bias, use_gate=use_gate,
     )  # fmt: skip
     return heads.weights(query, value, third(query, value, rest, key))
 
 
 def attend(
     heads: Heads, query: Value, value: Value, key: Value, masks: Sequence[Any], *, causal: bool,
-    scores: bool, dropout: float, dialect: str, axes: AttendedAxes = STEPS,
+    window: int | None, scores: bool, dropout: float, dialect: str, axes: AttendedAxes = STEPS,
 ) -> Any:  # fmt: skip
     """The module and its call. `masks`: of the query, the value, the key, and of their pairs."""
     loads = heads.loads({"query": query, "value": value, "key": key}, dialect)
-    explicit = scores or is_masked(masks)
+    explicit = scores or is_masked(masks) or window is not None
     if not axes.are_steps and (explicit or causal):
         raise Unsupported("masks over other axes than one of steps", "flatten the axes to one of steps first")
     tensors = tuple(map(axes.fold, (query, value) if key == value else (query, value, key)))
     count, dim = heads.query, heads.dim
     square = features(value) == features(key) == features(query) == heads.out
-    plain = square and heads.bias and (heads.key, heads.value_dim) == (count, dim) and key == value
+    plain = (
+        square
+        and heads.bias
+        and not heads.gate
+        and (heads.key, heads.value_dim) == (count, dim)
+        and key == value
+    )
     if plain and not explicit:
         rate = [dropout] if dropout else []
         attention = module("MultiHeadAttention", features(query), count, dim, *rate, loads=loads)
@@ -160,42 +185,50 @@ def attend(
             key_features=default(features(key), features(value)),
             value_dim=default(heads.value_dim, dim), out_features=default(heads.out, features(query)),
             num_kv_heads=default(heads.key, count), bias=None if heads.bias else False,
-            dropout=default(float(dropout), 0.0), loads=loads,
+            dropout=default(float(dropout), 0.0), gate=True if heads.gate else None, loads=loads,
         )  # fmt: skip
+
+    def spread(out: Any) -> Any:
+        return call(".unflatten", out, -1, heads.outs) if len(heads.outs) > 1 else out
+
     if not explicit:
-        return axes.unfold(attention(*tensors, **({"is_causal": True} if causal else {})), query)
-    allowed = joined(pair_masks(query, value, masks, causal))
+        return spread(axes.unfold(attention(*tensors, **({"is_causal": True} if causal else {})), query))
+    found = pair_masks(query, value, masks, causal, window)
+    if is_keras_2(dialect) and len(found) == 1 and masks[3] is not None:
+        found = [masks[3]]  # tf-keras lowers scores by as much as its numbers say
+    allowed = joined(found)
     result = attention(*tensors, **({} if allowed is None else {"mask": allowed}))
-    return result if scores else result[0]
+    if not scores:
+        return spread(result[0])
+    return result if len(heads.outs) == 1 else (spread(result[0]), result[1])
 
 
-def pair_masks(query: Value, value: Value, masks: Sequence[Any], causal: bool) -> list[Expr]:
+def pair_masks(
+    query: Value, value: Value, masks: Sequence[Any], causal: bool, window: int | None = None
+) -> list[Expr]:
     """Masks of steps as masks of their pairs (n, t, s)."""
     query_mask, value_mask, key_mask, mask = masks
-    if mask is not None and mask.rank == 4 and (causal or is_masked(masks[:3])):
+    if mask is not None and mask.rank == 4 and (causal or window or is_masked(masks[:3])):
         raise Unsupported("an attention_mask for each head together with other masks")
     found: list[Expr] = []
     if query_mask is not None:
         found.append(as_bool(query_mask)[(slice(None), slice(None), None)])
     found += [as_bool(it)[(slice(None), None)] for it in (value_mask, key_mask) if it is not None]
+    found += [call("band_mask", query, value, window)] if window else []
     found += [call("causal_mask", query, value)] if causal else []
     return found + ([as_bool(mask)] if mask is not None else [])
 
 
-ATTENTION = {"use_gate": (False,), "sliding_window": (None,)}
-
-
 @rule(
-    "MultiHeadAttention", wants=SOURCE, shape=attended_shape, weights=attended_weights, only=ATTENTION,
-    masks=Masks(Reads.EACH, Gives.FIRST, removes=True),
-    ignores="use_gate sliding_window flash_attention",
+    "MultiHeadAttention", wants=SOURCE, shape=attended_shape, weights=attended_weights,
+    masks=Masks(Reads.EACH, Gives.FIRST, removes=True), ignores="flash_attention",
 )  # fmt: skip
 def multi_head_attention(
     query: Value, value: Value, *rest: Any, num_heads: int, key_dim: int, value_dim: int | None = None,
     dropout: float = 0.0, use_bias: bool = True, output_shape: Any = None, key: Any = None,
     query_mask: Any = None, value_mask: Any = None, key_mask: Any = None, attention_mask: Any = None,
     return_attention_scores: bool = False, use_causal_mask: bool = False, attention_axes: Any = None,
-    dialect: str = "",
+    use_gate: bool = False, sliding_window: int | None = None, dialect: str = "",
 ) -> Any:  # fmt: skip
     """A module of nn.Linear and F.scaled_dot_product_attention; with masks, of what that stands for.
 
@@ -204,34 +237,34 @@ def multi_head_attention(
     """
     heads = multi_heads(
         query, num_heads=num_heads, key_dim=key_dim, value_dim=value_dim, use_bias=use_bias,
-        output_shape=output_shape,
+        output_shape=output_shape, use_gate=use_gate,
     )  # fmt: skip
     return attend(
         heads, query, value, third(query, value, rest, key),
         (query_mask, value_mask, key_mask, attention_mask), causal=use_causal_mask,
-        scores=return_attention_scores, dropout=dropout, dialect=dialect,
+        window=sliding_window, scores=return_attention_scores, dropout=dropout, dialect=dialect,
         axes=attended_axes(attention_axes, query, value, dialect),
     )  # fmt: skip
 
 
 @rule(
-    "GroupQueryAttention", wants=SOURCE, shape=grouped_shape, weights=grouped_weights, only=ATTENTION,
-    masks=Masks(Reads.EACH, Gives.FIRST),
-    ignores="use_gate sliding_window flash_attention",
+    "GroupQueryAttention", wants=SOURCE, shape=grouped_shape, weights=grouped_weights,
+    masks=Masks(Reads.EACH, Gives.FIRST), ignores="flash_attention",
 )  # fmt: skip
 def group_query_attention(
     query: Value, value: Value, *rest: Any, head_dim: int, num_query_heads: int, num_key_value_heads: int,
     dropout: float = 0.0, use_bias: bool = True, key: Any = None, query_mask: Any = None,
     value_mask: Any = None, key_mask: Any = None, attention_mask: Any = None,
-    return_attention_scores: bool = False, use_causal_mask: bool = False, dialect: str = "",
+    return_attention_scores: bool = False, use_causal_mask: bool = False, use_gate: bool = False,
+    sliding_window: int | None = None, dialect: str = "",
 ) -> Any:  # fmt: skip
     """As MultiHeadAttention; several heads of the query share one of the key and value."""
     heads = grouped_heads(
         query, head_dim=head_dim, num_query_heads=num_query_heads, num_key_value_heads=num_key_value_heads,
-        use_bias=use_bias,
+        use_bias=use_bias, use_gate=use_gate,
     )  # fmt: skip
     return attend(
         heads, query, value, third(query, value, rest, key),
         (query_mask, value_mask, key_mask, attention_mask), causal=use_causal_mask,
-        scores=return_attention_scores, dropout=dropout, dialect=dialect,
+        window=sliding_window, scores=return_attention_scores, dropout=dropout, dialect=dialect,
     )  # fmt: skip

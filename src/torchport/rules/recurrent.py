@@ -9,7 +9,7 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Item, call, module
-from torchport.rules.cells import Cell, cells_of, itself
+from torchport.rules.cells import STATES, Cell, activation_name, cell_of, cells_of, itself
 from torchport.rules.dtypes import as_bool
 from torchport.rules.facts import RECURRENT
 from torchport.rules.sizes import features
@@ -121,8 +121,6 @@ def layer_call(
     check(stateful and len(cells) > 1, "of stacked cells")
     check(stateful and mask is not None, "under a mask")
     check(stateful and len(states) > 0, "with an initial_state")
-    if return_state and len(cells) > 1:
-        raise Unsupported("return_state=True of stacked cells", "use a layer for each cell")
     if states and len(states) != sum(len(cell.states) for cell in cells):
         raise Unsupported(f"{len(states)} initial states of {len(cells)} cells")
     mask = None if mask is None else as_mask(mask)
@@ -210,3 +208,51 @@ def rnn(
         return_state=return_state, go_backwards=go_backwards, mask=mask,
         zero_output_for_mask=zero_output_for_mask, stateful=stateful,
     )  # fmt: skip
+
+
+def enter_cell(kind: str, doc: str) -> None:
+    """A rule for a cell that is called by itself, on one step."""
+
+    def cell(**options: Any) -> Cell:
+        return cell_of(f"{kind}Cell", options, "")
+
+    def shape(x: Tensor, *states: Any, units: int) -> Any:
+        return [(x.shape[0], units)] * (1 + len(STATES[kind]))
+
+    def weights(
+        x: Tensor, *states: Any, units: int, use_bias: bool, reset_after: bool
+    ) -> Mapping[str, Shape]:
+        return cell(units=units, use_bias=use_bias, reset_after=reset_after).weights(features(x))
+
+    def write(
+        x: Value, *states: Any, units: int, activation: Any = "tanh", recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True, reset_after: bool = True, dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+    ) -> Any:  # fmt: skip
+        made = cell(
+            units=units, activation=activation, recurrent_activation=recurrent_activation,
+            use_bias=use_bias, reset_after=reset_after, dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+        )  # fmt: skip
+        if not made.is_plain or made.dropout:
+            raise Unsupported("a cell called by itself that torch does not have", f"use the layer {kind}")
+        name, count = {"SimpleRNN": "RNN"}.get(kind, kind), features(x)
+        relu = kind == "SimpleRNN" and activation_name(activation) == "relu"
+        one = module(
+            f"nn.{name}Cell", count, units, bias=None if use_bias else False,
+            nonlinearity="relu" if relu else None, loads=made.loads("", count),
+        )  # fmt: skip
+        given = initial(states, None)
+        result = one(x, given[0] if len(given) == 1 else tuple(given))
+        if kind != "LSTM":
+            return (result, result)
+        h, c = (Item(result, ("h", "c"), it) for it in "hc")
+        return (h, h, c)
+
+    write.__doc__ = doc
+    rule(f"{kind}Cell", wants=SOURCE, shape=shape, weights=weights, ignores=LOOP)(write)
+
+
+enter_cell("LSTM", "nn.LSTMCell, where it is called by itself; else a cell of RNN.")
+enter_cell("GRU", "nn.GRUCell, where it is called by itself; else a cell of RNN.")
+enter_cell("SimpleRNN", "nn.RNNCell, where it is called by itself; else a cell of RNN.")

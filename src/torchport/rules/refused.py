@@ -7,6 +7,7 @@ LOADER = "take it out of the model and augment in the data loader, with torchvis
 TEXT = "PyTorch has no tensors of text"
 ENCODE = "encode the text before the model: keep this layer in the data pipeline"
 LABELS = "it mixes images with their labels, which no module of one input can"
+COLUMNS = "it reads a dictionary of raw features by feature columns, which are no tensors"
 OTHER = "it runs another framework's code, which is not in the file"
 
 #: Kind -> (why it has no exact equivalent here, the alternative).
@@ -23,6 +24,14 @@ REFUSED: dict[str, tuple[str, str]] = {
     "TorchModuleWrapper": ("it is a PyTorch module already", "use that module itself"),
     "CutMix": (LABELS, LOADER),
     "MixUp": (LABELS, LOADER),
+    **{name: (COLUMNS, "make the features before the model: convert the part of it behind this layer")
+       for name in ("DenseFeatures", "SequenceFeatures")},
+    **{name: ("its vocabulary changes while it trains", "use StringLookup or Embedding with the vocabulary")
+       for name in ("DynamicLookup", "DynamicEmbedding")},
+    **{name: ("it is a model with optimizers of its own for its parts", "build it of Dense and Add")
+       for name in ("LinearModel", "WideDeepModel")},
+    "AbstractRNNCell": ("the base class of cells computes nothing", "use a cell that is ported"),
+    "PreprocessingLayer": ("the base class of layers computes nothing", "use keras.layers.Identity"),
     "MaxNumBoundingBoxes": ("it pads boxes, which are a dictionary beside the images", LOADER),
 }  # fmt: skip
 
@@ -30,10 +39,8 @@ REFUSED: dict[str, tuple[str, str]] = {
 ELSEWHERE = {
     "Activation": "a rule for each function",
     "InputLayer": "an argument of forward",
-    "GRUCell": "a cell of RNN",
-    "LSTMCell": "a cell of RNN",
-    "SimpleRNNCell": "a cell of RNN",
     "StackedRNNCells": "cells of RNN",
+    "SyncBatchNormalization": "BatchNormalization, synchronized",
     "Wrapper": "the layer that it wraps",
 }
 
@@ -69,6 +76,7 @@ KERAS = frozenset(
         "Wrapper ZeroPadding1D ZeroPadding2D ZeroPadding3D CuDNNGRU CuDNNLSTM LocallyConnected1D "
         "LocallyConnected2D Model ThresholdedReLU TFOpLambda SlicingOpLambda TensorFlowOpLayer "
         "ClassMethod InstanceMethod SyncBatchNormalization DenseFeatures RandomHeight "
-        "RandomWidth "
+        "RandomWidth SequenceFeatures DynamicLookup DynamicEmbedding LinearModel WideDeepModel "
+        "AbstractRNNCell PreprocessingLayer RandomFourierFeatures "
     ).split()
 )

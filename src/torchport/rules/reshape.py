@@ -11,7 +11,7 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules.sizes import product
-from torchport.rules.table import FOLLOWS, MEMORY, Value, Want, Wants, rule
+from torchport.rules.table import FOLLOWS, MEMORY, SOURCE, Value, Want, Wants, rule
 
 Parts = tuple[tuple[int, ...], ...]
 
@@ -141,3 +141,23 @@ def repeat_vector(x: Value, *, out: Value, n: int) -> Expr:
     """The vector n times, along a new axis: expand copies nothing."""
     dim = out.dim(1)
     return call(".expand", call(".unsqueeze", x, dim), *(n if at == dim else -1 for at in range(3)))
+
+
+def batched_shape(x: Tensor) -> Shape:
+    return (1, *x.shape)
+
+
+@rule("image:batch", wants=SOURCE, shape=batched_shape)
+def as_batch(x: Value) -> Expr:
+    """An image as a batch of one: x.unsqueeze(0)."""
+    return call(".unsqueeze", x, 0)
+
+
+def alone_shape(x: Tensor) -> Shape:
+    return x.shape[1:]
+
+
+@rule("image:alone", wants=SOURCE, shape=alone_shape)
+def alone(x: Value) -> Expr:
+    """The one image of a batch: x.squeeze(0)."""
+    return call(".squeeze", x, 0)

@@ -32,12 +32,14 @@ IGNORED = frozenset(
     "beta_constraint gamma_constraint moving_mean_initializer moving_variance_initializer "
     "alpha_initializer alpha_regularizer alpha_constraint seed synchronized "
     "recurrent_initializer recurrent_regularizer recurrent_constraint embeddings_initializer "
-    "embeddings_regularizer embeddings_constraint lora_rank lora_alpha".split()
+    "embeddings_regularizer embeddings_constraint".split()
 )
 
 #: Policies of half precision, and those of quantised weights.
 HALF, QUANTISED = re.compile(r"float16"), re.compile(r"^(\w+?)(/\S+)?_from_")
 
+
+LORA = "set the sums into layers without them: new.set_weights([old.kernel, old.bias])"
 
 #: What a rule may say of masks in words.
 MASKS = {"passes": facts.PASSES, "drops": facts.DROPS}
@@ -244,7 +246,11 @@ class Rule:
 
     def accept(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options that the rule names. Raises Unsupported for one, or a value, that it does not."""
-        unknown = set(options) - self.options - self.ignores - IGNORED
+        if not self.is_theirs and options.get("lora_rank"):
+            raise Unsupported(
+                f"lora_rank={options['lora_rank']!r}: two small matrices train, not the kernel", LORA
+            )
+        unknown = set(options) - {"lora_rank", "lora_alpha"} - self.options - self.ignores - IGNORED
         if unknown:
             named = ", ".join(f"{name}={options[name]!r}" for name in sorted(unknown))
             advice = guard.missing(self.write, unknown) if self.is_theirs else ""

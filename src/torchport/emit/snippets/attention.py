@@ -40,6 +40,7 @@ class AttentionHeads(nn.Module):
         num_kv_heads: int | None = None,
         bias: bool = True,
         dropout: float = 0.0,
+        gate: bool = False,  # if gate
     ) -> None:
         super().__init__()
         value_features, value_dim = value_features or query_features, value_dim or head_dim
@@ -47,6 +48,7 @@ class AttentionHeads(nn.Module):
         self.q = nn.Linear(query_features, num_heads * head_dim, bias)
         self.k = nn.Linear(key_features or value_features, self.heads[1] * head_dim, bias)
         self.v = nn.Linear(value_features, self.heads[1] * value_dim, bias)
+        self.gate = nn.Linear(query_features, num_heads * value_dim, bias)  # if gate
         self.out = nn.Linear(num_heads * value_dim, out_features or query_features, bias)
         self.dropout = nn.Dropout(dropout)
 
@@ -70,6 +72,8 @@ class ProjectedAttention(AttentionHeads):
         q, k, v = self.split(query, value, key)
         p = self.dropout.p if self.training else 0.0
         x = F.scaled_dot_product_attention(q, k, v, dropout_p=p, is_causal=is_causal)
+        gate = torch.sigmoid(self.gate(query))  # if gate
+        x = x * gate.unflatten(2, x.shape[1::2]).transpose(1, 2)  # if gate
         return self.out(x.transpose(1, 2).flatten(2))
 
 
@@ -89,6 +93,8 @@ class MaskedAttention(AttentionHeads):
         else:
             weights = self.softmax(scores, mask[:, None] if mask.dim() == 3 else mask)
         x = self.dropout(weights) @ v
+        gate = torch.sigmoid(self.gate(query))  # if gate
+        x = x * gate.unflatten(2, x.shape[1::2]).transpose(1, 2)  # if gate
         return self.out(x.transpose(1, 2).flatten(2)), weights
 
     def softmax(self, scores: Tensor, mask: Tensor) -> Tensor:
@@ -106,13 +112,19 @@ class LoweredAttention(MaskedAttention):
     """Attention where a mask is True; if that is nowhere, as if there were none."""
 
     def softmax(self, scores: Tensor, mask: Tensor) -> Tensor:
-        return masked_softmax(scores, mask)
+        return F.softmax(scores + (mask.to(scores.dtype) - 1) * 1e9, dim=-1)
 
 
 def causal_mask(query: Tensor, key: Tensor) -> Tensor:
     """Which keys are not later than each query: (t, s)."""
     size = (query.size(1), key.size(1))
     return torch.ones(size, dtype=torch.bool, device=query.device).tril()
+
+
+def band_mask(query: Tensor, key: Tensor, window: int) -> Tensor:
+    """Which keys are less than so many steps away from each query: (t, s)."""
+    t, s = (torch.arange(x.size(1), device=x.device) for x in (query, key))
+    return (t[:, None] - s).abs() < window
 
 
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def dct(x: Tensor, kind: int, ortho: bool = False) -> Tensor:
@@ -48,3 +48,18 @@ def spectrum(
         # TensorFlow takes periodic windows of odd length for symmetric ones.
         frames = frames * made(length, periodic=length % 2 == 0, dtype=x.dtype, device=x.device)
     return torch.fft.rfft(frames, n=size)
+
+
+def inverse_spectrum(
+    x: Tensor, length: int, step: int, size: int | None = None, window: str = "hann"
+) -> Tensor:
+    """The signal of spectra of its frames, (..., frames, bins) -> (..., t)."""
+    frames = torch.fft.irfft(x, n=size or length)
+    frames = nn.functional.pad(frames, (0, length - frames.shape[-1]))
+    if window != "rectangular":
+        made = torch.hann_window if window == "hann" else torch.hamming_window
+        # TensorFlow takes periodic windows of odd length for symmetric ones.
+        frames = frames * made(
+            length, periodic=length % 2 == 0, dtype=frames.dtype, device=x.device
+        )
+    return overlap_and_add(frames, step)

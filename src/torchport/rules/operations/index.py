@@ -182,8 +182,6 @@ def boolean_mask(x: Value, mask: Any, *, axis: Any = None) -> Expr:
 
 
 def counted_shape(lengths: Tensor, *, maxlen: Any) -> Shape:
-    if maxlen is None:
-        raise Unsupported("how large its result is depends on the values", "give it maxlen")
     return (*lengths.shape, maxlen if isinstance(maxlen, int) else None)
 
 
@@ -194,6 +192,7 @@ def counted_dtype(lengths: Tensor, *, dtype: Any) -> str:
 @rule("tf.sequence_mask", wants=SOURCE, shape=counted_shape, dtype=counted_dtype)
 def sequence_mask(lengths: Value, *, out: Value, maxlen: Any = None, dtype: Any = "bool") -> Expr:
     """torch.arange compared with lengths."""
+    maxlen = call(".max", lengths) if maxlen is None else maxlen
     steps = call("torch.arange", maxlen, device=Attribute(lengths, "device"))
     return as_dtype(Infix("<", steps, lengths[(Ellipsis, None)]), "bool", out.tensor.dtype)
 

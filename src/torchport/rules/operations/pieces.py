@@ -135,8 +135,13 @@ def unstack(x: Value, *, axis: int = 0) -> Expr:
 
 
 def repeated_shape(x: Tensor, *, repeats: Any, axis: Any) -> Shape:
-    if axis is None or isinstance(repeats, (Tensor, Value)):
-        raise Unsupported(f"repeats={repeats!r}, axis={axis!r}: a number along an axis is ported")
+    if isinstance(repeats, (Tensor, Value)):
+        raise Unsupported("repeats that are a tensor", "give them as numbers")
+    if axis is None:
+        if isinstance(repeats, Sequence) and len(repeats) > 1:
+            raise Unsupported(f"repeats={repeats!r} of all values", "give one number, or an axis")
+        count = repeats[0] if isinstance(repeats, Sequence) else repeats
+        return (None if None in x.shape else count * product(x.shape),)
     size = x.shape[axis]
     if isinstance(repeats, Sequence):
         counts = list(repeats) * (size_of(x, axis) if len(repeats) == 1 else 1)
@@ -144,9 +149,16 @@ def repeated_shape(x: Tensor, *, repeats: Any, axis: Any) -> Shape:
     return with_size(x.shape, axis, None if size is None else size * repeats)
 
 
-@rule("keras.ops.Repeat", wants=in_order, shape=repeated_shape)
+def repeated_wants(x: Tensor, *, axis: Any = None) -> Wants:
+    return MEMORY if axis is None else in_order(x)
+
+
+@rule("keras.ops.Repeat", wants=repeated_wants, shape=repeated_shape)
 def repeat(x: Value, *, repeats: Any, axis: Any = None) -> Expr:
     """x.repeat_interleave; where each entry has a number of its own, an index."""
+    if axis is None:
+        count = repeats[0] if isinstance(repeats, Sequence) else repeats
+        return call(".repeat_interleave", call(".flatten", x) if x.rank > 1 else x, count)
     if isinstance(repeats, Sequence):
         counts = list(repeats) * (size_of(x, axis) if len(repeats) == 1 else 1)
         places = [at for at, count in enumerate(counts) for _ in range(count)]

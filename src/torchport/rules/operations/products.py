@@ -26,14 +26,15 @@ def multiplied(*xs: Any) -> str:
 
 def matmul_shape(x1: Any, x2: Any) -> Shape:
     left, right = shape_of(x1), shape_of(x2)
-    if len(left) < 2 or len(right) < 2:
-        raise Unsupported("a product with a vector", "give it two matrices")
-    return (*broadcast(left[:-2], right[:-2]), left[-2], right[-1])
+    if not left or not right:
+        raise Unsupported("a product with a number", "multiply by it")
+    rows, columns = left[-2:-1], right[-1:] if len(right) > 1 else ()  # a vector has none
+    return (*broadcast(left[:-2], right[:-2]), *rows, *columns)
 
 
 @rule("keras.ops.Matmul", wants=SOURCE, shape=matmul_shape, dtype=multiplied, value="product")
 def matmul(x1: Any, x2: Any) -> Expr:
-    """a @ b."""
+    """a @ b; of vectors as torch has it too."""
     return Infix("@", buffer(x1, "matrix"), buffer(x2, "matrix"))
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
-from torchport.program import Expr, call
+from torchport.program import Attribute, Expr, call
 from torchport.rules.arguments import indexed
 from torchport.rules.constants import numbers, saved_dtype, shape_of
+from torchport.rules.dtypes import as_dtype
 from torchport.rules.operations.operands import buffer
-from torchport.rules.sizes import size_of
 from torchport.rules.table import SOURCE, Value, rule
 
 
@@ -49,21 +49,29 @@ def update_shape(x: Tensor, *rest: Any) -> Shape:
 
 
 @rule("keras.ops.SliceUpdate", wants=SOURCE, shape=update_shape)
-def slice_update(x: Value, start: Any, updates: Value) -> Expr:
-    """torch.slice_scatter along one axis. Raises Unsupported for a part of several."""
-    starts = whole(start, "a start")
-    pairs = list(zip(x.shape, updates.shape, strict=True))
+def slice_update(x: Value, start: Any, updates: Any) -> Any:
+    """torch.slice_scatter along each axis of which a part is updated, the innermost first."""
+    starts, sizes = whole(start, "a start"), shape_of(updates)
+    own = x.tensor.dtype
+    made = buffer(updates, "updates", own)
+    if isinstance(updates, Value):
+        made = as_dtype(updates, updates.tensor.dtype, own)
+    pairs = list(zip(x.shape, sizes, strict=True))
     axes = [at for at, (size, count) in enumerate(pairs) if size != count or starts[at]]
-    if len(axes) > 1:
-        raise Unsupported("a part of several axes at once", "update one axis after the other")
-    if not axes:
-        return updates
-    (axis,) = axes
-    end = starts[axis] + size_of(updates, axis)
-    return call(
-        "torch.slice_scatter", x, updates, dim=axis, start=starts[axis] or None,
-        end=None if end == x.shape[axis] else end,
-    )  # fmt: skip
+
+    def ends(axis: int) -> tuple[int, int | None]:
+        count = sizes[axis]
+        if count is None:
+            raise Unsupported("updates of a size that is not known", "give the model's input its size")
+        end = starts[axis] + count
+        return starts[axis], None if end == x.shape[axis] else end
+
+    for depth, axis in reversed(list(enumerate(axes))):
+        index = tuple(slice(*ends(at)) if at in axes[:depth] else slice(None) for at in range(axis + 1))
+        part = x[tuple(it for it in index)] if depth else x
+        first, last = ends(axis)
+        made = call("torch.slice_scatter", part, made, dim=axis, start=first or None, end=last)
+    return made
 
 
 def places(indices: Any) -> Expr:
@@ -107,7 +115,7 @@ def scatter_update(x: Value, indices: Any, updates: Any, *, reduction: Any = Non
     return call(".index_put", x, places(indices), values, accumulate=True if reduction else None)
 
 
-def segments_shape(x: Tensor, ids: Any, *, num_segments: Any, sorted: bool) -> Shape:
+def segments_shape(x: Tensor, ids: Any, *, num_segments: Any) -> Shape:
     if num_segments is None:
         raise Unsupported("how many segments there are is not said", "give num_segments")
     if len(shape_of(ids)) != 1:
@@ -130,3 +138,16 @@ def segments(how: str) -> Any:
 
 for _name, _how in SEGMENTS.items():
     rule(f"keras.ops.Segment{_name}", wants=SOURCE, shape=segments_shape)(segments(_how))
+
+
+@rule("tf.segment_mean", wants=SOURCE, shape=segments_shape)
+def segment_mean(x: Value, ids: Any, *, num_segments: Any = None, root: bool = False) -> Expr:
+    """The sum of each segment over how many rows it has, or over the root of that; 0 where it has none."""
+    where = buffer(ids, "segments", "int64")
+    if isinstance(ids, Value):
+        where = as_dtype(ids, ids.tensor.dtype, "int64")
+    counts = call(".clamp", call("torch.bincount", where, minlength=num_segments), min=1)
+    counts = call(".to", counts, Attribute(x, "dtype"))
+    counts = call(".sqrt", counts) if root else counts
+    total = call("segments", x, where, num_segments)
+    return total / counts[(slice(None), *(None,) * (x.rank - 1))]

@@ -174,6 +174,23 @@ def stft(
     return call("spectrum", read, frame_length, frame_step, *size, **options)
 
 
+def inverse_shape(x: Tensor, *, frame_length: int, frame_step: int) -> Shape:
+    count = x.shape[-2]
+    return (*x.shape[:-2], None if count is None else (count - 1) * frame_step + frame_length)
+
+
+@rule("tf.signal.inverse_stft", wants=SOURCE, shape=inverse_shape, dtype="float32")
+def inverse_stft(
+    x: Value, *, frame_length: int, frame_step: int, fft_length: Any = None, window_fn: Any = "hann"
+) -> Expr:
+    """torch.fft.irfft of each frame times a window, laid over each other and summed."""
+    name = window_name(window_fn)
+    length = fft_length or next_power(frame_length)
+    options = {"window": default(name, "hann")} if name else {"window": "rectangular"}
+    size = [] if length == frame_length else [length]
+    return call("inverse_spectrum", x, frame_length, frame_step, *size, **options)
+
+
 def window_name(window: Any) -> str:
     """Which window a function is; "" for none."""
     if window is None:
