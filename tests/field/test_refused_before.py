@@ -195,3 +195,57 @@ def test_what_goes_from_step_to_step_is_refused(layer: str, said: str) -> None:
     model = keras.Model(x, keras.layers.TimeDistributed(eval(layer, {"L": keras.layers}))(x))
     with pytest.raises(Refused, match=said):
         torchport.convert(model)
+
+
+@pytest.mark.parametrize("shape", [(4,), (5, 4), (6, 5, 4)])
+def test_running_variances_of_keras_2(shape: tuple[int, ...]) -> None:
+    """Unbiased where tf-keras is fused, which it is for images; biased elsewhere."""
+    import tf_keras
+
+    x = tf_keras.Input(shape)
+    model = draw(tf_keras.Model(x, tf_keras.layers.BatchNormalization(momentum=0.5)(x)))
+    code = agrees(model, model, np.random.default_rng(0).normal(size=(3, *shape)).astype("float32"))
+    assert ("Biased" in code) == (len(shape) < 3)
+
+
+@pytest.mark.parametrize(("of", "form"), FORMS)
+def test_states_of_stacked_cells(of: str, form: str, tmp_path: Path) -> None:
+    """An encoder whose states, one pair for each cell, a decoder starts from."""
+    package = importlib.import_module(of)
+    layers = package.layers
+
+    def cells() -> list[Any]:
+        return [layers.LSTMCell(3), layers.GRUCell(2), layers.LSTMCell(2)]
+
+    x, y = package.Input((4, 3)), package.Input((5, 3))
+    _, *states = layers.RNN(cells(), return_state=True)(x)
+    if of == "keras":
+        states = [list(states[0]), states[1], list(states[2])]
+    z = layers.RNN(cells(), return_sequences=True)(y, initial_state=states)
+    model = draw(package.Model([x, y], layers.Dense(2)(z)))
+    rng = np.random.default_rng(2)
+    arrays = [rng.normal(size=(2, steps, 3)).astype("float32") for steps in (4, 5)]
+    agrees(model, saved(model, form, tmp_path), *arrays)
+
+
+@pytest.mark.parametrize(("of", "form"), FORMS)
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_a_cell_by_itself(of: str, form: str, kind: str, tmp_path: Path) -> None:
+    package = importlib.import_module(of)
+    layers = package.layers
+    x, h, c = package.Input((4,)), package.Input((3,)), package.Input((3,))
+    states = [h, c] if kind == "LSTM" else [h]
+    y, new = getattr(layers, f"{kind}Cell")(3, name="cell")(x, states)
+    last = new[-1] if isinstance(new, (list, tuple)) else new
+    model = draw(package.Model([x, h, c], layers.Dense(2)(layers.Concatenate()([y, last, c]))))
+    rng = np.random.default_rng(2)
+    arrays = [rng.normal(size=(2, size)).astype("float32") for size in (4, 3, 3)]
+    agrees(model, saved(model, form, tmp_path), *arrays)
+
+
+def test_low_rank_weights_are_refused_by_name() -> None:
+    import keras
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, lora_rank=1)])
+    with pytest.raises(Refused, match="lora_rank=1"):
+        torchport.convert(model)

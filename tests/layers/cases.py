@@ -453,6 +453,28 @@ PREPROCESS = [
     Case("Rescaling", {"scale": 1 / 127.5, "offset": -1}, within=1e-7, why=FLOAT32),
     Case("Rescaling", {"scale": [0.7, 1.1, 2.3], "offset": [0.1, -0.2, 0.3]}),
     Case("Rescaling", {"scale": 1.0, "offset": [[0.1, -0.2, 0.3], [1.0, 2.0, 3.0]]}, "2 5 2 3"),
+    *(
+        Case(kind, {}, "2 5 3", of=of, call=f"layers.{kind}({options}dtype='float64')(x * {scale})")
+        for of in ("keras", "tf_keras")
+        for kind, options in (
+            ("UnitNormalization", ""),
+            ("UnitNormalization", "axis=[1, 2], "),
+            ("LayerNormalization", ""),
+            ("GroupNormalization", "groups=3, "),
+        )
+        for scale in ("1e-5", "1e-8", "1e-14")
+    ),
+    *(
+        Case(
+            "Dot",
+            {},
+            ("2 5", "2 5"),
+            of=of,
+            call=f"layers.Dot(1, normalize=True, dtype='float64')([x * {scale}, y])",
+        )
+        for of in ("keras", "tf_keras")
+        for scale in ("1e-6", "3e-8", "1e-14")
+    ),
     Case("Normalization", {}),
     Case("Normalization", {"axis": 1}),
     Case("Normalization", {"axis": [1, 3]}),
@@ -509,7 +531,7 @@ ACTIVATION = [
     Case("ThresholdedReLU", {"theta": 0.5}, of="tf_keras"),
     *(
         Case("RandomFourierFeatures", {"output_dim": 5, "trainable": trainable, "scale": 2.0}, "2 7",
-             of="tf_keras", within=2e-6, why="it casts to float32", dtype="float32")
+             of="tf_keras", within=1e-5, why="it casts to float32", dtype="float32")
         for trainable in (False, True)
     ),
     Case("LocallyConnected1D", {"filters": 5, "kernel_size": 3}, "2 7 3", of="tf_keras"),

@@ -25,6 +25,14 @@ def norms(draw: Draw, kind: str) -> Case:
         options["epsilon"] = one_of(draw, 1e-3, 1e-5, 0.1)
     if kind == "BatchNormalization":
         options["trainable"] = draw(st.booleans())
+        options |= some(draw, {"renorm": st.just(True), "momentum": st.sampled_from([0.5, 0.9])})
+        if options.get("renorm"):
+            options |= some(draw, {
+                "renorm_momentum": st.just(0.25),
+                "renorm_clipping": st.sampled_from([{"rmax": 1.5}, {"rmin": 0.5, "dmax": 0.25}]),
+            })  # fmt: skip
+    if kind == "LayerNormalization":
+        options |= some(draw, {"rms_scaling": st.just(True)})
     if kind == "GroupNormalization":
         counts = [it for it in range(1, shape[axis] + 1) if shape[axis] % it == 0]
         options["groups"] = one_of(draw, *counts, -1)

@@ -51,6 +51,13 @@ def rnn(draw: Draw, kind: str) -> Case:
 
 @family("Bidirectional")
 def bidirectional(draw: Draw, kind: str) -> Case:
+    if not draw(st.integers(0, 3)):
+        inner = {"filters": 2, "kernel_size": 2, "return_sequences": draw(st.booleans())}
+        both = {
+            "layer": Inner("ConvLSTM1D", inner),
+            "merge_mode": one_of(draw, "concat", "sum", "mul", "ave"),
+        }
+        return Case(kind, both, text([2, *sizes(draw, 1, 1, 3), *sizes(draw, 1, 2, 5), 2]))
     name = one_of(draw, "LSTM", "GRU", "SimpleRNN")
     options = cell(draw, name) | {"return_sequences": draw(st.booleans())}
     wrapper: dict[str, Any] = {"merge_mode": one_of(draw, "concat", "sum", "mul", "ave")}
@@ -69,7 +76,9 @@ def conv_lstm(draw: Draw, kind: str) -> Case:
         "filters": draw(st.integers(1, 3)), "kernel_size": each(draw, rank, 1, 3),
         "padding": one_of(draw, "valid", "same"), "use_bias": draw(st.booleans()),
         "return_sequences": draw(st.booleans()), "go_backwards": draw(st.booleans()),
-        **some(draw, {"activation": GATES, "recurrent_activation": GATES, "dropout": RATES}),
+        **some(draw, {
+            "activation": GATES, "recurrent_activation": GATES, "dropout": RATES, "recurrent_dropout": RATES,
+        }),
     }  # fmt: skip
     way = one_of(draw, "strides", "dilation_rate", "")
     if way:
@@ -102,7 +111,10 @@ def time_distributed(draw: Draw, kind: str) -> Case:
 
 def called(kind: str, options: dict[str, Any], call: str, x: list[list[int]], **more: Any) -> Case:
     given = ", ".join(f"{key}={value!r}" for key, value in {**options, "dtype": "float64"}.items())
-    return Case(kind, {}, tuple(map(text, x)), call=f"layers.{kind}({given})({call})", **more)
+    made = f"layers.{kind}({given})({call})"
+    if "return_attention_scores" in call:  # of a result and its weights, both in one
+        made = f"ops.concatenate([ops.reshape(it, (-1, 1)) for it in {made}], axis=0)"
+    return Case(kind, {}, tuple(map(text, x)), call=made, **more)
 
 
 @family("MultiHeadAttention GroupQueryAttention")
@@ -111,15 +123,23 @@ def heads(draw: Draw, kind: str) -> Case:
     dim = one_of(draw, 1, 4, 16)
     if kind == "MultiHeadAttention":
         options: dict[str, Any] = {"num_heads": draw(st.integers(1, 3)), "key_dim": dim}
-        options |= some(draw, {"value_dim": st.integers(1, 5), "output_shape": st.integers(1, 5)})
+        options |= some(draw, {
+            "value_dim": st.integers(1, 5), "attention_axes": st.sampled_from([1, (1,)]),
+            "output_shape": st.integers(1, 5) | st.tuples(st.integers(1, 3), st.integers(1, 3)),
+        })  # fmt: skip
     else:
         shared = draw(st.integers(1, 3))
         options = {"head_dim": dim, "num_key_value_heads": shared}
         options["num_query_heads"] = shared * draw(st.integers(1, 3))
-    options |= some(draw, {"use_bias": st.booleans(), "dropout": RATES})
+    options |= some(draw, {
+        "use_bias": st.booleans(), "dropout": RATES, "use_gate": st.just(True),
+        "sliding_window": st.integers(1, 4),
+    })  # fmt: skip
     steps, more = sizes(draw, 2, 1, 5)
     query, value, key = sizes(draw, 3, 1, 6)
     causal = one_of(draw, "", ", use_causal_mask=True")
+    if draw(st.booleans()):
+        causal += ", return_attention_scores=True"
     # The gradient of a key's bias is zero, up to rounding.
     why = {"within": 1e-8, "why": "a gradient of zero is compared"}
     if draw(st.booleans()):
@@ -147,6 +167,8 @@ def scores(draw: Draw, kind: str) -> Case:
     steps, more = sizes(draw, 2, 1, 5)
     width, other = sizes(draw, 2, 1, 5)
     causal = one_of(draw, "", ", use_causal_mask=True")
+    if draw(st.booleans()):
+        causal += ", return_attention_scores=True"
     masks = one_of(
         draw, "", ", mask=[x[..., 0] > 0, y[..., 0] > -0.5]", ", mask=[None, y[..., 0] > -0.5]",
         ", mask=[x[..., 0] > 0, None]",

@@ -76,8 +76,10 @@ WITHOUT_EFFECT = {
         "a shape, which the graph knows": "input_shape input_dim input_length batch_input_shape batch_size",
         "how TensorFlow computes the same": "implementation unroll use_cudnn flash_attention dynamic",
         "how a weight starts": "unit_forget_bias scale",
-        "the file has what was made of it": "num_bins epsilon window periodic scaling vocabulary_dtype",
-        "how whole numbers were made, which --dequantise reads": "quantization_config",
+        "the file has what was made of it": "num_bins epsilon window periodic scaling vocabulary_dtype "
+        "idf_weights",
+        "how whole numbers were made, which --dequantise reads": "quantization_config "
+        "gptq_unpacked_column_size",
         "it says nothing without lora_rank, which is refused": "lora_alpha",
         "a part of the loss, of which a note says that it is not carried over": "l1 l2",
         "masks are written before the rules": "mask_zero mask_value zero_output_for_mask",

@@ -6,16 +6,17 @@ How many, and from which seed: tests/examples.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import keras
 import pytest
 import tensorflow as tf
-from hypothesis import assume, given
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from tests.examples import examples
 from tests.layers import random_features, random_images, random_sequences, random_shapes  # noqa: F401
 from tests.layers.draws import FAMILIES
-from tests.layers.harness import Case, Reference, pins, ports, problems
+from tests.layers.harness import Case, Inner, Reference, pins, ports, problems
 
 from torchport.errors import Refused
 from torchport.rules import TABLE
@@ -73,6 +74,67 @@ def test_agrees_or_refuses(family: tuple[str, str]) -> None:
     check()
     assert not [why for why in refusals if not REFUSALS.search(why)]
     assert agreed >= tried / 4, f"{agreed} of {tried} examples agree, {len(refusals)} are refused"
+
+
+#: Options that no draw gives, and where they are held instead.
+ELSEWHERE_HELD = {
+    option: where
+    for where, options in {
+        "test_recurrent.py": "stateful return_state initial_state",
+        "cases_masks.py": "mask query_mask value_mask key_mask attention_mask",
+        "cases.py, channels first": "data_format",
+        "test_refused_before.py": "steps renorm_clipping",
+        "field/test_layers_people_write.py": "synchronized virtual_batch_size",
+        "refused by name": "sparse fill_mode reverse_dtype",
+        "tests/text": "invert max_tokens num_oov_indices oov_method pad_to_max_tokens salt vocabulary",
+        "test_preprocessing.py": "count_weights min_power interpolation mode",
+        "test_refusals.py": "noise_shape",
+        "a policy, refused by name": "dtype",
+        "test_training.py": "trainable",
+        "of other kinds that share the rule": "reset_after recurrent_activation dilation_rate",
+        "the cases of attention": "key use_causal_mask",
+        "the sizes of its call": "input_dim output_dim",
+    }.items()
+    for option in options.split()
+}
+
+
+def test_every_option_is_drawn() -> None:
+    """Of each layer that is drawn: in 100 draws, or held by another test that is named."""
+    drawn: dict[str, set[str]] = {}
+
+    def note(kind: str, options: Mapping[str, Any]) -> None:
+        drawn.setdefault(kind, set()).update(options)
+        values = (it for value in options.values() for it in (value if isinstance(value, list) else [value]))
+        for it in values:
+            if isinstance(it, Inner):
+                note(it.kind, it.options)
+
+    for (_, kind), strategy in FAMILIES.items():
+
+        @settings(
+            max_examples=100,
+            derandomize=True,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(strategy)
+        def draw(case: Case, kind: str = kind) -> None:
+            note(case.kind, case.options)
+            for it in case.then:
+                note(*it)
+            drawn[case.kind].update(re.findall(r"(\w+)=", case.call))
+
+        draw()
+    left = {
+        (kind, option)
+        for kind, options in drawn.items()
+        if kind in TABLE and not kind.startswith("activation:")
+        for option in TABLE[kind].options - options - ELSEWHERE_HELD.keys()
+    }
+    assert not left
 
 
 def test_every_layer_is_drawn() -> None:

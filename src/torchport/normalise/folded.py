@@ -66,16 +66,19 @@ def _without_detours(ops: Sequence[Op], graph: Graph) -> Iterator[Op]:
 
 
 def _alike(op: Op, graph: Graph) -> Op:
-    """A layer or model of Keras 3 at every step: what it keeps of each step is told, or refused."""
+    """A layer or model at every step: what Keras 3 keeps of each step is told, or refused.
+
+    Keras 2 runs a model twice, see `_moved_twice`: what turns its weights as it runs is refused as well.
+    """
     if "steps" in op.config and op.kind == "BatchNormalization":  # an option of ours, of no file
         return replace(op, refused=(f"the option steps={op.config['steps']!r} is not ported", ""))
     folds = list(_folds(op.name, graph))
-    if not folds or is_keras_2(graph.dialect):
+    if not folds or (is_keras_2(graph.dialect) and op.kind != "Model"):
         return op
     inside = [op] if op.kind != "Model" else list(_all_ops(graph.bodies[op.layer]))
     if (why := next(filter(None, map(_carried, inside)), None)) is not None:
         return replace(op, refused=why)
-    if any(map(_keeps_statistics, inside)):
+    if any(map(_keeps_statistics, inside)) and not is_keras_2(graph.dialect):
         return replace(op, config={**op.config, "steps": tuple(fold.inputs[0] for fold in folds)})
     return op
 

@@ -140,6 +140,12 @@ FUNCTIONS: dict[str, Function] = {
     **{name: Function(kind, ("segment_ids",)) for name, kind in SEGMENTS.items()},
     **{f"{which}segment_mean": Function("tf.segment_mean", ("segment_ids",)) for which in ("", "unsorted_")},
     "unsorted_segment_sqrt_n": Function("tf.segment_mean", ("segment_ids",), {"root": True}),
+    **{
+        f"{name}_cross_entropy_with_logits": Function(f"tf.nn.{name}_cross_entropy_with_logits", ("logits",))
+        for name in ("sigmoid", "softmax", "sparse_softmax", "weighted")
+    },
+    "softmax_cross_entropy_with_logits_v2": Function("tf.nn.softmax_cross_entropy_with_logits", ("logits",)),
+    "log_poisson_loss": Function("tf.nn.log_poisson_loss", ("log_input",)),
     "concat": Function("Concatenate"),
     "stack": Function("Stack", (), FIRST),
     "reshape": Function("Reshape"),

@@ -1,7 +1,7 @@
 """A recurrent layer of Keras 2 whose steps come before its batch reads them behind it.
 
 before:  y = LSTM(x), time_major=True;  x: (t, n, c)
-after:   x.steps = Transpose(x);  y.steps = LSTM(x.steps);  y = Transpose(y.steps)
+after:   y.turned = Transpose(x);  y.steps = LSTM(y.turned);  y = Transpose(y.steps)
 
 Source: tf_keras/src/layers/rnn/base_rnn.py, `time_major`.
 """
@@ -34,8 +34,8 @@ def _turned(op: Op) -> Iterator[Op]:
         return
     first, output, returns = op.args[0], op.outputs[0], bool(config.get("return_sequences"))
     refused = op.refused or (MASKED if op.kwargs.get("mask") is not None else None)
-    x, y = f"{op.name}.steps", f"{output}.steps" if returns else output
-    yield _transpose(f"{op.name}.turned", first, x)
+    x, y = f"{op.name}.turned", f"{output}.steps" if returns else output
+    yield _transpose(x, first, x)
     yield replace(
         op, config=config, args=(Ref(x), *op.args[1:]), outputs=(y, *op.outputs[1:]), refused=refused
     )

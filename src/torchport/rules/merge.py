@@ -8,7 +8,7 @@ from typing import Any
 
 from torchport.axes import to_order
 from torchport.errors import Unsupported
-from torchport.graph import Shape, Tensor
+from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Expr, Infix, call
 from torchport.rules.broadcast import expand
 from torchport.rules.facts import MERGES, Gives, Masks, Reads
@@ -154,19 +154,20 @@ def dot_shape(xs: Sequence[Tensor], *, axes: Any) -> Shape:
 
 
 @rule("Dot", shape=dot_shape)
-def dot(xs: Sequence[Value], *, out: Value, axes: Any, normalize: bool = False) -> Expr:
+def dot(xs: Sequence[Value], *, out: Value, axes: Any, normalize: bool = False, dialect: str = "") -> Expr:
     """torch.einsum over the axes, wherever the layout put them.
 
-    Keras normalises by at least its epsilon of 1e-7, torch by 1e-12.
-    Source: keras/src/ops/nn.py, _normalize.
+    Keras 3 divides by a norm of at least its epsilon of 1e-7, Keras 2 of 1e-6, torch of 1e-12.
+    Source: keras/src/ops/nn.py, _normalize; tensorflow/python/ops/nn_impl.py, l2_normalize.
     """
     first, second = dot_axes(xs, axes)
     x, y = xs
     left: Expr = x
     right: Expr = y
     if normalize:
-        left = call("F.normalize", x, dim=x.dim(first), eps=1e-7)
-        right = call("F.normalize", y, dim=y.dim(second), eps=1e-7)
+        least = 1e-6 if is_keras_2(dialect) else 1e-7
+        left = call("F.normalize", x, dim=x.dim(first), eps=least)
+        right = call("F.normalize", y, dim=y.dim(second), eps=least)
     if x.rank == y.rank == 2:
         return call(".sum", left * right, dim=1, keepdim=True)
     letters = iter("bijkmnopqrstuvwxyz")

@@ -268,10 +268,15 @@ def rms_norm(x: Value, *, axis: Any = -1, epsilon: float = 1e-6) -> Expr:
 
 
 @rule("UnitNormalization", masks=PASSES, noun="norm")
-def unit_norm(x: Value, *, axis: Any = -1) -> Expr:
-    """F.normalize, whose epsilon is Keras's here; over several axes, what it stands for."""
+def unit_norm(x: Value, *, axis: Any = -1, dialect: str = "") -> Expr:
+    """F.normalize; over several axes, what it stands for.
+
+    Keras 3 divides by at least 1e-12, as torch does; Keras 2 has 1e-12 for the square of it.
+    Source: unit_normalization.py, `call`, of both; tensorflow/python/ops/nn_impl.py, l2_normalize.
+    """
     axes = axes_of(axis, x.rank)
+    least = 1e-6 if is_keras_2(dialect) else 1e-12
     if len(axes) == 1:
-        return call("F.normalize", x, dim=default(x.dim(axes[0]), 1))
+        return call("F.normalize", x, dim=default(x.dim(axes[0]), 1), eps=default(least, 1e-12))
     square = call(".sum", call(".square", x), dim=dims_of(x, axis), keepdim=True)
-    return x * call(".clamp", call("torch.rsqrt", square), max=1e12)
+    return x * call(".clamp", call("torch.rsqrt", square), max=1 / least)

@@ -225,9 +225,9 @@ def enter_cell(kind: str, doc: str) -> None:
         return cell(units=units, use_bias=use_bias, reset_after=reset_after).weights(features(x))
 
     def write(
-        x: Value, *states: Any, units: int, activation: Any = "tanh", recurrent_activation: Any = "sigmoid",
+        x: Value, *given: Any, units: int, activation: Any = "tanh", recurrent_activation: Any = "sigmoid",
         use_bias: bool = True, reset_after: bool = True, dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0, states: Any = None,
     ) -> Any:  # fmt: skip
         made = cell(
             units=units, activation=activation, recurrent_activation=recurrent_activation,
@@ -242,8 +242,8 @@ def enter_cell(kind: str, doc: str) -> None:
             f"nn.{name}Cell", count, units, bias=None if use_bias else False,
             nonlinearity="relu" if relu else None, loads=made.loads("", count),
         )  # fmt: skip
-        given = initial(states, None)
-        result = one(x, given[0] if len(given) == 1 else tuple(given))
+        start = initial(given, states)
+        result = one(x, start[0] if len(start) == 1 else tuple(start))
         if kind != "LSTM":
             return (result, result)
         h, c = (Item(result, ("h", "c"), it) for it in "hc")

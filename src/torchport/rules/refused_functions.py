@@ -33,9 +33,7 @@ REFUSED_FUNCTIONS: dict[str, tuple[str, str]] = {
         "non_max_suppression non_max_suppression_with_scores non_max_suppression_padded "
         "combined_non_max_suppression non_max_suppression_overlaps generate_bounding_box_proposals "
         "collapse_repeated ctc_unique_labels difference intersection union sets.size": (SIZES, MASK),
-        "softmax_cross_entropy_with_logits softmax_cross_entropy_with_logits_v2 "
-        "sparse_softmax_cross_entropy_with_logits sigmoid_cross_entropy_with_logits ctc_loss ctc_loss_v2 "
-        "weighted_cross_entropy_with_logits log_poisson_loss compute_average_loss nce_loss "
+        "ctc_loss ctc_loss_v2 compute_average_loss nce_loss "
         "sampled_softmax_loss scale_regularization_loss binary_crossentropy categorical_crossentropy "
         "sparse_categorical_crossentropy binary_focal_crossentropy categorical_focal_crossentropy "
         "ctc_batch_cost": (LOSS, LATER),

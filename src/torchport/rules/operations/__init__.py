@@ -9,6 +9,7 @@ from torchport.rules.operations import (
     fills,
     image,
     index,
+    losses,
     matrices,
     nn,
     numpy,
@@ -25,5 +26,5 @@ from torchport.rules.operations import (
 
 FAMILIES = (
     elementwise, casts, reduce, sorting, axes, pieces, numpy, index, scatter, nn, conv, products, matrices,
-    waves, image, patches, special, fills, adjust, spectra,
+    waves, image, patches, special, fills, adjust, spectra, losses,
 )  # fmt: skip

@@ -33,13 +33,14 @@ def gelu(x: Value, *, approximate: bool = True) -> Expr:
     return activation.gelu(x, approximate=approximate)  # type: ignore[no-any-return]
 
 
-@rule("keras.ops.Normalize", only={"order": (2, 1)})
+@rule("keras.ops.Normalize")
 def normalize(x: Value, *, axis: Any = -1, order: int = 2, epsilon: float | None = None) -> Expr:
     """F.normalize, over all axes where none is given; Keras's epsilon is 1e-7."""
-    if order == 1:
-        raise Unsupported(f"order={order}: the 2-norm is ported")
     dim = tuple(range(x.rank)) if axis is None else dims_of(x, axis)
-    return call("F.normalize", x, dim=dim, eps=1e-7 if epsilon is None else epsilon)
+    if order != 2 and not isinstance(dim, int):
+        raise Unsupported(f"order={order} over several axes: the 2-norm is ported")
+    least = 1e-7 if epsilon is None else epsilon
+    return call("F.normalize", x, p=None if order == 2 else order, dim=dim, eps=least)
 
 
 def normed_shape(x: Tensor, *weights: Any) -> Shape:
