@@ -382,6 +382,7 @@ RESHAPE = [
     Case("Flatten", {}, "2 3 5 7", then=(("RepeatVector", {"n": 3}),)),
     Case("Reshape", {"target_shape": (5, 3, 7)}, "2 3 5 7"),
     Case("Reshape", {"target_shape": (15, 7)}, "2 3 5 7"),
+    Case("Reshape", {"target_shape": (105,)}, "2 3 5 7", then=(("Dense", {"units": 5}),)),
     Case("Reshape", {"target_shape": (-1, 7)}, "2 3 5 7"),
     Case("Reshape", {"target_shape": (-1, 7)}, "2 3 5 7", sizes="? ? 5 7"),
     Case("Reshape", {"target_shape": (7, -1, 3)}, "2 3 5 7", sizes="? ? ? 7"),
@@ -585,7 +586,7 @@ UNREACHABLE = {
     "activation:threshold", "CuDNNLSTM", "CuDNNGRU",
     *(f"mask:{it}" for it in "unlike any_unlike steps or and all cat".split()), "time:fold", "time:unfold",
     "both:ConvLSTM",
-    "StringLookup", "TextVectorization",
+    "StringLookup", "TextVectorization", "tf.Variable",
     "tf.nn.dropout", *(f"tf.random.{it}" for it in "normal truncated_normal uniform".split()),
     "activation:Addons>lisht", "activation:Addons>snake",
 }  # fmt: skip

@@ -199,7 +199,8 @@ def ends(draw: Draw) -> tuple[str, dict[str, Any]]:
     if kind == "GlobalAveragePooling1D":
         return kind, {"keepdims": draw(st.booleans())}
     if kind == "RNN":
-        return kind, {"cell": cells(draw, one_of(draw, "GRUCell", "StackedRNNCells")), **loop(draw)}
+        one = cells(draw, one_of(draw, "GRUCell", "StackedRNNCells"))
+        return kind, {"cell": one, **loop(draw), **some(draw, {"zero_output_for_mask": st.booleans()})}
     if kind == "Bidirectional":
         inner = one_of(draw, "LSTM", "GRU", "SimpleRNN")
         options = {**cell(draw, inner), "return_sequences": draw(st.booleans())}

@@ -110,7 +110,7 @@ def test_every_option_is_drawn() -> None:
             if isinstance(it, Inner):
                 note(it.kind, it.options)
 
-    for (_, kind), strategy in FAMILIES.items():
+    for strategy in FAMILIES.values():
 
         @settings(
             max_examples=100,
@@ -121,7 +121,7 @@ def test_every_option_is_drawn() -> None:
             suppress_health_check=list(HealthCheck),
         )
         @given(strategy)
-        def draw(case: Case, kind: str = kind) -> None:
+        def draw(case: Case) -> None:
             note(case.kind, case.options)
             for it in case.then:
                 note(*it)
