@@ -14,7 +14,7 @@ from torchport.graph import Tensor
 from torchport.rules import TABLE, Value, rule_for
 from torchport.rules.conv import Conv, ConvTranspose
 from torchport.rules.entry import Layer, Span, Windowed, variables
-from torchport.rules.window import Transposed, Window
+from torchport.rules.window import Transposed, Window, centred
 
 #: What a layer cannot do without.
 NEEDED = {
@@ -79,6 +79,25 @@ def test_windows_have_the_options_of_their_axis() -> None:
     assert up.windows(x) == [Transposed(3, 2, extra=1), Transposed(5, 2, extra=0)]
     first = Conv(filters=4, kernel_size=3, data_format="channels_first")
     assert first.shape(Tensor("x", (None, 3, 11, 13))) == (None, 4, 9, 11)
+
+
+def test_functions_say_what_they_read_by_the_axis() -> None:
+    def reads(kind: str, shape: tuple[int | None, ...], *args: Any, **options: Any) -> Any:
+        return rule_for(kind).bind(options).reads(Tensor("x", shape), *args)
+
+    kernel = [[[[1.0] * 4] * 3] * 5] * 2
+    same = {2: Window(2, 2, padding="same"), 3: Window(5, 2, padding="same")}
+    first = {"strides": 2, "padding": "same", "data_format": "channels_first"}
+    assert reads("keras.ops.Conv", (None, 3, 11, 13), kernel, **first) == same
+    told = {"output_shape": [1, 22, 26, 3], "strides": 2}
+    spread = {1: Transposed(2, 2, size=22), 2: Transposed(5, 2, size=26)}
+    assert reads("tf.nn.conv_transpose", (None, 11, 13, 4), kernel, **told) == spread
+    options = {"filters": 4, "kernel_size": (2, 3), "data_format": "channels_first"}
+    assert reads("ConvLSTM2D", (None, 7, 3, 11, 13), **options) == {3: Window(2), 4: Window(3)}
+    assert reads("MelSpectrogram", (None, 4096)) == {1: centred(2048, 512)}
+    frames = {"sequence_length": 5, "sequence_stride": 2}
+    assert reads("keras.ops.ExtractSequences", (None, 3, 64), **frames) == {2: Window(5, 2)}
+    assert reads("Add", (None, 3)) == {} and bound("MaxPooling1D").reads(image("1D")) == {1: Window(2, 2)}
 
 
 def test_weights_name_their_axes_once() -> None:

@@ -13,21 +13,25 @@ from torchport.rules.arguments import default
 from torchport.rules.entry import Variable, Windowed, kernel_module, layer, variables
 from torchport.rules.image import windows
 from torchport.rules.table import SOURCE, Value, rule
-from torchport.rules.window import Window, centred
+from torchport.rules.window import Reading, Window, centred
 
 MODES = ("log", "magnitude", "psd", "real", "imag", "angle", "stft")
 #: Keras's epsilon.
 LEAST = 1e-7
 
 
+def mel_reads(x: Tensor, *, fft_length: int, sequence_stride: int) -> Mapping[int, Reading]:
+    return {1: centred(fft_length, sequence_stride)}
+
+
 def mel_shape(x: Tensor, *, fft_length: int, sequence_stride: int, num_mel_bins: int) -> Shape:
     if len(x.shape) != 2:
         raise Unsupported(f"a signal with {len(x.shape)} axes: (batch, samples) is ported")
-    frames = centred(fft_length, sequence_stride)
+    frames = mel_reads(x, fft_length=fft_length, sequence_stride=sequence_stride)[1]
     return (x.shape[0], num_mel_bins, frames.length(x.shape[1]))
 
 
-@rule("MelSpectrogram", wants=SOURCE, shape=mel_shape, dtype="float32")
+@rule("MelSpectrogram", wants=SOURCE, shape=mel_shape, dtype="float32", reads=mel_reads)
 def mel_spectrogram(
     x: Value, *, fft_length: int = 2048, sequence_stride: int = 512, sequence_length: int | None = None,
     window: Any = "hann", sampling_rate: int = 16000, num_mel_bins: int = 128, min_freq: float = 20.0,

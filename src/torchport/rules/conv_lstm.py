@@ -15,11 +15,22 @@ from torchport.rules.image import each, one
 from torchport.rules.recurrent import check, initial
 from torchport.rules.sizes import size_of
 from torchport.rules.table import CHANNELS_FIRST, SOURCE, Value, Wants, rule
-from torchport.rules.window import Window
+from torchport.rules.window import Reading, Window
 
 
 def wanted(x: Tensor, *states: Any, data_format: str | None) -> Wants:
     return SOURCE if data_format == "channels_first" else CHANNELS_FIRST
+
+
+def conv_lstm_reads(
+    x: Tensor, *states: Any, kernel_size: Any, strides: Any, padding: str, dilation_rate: Any,
+    data_format: str | None,
+) -> Mapping[int, Reading]:  # fmt: skip
+    """Over space, in every step; of the steps before it each reads all through its states."""
+    rank = len(x.shape) - 3
+    options = (each(it, rank) for it in (kernel_size, strides, dilation_rate))
+    axes = range(3, rank + 3) if data_format == "channels_first" else range(2, rank + 2)
+    return {at: Window(k, s, d, padding) for at, k, s, d in zip(axes, *options, strict=True)}
 
 
 def conv_lstm_shape(
@@ -27,10 +38,11 @@ def conv_lstm_shape(
     data_format: str | None, return_sequences: bool, return_state: bool,
 ) -> Any:  # fmt: skip
     first = data_format == "channels_first"
-    rank = len(x.shape) - 3
-    space = x.shape[3:] if first else x.shape[2:-1]
-    window = (each(it, rank) for it in (kernel_size, strides, dilation_rate))
-    sizes = [Window(k, s, d, padding).length(n) for n, k, s, d in zip(space, *window, strict=True)]
+    over = conv_lstm_reads(
+        x, kernel_size=kernel_size, strides=strides, padding=padding, dilation_rate=dilation_rate,
+        data_format=data_format,
+    )  # fmt: skip
+    sizes = [it.length(x.shape[axis]) for axis, it in over.items()]
     step: Shape = (filters, *sizes) if first else (*sizes, filters)
     output = (*x.shape[:2], *step) if return_sequences else (x.shape[0], *step)
     state = (x.shape[0], *step)
@@ -60,7 +72,7 @@ def rates(dropout: float | None, recurrent_dropout: float | None) -> dict[str, A
 @rule(
     "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", wants=wanted, shape=conv_lstm_shape,
     weights=conv_lstm_weights, ignores="unit_forget_bias unroll zero_output_for_mask implementation",
-    masks=RECURRENT, noun="lstm",
+    masks=RECURRENT, noun="lstm", reads=conv_lstm_reads,
 )  # fmt: skip
 def conv_lstm(
     x: Value, *states: Any, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",

@@ -20,7 +20,7 @@ from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Load, Module, module
 from torchport.rules.broadcast import check_bias
 from torchport.rules.facts import Masks, Training
-from torchport.rules.image import channels, one, padded, slide, spatial, window_shape
+from torchport.rules.image import channels, one, padded, slide, spatial, spatial_axes, window_shape
 from torchport.rules.table import CHANNELS_FIRST, FOLLOWS, SOURCE, Bound, Value, Wants, rule
 from torchport.rules.window import Reading, Window
 
@@ -115,6 +115,9 @@ class Windowed(Layer):
     def windows(self, x: Tensor | Value) -> Sequence[Reading]:
         """What an output step reads along each spatial axis."""
         raise NotImplementedError
+
+    def reads(self, x: Tensor | Value) -> Mapping[int, Reading]:
+        return dict(zip(spatial_axes(len(x.shape), self.data_format), self.windows(x), strict=True))
 
     def features(self, x: Tensor | Value) -> int:
         """Channels of the output: those of the input."""

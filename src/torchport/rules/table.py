@@ -21,6 +21,7 @@ from torchport.names import short_name
 from torchport.program import Expr, Var
 from torchport.rules import book, facts, guard
 from torchport.rules.facts import DROPS, Masks, Reads, Training
+from torchport.rules.window import Reading
 
 #: Options that change how a model is trained or named, not what it computes.
 IGNORED = frozenset(
@@ -152,6 +153,10 @@ class Bound:
         """That of the output, or a list of those of several; "": that of the first input."""
         return ""
 
+    def reads(self, *args: Any) -> Mapping[int, Reading]:
+        """What an output step reads along each axis of the first input over which something slides."""
+        return {}
+
     def expression(self, *args: Any, **kwargs: Any) -> Any:
         """What is written for a call."""
         raise NotImplementedError
@@ -189,6 +194,9 @@ class Functions(Bound):
         dtype = self.rule.dtype
         return apply(dtype, args, self.options) if callable(dtype) else dtype
 
+    def reads(self, *args: Any) -> Mapping[int, Reading]:
+        return apply(self.rule.reads, args, self.options) if self.rule.reads else {}
+
     def expression(self, *args: Any, y: Any) -> Any:
         return apply(self.rule.write, args, {**self.options, "out": y})
 
@@ -221,6 +229,7 @@ class Rule:
     value: str = ""
     #: Whether what it reads are numbers of rows in a table: steps, not features.
     indexes: bool = False
+    reads: Callable[..., Mapping[int, Reading]] | None = None
 
     @property
     def is_recurrent(self) -> bool:
@@ -307,6 +316,7 @@ def rule(
     noun: str = "",
     value: str = "",
     indexes: bool = False,
+    reads: Callable[..., Mapping[int, Reading]] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a function in the table under one or more kinds.
 
@@ -321,7 +331,8 @@ def rule(
     in `facts.Masks`, by kind where kinds differ. An option `mask` of the rule gets the mask itself.
     `training`: what it does in training alone. `statistics`: its weights that are not trained.
     `noun`: what a person calls such a layer, `value` what they call its output. `indexes`: what it reads are
-    numbers of rows in a table.
+    numbers of rows in a table. `reads`: a function as `shape`: what an output step reads along each axis
+    over which something slides, by the axis.
     """
     if isinstance(masks, str) and masks and masks not in MASKS:
         raise TorchportError(f"masks={masks!r}", advice=f"say {' or '.join(map(repr, MASKS))}")
@@ -333,13 +344,13 @@ def rule(
     def enter(write: Callable[..., Any]) -> Callable[..., Any]:
         opened = book.opened()
         is_theirs = opened is not None or not str(write.__module__).startswith("torchport.")
-        functions = [it for it in (write, wants, shape, weights, parts, dtype) if callable(it)]
+        functions = [it for it in (write, wants, shape, weights, parts, dtype, reads) if callable(it)]
         given = {name for function in functions for name in named(function)}
         entry = Rule(
             kinds, write, wants, shape, weights, parts, activation, frozenset(ignores.split()),
             write.__module__.removeprefix("torchport.rules."), frozenset(given - RESERVED), only or {},
             constants, dtype, is_theirs, None, training, frozenset(statistics.split()), noun, value or noun,
-            indexes,
+            indexes, reads,
         )  # fmt: skip
         table = (opened or book.PROCESS).rules if is_theirs else TABLE
         for kind in kinds:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torchport.axes import Turn, permutation
@@ -11,10 +11,20 @@ from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules.constants import fixed, numbers, shape_of
 from torchport.rules.entry import SPACE
-from torchport.rules.image import channels, each, image_shape, one, slide, spatial, window_shape, windows
+from torchport.rules.image import (
+    channels,
+    each,
+    image_shape,
+    one,
+    slide,
+    spatial,
+    spatial_axes,
+    window_shape,
+    windows,
+)
 from torchport.rules.sizes import product
 from torchport.rules.table import Value, image, rule
-from torchport.rules.window import Transposed
+from torchport.rules.window import Reading, Transposed
 
 
 def kernel_of(kernel: Any, rank: int, pattern: str, role: str = "kernel") -> Expr:
@@ -34,6 +44,13 @@ def kernel_size(x: Tensor | Value, kernel: Any) -> tuple[int, ...]:
     if len(shape) != len(x.shape) or None in shape:
         raise Unsupported(f"with a kernel of shape {list(shape)}")
     return tuple(size or 0 for size in shape[:-2])
+
+
+def conv_reads(
+    x: Tensor, *kernels: Any, strides: Any, padding: str, dilation_rate: Any, data_format: str | None
+) -> Mapping[int, Reading]:
+    over = windows(x, kernel_size(x, kernels[0]), strides, dilation_rate, padding)
+    return dict(zip(spatial_axes(len(x.shape), data_format), over, strict=True))
 
 
 def shape_by(filters: Callable[..., int | None]) -> Callable[..., Shape]:
@@ -61,7 +78,13 @@ def convolved(
     return call(f"F.conv{x.rank - 2}d", before, weight, **options, groups=groups if groups != 1 else None)
 
 
-@rule("keras.ops.Conv", wants=wants_image, shape=shape_by(lambda kernel: kernel[-1]), constants=True)
+@rule(
+    "keras.ops.Conv",
+    wants=wants_image,
+    shape=shape_by(lambda kernel: kernel[-1]),
+    constants=True,
+    reads=conv_reads,
+)
 def conv(
     x: Value, kernel: Any, *, strides: Any = 1, padding: str = "valid", data_format: str | None = None,
     dilation_rate: Any = 1,
@@ -85,6 +108,7 @@ def depthwise_kernel(kernel: Any, rank: int, role: str = "kernel") -> Expr:
     wants=wants_image,
     shape=shape_by(lambda kernel: product(kernel[-2:])),
     constants=True,
+    reads=conv_reads,
 )
 def depthwise_conv(
     x: Value, kernel: Any, *, strides: Any = 1, padding: str = "valid", data_format: str | None = None,
@@ -100,6 +124,7 @@ def depthwise_conv(
     wants=wants_image,
     shape=shape_by(lambda kernel, pointwise: pointwise[-1]),
     constants=True,
+    reads=conv_reads,
 )
 def separable_conv(
     x: Value, kernel: Any, pointwise: Any, *, strides: Any = 1, padding: str = "valid",
@@ -122,6 +147,23 @@ def spread_sizes(x: Tensor | Value, output_shape: Any, data_format: str | None) 
     return given
 
 
+def spread(
+    x: Tensor | Value, kernel: Any, output_shape: Any, strides: Any, dilation_rate: Any,
+    data_format: str | None,
+) -> list[Transposed]:  # fmt: skip
+    """What is laid down along each spatial axis."""
+    rank, sizes = len(x.shape) - 2, spread_sizes(x, output_shape, data_format)
+    options = zip(kernel_size(x, kernel), each(strides, rank), each(dilation_rate, rank), sizes, strict=True)
+    return [Transposed(k, s, d, size=size) for k, s, d, size in options]
+
+
+def spread_reads(
+    x: Tensor, kernel: Any, *, output_shape: Any, strides: Any, dilation_rate: Any, data_format: str | None
+) -> Mapping[int, Reading]:
+    over = spread(x, kernel, output_shape, strides, dilation_rate, data_format)
+    return dict(zip(spatial_axes(len(x.shape), data_format), over, strict=True))
+
+
 def spread_shape(x: Tensor, kernel: Any, *, output_shape: Any, data_format: str | None) -> Shape:
     sizes = spread_sizes(x, output_shape, data_format)
     return image_shape(x.shape, sizes, shape_of(kernel)[-2] or 0, data_format)
@@ -131,23 +173,25 @@ def spread_wants(x: Tensor, kernel: Any, *, data_format: str | None) -> Any:
     return image(x, data_format=data_format)
 
 
-@rule("tf.nn.conv_transpose", wants=spread_wants, shape=spread_shape, constants=True, ignores="padding")
+@rule(
+    "tf.nn.conv_transpose", wants=spread_wants, shape=spread_shape, constants=True, ignores="padding",
+    reads=spread_reads,
+)  # fmt: skip
 def conv_transpose(
     x: Value, kernel: Any, *, output_shape: Any, strides: Any = 1, data_format: str | None = None,
     dilation_rate: Any = 1,
 ) -> Expr:  # fmt: skip
     """F.conv_transpose2d, cropped to the size that it is told."""
-    rank, weight = x.rank - 2, kernel_of(kernel, x.rank, "{space} o i -> i o {space}")
-    options = kernel_size(x, kernel), each(strides, rank), each(dilation_rate, rank)
-    befores, afters, had = [], [], spatial(x.shape, data_format)
-    over = zip(*options, spread_sizes(x, output_shape, data_format), strict=True)
-    for n, (k, s, d, size) in zip(had, over, strict=True):
+    weight = kernel_of(kernel, x.rank, "{space} o i -> i o {space}")
+    over = spread(x, kernel, output_shape, strides, dilation_rate, data_format)
+    befores, afters = [], []
+    for n, it in zip(spatial(x.shape, data_format), over, strict=True):
         if n is None:
             raise Unsupported("of a size that is not known", "give the model's input its size")
-        before, after = Transposed(k, s, d, size=size).cuts(n)
+        before, after = it.cuts(n)
         befores.append(before)
         afters.append(after)
-    _, stride, dilation = options
+    stride, dilation = ([getattr(it, name) for it in over] for name in "sd")
     kept = all(0 <= more < s or more == 0 for more, s in zip(afters, stride, strict=True))
     made = call(
         f"F.conv_transpose{x.rank - 2}d", x, weight, stride=one(stride, 1),

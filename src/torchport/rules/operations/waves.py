@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules.table import SOURCE, Value, rule
-from torchport.rules.window import Window, centred
+from torchport.rules.window import Reading, Window, centred
 
 Pair = Sequence[Value]
 
@@ -73,25 +73,36 @@ def irfft(x: Pair, *, fft_length: int | None = None) -> Expr:
     return call("torch.fft.irfft", joined(x), n=fft_length)
 
 
+def sequences_reads(x: Tensor, *, sequence_length: int, sequence_stride: int) -> Mapping[int, Reading]:
+    return {len(x.shape) - 1: Window(sequence_length, sequence_stride)}
+
+
 def sequences_shape(x: Tensor, *, sequence_length: int, sequence_stride: int) -> Shape:
-    frames = Window(sequence_length, sequence_stride)
+    (frames,) = sequences_reads(x, sequence_length=sequence_length, sequence_stride=sequence_stride).values()
     return (*x.shape[:-1], frames.length(x.shape[-1]), sequence_length)
 
 
-@rule("keras.ops.ExtractSequences", wants=SOURCE, shape=sequences_shape)
+@rule("keras.ops.ExtractSequences", wants=SOURCE, shape=sequences_shape, reads=sequences_reads)
 def extract_sequences(x: Value, *, sequence_length: int, sequence_stride: int) -> Expr:
     """x.unfold."""
     return call(".unfold", x, -1, sequence_length, sequence_stride)
 
 
+def stft_reads(x: Tensor, *, sequence_stride: int, fft_length: int, center: bool) -> Mapping[int, Reading]:
+    return {1: (centred if center else Window)(fft_length, sequence_stride)}
+
+
 def stft_shape(x: Tensor, *, sequence_stride: int, fft_length: int, center: bool) -> list[Shape]:
     if len(x.shape) != 2:
         raise Unsupported("of a tensor that is not (batch, steps)", "reshape it first")
-    frames = centred(fft_length, sequence_stride) if center else Window(fft_length, sequence_stride)
+    frames = stft_reads(x, sequence_stride=sequence_stride, fft_length=fft_length, center=center)[1]
     return [(x.shape[0], frames.length(x.shape[-1]), bins(fft_length, None))] * 2
 
 
-@rule("keras.ops.STFT", wants=SOURCE, shape=stft_shape, only={"window": ("hann", "hamming", None)})
+@rule(
+    "keras.ops.STFT", wants=SOURCE, shape=stft_shape, only={"window": ("hann", "hamming", None)},
+    reads=stft_reads,
+)  # fmt: skip
 def stft(
     x: Value, *, sequence_length: int, sequence_stride: int, fft_length: int, window: Any = "hann",
     center: bool = True,
