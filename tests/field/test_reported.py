@@ -143,7 +143,8 @@ def model_at_every_step(folder: Path) -> tuple[Any, ...]:
     y = L.Dense(3)(L.GlobalMaxPooling1D()(L.Embedding(20, 4)(words)))
     sentence = tf_keras.Model(words, y, name="sentence")
     document = tf_keras.Input((3, 5), dtype="int32")
-    x = L.GlobalAveragePooling1D()(L.TimeDistributed(sentence)(document))
+    x = L.TimeDistributed(L.Dropout(0.3))(L.TimeDistributed(sentence)(document))
+    x = L.GlobalAveragePooling1D()(x)
     return saved(tf_keras.Model(document, L.Dense(2)(x)), folder / "han.h5")
 
 
@@ -185,12 +186,12 @@ def conditional_generator(folder: Path) -> tuple[Any, ...]:
     return saved(tf_keras.Model([noise, label], L.Conv2D(1, 3, activation="tanh")(x)), folder / "cgan.h5")
 
 
-@report("run_masked", "F.softmax")
+@report("VariationalDropout", "F.softmax")
 def series_in_two_ways(folder: Path) -> tuple[Any, ...]:
     """MLSTM-FCN: Masking into an LSTM beside convolutions over the other axis, squeeze and excite."""
     L = tf_keras.layers
     i = tf_keras.Input((4, 10))
-    x = L.Dropout(0.8)(L.LSTM(3)(L.Masking()(i)))
+    x = L.Dropout(0.8)(L.LSTM(3, dropout=0.2)(L.Masking()(i)))
     y = L.Activation("relu")(L.BatchNormalization()(L.Conv1D(6, 3, padding="same")(L.Permute((2, 1))(i))))
     s = L.Reshape((1, 6))(L.GlobalAveragePooling1D()(y))
     y = L.multiply([y, L.Dense(6, activation="sigmoid", use_bias=False)(s)])
@@ -216,6 +217,15 @@ def operations_in_hdf5(folder: Path) -> tuple[Any, ...]:
     x = L.LayerNormalization()(x + L.MultiHeadAttention(2, 4)(x, x))
     y = keras.ops.mean(x * 0.5 + keras.ops.sin(x), axis=1)
     return saved(keras.Model(i, L.Dense(2)(y)), folder / "encoder.h5")
+
+
+@report("uint8", "get_default_dtype|/ 255")
+def frames_of_bytes(folder: Path) -> tuple[Any, ...]:
+    """A network of games: frames are bytes, and scaled in it."""
+    L = keras.layers
+    x = i = keras.Input((12, 12, 4), dtype="uint8")
+    x = L.Flatten()(L.Conv2D(4, 4, strides=2, activation="relu")(L.Rescaling(1 / 255)(x)))
+    return saved(keras.Model(i, L.Dense(3)(x)), folder / "q.keras")
 
 
 @report("dim=1|1, 1", "0 permutes")

@@ -270,6 +270,25 @@ def test_a_limit_of_float32_does_not_end_where_tensorflow_loses_more_digits() ->
         assert judge(compare(want + 5e-3, want), None, Noise(low=low), exact=False).passed is False
 
 
+def test_sums_that_cancel_in_one_precision_alone() -> None:
+    """The bias before a softmax over it: 3e-18 apart, where its layer's largest gradient is 0.1."""
+    found = compare(np.array([-3e-18]), np.array([1e-18]))
+    assert judge(found, None, Noise(nudged=1e-19, reads=0.1)).passed
+    assert judge(found, None, Noise(nudged=1e-19, reads=1e-6)).passed is False
+    assert judge(compare(np.array([1e-13]), np.array([1e-18])), None, Noise(reads=0.1)).passed is False
+
+
+def test_sums_that_cancel_behind_a_kernel_of_float32() -> None:
+    """A gradient that is zero by nature: TensorFlow has 1e-9 of it, where its layer's largest is 1."""
+    found = compare(np.array([1e-17]), np.array([1e-9]))
+    assert judge(found, None, Noise(reads=1.0), exact=False).passed
+    assert judge(found, None, Noise(reads=1e-6), exact=False).passed is False
+    assert (
+        judge(compare(np.array([1e-3]), np.array([1e-9])), None, Noise(reads=1.0), exact=False).passed
+        is False
+    )
+
+
 def test_whole_numbers_are_compared_exactly() -> None:
     want = np.arange(1000)
     got = want.copy()

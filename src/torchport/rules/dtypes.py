@@ -68,8 +68,8 @@ def as_dtype(x: Expr, had: str, dtype: str) -> Expr:
 
 
 def as_float(x: Value) -> Expr:
-    """A tensor of `float_dtype`: whole numbers as floats."""
-    return x if float_dtype(x.tensor) == x.tensor.dtype else call(".float", x)
+    """A tensor of `float_dtype`: whole numbers as floats of the model's own dtype."""
+    return as_dtype(x, x.tensor.dtype, float_dtype(x.tensor))
 
 
 def as_index(x: Value) -> Expr:

@@ -26,6 +26,8 @@ MULTIPLE, FLOOR = 10.0, 64 * EPS32
 #: A float32 error above this share of the value: the value is what rounding left of a sum that
 #: cancels.
 CANCELLED = 0.1
+#: How many last bits of the largest that it is made of rounding leaves of a sum that cancels.
+CANCELS = 64
 #: The share of TensorFlow's float32 error that a float64 error may have: 500 times what rounding leaves of
 #: it. Two draws of a random number differ by as much in either.
 CARRIED = 1e-6
@@ -135,7 +137,11 @@ def judge(
     scale, base = found.size, limit if limit is not None else LIMITS["float32" if unsure else dtype]
     allowed = base * scale
     reads = max(noise.reads, 0.0 if noise.low and noise.low > CANCELLED * scale else scale)
-    if dtype == "float64" and exact and noise.low and not found.is_whole:
+    if unsure and not found.is_whole:  # a sum that cancels is what rounding left of what it reads
+        allowed = max(allowed, FLOOR * reads)
+    elif dtype == "float64" and noise.low is None and not found.is_whole:
+        allowed = max(allowed, CANCELS * EPS[dtype] * noise.reads)
+    elif dtype == "float64" and exact and noise.low and not found.is_whole:
         if noise.low > CANCELLED * scale:
             scale = noise.low / EPS32
         allowed = max(base * scale, CARRIED * noise.low)

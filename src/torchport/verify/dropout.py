@@ -133,7 +133,8 @@ def recurrent_rows(module: Any, places: Places, rates: Mapping[str, list[float]]
 
 
 def amount_of(layer: Any, kind: str) -> tuple[float, str]:
-    """What a Keras layer is set to, as torch says it, and what that is."""
+    """What a Keras layer is set to, as torch says it, and what that is; of TimeDistributed what is in it."""
+    layer = getattr(layer, "layer", layer)
     if kind == "GaussianNoise":
         return float(layer.stddev), "standard deviation"
     rate = float(layer.rate)

@@ -247,11 +247,11 @@ WRITTEN = AUGMENT | {"RandomAffine", "RandomCropOrResize"}
 def amount_name(module: Any) -> str:
     """The attribute that says how random a module is in training; empty if it is not.
 
-    A class of torch's own goes by its name there; others are those that torchport writes into model.py.
+    Dropout of torch's own, or made of it; others are classes that torchport writes into model.py.
     """
-    cls = type(module)
-    prefix = "nn." if cls.__module__.startswith("torch.nn.") else ""
-    name = callee(f"{prefix}{cls.__name__}").amount
+    if isinstance(module, torch().nn.modules.dropout._DropoutNd):
+        return "p"
+    name = callee(type(module).__name__).amount
     return name if hasattr(module, name) else ""
 
 
