@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).parents[1] / "src" / "torchport"
 UNET = PACKAGE.parents[1] / "examples" / "ihc_unet" / "ihc_unet.keras"
 #: A room imports only rooms to its left.
 ROOMS = (
-    "errors nest scripts axis axes names options graph training callees program shapes rules read normalise "
-    "watch infer layout idioms blocks emit pipeline port verify report conversions cli"
+    "errors nest scripts axis axes names options graph training callees program expressions record shapes "
+    "rules read normalise watch infer layout idioms blocks emit pipeline port verify report conversions cli"
 ).split()
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras", "torch"}
 #: The public face of the package is no room: `torchport/__init__.py` and `__main__.py`.
@@ -74,3 +74,21 @@ def test_a_conversion_loads_no_framework(options: list[str], tmp_path: Path) -> 
         *options,
     ]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def test_verify_knows_nothing_of_how_a_port_was_written() -> None:
+    """It reads port.json: a port of one version verifies with the next."""
+    writers = {"pipeline", "layout", "idioms", "blocks", "emit", "port"}
+    for path in (PACKAGE / "verify").glob("*.py"):
+        for name, _ in imports(ast.parse(path.read_text())):
+            rooms = name.split(".")
+            assert rooms[0] != "torchport" or not writers & set(rooms[1:2]), f"{path.name} imports {name}"
+    rooms = [path.stem for path in (PACKAGE / "verify").glob("*.py") if path.stem != "__init__"]
+    script = (
+        "import importlib, sys\n"
+        f"for room in {rooms!r}: importlib.import_module('torchport.verify.' + room)\n"
+        f"loaded = [it for it in sys.modules if it.split('.')[1:2] and it.split('.')[1] in {writers!r}\n"
+        "          and it.startswith('torchport.')]\n"
+        "assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

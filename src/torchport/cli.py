@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json as json_module
+import shlex
 import signal
 import sys
 import threading
@@ -324,7 +325,8 @@ def verify(
     1e-12, and in float32, where it may err little more than TensorFlow itself. Where they differ,
     the first diverging tensor is named, with its layer and the likely cause.
 
-    DIR's model.py is run. Needs TensorFlow: pip install "torchport[tensorflow]".
+    SOURCE may be a folder that "torchport record" wrote: then no TensorFlow is needed.
+    DIR's model.py is run. Needs TensorFlow otherwise: pip install "torchport[tensorflow]".
 
     Examples:
 
@@ -344,6 +346,52 @@ def verify(
         else:
             show(result, every)
     leave(result)
+
+
+@app.command(cls=Command)
+def record(
+    source: Source,
+    folder: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="DIR", help="The new folder.", show_default=False),
+    ],
+    inputs: Inputs = None,
+    seed: Annotated[int, typer.Option(help="Seed of the random inputs.")] = 0,
+    precision: Precision = "both",
+    dequantise: Annotated[bool, typer.Option("--dequantise", help="As convert was given it.")] = False,
+    rules: Rules = None,
+    config: Config = None,
+    custom: Custom = None,
+    json: Json = False,
+) -> None:
+    """Run the Keras model in TensorFlow, and keep the numbers that a port is compared with.
+
+    "torchport verify DIR PORT" then needs no TensorFlow and no model: on a machine with a GPU, in CI.
+
+    Examples:
+
+    \b
+      torchport record unet.keras -o truth
+      torchport verify truth unet
+    """
+    with errors(source, json):
+        with working("starting TensorFlow") as tell:
+            from torchport.verify import frameworks
+            from torchport.verify import record as keep
+
+            with hushed():
+                frameworks.tensorflow()
+            keep(
+                source, folder, inputs=given_arrays(inputs or []), seed=seed, precision=precision,
+                dequantise=dequantise, rules=rules, config=config, custom=custom, progress=tell,
+            )  # fmt: skip
+        size = sum(it.stat().st_size for it in folder.iterdir())
+        if json:
+            print_json({"folder": str(folder), "bytes": size})
+        else:
+            typer.echo(
+                f"{folder}: {size / 1e6:.1f} MB; next: torchport verify {shlex.quote(str(folder))} PORT"
+            )
 
 
 @app.command(cls=Command)
@@ -374,8 +422,9 @@ def compare(
     arrays = given_arrays(inputs)
     with working("starting TensorFlow") as tell:
         from torchport.verify import frameworks, process, verify
+        from torchport.verify.kept import is_kept
 
-        if not process.is_possible(source):
+        if not is_kept(source) and not process.is_possible(source):
             with hushed():
                 frameworks.tensorflow()
         return verify(source, folder, inputs=arrays, seed=seed, progress=tell, **given)

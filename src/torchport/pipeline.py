@@ -16,10 +16,9 @@ from torchport.emit.weights import Entry, shards
 from torchport.errors import Refusal, Refused, TorchportError
 from torchport.graph import Graph
 from torchport.idioms import idiomatic
-from torchport.infer import dequantise, infer, share_out
+from torchport.infer import prepare
 from torchport.layout import choose_orders, refused, write
 from torchport.names import class_name, is_automatic, telling
-from torchport.normalise import normalise
 from torchport.options import DEFAULT, Options
 from torchport.program import Definition, Permute
 from torchport.read import WithConfig, read
@@ -92,11 +91,8 @@ def port(model: Any, options: Options = DEFAULT) -> Program:
 
 def written(graph: Graph, name: str, options: Options = DEFAULT) -> Program:
     """A graph, as it was read, as the PyTorch program of a class of that name."""
-    graph = dequantise(graph) if options.dequantise else graph
-    graph = cut(share_out(graph), options.outputs)
-    graph = normalise(graph)
     refusals: list[Refusal] = []
-    graph = infer(graph, refusals)
+    graph = prepare(graph, options, refusals)
     if refusals:
         raise Refused((*refusals, *refused(graph)))
     orders = choose_orders(graph, options.keep_io)

@@ -263,7 +263,7 @@ def test_a_record_with_an_unknown_option_is_refused(tmp_path: Path) -> None:
     from torchport.verify.folder import read_record
 
     folder = torchport.convert(UNET, flat=True, exact=True).save(tmp_path / "port")
-    assert read_record(folder)["options"] == Options(flat=True, exact=True)
+    assert read_record(folder).options == Options(flat=True, exact=True)
     record = json.loads((folder / "port.json").read_text())
     record["options"]["upside_down"] = True
     (folder / "port.json").write_text(json.dumps(record))

@@ -14,7 +14,7 @@ import torchport
 from torchport.graph import Graph
 from torchport.verify import Verification
 from torchport.verify.custom import custom_objects
-from torchport.verify.kernels import on_a_cpu
+from torchport.verify.patches import KERNELS, patched
 from torchport.verify.ranges import ranges
 from torchport.verify.reference import Reference
 
@@ -71,7 +71,7 @@ def test_channels_first_is_channels_last(
     first = getattr(framework.layers, kind)(*args, **options, **FIRST)
     found = []
     for layer, given in ((last, x), (first, np.moveaxis(x, -1, 1))):
-        with on_a_cpu(tf), tf.GradientTape() as tape:
+        with patched(tf, KERNELS), tf.GradientTape() as tape:
             value = tf.constant(given)
             tape.watch(value)
             y = layer(value)
@@ -116,7 +116,7 @@ def test_one_pixel_with_a_stride(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = tf.constant(np.random.default_rng(1).standard_normal((1, 1, 8, 5)).astype(np.float32))
     want = tf.nn.conv2d(x, kernel, (2, 3), "SAME")
     for padding in ("SAME", "VALID"):
-        with on_a_cpu(tf):
+        with patched(tf, KERNELS):
             assert np.array_equal(tf.nn.conv2d(x, kernel, (2, 3), padding), want)
     assert steps == [[1, 2, 3, 1], [1, 1, 1, 1], [1, 1, 1, 1]]
 

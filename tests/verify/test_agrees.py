@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import torchport
 from torchport.errors import TorchportError
 from torchport.verify import CHECKS, Verification, frameworks
 from torchport.verify.compare import LIMIT, Noise, compare, judge
-from torchport.verify.doubles import exact_doubles
+from torchport.verify.patches import DOUBLES, patched
 from torchport.verify.reference import Reference
 from torchport.verify.statistics import RunningVariance
 
@@ -344,7 +343,7 @@ def test_pooling_of_volumes_is_tensorflows(kind: str, padding: str) -> None:
     x = np.random.default_rng(0).permutation(1260).reshape(2, 5, 6, 7, 3).astype(np.float32)
     found = []
     for dtype in ("float32", "float64"):
-        with exact_doubles(tf), tf.GradientTape() as tape:
+        with patched(tf, DOUBLES), tf.GradientTape() as tape:
             given = tf.constant(x.astype(dtype))
             tape.watch(given)
             y = getattr(tf.nn, kind)(given, (2, 3, 2), (2, 2, 3), padding, "NDHWC")
@@ -358,7 +357,7 @@ def test_pooling_of_volumes_is_tensorflows(kind: str, padding: str) -> None:
 
 def test_without_a_float64_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where TensorFlow has a kernel in float32 only, that is said, and compared so."""
-    monkeypatch.setattr(frameworks, "exact_doubles", nullcontext)
+    monkeypatch.setattr(frameworks, "DOUBLES", ())
     model = solid()
     result = torchport.verify(model, torchport.convert(model))
     assert result.passed, report(result)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from torchport.errors import TorchportError
 from torchport.graph import Weight
 from torchport.program import Fill, Load
+from torchport.record import Stored, stored
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,6 +93,11 @@ def provenance(entries: Iterable[Entry]) -> dict[str, Any]:
         else {"constant": entry.load.value}
         for entry in entries
     }
+
+
+def weights(entries: Iterable[Entry]) -> list[Stored]:
+    """The state_dict as port.json says it."""
+    return stored((it.name, it.load, it.shape, it.dtype) for it in entries)
 
 
 def shards(entries: Iterable[Entry], shard: int | None = None) -> list[list[Entry]]:

@@ -9,9 +9,19 @@ from torchport.infer.probes import probe
 from torchport.infer.shapes import infer_shapes
 from torchport.infer.steps import count_steps
 from torchport.infer.weights import bind_weights, partly, tied
+from torchport.normalise import normalise
+from torchport.options import Options
+from torchport.read.cut import cut
 from torchport.rules import user
 
-__all__ = ["dequantise", "infer", "share_out"]
+__all__ = ["infer", "prepare"]
+
+
+def prepare(graph: Graph, options: Options, refusals: list[Refusal]) -> Graph:
+    """A graph as it was read, its layers those of the rules, and with all that the source leaves unsaid."""
+    graph = dequantise(graph) if options.dequantise else graph
+    graph = cut(share_out(graph), options.outputs)
+    return infer(normalise(graph), refusals)
 
 
 def infer(graph: Graph, refusals: list[Refusal]) -> Graph:

@@ -85,6 +85,23 @@ def by_name(name: str) -> tuple[str, dict[str, Any]]:
     return kind, {}
 
 
+def by_owner(name: str, owner: str) -> tuple[str, dict[str, Any]]:
+    """The kind of a live model's function that is not the one its name says (`read.live.tell_functions`)."""
+    if owner.startswith("keras.src.ops"):
+        return f"{PREFIX}{by_words(name)}", {}
+    if owner.startswith("keras.src") and (found := ALIKE.get(name)):
+        return found
+    known = not unknown(by_name(name)[0])
+    return f"activation:{owner}.{name}" if known else f"activation:{name}", {}
+
+
+#: Functions of Keras 3 that Keras 2 has others of the same name of.
+ALIKE: dict[str, tuple[str, dict[str, Any]]] = {
+    "gelu": ("activation:gelu", {}),
+    "hard_sigmoid": (f"{PREFIX}HardSigmoid", {}),
+}
+
+
 def unknown(kind: str) -> tuple[str, str] | None:
     """Why an activation is not ported, and what to do; None where there is a rule for it."""
     if find(kind) or not kind.startswith("activation:"):
@@ -114,7 +131,7 @@ def activation(spec: Any) -> tuple[str, dict[str, Any]]:
     if isinstance(spec, Mapping):
         name, config = spec.get("class_name"), spec.get("config")
         if name == "function" and isinstance(config, str):
-            return by_name(config)
+            return by_owner(config, str(spec["owner"])) if spec.get("owner") else by_name(config)
         if name == "Activation" and isinstance(config, Mapping):
             return activation(config.get("activation"))
         if isinstance(name, str) and name != "__lambda__":

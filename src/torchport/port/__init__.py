@@ -13,15 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torchport import __version__, nest
+from torchport.axes import Order
 from torchport.emit import texts
-from torchport.emit.weights import provenance, write_weights
+from torchport.emit.weights import weights, write_weights
+from torchport.graph import Tensor
 from torchport.options import DEFAULT, Options
 from torchport.pipeline import Program
-from torchport.port.folder import OURS, check_replaceable, swap
+from torchport.port.folder import check_replaceable, swap
 from torchport.port.module import Text, load
 from torchport.port.run import in_order, run
 from torchport.port.summary import summary
 from torchport.program import Permute, Spec
+from torchport.record import FORMAT, OURS, graph_record, spec_record, text
 from torchport.rules import book
 
 __all__ = ["OURS", "Port", "load", "run", "swap"]
@@ -119,28 +122,35 @@ class Port:
     def record(self) -> dict[str, Any]:
         """What port.json says."""
         from torchport.emit.trace import trace
+        from torchport.layout import choose_orders, is_permutable
 
-        def spec(it: Spec, name: str) -> dict[str, Any]:
-            return {
-                "name": name, "source_name": it.tensor.name, "dtype": it.dtype,
-                "source_axes": it.source_axes, "torch_axes": it.torch_axes, "shape": list(it.shape),
-            }  # fmt: skip
+        program = self.program
+        classes, graph = program.classes, program.graph
+        with book.scope(program.book):
+            traced = trace(classes, graph, program.code, program.entries)
+            orders = choose_orders(graph, self.options.keep_io)
+        encoders = texts.names(program.definition, classes.inputs)
 
-        classes = self.program.classes
-        with book.scope(self.program.book):
-            traced = trace(classes)
+        def order(path: str, it: Tensor) -> Order:
+            return orders.of(path, it.name) if is_permutable(it) else Order.SOURCE
+
         return {
+            "format": FORMAT,
             "torchport": __version__,
             "source": {"model": self.program.graph.name, "keras": self.program.graph.dialect},
             "options": asdict(self.options),
             "class": classes.name,
-            "inputs": [spec(it, classes.inputs[it.name]) for it in self.inputs],
-            "outputs": [spec(it, it.name) for it in self.outputs],
+            "inputs": [spec_record(it, classes.inputs[it.name]) for it in self.inputs],
+            "outputs": [spec_record(it, it.name) for it in self.outputs],
             "returns": self.returns,
-            "texts": texts.names(self.program.definition, classes.inputs),
+            "texts": {
+                name: {"function": function, "tensor": graph.texts[name].output}
+                for name, function in encoders.items()
+            },
             "permutes": [vars(it) for it in self.permutes],
             "training": self.program.training,
-            "weights": provenance(self.program.entries),
+            "weights": {it.name: it.record() for it in weights(program.entries)},
+            "graph": graph_record(graph, order),
             "trace": traced,
             "verified": None,
         }
@@ -167,8 +177,7 @@ class Port:
             for name, values in texts.files(self.program.definition, self.program.classes.inputs):
                 (made / name).write_text(json.dumps(values, indent=0) + "\n", encoding="utf-8")
             write_weights(made, self.program.entries, progress=progress)
-            record = json.dumps(self.record(), indent=1) + "\n"
-            (made / "port.json").write_text(record, encoding="utf-8")
+            (made / "port.json").write_text(text(self.record()) + "\n", encoding="utf-8")
             target.parent.mkdir(parents=True, exist_ok=True)
             swap(made, target, Path(scratch) / "old")
         return Path(folder)

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 from torchport.errors import TorchportError
-
-#: What `save` writes. Anything else in a folder is the user's.
-OURS = re.compile(
-    r"model\.py|port\.json|model(-\d+-of-\d+)?\.safetensors(\.index\.json)?|__pycache__|"
-    r"(\w+_)?(vocabulary|idf_weights)\.json"
-)
+from torchport.record import OURS
 
 
 def check_replaceable(target: Path, force: bool) -> None:

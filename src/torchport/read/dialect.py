@@ -173,9 +173,15 @@ def modernise(config: Mapping[str, Any], of: str, version: str, where: str) -> d
     if is_keras_2(version):
         for key in ("activation", "recurrent_activation"):
             # Keras 2 clips 0.2x + 0.5, Keras 3 clips x/6 + 0.5, under the same name.
-            if new.get(key) == "hard_sigmoid":
+            if new.get(key) == "hard_sigmoid" or names_function(new.get(key), "hard_sigmoid"):
                 new[key] = "keras2>hard_sigmoid"
     return new
+
+
+def names_function(spec: Any, name: str) -> bool:
+    """Whether a value is a function of this name, written as an object."""
+    known = isinstance(spec, Mapping) and spec.get("class_name") == "function" and not spec.get("owner")
+    return known and spec.get("config") == name
 
 
 def plain(value: Any, version: str, where: str) -> Any:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,7 @@ def entry(model: Any, twins: Twins | None = None) -> tuple[dict[str, Any], str]:
     version = version_of(model, f"the model {model.name!r}")
     with variables_as_numbers(model):
         saved = with_operands(as_saved(model.get_config()), model)
+    tell_functions(saved, model)
     stand_in(saved, model, version, {} if twins is None else twins)
     return {"class_name": class_name(model), "config": saved}, version
 
@@ -139,6 +141,55 @@ def counted_from_1(outputs: Any, name: str) -> Any:
     if len(outputs) == 3 and outputs[0] == name:
         return [name, outputs[1] + 1, outputs[2]]
     return [counted_from_1(it, name) if isinstance(it, (list, dict)) else it for it in outputs]
+
+
+#: Packages whose functions are known by their names alone.
+PACKAGES = ("tensorflow", "tensorflow_addons", "transformers")
+#: Functions of Keras of a name that another one of Keras has, as a layer's configuration says neither which:
+#: `keras.ops.gelu` is the tanh form, `keras.activations.gelu` is not.
+ALIKE: dict[str, dict[str, tuple[str, ...]]] = {
+    "keras": {"keras.src.ops": ("gelu",)},
+    "tf_keras": {"keras.src": ("gelu", "hard_sigmoid"), "tf_keras.src.backend": ("sqrt",)},
+}
+
+
+def tell_functions(config: Any, layer: Any) -> None:
+    """Puts into a live layer's configuration whose function it has, where the name alone would be another's.
+
+    A model's own `swish` is not Keras's.
+    """
+    if not isinstance(config, dict):
+        return
+    for key, value in config.items():
+        live = getattr(layer, key, None) or getattr(layer, "forward_layer" if key == "layer" else key, None)
+        if key.endswith("activation") and isinstance(live, FunctionType):
+            if (name := function_name(value)) and (owner := owner_of(live, layer)):
+                config[key] = {"class_name": "function", "config": name, "owner": owner}
+        elif isinstance(value, list) and isinstance(live, (list, tuple)):
+            by_name = {getattr(it, "name", ""): it for it in live}
+            for item in (it.get("config") for it in value if isinstance(it, dict)):
+                tell_functions(item, by_name.get(item.get("name")) if isinstance(item, dict) else None)
+        elif isinstance(value, dict) and live is not None:
+            tell_functions(value.get("config"), live)
+
+
+def function_name(spec: Any) -> str:
+    """The name of a function in a configuration; empty for anything else."""
+    if isinstance(spec, dict):
+        spec = spec.get("config") if spec.get("class_name") == "function" else ""
+    return spec if isinstance(spec, str) and ">" not in spec else ""
+
+
+def owner_of(function: FunctionType, layer: Any) -> str:
+    """The module of a function that is not the one its name says; empty for one that is."""
+    module = function.__module__ or "__main__"
+    package = module.partition(".")[0]
+    if package in PACKAGES:
+        return ""
+    if package not in ALIKE:
+        return module
+    kinds = ALIKE.get(type(layer).__module__.partition(".")[0], ALIKE["keras"])
+    return module if any(module.startswith(it) and function.__name__ in kinds[it] for it in kinds) else ""
 
 
 #: Functions of TensorFlow of which Keras 2 saves the first argument alone: where the others go.

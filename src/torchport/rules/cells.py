@@ -37,12 +37,14 @@ def itself(made: Module) -> Apply:
 
 def activation_name(spec: Any) -> str:
     """The name of an activation in a config: a text, or a function by its name."""
-    if isinstance(spec, Mapping) and spec.get("class_name") == "function":
+    if isinstance(spec, Mapping) and spec.get("class_name") == "function" and not spec.get("owner"):
         spec = spec.get("config")
     if spec is None:
         return "linear"
-    if spec in MODULES or spec in FUNCTIONS:
-        return str(spec)
+    if isinstance(spec, str) and (spec in MODULES or spec in FUNCTIONS):
+        return spec
+    if isinstance(spec, Mapping) and spec.get("owner"):
+        spec = f"{spec['owner']}.{spec.get('config')}"
     raise Unsupported(f"the activation {spec!r} inside a recurrent layer is not ported")
 
 

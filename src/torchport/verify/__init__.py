@@ -14,7 +14,7 @@ import types
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from torchport import scripts
 from torchport.errors import TorchportError
@@ -22,14 +22,16 @@ from torchport.read import WithConfig
 from torchport.rules import user
 from torchport.verify.result import CHECKS, MEASURE, Divergence, Row, Verification
 
-__all__ = ["CHECKS", "MEASURE", "Divergence", "Row", "Verification", "verify"]
+__all__ = ["CHECKS", "MEASURE", "Divergence", "Row", "Verification", "record", "verify"]
+
+T = TypeVar("T")
 
 
-def with_files(function: Callable[..., Verification]) -> Callable[..., Verification]:
+def with_files(function: Callable[..., T]) -> Callable[..., T]:
     """The function, where a file of rules holds, and errors in the user's files have their lines."""
 
     @wraps(function)
-    def called(*args: Any, **options: Any) -> Verification:
+    def called(*args: Any, **options: Any) -> T:
         config = str(options.get("config") or "").partition(".py:")
         custom = options.get("custom")
         several = custom if isinstance(custom, (list, tuple)) else [custom]
@@ -48,11 +50,12 @@ def verify(
 ) -> Verification:  # fmt: skip
     """Compare a model with its port: the very files in the port's folder, as they are now.
 
-    source: a `.keras` or `.h5` file, or a live model. port: a folder that torchport wrote, or a
-    Port. inputs: arrays in the source's axes, in order or by name; random ones by `seed` otherwise.
-    steps: how many steps of SGD are taken. progress: told what is being done. custom: classes and
-    functions of the user's own by name, or the Python file or module that has them, which is run, or
-    several of these; a live model has its own. rules, config: as `torchport.convert` was given.
+    source: a `.keras` or `.h5` file, a live model, or a folder that `record` wrote, which needs no
+    TensorFlow: inputs, seed, steps and precision are then those that were recorded. port: a folder that
+    torchport wrote, or a Port. inputs: arrays in the source's axes, in order or by name; random ones by
+    `seed` otherwise. steps: how many steps of SGD are taken. progress: told what is being done. custom:
+    classes and functions of the user's own by name, or the Python file or module that has them, which is
+    run, or several of these; a live model has its own. rules, config: as `torchport.convert` was given.
     precision: "both", or "float64" or "float32" alone, which takes half of the time; the result says
     what was left out.
 
@@ -73,11 +76,37 @@ def verify(
         scratch = Path(name)
         if not isinstance(port, (str, Path)):
             folder = port.save(scratch / "port")
-            return Session.start(source, folder, port.program, scratch, *how).run()
+            return Session.start(source, folder, scratch, *how).run()
         folder = folder_of(port)
-        result = Session.start(source, folder, None, scratch, *how).run()
+        result = Session.start(source, folder, scratch, *how).run()
         write_record(folder, result)
         return result
+
+
+@with_files
+def record(
+    source: Any, folder: str | Path, *, inputs: Any = None, seed: int = 0, steps: int = 3,
+    progress: Callable[[str], None] | None = None, custom: Any = None, dequantise: bool = False,
+    rules: str | Path | None = None, config: str | Path | None = None, precision: str = "both",
+) -> Path:  # fmt: skip
+    """Run a model in TensorFlow, and keep in a new folder all that `verify` compares a port of it with.
+
+    A port is then verified where there is no TensorFlow: on a machine with a GPU, in CI, by somebody who was
+    handed the folder. Arguments as `verify` and `torchport.convert` take them. Raises TorchportError.
+    """
+    from torchport.options import Options
+    from torchport.verify.folder import source_graph
+    from torchport.verify.kept import keep
+    from torchport.verify.truth import Truth
+
+    tell = progress or (lambda text: None)
+    if config is not None:
+        source = WithConfig(Path(source), str(config))
+    graph = source_graph(source, Options(dequantise=dequantise))
+    with tempfile.TemporaryDirectory(prefix="torchport-") as scratch:
+        truth = Truth.load(source, graph, custom, Path(scratch), tell)
+        keep(truth, Path(folder), inputs, seed, steps, precision)
+    return Path(folder)
 
 
 class _Room(types.ModuleType):

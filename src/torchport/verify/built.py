@@ -7,14 +7,15 @@ the Keras of today. The layers are TensorFlow's all the same.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from torchport.graph import Graph, Weight
+from torchport.graph import Graph
 from torchport.read.dialect import RENAMED, is_operation
+from torchport.verify.folder import variables_of
 from torchport.verify.variables import variables
 
 #: Options of every layer, which no class lists.
@@ -38,21 +39,12 @@ def built(keras: Any, graph: Graph) -> Any:
     )
     if not model.built:
         model.build([(None, *graph.tensors[name].shape[1:]) for name in graph.inputs][0])
-    weights = dict(stored(graph))
+    weights = dict(variables_of(graph))
     for name, variable in variables(model, graph):
         variable.assign(
             np.asarray(weights[name].load()).astype(str(getattr(variable.dtype, "name", variable.dtype)))
         )
     return model
-
-
-def stored(graph: Graph, path: str = "") -> Iterator[tuple[str, Weight]]:
-    """The weights of a graph by the names that `variables` has."""
-    for op in graph.ops:
-        for name, weight in op.weights.items():
-            yield f"{path}{op.layer}/{name}", weight
-    for layer, body in graph.bodies.items():
-        yield from stored(body, f"{path}{layer}/")
 
 
 def readable(keras: Any, value: Any, version: str) -> Any:

@@ -8,51 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from torchport.emit.weights import Entry
-from torchport.errors import TorchportError
-from torchport.program import Fill, Load
+from torchport.record import Stored
 from torchport.verify.compare import compare
 from torchport.verify.port_runs import State
-from torchport.verify.reference import value_of
 from torchport.verify.result import Row
 from torchport.verify.weights import explain
 
 
-def layer_of(entry: Entry) -> str:
-    """The layer that a tensor of the state_dict belongs to."""
-    if isinstance(entry.load, Load) and entry.load.source:
-        return entry.load.source.name.removesuffix(f"/{entry.load.weight}")
-    return ""
-
-
-def layers_of(entries: Sequence[Entry]) -> dict[str, str]:
-    """The layer of every tensor of the state_dict; of a constant that of its module's other tensors."""
-    modules = {it.name.rpartition(".")[0]: layer_of(it) for it in entries if layer_of(it)}
-    return {it.name: layer_of(it) or modules.get(it.name.rpartition(".")[0], "") for it in entries}
-
-
-def expected(entry: Entry, variables: Mapping[str, Any]) -> np.ndarray:
-    """A tensor of the state_dict as it should be, from the variables that Keras loaded."""
-    if isinstance(entry.load, Fill):
-        return np.full(entry.load.shape, entry.load.value, entry.load.dtype)
-    if entry.source not in variables:
-        raise TorchportError(f"the model that Keras loaded has no variable {entry.source!r}")
-    return np.asarray(as_held(entry, value_of(variables[entry.source])), order="C")
-
-
-def as_held(entry: Entry, array: np.ndarray) -> np.ndarray:
-    """A variable, or what belongs to it, as the port holds it.
-
-    Normalization(axis=None) stores its statistics as numbers and makes tensors of one value of them.
-    Source: keras/src/layers/preprocessing/normalization.py, finalize_state.
-    """
-    assert isinstance(entry.load, Load)
-    if array.size == 1 and len(entry.load.turn.shape(array.shape)) != len(entry.shape):
-        return array.reshape(entry.shape)
-    return entry.load.turn.apply(array)
-
-
-def renames(folder: Path, entries: tuple[Entry, ...], variables: Mapping[str, Any]) -> dict[str, str]:
+def renames(folder: Path, entries: Sequence[Stored], variables: Mapping[str, Any]) -> dict[str, str]:
     """What tensors are called in the weights file, by the names they should have, where those are missing.
 
     A tensor is known by its values, bit for bit; of several alike the one in the module that others of its
@@ -67,7 +30,7 @@ def renames(folder: Path, entries: tuple[Entry, ...], variables: Mapping[str, An
     extra = [name for name in found if name not in names]
     alike: dict[str, list[str]] = {}
     for entry in missing if extra else ():
-        want = expected(entry, variables)
+        want = entry.expected(variables)
         alike[entry.name] = [
             name for name in extra
             if found[name].shape == want.shape and found[name].dtype == want.dtype
@@ -93,7 +56,7 @@ def all_differ(rows: Sequence[Row]) -> bool:
     return len(rows) > 2 and all(row.differs for row in rows if row.tensor)
 
 
-def state_rows(folder: Path, entries: tuple[Entry, ...], variables: Mapping[str, Any]) -> Iterator[Row]:
+def state_rows(folder: Path, entries: Sequence[Stored], variables: Mapping[str, Any]) -> Iterator[Row]:
     """Every tensor of the weights file against the source's variable, bit for bit, none missing."""
     try:
         found = State(folder)
@@ -101,9 +64,8 @@ def state_rows(folder: Path, entries: tuple[Entry, ...], variables: Mapping[str,
         yield Row("state", "model.safetensors", "", "", False, note=f"cannot be read: {error}")
         return
     used = set()
-    layers = layers_of(entries)
     for entry in entries:
-        layer = layers[entry.name]
+        layer = entry.layer
         if entry.name not in found:
             yield Row(
                 "state",
@@ -114,14 +76,14 @@ def state_rows(folder: Path, entries: tuple[Entry, ...], variables: Mapping[str,
                 note="is missing from the weights file",
             )
             continue
-        want, got = expected(entry, variables), found[entry.name]
+        want, got = entry.expected(variables), found[entry.name]
         used.add(entry.source)
         note = ""
         if got.shape != want.shape or got.dtype != want.dtype:
             note = f"is {got.dtype}{list(got.shape)}, the source's is {want.dtype}{list(want.shape)}"
         elif got.tobytes() != want.tobytes():
-            same = [it for it in entries if it.shape == want.shape or layers[it.name] == layer]
-            note = explain(got, want, entry, {it.name: expected(it, variables) for it in same})
+            same = [it for it in entries if it.shape == want.shape or it.layer == layer]
+            note = explain(got, want, entry, {it.name: it.expected(variables) for it in same})
         elif want.dtype.kind == "f" and not np.isfinite(want).all():
             note = "the source's own value is not finite"
         measured = compare(got, want)
@@ -150,11 +112,11 @@ def state_rows(folder: Path, entries: tuple[Entry, ...], variables: Mapping[str,
             )
 
 
-def trainable_rows(module: Any, entries: tuple[Entry, ...], trained: Set[str]) -> Iterator[Row]:
+def trainable_rows(module: Any, entries: Sequence[Stored], trained: Set[str]) -> Iterator[Row]:
     """A parameter takes gradients where, and only where, the source trains it. `trained`: what does there."""
     parameters = dict(module.named_parameters())
     for entry in entries:
-        if isinstance(entry.load, Load):
+        if entry.turn is not None:
             trains = entry.source in trained
             kind = "trained" if trains else "not trained"
         elif entry.name in parameters:
@@ -170,4 +132,4 @@ def trainable_rows(module: Any, entries: tuple[Entry, ...], trained: Set[str]) -
             if takes == trains
             else f"is {kind} in the source; in the port it {'is' if takes else 'is not'} trained"
         )
-        yield Row("trainable", entry.name, layer_of(entry), entry.source, takes == trains, note=note)
+        yield Row("trainable", entry.name, entry.layer, entry.source, takes == trains, note=note)

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from torchport.graph import Graph, Op
-from torchport.pipeline import Program
+from torchport.graph import Op
 from torchport.verify import dropout, forward, localise, training
 from torchport.verify.compare import Compared
 from torchport.verify.forward import Seen, Watch
 from torchport.verify.instrument import Instrumented
+from torchport.verify.kept import Kept
 from torchport.verify.observations import Nudge, Observations, Record, Training
 from torchport.verify.places import Places
 from torchport.verify.port_runs import PortRuns
@@ -37,7 +37,7 @@ class Pass:
     outputs: list[Compared] = field(default_factory=list)
     gradients: Gradients | None = None
     state: Mapping[str, np.ndarray] = field(default_factory=dict)
-    dropped: Mapping[str, int] = field(default_factory=dict)
+    draws: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -47,9 +47,8 @@ class Comparison:
     `variables`: the source's weights. `load`: makes the port in a precision. `port`: the one at hand.
     """
 
-    truth: Truth | Elsewhere
+    truth: Truth | Elsewhere | Kept
     record: Record
-    program: Program
     places: Places
     variables: Mapping[str, np.ndarray]
     load: Callable[[Instrumented, str], PortRuns]
@@ -80,7 +79,7 @@ class Comparison:
             note = f"TensorFlow does not train this model here: {record.problem}"
             more.append(Row("training", "forward", "", "", None, note=note))
         elif two := self.training(trained, steps):
-            more += self.dropout_rows(two, trained)
+            more += self.dropout_rows(one, two)
             training_nudge = self.nudge(
                 "training", lambda found: self.training_rows(two, None, found, steps, exact)
             )
@@ -122,7 +121,9 @@ class Comparison:
         """One run in inference mode; None, and rows, where it fails."""
         made = Pass(Watch(reference))
         try:
-            outputs = self.in_dtype(dtype or reference.dtype).inference(self.record.inputs, made.watch)
+            port = self.in_dtype(dtype or reference.dtype)
+            outputs = port.inference(self.record.inputs, made.watch)
+            made.draws = dict(port.draws)
         except Exception as error:  # the port may be wrong in any way
             self.fail("inference", made.watch, error)
             return None
@@ -131,8 +132,8 @@ class Comparison:
 
     def training(self, truth: Training, steps: int, dtype: str = "") -> Pass | None:
         """Steps in training mode; None, and rows, where it fails."""
-        entries = {it.name: it for it in self.program.entries}
-        gradients = Gradients(entries, self.program.definition.inputs, truth)
+        entries = {it.name: it for it in self.places.record.weights}
+        gradients = Gradients(entries, self.places.record.inputs, truth)
         made = Pass(Watch(truth.tensors), gradients=gradients)
         self.tell("training mode")
 
@@ -148,7 +149,7 @@ class Comparison:
         except Exception as error:  # the port may be wrong in any way
             self.fail("training", made.watch, error)
             return None
-        made.state, made.dropped = ran.state, ran.dropped
+        made.state, made.draws = ran.state, ran.draws
         return made
 
     def fail(self, check: str, watch: Watch, error: Exception) -> None:
@@ -161,7 +162,7 @@ class Comparison:
         self.rows.append(failed("run", error, localise.after(watch, self.places)))
 
     def compared(self, outputs: Sequence[np.ndarray], reference: Observations) -> list[Compared]:
-        return forward.compared_outputs(self.program.definition.outputs, outputs, reference.outputs)
+        return forward.compared_outputs(self.places.record.outputs, outputs, reference.outputs)
 
     # Rows
 
@@ -171,7 +172,7 @@ class Comparison:
         return [*found, *((it, None) for it in self.output_rows(check, one, low, nudge))]
 
     def output_rows(self, check: str, one: Pass, low: Pass | None, nudge: Nudge | None) -> Iterable[Row]:
-        graph, specs = self.program.graph, self.program.definition.outputs
+        graph, specs = self.places.record.graph, self.places.record.outputs
         ops: list[Op | None] = [
             next((op for op in graph.ops if name in op.outputs), None) for name in graph.outputs
         ]
@@ -207,15 +208,14 @@ class Comparison:
         )
         return self.output_rows("sizes", made, None, nudge)
 
-    def dropout_rows(self, two: Pass, truth: Training) -> Iterable[Row]:
-        """Of every layer that is random in training mode."""
-        calls: dict[str, int] = {}
-        for chain, name in truth.tensors.tensors:
-            layer = layer_path(self.program.graph, (*chain, name))
-            calls[layer] = calls.get(layer, 0) + 1
-        if any(dropout.random_layers(self.program.graph)):
-            self.notes.append("training mode was compared with dropout off on both sides")
-        rows = dropout.dropout_rows(self.port.module, self.places, self.truth.amounts(), two.dropped, calls)
+    def dropout_rows(self, one: Pass, two: Pass) -> Iterable[Row]:
+        """Of every layer that is random. `one`, `two`: the port's runs in inference and training mode."""
+        if any(dropout.random_layers(self.places.record.graph)):
+            self.notes.append("values were compared with dropout off on both sides")
+        passes = {"inference": one, "training": two}
+        calls = {mode: it.watch.reference.draws for mode, it in passes.items()}
+        ran = {mode: it.draws for mode, it in passes.items()}
+        rows = dropout.dropout_rows(self.port.module, self.places, self.truth.amounts(), ran, calls)
         return [*rows, *dropout.recurrent_rows(self.port.module, self.places, self.truth.rates())]
 
     def note_unseen(self, watch: Watch) -> None:
@@ -303,14 +303,3 @@ def widen(noise: dict[Any, float], other: Mapping[Any, float]) -> None:
 def failed(check: str, error: Exception, layer: str, before: str = "") -> Row:
     note = f"{before}{type(error).__name__}: {first_line(error)}"
     return Row(check, "forward", layer, "", False, note=note)
-
-
-def layer_path(graph: Graph, calls: Sequence[str]) -> str:
-    """The path of the layer that calls in calls lead to: `encoder/conv`."""
-    found: list[str] = []
-    place: Graph | None = graph
-    for call in calls:
-        op = next((op for op in place.ops if op.name == call), None) if place else None
-        found.append(op.layer if op else call.partition("@")[0])
-        place = place.bodies.get(found[-1]) if place else None
-    return "/".join(found)

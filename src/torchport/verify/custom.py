@@ -124,8 +124,9 @@ def without_functions(model: Any, linear: Any) -> Iterator[None]:
 
 
 def adopt_functions(source: Any, target: Any) -> None:
-    """A rebuilt layer's functions are those of the layer it was rebuilt of."""
+    """A rebuilt layer's functions are those of the layer it was rebuilt of, which their names may not say."""
     for name, value in vars(source).items():
-        if isinstance(value, types.FunctionType) and package(value) not in FOUND:
-            if isinstance(vars(target).get(name), types.FunctionType):
+        other = vars(target).get(name)
+        if isinstance(value, types.FunctionType) and isinstance(other, types.FunctionType):
+            if value is not other:
                 setattr(target, name, value)

@@ -5,44 +5,10 @@ In float32 its own kernels run, unchanged.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 #: Modules that have TensorFlow's functions too: tf-keras imports the second of them.
 COMPATIBLE = ("tensorflow.compat.v1", "tensorflow.compat.v2")
-
-
-@contextmanager
-def exact_doubles(tf: Any) -> Iterator[None]:
-    """Slopes, numbers of Python, scales, renormalisation and 3D pooling in float64 all through."""
-    from tensorflow.python.ops import gen_nn_ops, math_ops
-
-    replaced: list[tuple[Any, str, Any]] = []
-
-    def put(owner: Any, name: str, made: Callable[[Any], Any]) -> None:
-        original = getattr(owner, name)
-        replaced.append((owner, name, original))
-        setattr(owner, name, made(original))
-
-    # Below tf.nn: layers hold that function itself, as their activation.
-    put(gen_nn_ops, "leaky_relu", lambda original: slope(tf, original))
-    for owner in (tf, math_ops, *(it for name in COMPATIBLE if (it := sys.modules.get(name)))):
-        put(owner, "cast", lambda original: number(tf, original))
-    if keras := sys.modules.get("keras.src.backend.tensorflow.nn"):
-        put(keras, "dot_product_attention", scaled)
-    if norms := sys.modules.get("tf_keras.src.layers.normalization.batch_normalization"):
-        norm = norms.BatchNormalizationBase
-        put(norm, "_renorm_correction_and_moments", lambda original: renormalised(tf, original))
-    for name in ("max_pool", "avg_pool"):
-        put(gen_nn_ops, f"{name}3d", partial(pooling, tf, getattr(tf.nn, f"{name}2d")))
-    try:
-        yield
-    finally:
-        for owner, name, original in reversed(replaced):
-            setattr(owner, name, original)
 
 
 def slope(tf: Any, original: Any) -> Any:

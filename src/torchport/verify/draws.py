@@ -9,8 +9,7 @@ that were asked for: uniform or normal, of the bounds and the deviation given.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cache, wraps
 from typing import Any
 
@@ -71,27 +70,14 @@ TENSORFLOW: dict[str, Callable[[], np.ndarray]] = {
 }  # fmt: skip
 
 
-@contextmanager
-def same_in_tensorflow(tf: Any, drawn: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """For as long as it lasts TensorFlow draws these numbers; `drawn` is told that it does."""
-    import tensorflow.python.ops as ops
-
-    replaced: list[tuple[Any, str, Any]] = []
-    for module in (getattr(ops, name) for name in MODULES):
-        for name, numbers in TENSORFLOW.items():
-            if (original := getattr(module, name, None)) is not None:
-                replaced.append((module, name, original))
-                setattr(module, name, tensorflow_draw(tf, original, numbers, drawn))
-    try:
-        yield
-    finally:
-        for module, name, original in replaced:
-            setattr(module, name, original)
+#: What is said where a model draws.
+NOTE = "the model draws random numbers: both sides were given the same ones"
 
 
 def tensorflow_draw(
-    tf: Any, original: Callable[..., Any], numbers: Callable[[], np.ndarray], drawn: Callable[[], None]
+    numbers: Callable[[], np.ndarray], tf: Any, original: Callable[..., Any], note: Callable[[str], None]
 ) -> Callable[..., Any]:
+    """An operation of TensorFlow that draws these numbers."""
     signature = inspect.signature(original)
 
     @wraps(original)
@@ -99,7 +85,7 @@ def tensorflow_draw(
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         given = bound.arguments
-        drawn()
+        note(NOTE)
         shape = tf.convert_to_tensor(given["shape"])
         at = tf.constant(FIRST, tf.int64)
         rank = shape.shape[0]

@@ -7,7 +7,9 @@ at alone: how often it runs, what it is set to, and what it does to a tensor of 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torchport.graph import Graph, Op
@@ -16,87 +18,134 @@ from torchport.verify.frameworks import torch
 from torchport.verify.places import Places
 from torchport.verify.port_runs import amount_name
 from torchport.verify.result import Row
-from torchport.verify.variables import layer_of
+from torchport.verify.variables import innermost, layer_of, outer_layer
 
 #: How many values a layer is tried on, and how many standard deviations it may be off.
 TRIES, SIGMAS = 40_000, 5.0
+
+
+def is_random(op: Op) -> bool:
+    """Whether an op draws in training, by an amount."""
+    acts = entry.training if (entry := find(op.kind)) else None
+    return bool(acts and acts.lasts and acts.amount)
 
 
 def random_layers(graph: Graph, path: str = "") -> Iterator[tuple[str, Op]]:
     """Every layer that is random in training, once, with the path of its graph."""
     seen: set[str] = set()
     for op in graph.ops:
-        acts = entry.training if (entry := find(op.kind)) else None
-        if acts and acts.lasts and acts.amount and op.layer not in seen:
+        if is_random(op) and op.layer not in seen:
             seen.add(op.layer)
             yield path, op
     for layer, body in graph.bodies.items():
         yield from random_layers(body, f"{path}{layer}/")
 
 
-def times_called(layer: str, calls: Mapping[str, int]) -> int:
-    """How often a layer of the source ran. Inside of a model at every step nothing is seen of it."""
-    while layer not in calls and "/" in layer:
-        parent = layer.rpartition("/")[0]
-        if any(it.startswith(f"{parent}/") for it in calls):
-            return 0
-        layer = parent
-    return calls.get(layer, 0)
+@dataclass(frozen=True)
+class Amount:
+    """How random a layer of the source is, and what that number is. `repeated`: it is applied at every step.
+
+    How often that calls it is Keras's affair: whether it does is compared.
+    """
+
+    value: float
+    what: str
+    repeated: bool = False
+
+    def times(self, count: int) -> int:
+        return min(count, 1) if self.repeated else count
 
 
-def amounts(graph: Graph, model: Any) -> dict[str, tuple[float, str]]:
+def random_parts(
+    graph: Graph, model: Any, path: str = "", repeated: bool = False
+) -> Iterator[tuple[str, Op, Any, bool]]:
+    """Every layer that is random in training: its path and name, op, Keras layer, and whether repeated."""
+    seen: set[str] = set()
+    for op in graph.ops:
+        if op.layer in seen or not (op.kind == "Model" or is_random(op)):
+            continue
+        seen.add(op.layer)
+        outer = outer_layer(model, op.layer)
+        inner = innermost(outer)
+        often = repeated or inner is not outer
+        if op.kind == "Model":
+            yield from random_parts(graph.bodies[op.layer], inner, f"{path}{op.layer}/", often)
+        else:
+            yield f"{path}{op.layer}", op, inner, often
+
+
+def amounts(graph: Graph, model: Any) -> dict[str, Amount]:
     """How random each layer is, by its path and name. `model`: the source as it is, not as it was rebuilt."""
-    found = {}
-    for path, op in random_layers(graph):
-        source = model
-        for part in path.split("/")[:-1]:
-            source = layer_of(source, part)
-        found[f"{path}{op.layer}"] = amount_of(layer_of(source, op.layer), op.kind)
+    return {
+        name: Amount(*amount_of(layer, op.kind), repeated)
+        for name, op, layer, repeated in random_parts(graph, model)
+    }
+
+
+def count_draws(graph: Graph, model: Any) -> Counter[str]:
+    """Tells from now on how often each layer that is random was called in training mode."""
+    found: Counter[str] = Counter()
+
+    def counted(name: str, call: Any) -> Any:
+        def with_count(*args: Any, **kwargs: Any) -> Any:
+            is_training = kwargs.get("training", args[1] if len(args) > 1 else False)
+            found[name] += bool(is_training)
+            return call(*args, **kwargs)
+
+        return with_count
+
+    for name, _, layer, _ in random_parts(graph, model):
+        layer.call = counted(name, layer.call)
     return found
 
 
-def dropout_rows(
-    module: Any, places: Places, wanted_of: Mapping[str, tuple[float, str]], ran: Mapping[str, int],
-    calls: Mapping[str, int],
-) -> Iterator[Row]:  # fmt: skip
-    """A row for each. `wanted_of`: the source's amounts, by layer.
+#: How often each layer, or module, was called in training mode, in a run in each mode of the model.
+Calls = Mapping[str, Mapping[str, int]]
 
-    `ran`: how often each module ran in training mode. `calls`: how often each layer of the source did.
-    """
+
+def dropout_rows(
+    module: Any, places: Places, amounts: Mapping[str, Amount], ran: Calls, calls: Calls
+) -> Iterator[Row]:
+    """A row for each of `amounts`, the source's. `ran`: of the port's modules; `calls`: of its layers."""
     modules = dict(module.named_modules())
-    known = {
-        name
-        for path, op in random_layers(places.program.graph)
-        for name in places.module_of(f"{path}{op.layer}")
-    }
+    ops = {f"{path}{op.layer}": op for path, op in random_layers(places.record.graph)}
+    known = {name for layer in ops for name in places.module_of(layer)}
     spare = [name for name, it in modules.items() if name not in known and amount_name(it)]
-    for path, op in random_layers(places.program.graph):
-        layer = f"{path}{op.layer}"
-        wanted, what = wanted_of[layer]
-        names = [name for name in places.module_of(layer) if amount_name(modules.get(name))]
+    for layer, op in ops.items():
+        amount = amounts[layer]
+        wanted, what = amount.value, amount.what
+        should = {mode: amount.times(found.get(layer, 0)) for mode, found in calls.items()}
+        does = {
+            name: {mode: amount.times(found.get(name, 0)) for mode, found in ran.items()} for name in modules
+        }
+        names = [
+            name for name, it in modules.items() if amount_name(it) and is_in(name, places.module_of(layer))
+        ]
         if not names:  # one that was given another name is known by what it does
-            names = [
-                it
-                for it in spare
-                if is_set_to(modules[it], wanted) and ran.get(it, 0) == times_called(layer, calls)
-            ][:1]
+            names = [it for it in spare if is_set_to(modules[it], wanted) and does[it] == should][:1]
             spare = [it for it in spare if it not in names]
         if len(names) != 1:
             note = "the port has no module for this layer" if not names else f"is {names} in the port"
             yield Row("dropout", "", layer, op.outputs[0], False, note=note)
             continue
-        it, times = modules[names[0]], (ran.get(names[0], 0), times_called(layer, calls))
+        it, times = modules[names[0]], does[names[0]]
         has, found = float(getattr(it, amount_name(it))), measured(it, op.kind)
         said = f"{what} {wanted:g}; {found:.3f} on {TRIES} values"
         if not math.isclose(has, wanted, rel_tol=1e-12):
             note = f"{what} {has:g} in the port, {wanted:g} in the source"
-        elif times[0] != times[1]:
-            note = f"runs {times[0]} times in training mode, the source {times[1]}"
+        elif other := [mode for mode in should if times.get(mode, 0) != should[mode]]:
+            mode = other[0]
+            note = f"draws {times.get(mode, 0)} times in {mode} mode, the source {should[mode]}"
         elif abs(found - wanted) > tolerance(it, op.kind, wanted):
             note = f"{what} {wanted:g} was asked for, {found:.3f} was measured in training mode"
         else:
             note = ""
         yield Row("dropout", names[0], layer, op.outputs[0], not note, note=note or said)
+
+
+def is_in(name: str, paths: Sequence[str]) -> bool:
+    """Whether a module is one of those of a layer, or lies in one, as in `InTraining(nn.Dropout(0.5))`."""
+    return any(name == path or name.startswith(f"{path}.") for path in paths)
 
 
 def is_set_to(module: Any, amount: float) -> bool:

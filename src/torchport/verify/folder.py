@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any
 
-from torchport import pipeline
-from torchport.errors import BadFile, Refused, TorchportError
+from torchport.errors import BadFile, Refusal, Refused, TorchportError
+from torchport.graph import Graph, Weight
+from torchport.infer import prepare
 from torchport.options import Options
-from torchport.pipeline import Program
-from torchport.port import OURS
+from torchport.read import read
+from torchport.record import OURS, PortRecord, text
+from torchport.rules import user
 from torchport.verify.result import Verification
+from torchport.watch import watch
 
 
 def folder_of(port: str | Path) -> Path:
@@ -30,44 +33,64 @@ def folder_of(port: str | Path) -> Path:
     return folder
 
 
-def read_record(folder: Path) -> dict[str, Any]:
+def read_record(folder: Path) -> PortRecord:
+    """What a port says of itself. Raises BadFile."""
+    path = folder / "port.json"
     try:
-        record = json.loads((folder / "port.json").read_text())
-        return {
-            **record,
-            "options": Options.of_record(record["options"]),
-            "class": str(record["class"]),
-        }
+        return PortRecord.of(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        what = f"port.json is damaged ({error})"
+        raise BadFile(what, where=str(folder), advice="convert the model again") from error
     except TorchportError as error:
-        raise BadFile(error.what, where=str(folder / "port.json"), advice=error.advice) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadFile(
-            f"port.json is damaged ({error})", where=str(folder), advice="convert the model again"
-        ) from error
+        raise BadFile(error.what, where=str(path), advice=error.advice) from error
 
 
-def check_same(record: Mapping[str, Any], program: Program, folder: Path) -> None:
-    """Raises TorchportError where port.json is that of another model than the one that is compared with."""
-    weights = set(record.get("weights", ()))
-    mine = {entry.name for entry in program.entries}
-    shapes = [it.get("shape") for it in record.get("inputs", ())]
-    own = [list(it.shape) for it in program.definition.inputs]
-    if weights == mine and shapes == own:
-        return
-    if shapes != own:
+def check_same(
+    record: PortRecord, names: Set[str], own: Sequence[Sequence[int | None]], folder: Path
+) -> None:
+    """Raises TorchportError where port.json is that of another model than the one that is compared with.
+
+    `names`: of the source's variables. `own`: the shapes of its inputs.
+    """
+    sources = {it.source for it in record.weights if it.turn is not None}
+    shapes = shapes_of(record.graph)
+    if shapes != [list(it) for it in own]:
         what = f"its inputs are {shapes}, the source's {own}"
+    elif extra := sorted(sources - names)[:3]:
+        missing = sorted(names - sources)[:3]
+        what = f"it has {', '.join(extra)}" + (f" and lacks {', '.join(missing)}" if missing else "")
     else:
-        missing, extra = (sorted(it)[:3] for it in (mine - weights, weights - mine))
-        lists = [f"has {', '.join(extra)}" if extra else "", f"lacks {', '.join(missing)}" if missing else ""]
-        what = f"it {' and '.join(filter(None, lists))}"
+        return
     advice = "give the model that it was made from, or convert this one"
     raise TorchportError(f"is the port of another model: {what}", where=str(folder), advice=advice)
 
 
-def ported(source: Any, options: Options) -> Program:
-    """The program of a source that a port was made of. Raises TorchportError for what it lacks to be read."""
+def shapes_of(graph: Graph) -> list[list[int | None]]:
+    """The shapes of a graph's inputs."""
+    return [list(graph.tensors[name].shape) for name in graph.inputs]
+
+
+def variables_of(graph: Graph, path: str = "") -> Iterator[tuple[str, Weight]]:
+    """The variables of a graph by the names that a record has for them: `encoder/conv1/kernel`."""
+    for op in graph.ops:
+        for name, weight in op.weights.items():
+            yield f"{path}{op.layer}/{name}", weight
+    for layer, body in graph.bodies.items():
+        yield from variables_of(body, f"{path}{layer}/")
+
+
+def source_graph(source: Any, options: Options) -> Graph:
+    """The graph of a source that was ported. Raises TorchportError for what it lacks to be read."""
     try:
-        return pipeline.port(source, options)
+        graph = read(source).check()
+        user.plugins(graph)
+        if hasattr(source, "get_config"):
+            graph = watch(graph, source).check()
+        refusals: list[Refusal] = []
+        graph = prepare(graph, options, refusals)
+        if refusals:
+            raise Refused(tuple(refusals))
+        return graph
     except Refused as error:
         kinds = ", ".join(sorted({it.kind for it in error.refusals}))
         advice = "add --rules FILE.py, the file that convert was given (in Python rules=...)"
@@ -88,7 +111,7 @@ def write_record(folder: Path, result: Verification) -> None:
         return
     record["verified"] = summary
     scratch = path.with_name(".port.json.new")
-    scratch.write_text(json.dumps(record, indent=1) + "\n")
+    scratch.write_text(text(record) + "\n", encoding="utf-8")
     os.replace(scratch, path)
 
 

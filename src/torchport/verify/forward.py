@@ -13,7 +13,7 @@ from torchport.program import Spec
 from torchport.verify.compare import Compared, Noise, compare, is_fraction, judge, size_of
 from torchport.verify.observations import Nudge, Observations
 from torchport.verify.places import Place, held
-from torchport.verify.record import Key
+from torchport.verify.recorder import Key
 from torchport.verify.result import Row
 
 #: A tensor in the order in which it was seen.

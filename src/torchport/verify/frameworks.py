@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 from torchport.errors import TorchportError
 from torchport.graph import is_keras_2
-from torchport.verify.doubles import exact_doubles
-from torchport.verify.kernels import on_a_cpu
+from torchport.verify.patches import DOUBLES, KERNELS, patched
 
 INSTALL = "pip install 'torchport[tensorflow]'"
 
@@ -80,8 +79,8 @@ def default_dtype(keras: Any, dtype: str, note: Callable[[str], None] = lambda t
     keras.backend.set_floatx(dtype)
     set_policy(dtype)
     try:
-        doubles = exact_doubles(tensorflow()) if dtype == "float64" else nullcontext()
-        with doubles, on_a_cpu(tensorflow(), note):
+        exact = DOUBLES if dtype == "float64" else ()
+        with patched(tensorflow(), (*exact, *KERNELS), note):
             yield
     finally:
         keras.backend.set_floatx(before)

@@ -16,10 +16,35 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
-from torchport.emit.trace import expressions, forward_of
-from torchport.verify.places import Watched, called_attribute
+from torchport.expressions import called_attribute, expressions, forward_of
+from torchport.record import PortRecord
 
 SEEN, CALL = "_torchport_seen", "_torchport_call"
+
+
+@dataclass(frozen=True)
+class Watched:
+    """One class of model.py: its `forward` as it was written, and the expressions that are looked at.
+
+    `marks`: those that give tensors. `calls`: those that call a nested model, and by which name.
+    """
+
+    forward: ast.FunctionDef
+    marks: frozenset[int]
+    calls: Mapping[int, str]
+
+
+def watched(record: PortRecord) -> dict[str, Watched]:
+    """The classes of a port that are watched, by name."""
+    found: dict[str, Watched] = {}
+    for it in record.modules.values():
+        if it.cls:
+            before = found.get(it.cls)
+            forward = before.forward if before else ast.parse(record.forwards[it.cls]).body[0]
+            marks = frozenset(it.tensors) | (before.marks if before else frozenset())
+            assert isinstance(forward, ast.FunctionDef)
+            found[it.cls] = Watched(forward, marks, {**(before.calls if before else {}), **it.calls})
+    return found
 
 
 @dataclass(frozen=True)

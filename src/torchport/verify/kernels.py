@@ -8,12 +8,9 @@ Computed channels last, the numbers are the same.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
-
-from torchport.verify.cudnn import cudnn_rnn
 
 #: Options of one number for each axis.
 WINDOWS = ("strides", "dilations", "ksize")
@@ -34,27 +31,6 @@ OPERATIONS: Mapping[str, str] = {
 BLOCKS: Mapping[str, str] = {"space_to_depth": "input", "depth_to_space": "input"}
 
 NOTE = "TensorFlow lacks kernels for channels first on a CPU: its side is computed channels last"
-
-
-@contextmanager
-def on_a_cpu(tf: Any, note: Callable[[str], None] = lambda text: None) -> Iterator[None]:
-    """Channels first computed channels last, for as long as it lasts; `note` is told if that was needed."""
-    from tensorflow.python.ops import gen_array_ops, gen_nn_ops
-
-    raw = tf.compat.v2.raw_ops  # as tf-keras imports TensorFlow
-    recurrent = (raw, "CudnnRNNV3", raw.CudnnRNNV3)
-    places = [(gen_nn_ops, name, it) for name, it in OPERATIONS.items()]
-    places += [(gen_array_ops, name, it) for name, it in BLOCKS.items()]
-    originals = [(owner, name, getattr(owner, name)) for owner, name, _ in places]
-    for (owner, name, tensor), (_, _, original) in zip(places, originals, strict=True):
-        inner = strided(tf, original) if name == "conv2d" else original
-        setattr(owner, name, channels_last(tf, inner, tensor, note))
-    raw.CudnnRNNV3 = cudnn_rnn(tf, note)
-    try:
-        yield
-    finally:
-        for owner, name, original in (*originals, recurrent):
-            setattr(owner, name, original)
 
 
 def channels_last(

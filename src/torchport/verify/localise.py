@@ -13,13 +13,12 @@ import numpy as np
 
 from torchport.graph import Graph
 from torchport.verify.cause import cause
-from torchport.verify.checks import expected, layer_of
 from torchport.verify.compare import LIMIT32, agrees
 from torchport.verify.forward import Seen, Watch
 from torchport.verify.frameworks import torch
 from torchport.verify.places import Place, Places
 from torchport.verify.port_runs import PortRuns
-from torchport.verify.record import Key
+from torchport.verify.recorder import Key
 from torchport.verify.relations import EXACT
 from torchport.verify.result import CHECKS, Divergence, Row
 from torchport.verify.suspect import ModuleCall, Suspect, axes_of
@@ -71,7 +70,7 @@ def output_layer(graph: Graph, name: str) -> str:
 def after(watch: Watch, places: Places) -> str:
     """The layer that was running when the port stopped: the first watched one that has not given a value."""
     seen = {key for key, _ in watch.seen}
-    by_name = {(place.path, place.tensor.name): place for _, _, place in places.all()}
+    by_name = {(place.path, place.tensor.name): place for place in places.all()}
     for key in watch.reference.tensors:
         path = "".join(f"{it.partition('@')[0]}/" for it in key[0])
         if key not in seen and (path, key[1]) in by_name:
@@ -89,11 +88,11 @@ def explain(watch: Watch, at: Seen, port: PortRuns, scene: Scene, training: bool
     for name in place.op.inputs if place.op else ():
         inner = (key[0], name)
         if inner in watch.reference.tensors:
-            other = scene.places.place(place.path, graph, name)
+            other = scene.places.place(place.path, name)
             inputs.append(double(other.held(watch.reference.tensors[inner])))
             input_axes.append(axes_of(other))
         elif not key[0] and name in graph.inputs:
-            other = scene.places.place(place.path, graph, name)
+            other = scene.places.place(place.path, name)
             given = scene.arrays[graph.inputs.index(name)]
             inputs.append(double(other.held(given)))
             input_axes.append(axes_of(other))
@@ -101,7 +100,7 @@ def explain(watch: Watch, at: Seen, port: PortRuns, scene: Scene, training: bool
     own = dict(port.module.named_modules())
     variables = scene.variables
     weights = {
-        it.name: expected(it, variables) for it in scene.places.program.entries if layer_of(it) == place.layer
+        it.name: it.expected(variables) for it in scene.places.record.weights if it.layer == place.layer
     }
     weights = {name: double(it) for name, it in weights.items()}
     suspect = Suspect(

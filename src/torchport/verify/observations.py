@@ -10,7 +10,7 @@ import numpy as np
 
 from torchport.graph import Op
 from torchport.verify.compare import Noise
-from torchport.verify.record import Key
+from torchport.verify.recorder import Key
 from torchport.verify.result import Row
 from torchport.verify.statistics import RunningVariance
 
@@ -29,6 +29,8 @@ class Observations:
     inexact: set[Key] = field(default_factory=set)
     outputs: list[np.ndarray] = field(default_factory=list)
     output_noise: list[float] = field(default_factory=list)
+    #: How often each layer that is random was called in training mode.
+    draws: dict[str, int] = field(default_factory=dict)
 
     def reads(self, chain: tuple[str, ...], op: Op | None) -> float:
         """The largest value of what an op reads."""

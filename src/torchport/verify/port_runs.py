@@ -15,13 +15,12 @@ import numpy as np
 
 from torchport import nest
 from torchport.callees import callee
-from torchport.emit import texts
 from torchport.errors import TorchportError
 from torchport.verify.draws import same_in_torch
 from torchport.verify.frameworks import torch
 from torchport.verify.instrument import Instrumented
 from torchport.verify.places import Place, Places, held
-from torchport.verify.record import Key
+from torchport.verify.recorder import Key
 from torchport.verify.reference import AUGMENT
 
 #: Told of every watched tensor, as PyTorch holds it.
@@ -30,13 +29,10 @@ Sink = Callable[[Key, Place, np.ndarray], None]
 
 @dataclass
 class Trained:
-    """Some steps of SGD: the state after the last, as PyTorch holds it.
-
-    `dropped`: how often each dropout module ran in training mode, by path.
-    """
+    """Some steps of SGD: the state after the last, as PyTorch holds it, and `draws` of the first."""
 
     state: dict[str, np.ndarray] = field(default_factory=dict)
-    dropped: dict[str, int] = field(default_factory=dict)
+    draws: dict[str, int] = field(default_factory=dict)
 
 
 _numbers = itertools.count()
@@ -44,11 +40,12 @@ _numbers = itertools.count()
 
 @dataclass
 class PortRuns:
-    """The port's module in one dtype."""
+    """The port's module in one dtype. `draws`: how often each random module ran in training mode, by path."""
 
     places: Places
     dtype: str
     module: Any
+    draws: dict[str, int] = field(default_factory=dict)
     sink: list[Sink] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     paths: dict[int, str] = field(default_factory=dict)
@@ -66,9 +63,8 @@ class PortRuns:
             if not hasattr(namespace, name):
                 raise TorchportError(f"has no class {name}", where=str(instrumented.path))
             runs.module = getattr(namespace, name).from_pretrained()
-            program = places.program
-            functions = texts.names(program.definition, program.classes.inputs)
-            runs.encoders = {it: getattr(namespace, function) for it, function in functions.items()}
+            texts = places.record.texts
+            runs.encoders = {name: getattr(namespace, it["function"]) for name, it in texts.items()}
         finally:
             sys.modules.pop(module_name, None)
         runs.module = runs.module.to(getattr(torch(), dtype))
@@ -77,7 +73,7 @@ class PortRuns:
                 it.register_forward_pre_hook(lambda module, given: module.reset_state())
         runs.paths = {id(it): path for path, it in runs.module.named_modules()}
         for path, it in runs.module.named_modules():
-            if path in places.links:
+            if places.linked(path):
                 it.register_forward_hook(partial(runs._linked, path))
         return runs
 
@@ -95,6 +91,7 @@ class PortRuns:
         """What a module in nn.Sequential gives."""
         if self.sink and hasattr(value, "detach"):
             place = self.places.linked(path)
+            assert place is not None
             key = ((*self.labels, *self.places.labels(path)), place.tensor.name)
             self.sink[0](key, place, value.detach().cpu().numpy().copy())
 
@@ -117,12 +114,12 @@ class PortRuns:
     def tensors(self, inputs: Sequence[np.ndarray]) -> list[Any]:
         """Inputs in the source's axes as the port takes them."""
         pt, made = torch(), []
-        for spec, array in zip(self.places.program.definition.inputs, inputs, strict=True):
+        for spec, array in zip(self.places.record.inputs, inputs, strict=True):
             if spec.name in self.encoders:
-                array = self.encoders[spec.name](texts.flat(array)).numpy()
+                array = self.encoders[spec.name](rows_of(array)).numpy()
                 if self.sink:
-                    text = self.places.program.graph.texts[spec.name]
-                    self.sink[0](((), text.output), Place("", spec.tensor, spec.order), array)
+                    name = self.places.record.texts[spec.name]["tensor"]
+                    self.sink[0](((), name), Place("", spec.tensor, spec.order), array)
             array = held(array, spec.order, spec.tensor)
             array = array.astype(self.dtype) if array.dtype.kind == "f" else array
             made.append(pt.from_numpy(np.ascontiguousarray(array)))
@@ -130,13 +127,17 @@ class PortRuns:
 
     def outputs(self, result: Any) -> list[Any]:
         """What `forward` returns, in Keras's order: of a dict by its keys. Raises ValueError."""
-        return nest.flat(result, self.places.program.definition.result)
+        return nest.flat(result, self.places.record.returns)
 
     def inference(self, inputs: Sequence[np.ndarray], sink: Sink | None = None) -> list[np.ndarray]:
         pt = torch()
         self.module.eval()
-        with self.watching(sink), pt.no_grad():
-            return [it.numpy() for it in self.outputs(self.module(*self.tensors(inputs)))]
+        before = [(it, it.clone()) for it in self.module.buffers()]
+        with self.without_draws(), self.watching(sink), pt.no_grad():
+            outputs = [it.numpy() for it in self.outputs(self.module(*self.tensors(inputs)))]
+            for it, value in before:  # a normalisation that is always in training moves them
+                it.copy_(value)
+            return outputs
 
     def training(
         self, inputs: Sequence[np.ndarray], projections: Sequence[np.ndarray], steps: int, rate: float,
@@ -152,7 +153,6 @@ class PortRuns:
         parameters = {name: it for name, it in self.module.named_parameters() if it.requires_grad}
         self.module.train()
         made = Trained()
-        kept, handles = self._without_dropout(made.dropped)
         told: set[str] = set()
 
         def take(name: str, it: Any) -> None:
@@ -167,13 +167,13 @@ class PortRuns:
         optimizer = pt.optim.SGD(list(parameters.values()) or [pt.zeros(1)], lr=rate)
         try:
             for step in range(max(steps, 1)):
-                with self.watching(None if step else sink):
+                with self.without_draws(), self.watching(None if step else sink):
                     given = [it.requires_grad_(it.is_floating_point()) for it in self.tensors(inputs)]
                     targets = self._projections(projections)
                     outputs = self.outputs(self.module(*given))
                     if not step:
                         first([it.detach().numpy() for it in outputs])
-                        dropped = dict(made.dropped)
+                        made.draws = dict(self.draws)
                     pairs = zip(outputs, targets, strict=True)
                     loss = sum((out * r).sum() for out, r in pairs if out.is_floating_point())
                     optimizer.zero_grad()
@@ -189,21 +189,21 @@ class PortRuns:
                 if steps:
                     optimizer.step()
         finally:
-            for handle in (*handles, *hooks):
+            for handle in hooks:
                 handle.remove()
-            for module, name, amount in kept:
-                setattr(module, name, amount)
             self.module.eval()
         state = self.module.state_dict(keep_vars=True).items()
         made.state = {name: it.detach().numpy() for name, it in state if steps or name not in parameters}
-        made.dropped = dropped
         return made
 
-    def _without_dropout(self, dropped: dict[str, int]) -> tuple[list[tuple[Any, str, float]], list[Any]]:
-        """Every random module at amount 0, counted when it runs in training mode; returns what they were."""
+    @contextmanager
+    def without_draws(self) -> Iterator[None]:
+        """Every random module at amount 0; how often each runs in training mode is counted."""
+        self.draws.clear()
         kept, handles = [], []
         for path, module in self.module.named_modules():
             if type(module).__name__ in WRITTEN:
+                kept.append((module, "training", module.training))
                 module.training = False
             for own in ("dropout", "recurrent_dropout"):  # of a recurrent layer
                 if isinstance(amount := getattr(module, own, None), float):
@@ -214,14 +214,20 @@ class PortRuns:
                 setattr(module, name, 0.0)
 
                 def count(it: Any, args: Any, out: Any, path: str = path) -> None:
-                    dropped[path] = dropped.get(path, 0) + bool(it.training)
+                    self.draws[path] = self.draws.get(path, 0) + bool(it.training)
 
                 handles.append(module.register_forward_hook(count))
-        return kept, handles
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+            for module, name, amount in kept:
+                setattr(module, name, amount)
 
     def _projections(self, projections: Sequence[np.ndarray]) -> list[Any]:
         pt = torch()
-        specs = self.places.program.definition.outputs
+        specs = self.places.record.outputs
         return [
             pt.from_numpy(np.ascontiguousarray(held(it, spec.order, spec.tensor).astype(self.dtype)))
             for spec, it in zip(specs, projections, strict=True)
@@ -238,6 +244,11 @@ def default_dtype(dtype: str) -> Iterator[None]:
         yield
     finally:
         pt.set_default_dtype(before)
+
+
+def rows_of(texts: np.ndarray) -> list[Any]:
+    """Texts as the port's functions take them: of an array (n, 1) its entries, of (n, m) its rows."""
+    return [it[0] if isinstance(it, list) and len(it) == 1 else it for it in texts.tolist()]
 
 
 #: Their classes in model.py.

@@ -18,6 +18,7 @@ from typing import Any
 
 from torchport.errors import TorchportError
 from torchport.graph import Graph
+from torchport.verify.dropout import Amount
 from torchport.verify.observations import Nudge, Record
 from torchport.verify.store import Store
 from torchport.verify.truth import Truth
@@ -94,7 +95,7 @@ class Elsewhere:
     def trained(self) -> frozenset[str]:
         return self.ask("trained")  # type: ignore[no-any-return]
 
-    def amounts(self) -> Mapping[str, tuple[float, str]]:
+    def amounts(self) -> Mapping[str, Amount]:
         return self.ask("amounts")  # type: ignore[no-any-return]
 
     def rates(self) -> Mapping[str, list[float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from torchport.errors import TorchportError
-from torchport.graph import Graph
+from torchport.graph import Graph, is_keras_2
 from torchport.read import WithConfig, checkpoint
 from torchport.read.dialect import ADOPTED
 from torchport.read.live import is_model
@@ -22,8 +22,9 @@ from torchport.rules import TABLE
 from torchport.verify.built import built
 from torchport.verify.cudnn import by_name
 from torchport.verify.custom import adopt_functions, custom_objects, of_model, without_functions
-from torchport.verify.draws import same_in_tensorflow
+from torchport.verify.definitions import definitions
 from torchport.verify.frameworks import default_dtype, keras_of, tensorflow
+from torchport.verify.patches import DRAWS, patched
 from torchport.verify.retype import retyped
 from torchport.verify.twin import Stand, Twin
 from torchport.watch import is_own
@@ -62,18 +63,21 @@ class Reference:
         if not isinstance(source, (str, Path, WithConfig)):
             live = built(keras, graph) if graph.is_part else functional(source)
             return cls(keras, of_floats(live), graph, custom={**of_model(source), **custom})
-        custom = {**stand_ins(keras, graph), **custom}
+        functions, known = definitions(keras, graph)
+        custom = {**stand_ins(keras, graph), **functions, **custom}
         try:
             with keras.utils.custom_object_scope(custom):
-                model = built(keras, graph) if graph.is_part else loaded(keras, source)
-                return cls(keras, of_floats(model), graph, custom=custom)
+                model = of_floats(built(keras, graph) if graph.is_part else loaded(keras, source))
+            return cls(keras, model, graph, custom=custom, notes=dict.fromkeys(known))
         except Exception as error:  # whatever Keras raises: there is no list of it
             first = str(error).strip().split("\n")[0][:300]
             with suppress(Exception), keras.utils.custom_object_scope(custom):
                 note = (
                     f"{keras.__name__} does not load this file: it built the layers, with the file's weights"
                 )
-                return cls(keras, built(keras, graph), graph, custom=custom, notes={note: None})
+                return cls(
+                    keras, built(keras, graph), graph, custom=custom, notes=dict.fromkeys((*known, note))
+                )
             if unknown := re.search(r"(?:locate class|Unknown layer:?)\s+'?([\w>]+)", str(error)):
                 raise TorchportError(
                     f"no reference: {keras.__name__} does not know the class {unknown[1]}",
@@ -101,7 +105,7 @@ class Reference:
 
     def computing(self, dtype: str) -> AbstractContextManager[None]:
         """Both frameworks set to a dtype; what TensorFlow computes in another way is noted."""
-        return default_dtype(self.keras, dtype, lambda text: self.notes.update({text: None}))
+        return default_dtype(self.keras, dtype, self.note)
 
     def rebuilt(self, dtype: str) -> Any:
         """The same model with the same weights, computing in `dtype`, dropout off in training mode."""
@@ -115,12 +119,9 @@ class Reference:
             if not made.built and self.model.inputs is not None:
                 made.build([tuple(it.shape) for it in self.model.inputs][0])
             copy_weights(self.model, made, self.unfused)
+            for layer, name in amounts_in(made):
+                setattr(layer, name, RANDOM[name])
             for layer in (it for it in made._flatten_layers() if not is_own(it)):
-                for name, value in RANDOM.items():
-                    if isinstance(getattr(type(layer), name, None), property):
-                        continue  # MultiHeadAttention shows its `_dropout` so
-                    if isinstance(getattr(layer, name, None), float) and getattr(layer, name):
-                        setattr(layer, name, value)
                 if type(layer).__name__ in AUGMENT:
                     layer.call = in_inference(layer.call)
                 if dtype == "float64" and isinstance(getattr(layer, "momentum", None), float):
@@ -131,16 +132,46 @@ class Reference:
         return made
 
     def call(self, model: Any, inputs: Sequence[Any], training: bool) -> list[Any]:
-        """The outputs of a model, flat, in the graph's order."""
+        """The outputs of a model, flat, in the graph's order.
+
+        Keras 3 lets `training=False` of a model win over a layer's own `training=True`; `model(x)` does not.
+        Source: keras/src/models/functional.py, operation_fn.
+        """
         if len(inputs) == 1 and not isinstance(struct_of(model), dict):
             packed: Any = inputs[0]
         else:
             packed = tensorflow().nest.pack_sequence_as(struct_of(model), list(inputs))
-        with from_rest(model), same_in_tensorflow(tensorflow(), self.note_draw):
-            return flat(model(packed, training=training))
+        mode = {"training": training} if training or is_keras_2(self.graph.dialect) else {}
+        still = nullcontext() if training else unmoved(model)
+        with from_rest(model), still, patched(tensorflow(), DRAWS, self.note):
+            return flat(model(packed, **mode))
 
-    def note_draw(self) -> None:
-        self.notes["the model draws random numbers: both sides were given the same ones"] = None
+    def note(self, text: str) -> None:
+        """Remember what a reader has to know."""
+        self.notes[text] = None
+
+
+def amounts_in(model: Any) -> Iterator[tuple[Any, str]]:
+    """The layers that draw random numbers, each with the attribute that says how random it is."""
+    for layer in (it for it in model._flatten_layers() if not is_own(it)):
+        for name in RANDOM:
+            if isinstance(getattr(type(layer), name, None), property):
+                continue  # MultiHeadAttention shows its `_dropout` so
+            if isinstance(getattr(layer, name, None), float) and getattr(layer, name):
+                yield layer, name
+
+
+@contextmanager
+def without_amounts(model: Any) -> Iterator[None]:
+    """A model whose layers draw nothing, for as long as it lasts."""
+    found = [(layer, name, getattr(layer, name)) for layer, name in amounts_in(model)]
+    for layer, name, _ in found:
+        setattr(layer, name, RANDOM[name])
+    try:
+        yield
+    finally:
+        for layer, name, amount in found:
+            setattr(layer, name, amount)
 
 
 @contextmanager
@@ -169,6 +200,23 @@ def from_rest(model: Any) -> Iterator[None]:
     finally:
         for it, value in zip(states, before, strict=True):
             it.assign(value)
+
+
+@contextmanager
+def unmoved(model: Any) -> Iterator[None]:
+    """State is put back after: a normalisation that is always in training moves its statistics."""
+    before = [(it, value_of(it)) for it in model.non_trainable_variables if is_state(it)]
+    try:
+        yield
+    finally:
+        for it, value in before:
+            it.assign(value.astype(name_of(it.dtype)))
+
+
+def is_state(variable: Any) -> bool:
+    """Whether a call may change a variable that does not train: weights that are frozen can be large."""
+    name = str(variable.name).rpartition("/")[2]
+    return not any(word in name for word in ("kernel", "embedding", "gamma", "beta", "bias"))
 
 
 def stand_ins(keras: Any, graph: Graph) -> dict[str, Any]:
@@ -229,9 +277,10 @@ def copy_weights(source: Any, target: Any, unfused: set[int]) -> None:
         if is_model(ours):
             copy_weights(ours, theirs, unfused)
             continue
-        adopt_functions(ours, theirs)
-        if getattr(ours, "fused", False) is True and not getattr(theirs, "fused", False):
-            unfused.add(id(theirs))
+        for one, other in zip(parts_of(ours), parts_of(theirs), strict=True):
+            adopt_functions(one, other)
+            if getattr(one, "fused", False) is True and not getattr(other, "fused", False):
+                unfused.add(id(other))
         if hasattr(ours, "get_vocabulary"):
             copy_vocabulary(ours, theirs)
         for have, want in zip(theirs.weights, weights_of(ours, theirs), strict=True):
@@ -302,6 +351,11 @@ def copy_vocabulary(source: Any, target: Any) -> None:
     target.set_vocabulary(
         source.get_vocabulary(), idf_weights=None if weights is None else np.asarray(weights)
     )
+
+
+def parts_of(layer: Any) -> list[Any]:
+    """A layer, and the layers in it."""
+    return list(layer._flatten_layers())
 
 
 def layers_of(model: Any) -> list[Any]:

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from torchport.graph import Graph
-from torchport.pipeline import Program
+from torchport.record import PortRecord
 from torchport.verify import checks, frameworks, localise
+from torchport.verify.checks import parent
 from torchport.verify.comparison import Comparison, failed
-from torchport.verify.folder import check_same, ported, read_record
-from torchport.verify.instrument import Instrumented, instrument
+from torchport.verify.folder import check_same, read_record, shapes_of, source_graph, variables_of
+from torchport.verify.instrument import Instrumented, instrument, watched
+from torchport.verify.kept import Kept, is_kept
 from torchport.verify.observations import Record
 from torchport.verify.places import Places
 from torchport.verify.port_runs import PortRuns
@@ -28,15 +29,12 @@ class Session:
     """Both sides, and the rows so far."""
 
     folder: Path
-    program: Program
-    places: Places
-    truth: Truth | Elsewhere
-    class_name: str
+    port: PortRecord
+    truth: Truth | Elsewhere | Kept
     given: Any
     seed: int
     steps: int
     tell: Callable[[str], None]
-    exact: bool = False
     #: float64, float32, or both.
     precision: str = "both"
     rows: list[Row] = field(default_factory=list)
@@ -48,39 +46,40 @@ class Session:
 
     @classmethod
     def start(
-        cls, source: Any, folder: Path, program: Program | None, scratch: Path, given: Any, seed: int,
+        cls, source: Any, folder: Path, scratch: Path, given: Any, seed: int,
         steps: int, tell: Callable[[str], None], custom: Any, precision: str,
     ) -> Session:  # fmt: skip
-        record = read_record(folder)
-        options = record["options"]
+        port = read_record(folder)
+        if is_kept(source):
+            kept = Kept.load(Path(source), tell)
+            check_same(port, set(kept.variables()), kept.shapes(), folder)
+            told = (kept.settings[name] for name in ("seed", "steps", "precision"))
+            seed, steps, precision = told
+            return cls(folder, port, kept, given, seed, steps, tell, precision)
         tell("reading the source")
-        if program is None:
-            program = ported(source, options)
-            check_same(record, program, folder)
+        graph = source_graph(source, port.options)
+        check_same(port, {name for name, _ in variables_of(graph)}, shapes_of(graph), folder)
         tell("loading it with TensorFlow")
-        truth = truth_of(source, program.graph, custom, scratch, tell)
-        places = Places.of(program, options.keep_io)
-        return cls(
-            folder, program, places, truth, record["class"], given, seed, steps, tell, options.exact,
-            precision,
-        )  # fmt: skip
-
-    @property
-    def graph(self) -> Graph:
-        return self.program.graph
+        truth = truth_of(source, graph, custom, scratch, tell)
+        return cls(folder, port, truth, given, seed, steps, tell, precision)
 
     def result(self) -> Verification:
         arrays = self.record.inputs if self.record else []
         described = tuple(
-            {"name": name, "shape": list(array.shape), "dtype": str(self.graph.tensors[name].dtype),
-             "from": "the user" if self.given is not None else "random numbers"}
-            for name, array in zip(self.graph.inputs, arrays, strict=False)
+            {"name": name, "shape": list(array.shape), "dtype": self.port.graph.tensors[name].dtype,
+             "from": "the user" if self.is_given else "random numbers"}
+            for name, array in zip(self.port.graph.inputs, arrays, strict=False)
         )  # fmt: skip
         dtype = self.record.inference.dtype if self.record else "float64"
         return Verification(
             tuple(self.rows), localise.first(self.rows, self.causes), tuple(self.notes),
             {**frameworks.versions(), **self.versions}, described, dtype, self.seed, self.steps,
         )  # fmt: skip
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the user chose the inputs."""
+        return self.given is not None or (isinstance(self.truth, Kept) and self.truth.settings["given"])
 
     def run(self) -> Verification:
         """All checks; stops early only where a side does not run."""
@@ -99,7 +98,7 @@ class Session:
         self.versions = self.truth.versions()
         frameworks.torch()
         self.follow_names()
-        self.rows += checks.state_rows(self.folder, self.program.entries, self.variables)
+        self.rows += checks.state_rows(self.folder, self.port.weights, self.variables)
         if checks.all_differ(self.rows):
             self.notes.append(
                 "every weight differs: the port holds those of another training, or of another model"
@@ -111,16 +110,15 @@ class Session:
             other = {"float64": "float32", "float32": "float64"}[self.precision]
             self.notes.append(f"{other} was not compared: {self.precision} alone was asked for")
         try:
-            code = instrument(self.folder / "model.py", self.places.classes)
+            code = instrument(self.folder / "model.py", watched(self.port))
             port = self.load(code, record.inference.dtype)
         except Exception as error:  # model.py is the user's: it may raise anything
             self.rows.append(failed("run", error, "", "model.py or its weights cannot be loaded: "))
             return self.result()
-        self.rows += checks.trainable_rows(port.module, self.program.entries, self.truth.trained())
-        comparison = Comparison(
-            self.truth, record, self.program, self.places, self.variables, self.load, code, port
-        )
-        comparison.run(self.steps, self.precision == "both", self.exact)
+        self.rows += checks.trainable_rows(port.module, self.port.weights, self.truth.trained())
+        places = Places(self.port)
+        comparison = Comparison(self.truth, record, places, self.variables, self.load, code, port)
+        comparison.run(self.steps, self.precision == "both", self.port.options.exact)
         self.rows += comparison.rows
         self.notes += comparison.notes
         self.causes = comparison.causes
@@ -130,17 +128,21 @@ class Session:
 
     def follow_names(self) -> None:
         """Modules that were given other names, in code and weights alike, are known by what they hold."""
-        names = checks.renames(self.folder, self.program.entries, self.variables)
+        names = checks.renames(self.folder, self.port.weights, self.variables)
         if not names:
             return
         shown = ", ".join(f"{old} is {new}" for old, new in list(names.items())[:5])
         self.notes.append(f"weights have other names in the port, and the same values: {shown}")
-        entries = tuple(replace(it, name=names.get(it.name, it.name)) for it in self.program.entries)
-        self.program = replace(self.program, entries=entries)
-        self.places = replace(self.places, program=self.program)
+        weights = tuple(replace(it, name=names.get(it.name, it.name)) for it in self.port.weights)
+        modules = {parent(old): parent(new) for old, new in names.items()}
+        layers = {
+            layer: tuple(modules.get(path, path) for path in paths)
+            for layer, paths in self.port.layers.items()
+        }
+        self.port = replace(self.port, weights=weights, layers=layers)
 
     def load(self, code: Instrumented, dtype: str) -> PortRuns:
-        return PortRuns.load(code, self.class_name, self.places, dtype)
+        return PortRuns.load(code, self.port.class_name, Places(self.port), dtype)
 
     def note_edits(self, code: Instrumented, unseen: Sequence[str]) -> None:
         """Edited lines need not give the source's tensors; what they compute in the end must agree.

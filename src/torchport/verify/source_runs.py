@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from torchport.verify.dropout import count_draws
 from torchport.verify.frameworks import tensorflow
-from torchport.verify.record import Key, Recorder, array
+from torchport.verify.recorder import Key, Recorder, array
 from torchport.verify.reference import Reference, flat, name_of, value_of
 from torchport.verify.statistics import RunningVariance, normalisations
 from torchport.verify.variables import variables
@@ -38,11 +40,13 @@ class SourceRuns:
     dtype: str
     model: Any
     variables: dict[str, Any]
+    #: How often each layer that is random was called in training mode since the start of the last run.
+    draws: Counter[str]
 
     @classmethod
     def of(cls, reference: Reference, dtype: str) -> SourceRuns:
-        model = reference.rebuilt(dtype)
-        return cls(reference, dtype, model, dict(variables(model, reference.graph)))
+        model, graph = reference.rebuilt(dtype), reference.graph
+        return cls(reference, dtype, model, dict(variables(model, graph)), count_draws(graph, model))
 
     def tensors(self, inputs: Sequence[np.ndarray]) -> list[Any]:
         tf = tensorflow()
@@ -57,6 +61,7 @@ class SourceRuns:
         `inexact` is told of layers that compute in float32 although their input is float64: their
         output has no more digits than that, and their input has, or other ones.
         """
+        self.draws.clear()
         with self.reference.computing(self.dtype):
             given = self.tensors(inputs)
             if sink is None:
@@ -64,7 +69,7 @@ class SourceRuns:
                 return [array(it) for it in outputs]
             read: list[np.ndarray] = []
 
-            def call(layer: Any, where: str, args: Any) -> None:
+            def call(layer: Any, args: Any) -> None:
                 values = (array(it) for it in flat(list(args)) if hasattr(it, "shape"))
                 floats = (it for it in values if it.dtype.kind == "f")
                 read[:] = [it for it in floats if not is_float32(it) or is_varied(it)]
@@ -76,10 +81,8 @@ class SourceRuns:
                         inexact(key)
                 sink(key, found)
 
-            watch = Recorder(
-                tensor, call if self.dtype == "float64" else lambda layer, where, args: None,
-                self.reference.graph,
-            )  # fmt: skip
+            told = call if self.dtype == "float64" else lambda layer, args: None
+            watch = Recorder(tensor, told, self.reference.graph)
             with watch.watching(self.reference.keras, self.model):
                 outputs = self.reference.call(self.model, given, training=False)
             return [array(it) for it in outputs]
@@ -105,14 +108,14 @@ class SourceRuns:
             floats = [it for it in given if it.dtype.is_floating]
             targets = self.tensors(projections)
             for step in range(max(steps, 1)):
+                self.draws.clear()
                 with tf.GradientTape() as tape:
                     tape.watch(floats)
                     recorder = Recorder(
                         (lambda key, value: sink(key, array(value))) if not step else lambda key, value: None,
-                        statistics.around,
-                        self.reference.graph,
+                        graph=self.reference.graph,
                     )
-                    with recorder.watching(self.reference.keras, self.model):
+                    with statistics.watching(), recorder.watching(self.reference.keras, self.model):
                         outputs = self.reference.call(self.model, given, training=True)
                     pairs = zip(outputs, targets, strict=True)
                     # What TensorFlow resizes is float32, whatever it was.

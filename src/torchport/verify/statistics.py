@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any
 
 import numpy as np
 
 from torchport.graph import Graph
-from torchport.verify.record import array
+from torchport.verify.recorder import array
 from torchport.verify.reference import value_of
 from torchport.verify.variables import layer_of
 
@@ -59,29 +61,45 @@ class RunningVariance:
 class Statistics:
     """Follows the running variances of a model through its calls."""
 
-    layers: Mapping[int, tuple[str, Any]]
+    #: Layers by the names of their running variances, and these.
+    layers: Mapping[str, tuple[Any, Any]]
     unfused: Set[int] = frozenset()
     running: dict[str, RunningVariance] = field(default_factory=dict)
 
-    def around(self, layer: Any, where: str, args: Any) -> Callable[[], None] | None:
-        if id(layer) not in self.layers:
-            return None
-        name, variable = self.layers[id(layer)]
-        before, given = value_of(variable).copy(), array(args[0]) if args else None
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Every call of the layers is followed, wherever they stand: in TimeDistributed, in a cell."""
+        calls = [(layer, layer.call) for layer, _ in self.layers.values()]
+        for name, (layer, variable) in self.layers.items():
+            layer.call = self.followed(name, layer, variable)
+        try:
+            yield
+        finally:
+            for layer, call in calls:
+                layer.call = call
 
-        def after() -> None:
+    def followed(self, name: str, layer: Any, variable: Any) -> Callable[..., Any]:
+        call = layer.call
+
+        @wraps(call)
+        def with_variance(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            before = value_of(variable).copy()
+            out = call(inputs, *args, **kwargs)
             now = value_of(variable)
-            if given is None or np.array_equal(now, before):
-                return  # it uses its running statistics, as a frozen layer does
-            entry = self.running.setdefault(name, RunningVariance(before, own=id(layer) in self.unfused))
-            kept = float(layer.momentum)
-            taken = (now - kept * before) / (1 - kept) if kept != 1 else before
-            factor = self.factor(layer, given, taken)
-            entry.factors.append(factor)
-            entry.taken.append((kept, taken * factor))
-            entry.value = kept * entry.value + (1 - kept) * taken * factor
+            if not np.array_equal(now, before):  # else it uses its running statistics, as a frozen layer does
+                self.follow(name, layer, array(inputs), before, now)
+            return out
 
-        return after
+        return with_variance
+
+    def follow(self, name: str, layer: Any, given: np.ndarray, before: np.ndarray, now: np.ndarray) -> None:
+        entry = self.running.setdefault(name, RunningVariance(before, own=id(layer) in self.unfused))
+        kept = float(layer.momentum)
+        taken = (now - kept * before) / (1 - kept) if kept != 1 else before
+        factor = self.factor(layer, given, taken)
+        entry.factors.append(factor)
+        entry.taken.append((kept, taken * factor))
+        entry.value = kept * entry.value + (1 - kept) * taken * factor
 
     @staticmethod
     def factor(layer: Any, given: np.ndarray, taken: np.ndarray) -> float:
@@ -101,8 +119,8 @@ class Statistics:
 def normalisations(
     graph: Graph, model: Any, variables: Mapping[str, Any], unfused: Set[int] = frozenset()
 ) -> Statistics:
-    """The batch normalisations of a model, by layer."""
-    found: dict[int, tuple[str, Any]] = {}
+    """The batch normalisations of a model."""
+    found: dict[str, tuple[Any, Any]] = {}
 
     def walk(graph: Graph, model: Any, path: str) -> None:
         for op in graph.ops:
@@ -110,7 +128,7 @@ def normalisations(
                 walk(graph.bodies[op.layer], layer_of(model, op.layer), f"{path}{op.layer}/")
             elif "moving_variance" in op.weights and "moving_stddev" not in op.weights:  # the port keeps that
                 name = f"{path}{op.layer}/moving_variance"
-                found[id(layer_of(model, op.layer))] = (name, variables[name])
+                found[name] = (layer_of(model, op.layer), variables[name])
 
     walk(graph, model, "")
     return Statistics(found, unfused)

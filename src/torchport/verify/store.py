@@ -28,6 +28,13 @@ class Store(Mapping[Key, np.ndarray], Generic[Key]):
         #: The array itself, or where it is in the file: offset, dtype, shape.
         self._found: dict[Key, np.ndarray | tuple[int, str, tuple[int, ...]]] = {}
 
+    @classmethod
+    def at(cls, path: Path, found: Mapping[Key, tuple[int, str, tuple[int, ...]]]) -> Store[Key]:
+        """Arrays that are in a file already: offset, dtype and shape of each."""
+        made = cls.__new__(cls)
+        made.path, made._found = path, dict(found)
+        return made
+
     def __setitem__(self, key: Key, array: np.ndarray) -> None:
         if array.nbytes < SMALL or array.dtype.hasobject:
             self._found[key] = np.array(array)

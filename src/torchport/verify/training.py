@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import numpy as np
 
-from torchport.emit.weights import Entry
-from torchport.program import Fill, Load, Spec
-from torchport.verify.checks import as_held, layer_of
+from torchport.program import Spec
+from torchport.record import Stored
 from torchport.verify.compare import CANCELLED, EPS32, LIMIT32, Compared, Noise, agrees, compare
 from torchport.verify.forward import row
 from torchport.verify.observations import Nudge, Training
@@ -26,7 +24,7 @@ MAGNIFIED = 1e-6
 class Gradients:
     """A sink for the port's gradients: each is compared as it comes, and let go of."""
 
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, Stored]
     specs: Sequence[Spec]
     truth: Training
     found: dict[str, Compared] = field(default_factory=dict)
@@ -57,7 +55,7 @@ class Gradients:
         entry = self.entries.get(name)
         if entry is None or entry.source not in self.truth.gradients:
             return None
-        return as_held(entry, self.truth.gradients[entry.source])
+        return entry.held(self.truth.gradients[entry.source])
 
 
 def gradient_rows(main: Gradients, low: Gradients | None, nudge: Nudge | None) -> Iterator[Row]:
@@ -68,8 +66,8 @@ def gradient_rows(main: Gradients, low: Gradients | None, nudge: Nudge | None) -
     truth, layers = main.truth, largest_by_layer(main)
     exact = not truth.tensors.inexact
     wanted = [
-        (it.name, layer_of(it), it.source)
-        for it in main.entries.values() if isinstance(it.load, Load) and it.source in truth.gradients
+        (it.name, it.layer, it.source)
+        for it in main.entries.values() if it.turn is not None and it.source in truth.gradients
     ]  # fmt: skip
     inputs = [f"input {at}" for at in range(len(main.specs)) if f"input {at}" in truth.gradients]
     wanted += [(it, main.specs[int(it[6:])].tensor.name, it) for it in inputs]
@@ -95,7 +93,7 @@ def gradient_rows(main: Gradients, low: Gradients | None, nudge: Nudge | None) -
 def largest_by_layer(gradients: Gradients) -> dict[str, float]:
     """For each gradient the largest in its layer, or of all where the layer has no other."""
     sizes = gradients.truth.sizes
-    layers = {it.source: layer_of(it) for it in gradients.entries.values() if it.source in sizes}
+    layers = {it.source: it.layer for it in gradients.entries.values() if it.source in sizes}
     everywhere = max(sizes.values(), default=0.0)
     found = {}
     for name in sizes:
@@ -118,16 +116,16 @@ def step_rows(
     limit = LIMIT32 if inexact else None
     for entry in gradients.entries.values():
         got = state.get(entry.name)
-        if isinstance(entry.load, Fill):
-            if entry.load.shape and got is not None:
-                found = compare(got, np.full(got.shape, entry.load.value, got.dtype))
-                yield row("steps", entry.name, layer_of(entry), "", found, None, Noise(), source.dtype)
+        if entry.turn is None:
+            if entry.shape and got is not None:
+                found = compare(got, np.full(got.shape, entry.value, got.dtype))
+                yield row("steps", entry.name, entry.layer, "", found, None, Noise(), source.dtype)
             continue
         if got is None:
             note = "the port has no such state"
-            yield Row("steps", entry.name, layer_of(entry), entry.source, False, note=note)
+            yield Row("steps", entry.name, entry.layer, entry.source, False, note=note)
             continue
-        turn, name = partial(as_held, entry), entry.source
+        turn, name = entry.held, entry.source
         want, start = (turn(it[name]) for it in (source.weights, before))
         if want.dtype.kind == "f":
             start = start.astype(want.dtype)
@@ -135,14 +133,14 @@ def step_rows(
         nudged = nudge.weights.get(name) if nudge else None
         known = Noise(None, nudged, scale, MAGNIFIED / 10)
         made = row(
-            "steps", entry.name, layer_of(entry), name, compare(got, want, scale), None, known, source.dtype,
+            "steps", entry.name, entry.layer, name, compare(got, want, scale), None, known, source.dtype,
             not inexact, limit=limit,
         )  # fmt: skip
         running = source.unbiased.get(name)
         if running and (running.own or not (made.passed or exact)):
             found = compare(got, turn(running.value), scale)
             other = row(
-                "steps", entry.name, layer_of(entry), name, found, None, known, source.dtype, not inexact,
+                "steps", entry.name, entry.layer, name, found, None, known, source.dtype, not inexact,
                 running.note, limit,
             )  # fmt: skip
             if other.differs:

@@ -18,12 +18,12 @@ from torchport.errors import TorchportError
 from torchport.graph import Graph
 from torchport.verify import forward, frameworks, inputs
 from torchport.verify.compare import LIMIT32, compare, distance_of, is_fraction
-from torchport.verify.dropout import amounts, recurrent_rates
+from torchport.verify.dropout import Amount, amounts, recurrent_rates
 from torchport.verify.forward import measured
 from torchport.verify.observations import Nudge, Observations, Record, Training
 from torchport.verify.ranges import Whole, ranges
-from torchport.verify.record import Key, array
-from torchport.verify.reference import Reference, value_of
+from torchport.verify.recorder import Key, array
+from torchport.verify.reference import Reference, value_of, without_amounts
 from torchport.verify.result import Row, first_line
 from torchport.verify.source_runs import SourceRuns
 from torchport.verify.store import Store
@@ -65,7 +65,7 @@ class Truth:
         keras = self.reference.keras
         return {"tensorflow": frameworks.tensorflow().__version__, keras.__name__: keras.__version__}
 
-    def amounts(self) -> Mapping[str, tuple[float, str]]:
+    def amounts(self) -> Mapping[str, Amount]:
         """How random each layer is that is random in training."""
         return amounts(self.graph, self.reference.model)
 
@@ -159,7 +159,7 @@ class Truth:
         """Outputs of the source itself."""
         tf = frameworks.tensorflow()
         given = [tf.constant(it.astype(np.float32) if it.dtype.kind == "f" else it) for it in arrays]
-        with self.reference.computing("float32"):
+        with self.reference.computing("float32"), without_amounts(self.reference.model):
             return [array(it) for it in self.reference.call(self.reference.model, given, training=False)]
 
     @property
@@ -236,7 +236,9 @@ class Truth:
         store: Store[Key] = Store(self.folder)
         found, first = Observations(store, dtype), list[Key]()
         sink = observer(found, store, low)
-        found.outputs = self.rebuilt(dtype).inference(arrays, sink, first.append)
+        runs = self.rebuilt(dtype)
+        found.outputs = runs.inference(arrays, sink, first.append)
+        found.draws = dict(runs.draws)
         if low:
             found.output_noise = distances(low.outputs, found.outputs)
         if first:
@@ -274,6 +276,7 @@ class Truth:
             for name, it in runs.variables.items():
                 weights[name] = value_of(it)
         observed.outputs, made.rate, made.unbiased = ran.outputs, ran.rate, ran.unbiased
+        observed.draws = dict(runs.draws)
         if low:
             observed.output_noise = distances(low.tensors.outputs, ran.outputs)
         return made, ""

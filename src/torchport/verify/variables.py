@@ -11,7 +11,7 @@ from torchport.watch import is_own
 from torchport.watch.parts import parts
 
 
-def layer_of(model: Any, name: str) -> Any:
+def outer_layer(model: Any, name: str) -> Any:
     """A model's layer by the graph's name for it; those of a Pipeline stand beside it in the graph.
 
     Of a layer of the user's own they are its attributes, and its variables stand there like layers.
@@ -24,9 +24,17 @@ def layer_of(model: Any, name: str) -> Any:
         for it in pipeline.layers:
             found |= {f"{pipeline.name}.{it.name}": it, it.name: found.get(it.name, it)}
             pipelines += [it] if type(it).__name__ == "Pipeline" else []
-    made = found[name]
-    # A model at every step is a model in the model to the graph.
-    return made.layer if hasattr(getattr(made, "layer", None), "layers") else made
+    return found[name]
+
+
+def innermost(layer: Any) -> Any:
+    """What TimeDistributed applies at every step: to the graph that is the layer. Any other layer itself."""
+    return innermost(layer.layer) if type(layer).__name__ == "TimeDistributed" else layer
+
+
+def layer_of(model: Any, name: str) -> Any:
+    """A model's layer by the graph's name for it."""
+    return innermost(outer_layer(model, name))
 
 
 def variables(model: Any, graph: Graph, path: str = "") -> Iterator[tuple[str, Any]]:

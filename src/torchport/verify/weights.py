@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from torchport.emit.weights import Entry
-from torchport.program import Load
+from torchport.axes import Turn
+from torchport.record import Stored
 
 
-def explain(got: np.ndarray, want: np.ndarray, entry: Entry, siblings: Mapping[str, np.ndarray]) -> str:
+def explain(got: np.ndarray, want: np.ndarray, entry: Stored, siblings: Mapping[str, np.ndarray]) -> str:
     """The likely cause, in words. `siblings`: what the layer's tensors should be, by name."""
     if got.dtype.kind == "f" and not np.isfinite(got).all():
         bad = int(got.size - np.isfinite(got).sum())
@@ -29,17 +29,14 @@ def explain(got: np.ndarray, want: np.ndarray, entry: Entry, siblings: Mapping[s
 
 
 def guesses(
-    want: np.ndarray, entry: Entry, siblings: Mapping[str, np.ndarray]
+    want: np.ndarray, entry: Stored, siblings: Mapping[str, np.ndarray]
 ) -> Iterator[tuple[str, np.ndarray]]:
     """What people and converters get wrong, and the tensor that each would give."""
     for name, array in siblings.items():
         if name != entry.name:
             yield f"holds what belongs into {name}", array
-    if isinstance(entry.load, Load) and entry.load.turn.regroup:
-        pattern = entry.load.turn.pattern
-        from torchport.axes import Turn
-
-        plain = Turn(pattern).apply(entry.load.turn.undo(want))
+    if entry.turn and entry.turn.regroup:
+        plain = Turn(entry.turn.pattern).apply(entry.turn.undo(want))
         yield "its rows were not turned for the order in which the port flattens an image", plain
     if want.ndim == 2:
         yield "is transposed", want.T
@@ -65,8 +62,8 @@ def guesses(
                         f"its {gates} gates are in the order {order}",
                         np.concatenate([pieces[at] for at in order]),
                     )
-    if isinstance(entry.load, Load) and entry.load.source and want.ndim > 1:
-        yield from permutations(want, entry.load)
+    if entry.turn and want.ndim > 1:
+        yield from permutations(want, entry.turn)
     yield from reordered(want)
     yield "its sign is reversed", -want if want.dtype.kind == "f" else want
     yield "is all zero", np.zeros_like(want)
@@ -77,15 +74,15 @@ def guesses(
     yield "has no first row: it is all zero, as with padding_idx=0", np.concatenate([0 * want[:1], want[1:]])
 
 
-def permutations(want: np.ndarray, load: Load) -> Iterator[tuple[str, np.ndarray]]:
+def permutations(want: np.ndarray, turn: Turn) -> Iterator[tuple[str, np.ndarray]]:
     """The source's array, its axes in another order or not permuted at all."""
-    original = load.turn.undo(want)
+    original = turn.undo(want)
     if original.ndim > 5:
         return
     yield "is reshaped where its axes should be permuted", original.reshape(want.shape)
     for order in itertools.permutations(range(original.ndim)):
         turned = np.transpose(original, order).reshape(want.shape)
-        yield f"has the source's axes in the order {order}, which is not {load.turn.pattern}", turned
+        yield f"has the source's axes in the order {order}, which is not {turn.pattern}", turned
 
 
 def reordered(want: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

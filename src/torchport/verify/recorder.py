@@ -59,8 +59,8 @@ class Recorder:
     """Sees every call of every layer of one model; `tensor` and `call` are told."""
 
     tensor: Callable[[Key, Any], None]
-    #: Told of a layer before it runs; what it returns is called after.
-    call: Callable[[Any, str, Any], Callable[[], None] | None] = lambda layer, where, args: None
+    #: Told of a layer before it runs.
+    call: Callable[[Any, Any], None] = lambda layer, args: None
     graph: Graph | None = None
     frames: list[Frame] = field(default_factory=list)
     before_activation: list[Any] = field(default_factory=list)
@@ -73,12 +73,9 @@ class Recorder:
         inner = frame.below(layer, name, known)
         self.frames.append(inner)
         self.before_activation.clear()
-        where = f"{frame.path}{known}"
-        after = self.call(layer, where, args)
+        self.call(layer, args)
         out = run(layer, *args, **kwargs)
         self.frames.pop()
-        if after:
-            after()
         if len(self.before_activation) == 1 and not inner.inside:
             self.tensor((frame.chain, f"{name}.linear"), unfolded(self.before_activation[0], out))
         self.before_activation.clear()
