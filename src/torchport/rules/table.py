@@ -1,27 +1,33 @@
 """The table of rules: all that is known of each layer and operation stands in one entry of it.
 
-A rule is a function that writes one call in PyTorch. Its keyword arguments are the layer's options
-with the source's defaults; an option it does not name is refused. The decorator states the rest:
-what the layer does to the order of axes, the shapes of its weights and of its output.
+An entry is a class (`entry.py`), whose fields are the layer's options, or a function that writes one call in
+PyTorch: its keyword arguments are the options with the source's defaults. One that is not named is refused.
+The decorator states what is known whatever the options are.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from enum import Enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from torchport.axes import Order, position, to_order
 from torchport.errors import TorchportError, Unsupported
-from torchport.graph import Shape, Tensor, map_refs
+from torchport.graph import Shape, map_refs
 from torchport.names import short_name
-from torchport.program import Expr, Var
 from torchport.rules import book, facts, guard
+from torchport.rules.bound import RESERVED, Bound, Functions, apply, named
 from torchport.rules.facts import DROPS, Masks, Reads, Training
+from torchport.rules.wants import CHANNELS_FIRST, FOLLOWS, MEMORY, SOURCE, Value, Want, Wants, image
 from torchport.rules.window import Reading
+
+#: What rules are written with, beside the table.
+__all__ = [
+    "CHANNELS_FIRST", "FOLLOWS", "MEMORY", "RESERVED", "SOURCE", "Bound", "Value", "Want", "Wants", "apply",
+    "image", "named",
+    "HALF", "IGNORED", "QUANTISED", "TABLE", "Rule", "find", "is_statistic", "rule", "rule_for",
+]  # fmt: skip
 
 #: Options that change how a model is trained or named, not what it computes.
 IGNORED = frozenset(
@@ -44,161 +50,6 @@ LORA = "set the sums into layers without them: new.set_weights([old.kernel, old.
 
 #: What a rule may say of masks in words.
 MASKS = {"passes": facts.PASSES, "drops": facts.DROPS}
-
-
-class Want(Enum):
-    """The order that an op wants one of its tensors in."""
-
-    SOURCE = "the source's order"
-    CHANNELS_FIRST = "channels first"
-    SAME = "the order this op ends up in"
-    ANY = "either: it turns weights instead"
-
-
-@dataclass(frozen=True)
-class Wants:
-    """What an op wants of its tensors' orders: one entry for all inputs, one for all outputs.
-
-    `cost` is what being channels first costs, in permutes, where the op can do it but not as well; a negative
-    one, what the source's order costs.
-    `why` is said when a permute is left because of this op.
-    """
-
-    inputs: Want
-    outputs: Want
-    why: str = ""
-    cost: float = 0
-
-
-#: Goes with its neighbours; axis arguments are turned by name.
-FOLLOWS = Wants(Want.SAME, Want.SAME)
-#: Looks at memory order.
-MEMORY = Wants(Want.SOURCE, Want.SOURCE, "it reads values in the order of memory")
-#: Wants channels behind the batch, as PyTorch's image modules do.
-CHANNELS_FIRST = Wants(Want.CHANNELS_FIRST, Want.CHANNELS_FIRST, "its module wants channels first")
-#: Wants the order in which the source has them.
-SOURCE = Wants(Want.SOURCE, Want.SOURCE, "its module wants features last")
-
-
-def image(x: Tensor, *, data_format: str | None) -> Wants:
-    """Channels behind the batch: where the source has them last, that is another order."""
-    return SOURCE if data_format == "channels_first" else CHANNELS_FIRST
-
-
-@dataclass(frozen=True)
-class Value(Expr):
-    """A tensor as a rule sees it: its shape as in the source, and the order PyTorch holds it in."""
-
-    tensor: Tensor
-    order: Order
-
-    @property
-    def var(self) -> Var:
-        return Var(self.tensor.name)
-
-    @property
-    def shape(self) -> Shape:
-        """Sizes in the source's order."""
-        return self.tensor.shape
-
-    @property
-    def sizes(self) -> Shape:
-        """Sizes in the order in which PyTorch holds them."""
-        return to_order(self.shape, self.order)
-
-    @property
-    def rank(self) -> int:
-        return len(self.shape)
-
-    @property
-    def regroup(self) -> tuple[tuple[int, ...], ...]:
-        """The pieces of a flattened axis that PyTorch holds channels first; () if as the source."""
-        return self.tensor.parts if self.order is Order.CHANNELS_FIRST else ()
-
-    def dim(self, axis: int) -> int:
-        """Where PyTorch holds the source's axis number `axis`."""
-        return position(axis, self.rank, self.order)
-
-
-class Bound:
-    """An entry with the options of one op: what the other rooms ask. `y` is what the op writes."""
-
-    @property
-    def has_parts(self) -> bool:
-        """Whether it says what flat axes are made of."""
-        return False
-
-    @property
-    def has_weights(self) -> bool:
-        """Whether it says what its weights are."""
-        return True
-
-    def shape(self, *args: Any, **kwargs: Any) -> Any:
-        """The shape of the output, or a list of those of several; None: that of the first input."""
-        raise NotImplementedError
-
-    def sizes(self, *args: Any, **kwargs: Any) -> Mapping[str, Shape]:
-        """The shapes of the weights by name, in the order in which Keras makes them."""
-        raise NotImplementedError
-
-    def wants(self, *args: Any, **kwargs: Any) -> Wants:
-        """The orders that it wants its tensors in."""
-        raise NotImplementedError
-
-    def parts(self, *args: Any, **kwargs: Any) -> Mapping[str, tuple[tuple[int, ...], ...]]:
-        """What flat axes are made of, by the tensor's name."""
-        return {}
-
-    def dtype(self, *args: Any, **kwargs: Any) -> Any:
-        """That of the output, or a list of those of several; "": that of the first input."""
-        return ""
-
-    def reads(self, *args: Any) -> Mapping[int, Reading]:
-        """What an output step reads along each axis of the first input over which something slides."""
-        return {}
-
-    def expression(self, *args: Any, **kwargs: Any) -> Any:
-        """What is written for a call."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Functions(Bound):
-    """The functions of a rule, with those of the options that each names."""
-
-    rule: Rule
-    options: Mapping[str, Any]
-
-    @property
-    def has_parts(self) -> bool:
-        return self.rule.parts is not None
-
-    @property
-    def has_weights(self) -> bool:
-        return self.rule.weights is not None
-
-    def shape(self, *args: Any) -> Any:
-        return apply(self.rule.shape, args, self.options) if self.rule.shape else None
-
-    def sizes(self, *args: Any, y: Any = None) -> Mapping[str, Shape]:
-        return apply(self.rule.weights, args, self.options) if self.rule.weights else {}
-
-    def wants(self, *args: Any, y: Any) -> Wants:
-        wants = self.rule.wants
-        return apply(wants, args, {**self.options, "out": y}) if callable(wants) else wants
-
-    def parts(self, *args: Any, y: Any) -> Mapping[str, tuple[tuple[int, ...], ...]]:
-        return apply(self.rule.parts, args, {**self.options, "out": y}) if self.rule.parts else {}
-
-    def dtype(self, *args: Any) -> Any:
-        dtype = self.rule.dtype
-        return apply(dtype, args, self.options) if callable(dtype) else dtype
-
-    def reads(self, *args: Any) -> Mapping[int, Reading]:
-        return apply(self.rule.reads, args, self.options) if self.rule.reads else {}
-
-    def expression(self, *args: Any, y: Any) -> Any:
-        return apply(self.rule.write, args, {**self.options, "out": y})
 
 
 @dataclass(frozen=True)
@@ -379,33 +230,6 @@ def careful(entry: Rule, kind: str) -> Rule:
         weights=checked(entry.weights, guard.not_weights),
         dtype=checked(entry.dtype, guard.not_dtypes),
     )
-
-
-#: Keyword arguments of a rule that are not options: the outputs as `Value`s, the Keras version, whether
-#: BatchNorm has to match to the last bit, the shapes of the weights by name.
-RESERVED = frozenset({"out", "dialect", "exact", "weight_shapes"})
-
-
-def named(function: Callable[..., Any]) -> tuple[str, ...]:
-    """The keyword-only parameters of a function, or of the one that it wraps."""
-    if isinstance(function, type):  # its own options, then those of what it is made of
-        return tuple(dict.fromkeys(name for cls in function.__mro__ for name in fields_of(cls)))
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    if code is None:  # a partial: rare
-        parameters = inspect.signature(function).parameters.values()
-        return tuple(it.name for it in parameters if it.kind is it.KEYWORD_ONLY)
-    return code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]  # type: ignore[no-any-return]
-
-
-def fields_of(cls: type) -> list[str]:
-    """The fields that a dataclass declares itself."""
-    known = {it.name for it in fields(cls)} if is_dataclass(cls) else set()
-    return [name for name in cls.__dict__.get("__annotations__", {}) if name in known]
-
-
-def apply(function: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]) -> Any:
-    """Call a rule's function with the tensors and those of the options that it names."""
-    return function(*args, **{name: options[name] for name in named(function) if name in options})
 
 
 def find(kind: str) -> Rule | None:
