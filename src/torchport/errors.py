@@ -38,11 +38,11 @@ class Refusal:
 class Refused(TorchportError):
     """Everything in a model that cannot be ported exactly, all of it at once."""
 
-    def __init__(self, refusals: tuple[Refusal, ...]) -> None:
+    def __init__(self, refusals: tuple[Refusal, ...], advice: str = "") -> None:
         self.refusals = refusals
         count = f"{len(refusals)} thing{'s' if len(refusals) != 1 else ''}"
         lines = "".join(f"\n    {refusal}" for refusal in refusals)
-        super().__init__(f"{count} in this model cannot be ported exactly:{lines}")
+        super().__init__(f"{count} in this model cannot be ported exactly:{lines}", advice=advice)
 
 
 class Unsupported(Exception):

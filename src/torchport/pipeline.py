@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from torchport.names import class_name, is_automatic, telling
 from torchport.options import DEFAULT, Options
 from torchport.program import Definition, Permute
 from torchport.read import WithConfig, read
-from torchport.read.cut import cut
+from torchport.read.cut import cut, ends_before
 from torchport.rules import book, user
 from torchport.rules.book import Book
 from torchport.watch import watch
@@ -92,14 +92,22 @@ def port(model: Any, options: Options = DEFAULT) -> Program:
 def written(graph: Graph, name: str, options: Options = DEFAULT) -> Program:
     """A graph, as it was read, as the PyTorch program of a class of that name."""
     refusals: list[Refusal] = []
-    graph = prepare(graph, options, refusals)
+    whole, graph = graph, prepare(graph, options, refusals)
     if refusals:
-        raise Refused((*refusals, *refused(graph)))
+        raise Refused((*refusals, *refused(graph)), "" if options.outputs else head(whole, refusals))
     orders = choose_orders(graph, options.keep_io)
     definition = idiomatic(write(graph, orders, options.exact))
     definition = in_reading_order(definition)
     program = partial(_program, graph, name=name)
     return program(definition) if options.flat else _shortest(program, definition, name)
+
+
+def head(graph: Graph, refusals: Sequence[Refusal]) -> str:
+    """What to do where all that is refused is at the end of a model, such as a loss."""
+    ends = ends_before(graph, {it.layer.removeprefix(f"{graph.name}/") for it in refusals})
+    if not ends:
+        return ""
+    return f"or port the model up to what is refused: --outputs {','.join(ends)} (outputs={ends!r} in Python)"
 
 
 def _program(graph: Graph, definition: Definition, name: str) -> Program:

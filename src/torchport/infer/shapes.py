@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from typing import Any
 
@@ -12,6 +12,7 @@ from torchport.graph import Graph, Op, Shape, Tensor, map_refs, refs
 from torchport.infer.alone import with_batch
 from torchport.infer.axes import channels_first, input_axes, output_axes
 from torchport.infer.constants import lift
+from torchport.infer.lambdas import EXPANDED, expand
 from torchport.infer.sizes import Sizes
 from torchport.rules import find, rule_for
 from torchport.rules.dtypes import is_complex
@@ -23,49 +24,91 @@ def infer_shapes(graph: Graph, refusals: list[Refusal], given: Sequence[Shape] |
 
     `given`: shapes of the inputs where a nested model is called with other sizes than it declares.
     """
-    tensors: dict[str, Tensor] = {}
     first = channels_first(graph)
+    walk = Walk(graph, refusals, first)
     words = {it for op in graph.ops if (entry := find(op.kind)) and entry.indexes for it in op.inputs}
     for name, shape in zip(
         graph.inputs, given or [graph.tensors[it].shape for it in graph.inputs], strict=True
     ):
         axes = input_axes(name, shape, name in first, len(shape) == 2 and name in words)
-        tensors[name] = replace(graph.tensors[name], shape=shape, axes=axes)
-    bodies = {layer: infer_shapes(body, refusals) for layer, body in graph.bodies.items()}
-    ops, sizes = list[Op](), Sizes(graph.inputs)
-
-    def refuse(name: str, kind: str, error: Unsupported) -> None:
-        refusals.append(Refusal(f"{graph.name}/{name}", kind, error.why, error.advice))
-
-    def rewritten() -> Iterator[Op]:
-        for op in graph.ops:
-            try:
-                for known in sizes.rewrite(op, tensors):
-                    for one in with_batch(known, tensors):
-                        yield from lift(one)
-            except Unsupported as error:
-                refuse(op.name, op.kind, error)
-            except (TypeError, ValueError, IndexError, ZeroDivisionError) as error:
-                refuse(op.name, op.kind, Unsupported(f"its arguments do not fit: {error}"))
-
-    for op in rewritten():
-        known = all(name in tensors for name in op.inputs)
-        try:
-            if op.refused:
-                raise Unsupported(*op.refused)
-            op, outputs = (
-                _outputs(op, tensors, bodies, graph.dialect, first) if known else (_checked(op, bodies), ())
-            )
-        except Unsupported as error:
-            refuse(op.name, op.kind, error)
-            outputs = ()
-        ops.append(op)
-        tensors.update({it.name: it for it in outputs})
+        walk.tensors[name] = replace(graph.tensors[name], shape=shape, axes=axes)
+    walk.bodies = {layer: infer_shapes(body, refusals) for layer, body in graph.bodies.items()}
+    for op in graph.ops:
+        walk.go(op)
     try:
-        sizes.check(graph)
+        walk.sizes.check(graph)
     except Unsupported as error:
-        refuse("outputs", "tf.shape", error)
-    return graph.replace(ops=tuple(ops), tensors=tensors, bodies=bodies)
+        walk.refuse("outputs", "tf.shape", error)
+    inside = (it for body in walk.bodies.values() for it in body.notes)
+    notes = tuple(dict.fromkeys((*graph.notes, *inside, *walk.notes)))
+    return graph.replace(ops=tuple(walk.ops), tensors=walk.tensors, bodies=walk.bodies, notes=notes)
+
+
+@dataclass
+class Walk:
+    """The way through a graph: the ops and tensors so far."""
+
+    graph: Graph
+    refusals: list[Refusal]
+    #: The tensors that are read as channels first.
+    first: frozenset[str]
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    bodies: Mapping[str, Graph] = field(default_factory=dict)
+    ops: list[Op] = field(default_factory=list)
+    sizes: Sizes = field(init=False)
+    #: What a person should know of how an op was read.
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.sizes = Sizes(self.graph.inputs)
+
+    def refuse(self, name: str, kind: str, error: Unsupported) -> None:
+        self.refusals.append(Refusal(f"{self.graph.name}/{name}", kind, error.why, error.advice))
+
+    def go(self, op: Op) -> None:
+        """Adds an op; what is not ported is refused."""
+        try:
+            for part in self.parts(op):
+                try:
+                    self.take(part)
+                except Unsupported as error:
+                    self.ops.append(part)
+                    self.refuse(part.name, part.kind, error)
+        except Unsupported as error:
+            self.refuse(op.name, op.kind, error)
+        except (TypeError, ValueError, IndexError, ZeroDivisionError) as error:
+            self.refuse(op.name, op.kind, Unsupported(f"its arguments do not fit: {error}"))
+
+    def parts(self, op: Op) -> Iterator[Op]:
+        """What stands for an op."""
+        if op.kind in EXPANDED and not op.refused and find(op.kind) is None:
+            yield from expand(op, self)
+            return
+        for known in self.sizes.rewrite(op, self.tensors):
+            for one in with_batch(known, self.tensors):
+                yield from lift(one)
+
+    def take(self, op: Op) -> Op:
+        """Adds an op as it is, and its outputs, once all that it reads is known. Raises Unsupported."""
+        if op.refused:
+            raise Unsupported(*op.refused)
+        if not all(name in self.tensors for name in op.inputs):
+            self.ops.append(_checked(op, self.bodies))
+            return op
+        op, outputs = _outputs(op, self.tensors, self.bodies, self.graph.dialect, self.first)
+        self.ops.append(op)
+        self.tensors.update({it.name: it for it in outputs})
+        return op
+
+    def trial(self) -> Walk:
+        """The same way, to be gone on from here without a trace."""
+        made = replace(self, tensors=dict(self.tensors), ops=list(self.ops), notes=list(self.notes))
+        made.sizes = self.sizes.copy()
+        return made
+
+    def adopt(self, trial: Walk) -> None:
+        """Goes on where a trial has come."""
+        self.tensors, self.ops, self.sizes, self.notes = trial.tensors, trial.ops, trial.sizes, trial.notes
 
 
 def _checked(op: Op, bodies: Mapping[str, Graph]) -> Op:

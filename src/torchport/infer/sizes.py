@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -87,6 +88,12 @@ class Sizes:
             yield op
         elif not self._folded(op):
             yield from self._with_sizes(self._used(op))
+
+    def copy(self) -> Sizes:
+        """The same sizes, to be added to without a trace."""
+        made = Sizes()
+        vars(made).update({name: copy(value) for name, value in vars(self).items()})
+        return made
 
     def check(self, graph: Graph) -> None:
         """Raises Unsupported where a model gives sizes."""

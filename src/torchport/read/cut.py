@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from torchport.errors import TorchportError
@@ -50,6 +50,10 @@ def end(graph: Graph, name: str) -> Op:
     if calls:
         what = f"the layer {name!r} is called {len(calls)} times"
         raise TorchportError(what, where=graph.name, advice="give a layer that is called once")
+    inner = [layer for layer, body in graph.bodies.items() if any(op.layer == name for op in body.ops)]
+    if inner:
+        what, advice = f"the layer {name!r} is inside of the model {inner[0]!r}", f"give --outputs {inner[0]}"
+        raise TorchportError(what, where=graph.name, advice=advice)
     known = [op.layer for op in graph.ops]
     near = difflib.get_close_matches(name, known, 3, 0.4) or known[-3:]
     advice = f"for instance --outputs {near[0]}" if near else ""
@@ -63,6 +67,25 @@ def reached(graph: Graph, outputs: Iterable[str]) -> Iterable[Op]:
         if wanted.intersection(op.outputs):
             wanted.update(op.inputs)
             yield op
+
+
+def ends_before(graph: Graph, refused: Collection[str]) -> list[str]:
+    """The layers to cut a graph at, where what is refused is at its end, and has no weights behind it.
+
+    refused: the names of ops.
+    """
+    behind: set[str] = set()
+    found: dict[str, None] = {}
+    layers = {name: op.layer for op in graph.ops for name in op.outputs}
+    for op in graph.ops:
+        if op.name not in refused and not behind & set(op.inputs):
+            continue
+        behind.update(op.outputs)
+        if op.stored or op.weights or op.kind == "Model":
+            return []
+        found.update(dict.fromkeys(layers[it] for it in op.inputs if it in layers and it not in behind))
+    others = [layers[it] for it in graph.outputs if it in layers and it not in behind]
+    return list(dict.fromkeys([*others, *found]))
 
 
 def note(names: Sequence[str], left_out: Sequence[str]) -> str:

@@ -12,9 +12,9 @@ OTHER = "it runs another framework's code, which is not in the file"
 
 #: Kind -> (why it has no exact equivalent here, the alternative).
 REFUSED: dict[str, tuple[str, str]] = {
-    "Lambda": (
-        "it is Python code, which is not in the file in a form that could be read safely",
-        "write it as a layer class of your own and give --rules, or rebuild it of keras.ops",
+    "KerasLayer": (
+        "a layer of tensorflow_hub: what it computes is in a SavedModel beside the file",
+        "convert that SavedModel, where Keras wrote it, or rebuild the network of Keras's layers",
     ),
     "Layer": ("the base class of layers computes nothing", "use keras.layers.Identity"),
     "InputSpec": ("what a layer expects, no layer", "leave it out"),
@@ -39,9 +39,17 @@ REFUSED: dict[str, tuple[str, str]] = {
 ELSEWHERE = {
     "Activation": "a rule for each function",
     "InputLayer": "an argument of forward",
+    "Lambda": "the operations of its function, read from the bytes in the file",
     "StackedRNNCells": "cells of RNN",
     "SyncBatchNormalization": "BatchNormalization, synchronized",
     "Wrapper": "the layer that it wraps",
+    **{
+        kind: "the operations of its `call`"
+        for kind in (
+            "Addons>Maxout",
+            *(f"Addons>Adaptive{how}Pooling{rank}D" for how in ("Average", "Max") for rank in (1, 2, 3)),
+        )
+    },
 }
 
 #: What keras.layers 3.15 exports, and classes of older versions that are Keras's own too.

@@ -22,7 +22,7 @@ from torchport.graph import Graph, Op
 from torchport.names import short_name
 from torchport.rules import book
 from torchport.rules.book import Book
-from torchport.rules.refused import KERAS, REFUSED
+from torchport.rules.refused import ELSEWHERE, KERAS, REFUSED
 from torchport.rules.refused_operations import REFUSED_OPERATIONS
 from torchport.rules.stub import shown, skeleton
 from torchport.rules.table import find
@@ -127,7 +127,8 @@ def _plugins() -> None:
 
 def is_unknown(kind: str) -> bool:
     """Whether this is somebody's own class, and nobody has a rule for it."""
-    is_keras = kind in KERAS or kind == "Model" or kind.startswith(NAMESPACES)
+    is_known = kind in KERAS or kind in ELSEWHERE or kind in REFUSED
+    is_keras = is_known or kind == "Model" or kind.startswith(NAMESPACES)
     return not is_keras and find(kind) is None
 
 

@@ -24,6 +24,7 @@ from torchport.verify.cudnn import by_name
 from torchport.verify.custom import adopt_functions, custom_objects, of_model, without_functions
 from torchport.verify.definitions import definitions
 from torchport.verify.frameworks import default_dtype, keras_of, tensorflow
+from torchport.verify.lambdas import as_read
 from torchport.verify.patches import DRAWS, patched
 from torchport.verify.retype import retyped
 from torchport.verify.twin import Stand, Twin
@@ -65,19 +66,20 @@ class Reference:
             return cls(keras, of_floats(live), graph, custom={**of_model(source), **custom})
         functions, known = definitions(keras, graph)
         custom = {**stand_ins(keras, graph), **functions, **custom}
+        notes: dict[str, None] = dict.fromkeys(known)
         try:
-            with keras.utils.custom_object_scope(custom):
+            with as_read(keras, graph.dialect, notes), keras.utils.custom_object_scope(custom):
                 model = of_floats(built(keras, graph) if graph.is_part else loaded(keras, source))
-            return cls(keras, model, graph, custom=custom, notes=dict.fromkeys(known))
+            return cls(keras, model, graph, custom=custom, notes=notes)
         except Exception as error:  # whatever Keras raises: there is no list of it
             first = str(error).strip().split("\n")[0][:300]
-            with suppress(Exception), keras.utils.custom_object_scope(custom):
+            read = as_read(keras, graph.dialect, notes)
+            with suppress(Exception), read, keras.utils.custom_object_scope(custom):
                 note = (
                     f"{keras.__name__} does not load this file: it built the layers, with the file's weights"
                 )
-                return cls(
-                    keras, built(keras, graph), graph, custom=custom, notes=dict.fromkeys((*known, note))
-                )
+                model = built(keras, graph)
+                return cls(keras, model, graph, custom=custom, notes={**notes, note: None})
             if unknown := re.search(r"(?:locate class|Unknown layer:?)\s+'?([\w>]+)", str(error)):
                 raise TorchportError(
                     f"no reference: {keras.__name__} does not know the class {unknown[1]}",
@@ -111,10 +113,11 @@ class Reference:
         """The same model with the same weights, computing in `dtype`, dropout off in training mode."""
         with self.computing(dtype):
             stand = Stand(Twin(self.keras, dtype))
-            with without_functions(self.model, self.keras.activations.linear):
+            linear = self.keras.activations.linear
+            with without_functions(self.model, linear), as_read(self.keras, self.graph.dialect, {}):
                 config = retyped(stand.configured(self.model.get_config(), self.model), dtype)
         with self.computing(dtype), self.keras.utils.custom_object_scope({**self.custom, **stand.custom}):
-            with by_name(self.keras):
+            with by_name(self.keras), as_read(self.keras, self.graph.dialect, {}):
                 made = type(self.model).from_config(config)
             if not made.built and self.model.inputs is not None:
                 made.build([tuple(it.shape) for it in self.model.inputs][0])
