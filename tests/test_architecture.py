@@ -15,7 +15,8 @@ UNET = PACKAGE.parents[1] / "examples" / "ihc_unet" / "ihc_unet.keras"
 #: A room imports only rooms to its left.
 ROOMS = (
     "errors nest scripts axis axes names options graph training callees program expressions record shapes "
-    "rules lambdas read normalise watch infer layout idioms blocks emit pipeline port verify report conversions cli"
+    "rules lambdas read normalise watch infer layout idioms blocks emit pipeline port verify report "
+    "conversions cli"
 ).split()
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras", "torch"}
 #: The public face of the package is no room: `torchport/__init__.py` and `__main__.py`.
