@@ -68,6 +68,16 @@ def test_gates_in_another_order_of_memory(view: tuple[int, ...]) -> None:
     assert np.array_equal(np.concatenate(list(turn.pieces(array))), wanted)
 
 
+def test_texts_of_what_no_pattern_says() -> None:
+    """What is done before the pattern, and behind it, in words."""
+    gates = Turn("i o -> o i", blocks=((1, 4, (0, 2)),))
+    assert gates.text == "i o -> o i (after taking blocks 0, 2 of 4 along axis 1)"
+    assert Turn("i o -> (i o)", view=(8, 3)).text == "i o -> (i o) (gate by gate, read again as 8 x 3)"
+    pieces = Turn("i o -> o i", regroup=((0, ((2, 3), (5,))),))
+    assert pieces.text == "i o -> o i (after turning axis 0 in pieces [(2, 3), (5,)])"
+    assert Turn("i o -> o i", regroup=((0, ((2, 3, 5),)),)).text == "(h w c) o -> o (c h w)"
+
+
 @given(turns())
 def test_turn_is_undone(case: tuple[Turn, tuple[int, ...]]) -> None:
     turn, shape = case

@@ -7,7 +7,6 @@ They may not replace any of ours. A rule for `Scale` serves every custom class o
 from __future__ import annotations
 
 import ast
-import importlib.metadata
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -113,6 +112,8 @@ def plugins(graph: Graph) -> None:
 
 @cache
 def _plugins() -> None:
+    import importlib.metadata
+
     for point in importlib.metadata.entry_points(group=GROUP):
         try:
             with book.entering(None):
