@@ -76,11 +76,13 @@ def test_with_rules(tmp_path: Path, no_conversion: Any) -> None:
     (tmp_path / "rules.py").write_text(RULES)
     x = keras.Input((3,))
     model = keras.Model(x, Double(1.5)(keras.layers.Dense(4)(x)))
-    folder = torchport.convert(model, rules=tmp_path / "rules.py").save(tmp_path / "port")
+    path = tmp_path / "model.keras"
+    model.save(path)
+    folder = torchport.convert(path, rules=tmp_path / "rules.py").save(tmp_path / "port")
     no_conversion()
-    assert torchport.verify(model, folder, rules=tmp_path / "rules.py").passed
+    assert torchport.verify(path, folder, rules=tmp_path / "rules.py").passed
     with pytest.raises(TorchportError, match="rules for Custom>Double"):
-        torchport.verify(model, folder)
+        torchport.verify(path, folder)
 
 
 def test_another_model_s_port(unet: Path, tmp_path: Path) -> None:
