@@ -14,8 +14,8 @@ from torchport.graph import Graph, Weight
 from torchport.infer import prepare
 from torchport.options import Options
 from torchport.read import read
-from torchport.record import OURS, PortRecord, text
-from torchport.rules import user
+from torchport.record import OURS, PortRecord, graphs, text
+from torchport.rules import find, user
 from torchport.verify.result import Verification
 from torchport.watch import watch
 
@@ -65,6 +65,18 @@ def check_same(
     raise TorchportError(f"is the port of another model: {what}", where=str(folder), advice=advice)
 
 
+def check_rules(record: PortRecord) -> None:
+    """Raises TorchportError where a port was made with rules of the user's that are not at hand."""
+    user.plugins(record.graph)
+    kinds = {op.kind for _, graph in graphs(record.graph) for op in graph.ops if op.kind != "Model"}
+    if unknown := sorted(kind for kind in kinds if find(kind) is None):
+        raise TorchportError(f"the port was made with rules for {', '.join(unknown)}", advice=RULES)
+
+
+#: What to do where rules are missing.
+RULES = "add --rules FILE.py, the file that convert was given (in Python rules=...)"
+
+
 def shapes_of(graph: Graph) -> list[list[int | None]]:
     """The shapes of a graph's inputs."""
     return [list(graph.tensors[name].shape) for name in graph.inputs]
@@ -93,8 +105,7 @@ def source_graph(source: Any, options: Options) -> Graph:
         return graph
     except Refused as error:
         kinds = ", ".join(sorted({it.kind for it in error.refusals}))
-        advice = "add --rules FILE.py, the file that convert was given (in Python rules=...)"
-        raise TorchportError(f"the port was made with rules for {kinds}", advice=advice) from error
+        raise TorchportError(f"the port was made with rules for {kinds}", advice=RULES) from error
 
 
 def write_record(folder: Path, result: Verification) -> None:

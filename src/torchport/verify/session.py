@@ -13,7 +13,14 @@ from torchport.record import PortRecord
 from torchport.verify import checks, frameworks, localise
 from torchport.verify.checks import parent
 from torchport.verify.comparison import Comparison, failed
-from torchport.verify.folder import check_same, read_record, shapes_of, source_graph, variables_of
+from torchport.verify.folder import (
+    check_rules,
+    check_same,
+    read_record,
+    shapes_of,
+    source_graph,
+    variables_of,
+)
 from torchport.verify.instrument import Instrumented, instrument, watched
 from torchport.verify.kept import Kept, is_kept
 from torchport.verify.observations import Record
@@ -56,6 +63,7 @@ class Session:
             told = (kept.settings[name] for name in ("seed", "steps", "precision"))
             seed, steps, precision = told
             return cls(folder, port, kept, given, seed, steps, tell, precision)
+        check_rules(port)
         tell("reading the source")
         graph = source_graph(source, port.options)
         check_same(port, {name for name, _ in variables_of(graph)}, shapes_of(graph), folder)
