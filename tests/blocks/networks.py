@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 from keras import layers, ops
+from tests.blocks import people
 
 
 def classic_unet(levels: int = 4, width: int = 64) -> keras.Model:
@@ -207,6 +208,16 @@ NETWORKS: dict[str, tuple[Callable[[], keras.Model], int]] = {
     "text_classifier": (text_classifier, 45),
     "wavenet": (wavenet, 90),
     "tagger": (tagger, 110),
+    "attention_unet": (people.attention_unet, 80),
+    "unet_plus_plus": (people.unet_plus_plus, 80),
+    "inception_time": (people.inception_time, 65),
+    "retinanet": (people.retinanet, 130),
+    "stacked_hourglass": (people.stacked_hourglass, 100),
+    "deeplab": (people.deeplab, 75),
+    "tabnet": (people.tabnet, 80),
+    "temporal_convolutions": (people.temporal_convolutions, 80),
+    "edsr": (people.edsr, 55),
+    "masked_bert": (people.masked_bert, 90),
     "ResNet50": (application("ResNet50"), 110),
     "MobileNetV2": (application("MobileNetV2"), 110),
     "EfficientNetB0": (application("EfficientNetB0"), 150),

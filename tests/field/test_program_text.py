@@ -148,6 +148,49 @@ def residual() -> Any:
     return keras.Model(image, x)
 
 
+def inception_time() -> Any:
+    """Blocks of branches, each with its norm behind it."""
+    x = series = keras.Input((64, 3))
+    for _ in range(4):
+        y = L.Conv1D(4, 1, use_bias=False)(x)
+        branches = [L.Conv1D(4, size, padding="same", use_bias=False)(y) for size in (9, 5, 3)]
+        pooled = L.MaxPooling1D(3, strides=1, padding="same")(x)
+        branches.append(L.Conv1D(4, 1, use_bias=False)(pooled))
+        x = L.ReLU()(L.BatchNormalization()(L.Concatenate()(branches)))
+    return keras.Model(series, x)
+
+
+def detector() -> Any:
+    """Two heads, each over three scales."""
+    image = keras.Input((32, 32, 3))
+    scales = [L.Conv2D(8, 3, strides=stride, padding="same")(image) for stride in (1, 2, 4)]
+    outputs = {}
+    for name, width in (("box", 4), ("score", 2)):
+        steps = [L.Conv2D(8, 3, padding="same", activation="relu"), L.Conv2D(width, 3, padding="same")]
+        head = keras.Sequential([keras.Input((None, None, 8)), *steps], name=f"{name}_head")
+        outputs[name] = L.Concatenate(axis=1)([L.Reshape((-1, width))(head(it)) for it in scales])
+    return keras.Model(image, outputs)
+
+
+def masked_transformer() -> Any:
+    words = keras.Input((8,), dtype="int32", name="words")
+    counts = keras.Input((8,), dtype="int32", name="counts")
+    mask = ops.cast(ops.expand_dims(counts, 1), "bool")
+    x = L.Embedding(9, 16)(words)
+    for _ in range(3):
+        x = L.LayerNormalization()(x + L.MultiHeadAttention(2, 8, dropout=0.1)(x, x, attention_mask=mask))
+        x = L.LayerNormalization()(x + L.Dense(16)(L.Dense(32, activation="gelu")(x)))
+    return keras.Model([words, counts], x)
+
+
+def float_tokens() -> Any:
+    """As Keras 2's Sequential declares words, and as people do who leave `dtype` out."""
+    words, others = keras.Input((6,), name="words"), keras.Input((6,), name="others")
+    x = L.LSTM(4)(L.Embedding(9, 4, mask_zero=True)(words))
+    y = L.Embedding(9, 4)(others) * ops.expand_dims(others, 2)
+    return keras.Model([words, others], L.Concatenate()([x, L.GlobalAveragePooling1D()(y)]))
+
+
 def constants() -> Any:
     x = keras.Input((3,))
     return keras.Model(x, ops.clip(x + np.array([1, 2, 3], "float32"), 0.0, 1.0))
@@ -160,6 +203,17 @@ TEXTS: dict[Callable[[], Any], tuple[tuple[str, ...], tuple[str, ...]]] = {
         ('padding="same", dilation=dilation', "dilation=4)"),
         ("padding: int",),
     ),
+    inception_time: (("return F.relu(self.bn(x))", "blocks = nn.Sequential(InceptionBlock(3)"), ("bn2",)),
+    detector: (("torch.cat([branch1, branch2, branch3]",), ("box_head1",)),
+    masked_transformer: (
+        (
+            "def forward(self, x: Tensor, mask: Tensor)",
+            "ZeroMaskedMultiHeadAttention(16, 2, 8, 0.1)",
+            "block(x, mask)",
+        ),
+        ("AttentionHeads", "other"),
+    ),
+    float_tokens: (("words (n, 6) int, others (n, 6) ->", "(words)", "(others.int())"), ("words.int()",)),
     constants: (("self.offset = nn.Buffer(", ".clamp(0, 1)"), ("add_",)),
     residual: (("nn.Conv2d(in_channels, out_channels, 1, stride=stride",), ("1, stride=2",)),
 }

@@ -28,6 +28,10 @@ INPUTS: dict[str, tuple[Any, ...]] = {
     "Xception": ((3, 75, 75),), "InceptionV3": ((3, 107, 107),), "unet": ((3, 32, 32),), "pix2pix": (IMAGE,),
     "dcgan": ((100,),), "residual_tower": ((3, 32, 32),), "vit": ((3, 32, 32),), "encoder": (16,),
     "encoder_decoder": (16, 12), "text_classifier": (40,), "wavenet": ((1, 64),), "tagger": (20,),
+    "attention_unet": ((3, 32, 32),), "unet_plus_plus": ((3, 32, 32),), "inception_time": ((3, 64),),
+    "retinanet": (IMAGE,), "stacked_hourglass": (IMAGE,), "deeplab": (IMAGE,),
+    "tabnet": (1, 1, 1, (8,)), "temporal_convolutions": ((8, 40),), "edsr": ((3, 24, 24),),
+    "masked_bert": (24, 24),
 }  # fmt: skip
 NAMES = sorted(INPUTS)
 

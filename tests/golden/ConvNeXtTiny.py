@@ -52,19 +52,19 @@ class ConvNeXtTiny(nn.Module):
         self.prestem_normalization_mean = nn.Buffer(torch.zeros(3, 1, 1))
         self.prestem_normalization_variance = nn.Buffer(torch.zeros(3, 1, 1))
         self.stem = nn.Sequential(nn.Conv2d(3, 96, 4, stride=4), ChannelLayerNorm(96, eps=1e-6))
-        self.conv_ne_xt_block = nn.Sequential(*(ConvNeXtBlock(96) for _ in range(3)))
+        self.stage_0 = nn.Sequential(*(ConvNeXtBlock(96) for _ in range(3)))
         self.downsampling_block_0 = nn.Sequential(
             ChannelLayerNorm(96, eps=1e-6), nn.Conv2d(96, 192, 2, stride=2)
         )
-        self.conv_ne_xt_block2 = nn.Sequential(*(ConvNeXtBlock(192) for _ in range(3)))
+        self.stage_1 = nn.Sequential(*(ConvNeXtBlock(192) for _ in range(3)))
         self.downsampling_block_1 = nn.Sequential(
             ChannelLayerNorm(192, eps=1e-6), nn.Conv2d(192, 384, 2, stride=2)
         )
-        self.conv_ne_xt_block3 = nn.Sequential(*(ConvNeXtBlock(384) for _ in range(9)))
+        self.stage_2 = nn.Sequential(*(ConvNeXtBlock(384) for _ in range(9)))
         self.downsampling_block_2 = nn.Sequential(
             ChannelLayerNorm(384, eps=1e-6), nn.Conv2d(384, 768, 2, stride=2)
         )
-        self.conv_ne_xt_block4 = nn.Sequential(*(ConvNeXtBlock(768) for _ in range(3)))
+        self.stage_3 = nn.Sequential(*(ConvNeXtBlock(768) for _ in range(3)))
         self.head_layernorm = nn.LayerNorm(768, eps=1e-6)
         self.head_dense = nn.Linear(768, 1000)
 
@@ -73,13 +73,13 @@ class ConvNeXtTiny(nn.Module):
             x - self.prestem_normalization_mean
         ) / self.prestem_normalization_variance.sqrt().clamp(min=1e-7)
         x = self.stem(x)
-        x = self.conv_ne_xt_block(x)
+        x = self.stage_0(x)
         x = self.downsampling_block_0(x)
-        x = self.conv_ne_xt_block2(x)
+        x = self.stage_1(x)
         x = self.downsampling_block_1(x)
-        x = self.conv_ne_xt_block3(x)
+        x = self.stage_2(x)
         x = self.downsampling_block_2(x)
-        x = self.head_layernorm(self.conv_ne_xt_block4(x).mean(dim=(2, 3)))
+        x = self.head_layernorm(self.stage_3(x).mean(dim=(2, 3)))
         return F.softmax(self.head_dense(x), dim=1)
 
     @classmethod

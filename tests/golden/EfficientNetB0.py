@@ -83,28 +83,28 @@ class EfficientNetB0(nn.Module):
         self.normalize_variance = nn.Buffer(torch.zeros(3, 1, 1))
         self.stem_conv = nn.Conv2d(3, 32, 3, stride=2, bias=False)
         self.stem_bn = nn.BatchNorm2d(32, eps=1e-3, momentum=0.01)
-        self.mbconv = MBConv(32, 8, 16, 3)
+        self.block1a = MBConv(32, 8, 16, 3)
         self.block2a_expand_conv = nn.Conv2d(16, 96, 1, bias=False)
         self.block2a_expand_bn = nn.BatchNorm2d(96, eps=1e-3, momentum=0.01)
-        self.mbconv2 = MBConv(96, 4, 24, 3, stride=2)
-        self.mbconv2_2 = MBConv2(24, 24, 3, dropout=0.025)
-        self.mbconv2_3 = nn.Sequential(MBConv2(24, 40, stride=2), MBConv2(40, 40, dropout=0.05))
+        self.block2a = MBConv(96, 4, 24, 3, stride=2)
+        self.block2b = MBConv2(24, 24, 3, dropout=0.025)
+        self.block3 = nn.Sequential(MBConv2(24, 40, stride=2), MBConv2(40, 40, dropout=0.05))
         self.block4a_expand_conv = nn.Conv2d(40, 240, 1, bias=False)
         self.block4a_expand_bn = nn.BatchNorm2d(240, eps=1e-3, momentum=0.01)
-        self.mbconv3 = MBConv(240, 10, 80, 3, stride=2)
-        self.mbconv2_4 = nn.Sequential(
+        self.block4a = MBConv(240, 10, 80, 3, stride=2)
+        self.block4 = nn.Sequential(
             MBConv2(80, 80, 3, dropout=0.075), MBConv2(80, 80, 3, dropout=0.0875)
         )
-        self.mbconv2_5 = nn.Sequential(
+        self.block5 = nn.Sequential(
             MBConv2(80, 112), MBConv2(112, 112, dropout=0.1125), MBConv2(112, 112, dropout=0.125)
         )
-        self.mbconv2_6 = nn.Sequential(
+        self.block6 = nn.Sequential(
             MBConv2(112, 192, stride=2),
             MBConv2(192, 192, dropout=0.15),
             MBConv2(192, 192, dropout=0.1625),
             MBConv2(192, 192, dropout=0.175),
         )
-        self.mbconv2_7 = MBConv2(192, 320, 3)
+        self.block7a = MBConv2(192, 320, 3)
         self.top_conv = nn.Conv2d(320, 1280, 1, bias=False)
         self.top_bn = nn.BatchNorm2d(1280, eps=1e-3, momentum=0.01)
         self.top_dropout = nn.Dropout(0.2)
@@ -115,15 +115,15 @@ class EfficientNetB0(nn.Module):
         x = (x - self.normalize_mean) / self.normalize_variance.sqrt().clamp(min=1e-7)
         x = F.pad(x, (0, 1, 0, 1))
         x = F.silu(self.stem_bn(self.stem_conv(x)))
-        x = self.mbconv(x)
+        x = self.block1a(x)
         x = F.pad(F.silu(self.block2a_expand_bn(self.block2a_expand_conv(x))), (0, 1, 0, 1))
-        x = self.mbconv2_2(self.mbconv2(x))
-        x = self.mbconv2_3(x)
+        x = self.block2b(self.block2a(x))
+        x = self.block3(x)
         x = F.pad(F.silu(self.block4a_expand_bn(self.block4a_expand_conv(x))), (0, 1, 0, 1))
-        x = self.mbconv3(x)
-        x = self.mbconv2_4(x)
-        x = self.mbconv2_5(x)
-        x = self.mbconv2_7(self.mbconv2_6(x))
+        x = self.block4a(x)
+        x = self.block4(x)
+        x = self.block5(x)
+        x = self.block7a(self.block6(x))
         x = F.silu(self.top_bn(self.top_conv(x))).mean(dim=(2, 3))
         return F.softmax(self.predictions(self.top_dropout(x)), dim=1)
 

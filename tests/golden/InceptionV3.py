@@ -120,46 +120,44 @@ class InceptionV3(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv_bnre_lu = nn.Sequential(
+        self.blocks1 = nn.Sequential(
             ConvBNReLU(3, 32, 3, stride=2), ConvBNReLU(32, 32, 3), ConvBNReLU(32, 64, 3, padding=1)
         )
-        self.conv_bnre_lu2 = nn.Sequential(ConvBNReLU(64, 80, 1), ConvBNReLU(80, 192, 3))
-        self.inception_block = nn.Sequential(
+        self.blocks2 = nn.Sequential(ConvBNReLU(64, 80, 1), ConvBNReLU(80, 192, 3))
+        self.blocks3 = nn.Sequential(
             InceptionBlock(192, 32), InceptionBlock(256, 64), InceptionBlock(288, 64)
         )
         self.conv = ConvBNReLU(288, 384, 3, stride=2)
-        self.conv_bnre_lu3 = nn.Sequential(
+        self.blocks4 = nn.Sequential(
             ConvBNReLU(288, 64, 1),
             ConvBNReLU(64, 96, 3, padding=1),
             ConvBNReLU(96, 96, 3, stride=2),
         )
-        self.inception_block2 = nn.Sequential(
+        self.blocks5 = nn.Sequential(
             InceptionBlock2(128), *(InceptionBlock2(160) for _ in range(2)), InceptionBlock2(192)
         )
-        self.conv_bnre_lu4 = nn.Sequential(
-            ConvBNReLU(768, 192, 1), ConvBNReLU(192, 320, 3, stride=2)
-        )
-        self.conv_bnre_lu5 = nn.Sequential(
+        self.blocks6 = nn.Sequential(ConvBNReLU(768, 192, 1), ConvBNReLU(192, 320, 3, stride=2))
+        self.blocks7 = nn.Sequential(
             ConvBNReLU(768, 192, 1),
             ConvBNReLU(192, 192, (1, 7), padding=(0, 3)),
             ConvBNReLU(192, 192, (7, 1), padding=(3, 0)),
             ConvBNReLU(192, 192, 3, stride=2),
         )
-        self.inception_block3 = nn.Sequential(InceptionBlock3(1280), InceptionBlock3(2048))
+        self.blocks8 = nn.Sequential(InceptionBlock3(1280), InceptionBlock3(2048))
         self.predictions = nn.Linear(2048, 1000)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.max_pool2d(self.conv_bnre_lu(x), 3, stride=2)
-        x = F.max_pool2d(self.conv_bnre_lu2(x), 3, stride=2)
-        blocks3 = self.inception_block(x)
-        blocks4 = self.conv_bnre_lu3(blocks3)
+        x = F.max_pool2d(self.blocks1(x), 3, stride=2)
+        x = F.max_pool2d(self.blocks2(x), 3, stride=2)
+        blocks3 = self.blocks3(x)
+        blocks4 = self.blocks4(blocks3)
         branch = F.max_pool2d(blocks3, 3, stride=2)
         x = torch.cat([self.conv(blocks3), blocks4, branch], dim=1)
-        blocks5 = self.inception_block2(x)
-        blocks7 = self.conv_bnre_lu5(blocks5)
+        blocks5 = self.blocks5(x)
+        blocks7 = self.blocks7(blocks5)
         branch = F.max_pool2d(blocks5, 3, stride=2)
-        x = torch.cat([self.conv_bnre_lu4(blocks5), blocks7, branch], dim=1)
-        x = self.inception_block3(x).mean(dim=(2, 3))
+        x = torch.cat([self.blocks6(blocks5), blocks7, branch], dim=1)
+        x = self.blocks8(x).mean(dim=(2, 3))
         return F.softmax(self.predictions(x), dim=1)
 
     @classmethod

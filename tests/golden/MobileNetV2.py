@@ -58,8 +58,8 @@ class MobileNetV2_1_00_224(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 32, 3, stride=2, bias=False)
         self.bn_conv1 = nn.BatchNorm2d(32, eps=1e-3, momentum=1e-3)
-        self.inverted_residual = InvertedResidual(32, 32, 16)
-        self.inverted_residual2 = nn.Sequential(
+        self.expanded_conv = InvertedResidual(32, 32, 16)
+        self.block = nn.Sequential(
             InvertedResidual(16, 96, 24, stride=2),
             InvertedResidual(24, 144, 24),
             InvertedResidual(24, 144, 32, stride=2),
@@ -78,8 +78,8 @@ class MobileNetV2_1_00_224(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu6(self.bn_conv1(self.conv1(F.pad(x, (0, 1, 0, 1)))))
-        x = self.inverted_residual(x)
-        x = self.inverted_residual2(x)
+        x = self.expanded_conv(x)
+        x = self.block(x)
         x = F.relu6(self.conv_1_bn(self.conv_1(x))).mean(dim=(2, 3))
         return F.softmax(self.predictions(x), dim=1)
 

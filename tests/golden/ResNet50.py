@@ -46,26 +46,24 @@ class ResNet50(nn.Module):
         super().__init__()
         self.conv1_conv = nn.Conv2d(3, 64, 7, stride=2, padding=3)
         self.conv1_bn = nn.BatchNorm2d(64, eps=1.001e-5, momentum=0.01)
-        self.bottleneck = nn.Sequential(
-            Bottleneck(64, 64), *(Bottleneck(256, 64) for _ in range(2))
-        )
-        self.bottleneck2 = nn.Sequential(
+        self.conv2 = nn.Sequential(Bottleneck(64, 64), *(Bottleneck(256, 64) for _ in range(2)))
+        self.conv3 = nn.Sequential(
             Bottleneck(256, 128, stride=2), *(Bottleneck(512, 128) for _ in range(3))
         )
-        self.bottleneck3 = nn.Sequential(
+        self.conv4 = nn.Sequential(
             Bottleneck(512, 256, stride=2), *(Bottleneck(1024, 256) for _ in range(5))
         )
-        self.bottleneck4 = nn.Sequential(
+        self.conv5 = nn.Sequential(
             Bottleneck(1024, 512, stride=2), *(Bottleneck(2048, 512) for _ in range(2))
         )
         self.predictions = nn.Linear(2048, 1000)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.conv1_bn(self.conv1_conv(x)))
-        x = self.bottleneck(F.max_pool2d(x, 3, stride=2, padding=1))
-        x = self.bottleneck2(x)
-        x = self.bottleneck3(x)
-        x = self.bottleneck4(x).mean(dim=(2, 3))
+        x = self.conv2(F.max_pool2d(x, 3, stride=2, padding=1))
+        x = self.conv3(x)
+        x = self.conv4(x)
+        x = self.conv5(x).mean(dim=(2, 3))
         return F.softmax(self.predictions(x), dim=1)
 
     @classmethod

@@ -61,43 +61,38 @@ class Xception(nn.Module):
         self.block1_conv1_bn = nn.BatchNorm2d(32, eps=1e-3, momentum=0.01)
         self.block1_conv2 = nn.Conv2d(32, 64, 3, bias=False)
         self.block1_conv2_bn = nn.BatchNorm2d(64, eps=1e-3, momentum=0.01)
-        self.double_separable_conv = DoubleSeparableConv(64, 128, 128)
+        self.block2 = DoubleSeparableConv(64, 128, 128)
         self.conv1 = nn.Conv2d(64, 128, 1, stride=2, bias=False)
         self.bn1 = nn.BatchNorm2d(128, eps=1e-3, momentum=0.01)
-        self.double_separable_conv2 = DoubleSeparableConv(128, 256, 256)
+        self.block3 = DoubleSeparableConv(128, 256, 256)
         self.conv2 = nn.Conv2d(128, 256, 1, stride=2, bias=False)
         self.bn2 = nn.BatchNorm2d(256, eps=1e-3, momentum=0.01)
-        self.double_separable_conv3 = DoubleSeparableConv(256, 728, 728)
+        self.block4 = DoubleSeparableConv(256, 728, 728)
         self.conv3 = nn.Conv2d(256, 728, 1, stride=2, bias=False)
         self.bn3 = nn.BatchNorm2d(728, eps=1e-3, momentum=0.01)
-        self.separable_residual = nn.Sequential(*(SeparableResidual() for _ in range(8)))
-        self.double_separable_conv4 = DoubleSeparableConv(728, 728, 1024)
+        self.blocks = nn.Sequential(*(SeparableResidual() for _ in range(8)))
+        self.block13 = DoubleSeparableConv(728, 728, 1024)
         self.conv4 = nn.Conv2d(728, 1024, 1, stride=2, bias=False)
         self.bn4 = nn.BatchNorm2d(1024, eps=1e-3, momentum=0.01)
-        self.double_separable_conv5 = DoubleSeparableConv(1024, 1536, 2048)
+        self.block14 = DoubleSeparableConv(1024, 1536, 2048)
         self.predictions = nn.Linear(2048, 1000)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.block1_conv1_bn(self.block1_conv1(x)))
         block1_conv2 = F.relu(self.block1_conv2_bn(self.block1_conv2(x)))
         x = self.bn1(self.conv1(block1_conv2))
-        double_separable_conv = (
-            F.max_pool2d(self.double_separable_conv(block1_conv2), 3, stride=2, padding=1) + x
-        )
-        block3_sepconv1 = F.relu(double_separable_conv)
-        x = self.bn2(self.conv2(double_separable_conv))
-        double_separable_conv2 = (
-            F.max_pool2d(self.double_separable_conv2(block3_sepconv1), 3, stride=2, ceil_mode=True)
-            + x
-        )
-        block4_sepconv1 = F.relu(double_separable_conv2)
-        x = self.bn3(self.conv3(double_separable_conv2))
-        x = F.max_pool2d(self.double_separable_conv3(block4_sepconv1), 3, stride=2, padding=1) + x
-        blocks = self.separable_residual(x)
+        block2 = F.max_pool2d(self.block2(block1_conv2), 3, stride=2, padding=1) + x
+        block3_sepconv1 = F.relu(block2)
+        x = self.bn2(self.conv2(block2))
+        block3 = F.max_pool2d(self.block3(block3_sepconv1), 3, stride=2, ceil_mode=True) + x
+        block4_sepconv1 = F.relu(block3)
+        x = self.bn3(self.conv3(block3))
+        x = F.max_pool2d(self.block4(block4_sepconv1), 3, stride=2, padding=1) + x
+        blocks = self.blocks(x)
         block13_sepconv1 = F.relu(blocks)
         x = self.bn4(self.conv4(blocks))
-        x = F.max_pool2d(self.double_separable_conv4(block13_sepconv1), 3, stride=2, padding=1) + x
-        x = F.relu(self.double_separable_conv5(x)).mean(dim=(2, 3))
+        x = F.max_pool2d(self.block13(block13_sepconv1), 3, stride=2, padding=1) + x
+        x = F.relu(self.block14(x)).mean(dim=(2, 3))
         return F.softmax(self.predictions(x), dim=1)
 
     @classmethod

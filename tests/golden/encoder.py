@@ -58,14 +58,14 @@ class BERT(nn.Module):
         self.tokens = nn.Embedding(101, 64)
         self.norm = nn.LayerNorm(64, eps=1e-6)
         self.dropout = nn.Dropout(0.1)
-        self.transformer_block = nn.Sequential(*(TransformerBlock() for _ in range(12)))
+        self.blocks = nn.Sequential(*(TransformerBlock() for _ in range(12)))
         self.pooler = nn.Linear(64, 64)
 
     def forward(self, words: Tensor) -> tuple[Tensor, Tensor]:
         x = torch.arange(words.size(1), device=words.device).expand_as(words)
         x = self.positions(x)
         x = self.dropout(self.norm(self.tokens(words) + x))
-        x = self.transformer_block(x)
+        x = self.blocks(x)
         return x, torch.tanh(self.pooler(x[:, 0]))
 
     @classmethod

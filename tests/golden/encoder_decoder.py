@@ -52,12 +52,12 @@ class TransformerBlock(nn.Module):
         self.attention = MultiHeadAttention(64, 4, 16, 0.1)
         self.dropout = nn.Dropout(0.1)
         self.norm = nn.LayerNorm(64, eps=1e-6)
-        self.feed_forward = FeedForward()
+        self.ff = FeedForward()
         self.ff_out = nn.LayerNorm(64, eps=1e-6)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm(x + self.dropout(self.attention(x, x)))
-        return self.ff_out(self.feed_forward(x))
+        return self.ff_out(self.ff(x))
 
 
 class DecoderBlock(nn.Module):
@@ -71,13 +71,13 @@ class DecoderBlock(nn.Module):
         self.cross_attention = MultiHeadAttention(64, 4, 16, 0.1)
         self.dropout2 = nn.Dropout(0.1)
         self.cross_norm = nn.LayerNorm(64, eps=1e-6)
-        self.feed_forward = FeedForward()
+        self.ff = FeedForward()
         self.ff_out = nn.LayerNorm(64, eps=1e-6)
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
         x = self.self_norm(x + self.dropout1(self.self_attention(x, x, is_causal=True)))
         x = self.cross_norm(x + self.dropout2(self.cross_attention(x, other)))
-        return self.ff_out(self.feed_forward(x))
+        return self.ff_out(self.ff(x))
 
 
 class Translator(nn.Module):
@@ -87,21 +87,21 @@ class Translator(nn.Module):
         super().__init__()
         self.encoder_positions = nn.Embedding(64, 64)
         self.encoder_tokens = nn.Embedding(101, 64)
-        self.transformer_block = nn.Sequential(*(TransformerBlock() for _ in range(6)))
+        self.encoder = nn.Sequential(*(TransformerBlock() for _ in range(6)))
         self.decoder_positions = nn.Embedding(64, 64)
         self.decoder_tokens = nn.Embedding(101, 64)
-        self.decoder_block = nn.ModuleList(DecoderBlock() for _ in range(6))
+        self.decoder = nn.ModuleList(DecoderBlock() for _ in range(6))
         self.head = nn.Linear(64, 101)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         x = torch.arange(source.size(1), device=source.device).expand_as(source)
         x = self.encoder_positions(x)
         x = self.encoder_tokens(source) + x
-        encoder = self.transformer_block(x)
+        encoder = self.encoder(x)
         x = torch.arange(target.size(1), device=target.device).expand_as(target)
         x = self.decoder_positions(x)
         x = self.decoder_tokens(target) + x
-        for block in self.decoder_block:
+        for block in self.decoder:
             x = block(x, encoder)
         return self.head(x)
 

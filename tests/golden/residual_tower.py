@@ -44,7 +44,7 @@ class ResidualTower(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(3, 16, 3, padding=1)
-        self.residual_block = nn.Sequential(
+        self.blocks = nn.Sequential(
             *(ResidualBlock(16, 16) for _ in range(3)),
             ResidualBlock(16, 32, stride=2),
             *(ResidualBlock(32, 32) for _ in range(2)),
@@ -55,7 +55,7 @@ class ResidualTower(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
-        x = self.residual_block(x).mean(dim=(2, 3))
+        x = self.blocks(x).mean(dim=(2, 3))
         return F.softmax(self.fc(x), dim=1)
 
     @classmethod

@@ -36,7 +36,7 @@ class WaveNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv1 = nn.Conv1d(1, 16, 2)
-        self.gated_residual = nn.ModuleList(
+        self.blocks = nn.ModuleList(
             GatedResidual(dilation=dilation) for dilation in (1, 2, 4, 8, 1, 2, 4)
         )
         self.conv2 = nn.Conv1d(16, 16, 2, dilation=8)
@@ -48,7 +48,7 @@ class WaveNet(nn.Module):
     def forward(self, series: Tensor) -> Tensor:
         x = self.conv1(F.pad(series, (1, 0)))
         skips: list[Tensor] = []
-        for block in self.gated_residual:
+        for block in self.blocks:
             skip, x = block(x)
             skips.append(skip)
         out = torch.sigmoid(self.conv3(F.pad(x, (8, 0))))

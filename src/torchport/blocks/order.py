@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import replace
 
 from torchport.blocks.regions import dominators
+from torchport.callees import callee
 from torchport.program import Apply, Definition, Step, walk
 
 
@@ -105,11 +106,24 @@ def _side(name: str, steps: list[Step], producer: dict[str, int], readers: Count
     return [producer.get(name, -1), *chain] if readers[name] > 1 else [-1]
 
 
+def _has_state(step: Step, definition: Definition) -> bool:
+    """Whether a call of a module in a step depends on those before it: it changes, or draws numbers."""
+    for node in walk(step.value):
+        if isinstance(node, Apply) and node.module.cls == "Model" and step.layer in definition.parts:
+            part = definition.parts[step.layer]
+            return any(_has_state(inner, part) for inner in part.steps)
+        if isinstance(node, Apply):
+            made = callee(node.module.cls)
+            if made.is_stateful or made.amount:
+                return True
+    return False
+
+
 def _previous_calls(definition: Definition) -> dict[str, Step]:
     """For each further call of a layer that holds modules, the call that Keras runs before it."""
     calls: dict[str, list[Step]] = {}
     for step in definition.steps:
-        if any(isinstance(node, Apply) for node in walk(step.value)):
+        if _has_state(step, definition):
             calls.setdefault(step.layer, []).append(step)
     found = {}
     for steps in calls.values():

@@ -41,7 +41,11 @@ def factor(
     best = attempt()
     if length is None or not (best.bent or best.lists or best.doubtful()):
         return best.result
-    shortest, rest = length(best.result) + best.burden(), min(TRIES, WORK // len(definition.steps))
+    count = len(definition.steps)
+    rest = 0 if count > LARGE else min(TRIES, WORK // count)
+    if not rest and not best.bent:
+        return best.result
+    shortest = length(best.result) + best.burden()
 
     def is_shorter(other: _Attempt) -> bool:
         nonlocal best, shortest
@@ -70,6 +74,8 @@ def factor(
 TRIES, DOUBT = 8, 6.0
 #: Steps that all tries together look at, about: a network of many is tried less often.
 WORK = 2000
+#: In a network of more steps than this none are: a search takes a second for each thousand.
+LARGE = 600
 #: What it counts, in lines, that people have no name for a class, and that a part of it is there or not.
 NAMELESS, SWITCH = 4.0, 4.0
 
@@ -235,5 +241,5 @@ def _owner(stage: Sequence[Node], cls: str, taken: Sequence[str], at: int) -> tu
     if name:
         return unique(name, taken), cls
     if len(stage) > 1:
-        return unique("blocks", taken), cls
+        return f"blocks_{at}", cls
     return f"{snake(cls)}_{at}", cls

@@ -35,9 +35,10 @@ def make_of_repeats(draft: Draft) -> bool:
             if (len(found) - 1) * each - rows * use_cost(0) - class_cost(0) > least:
                 against = [misplaced(draft.bodies[it.body].nodes, it.start, it.end) for it in found]
                 saved = _saved(draft, found) - SEVERAL * (len(token[1]) - 1)
-                for placed, most in ((True, sum(against) / len(found)), (False, 0.0)):
-                    if saved - most > chosen[placed][0]:
-                        chosen[placed] = (saved - most, token)
+                for_it = _absorbed(draft, found) - sum(against) / len(found)
+                for placed, more in ((True, for_it), (False, 0.0)):
+                    if saved + more > chosen[placed][0]:
+                        chosen[placed] = (saved + more, token)
     best = chosen[draft.placed][1]
     draft.bent |= best != chosen[not draft.placed][1]
     return best is not None and draft.make(families[best], weighed=True)
@@ -48,6 +49,16 @@ def _saved(draft: Draft, places: Sequence[Place]) -> float:
     columns = list(zip(*map(draft.nodes, places), strict=True))
     count, each = parameters(columns), lines(draft.nodes(places[0]))
     return (len(places) - 1) * each - _uses_cost(draft, places, count) - class_cost(count)
+
+
+def _absorbed(draft: Draft, places: Sequence[Place]) -> float:
+    """Lines of the classes that a block of these places has the only uses of: they are written out in it."""
+    total = 0.0
+    for at, it in enumerate(draft.nodes(places[0])):
+        if it.inside is not None and all(draft.nodes(place)[at].key == it.key for place in places):
+            uses = sum(node.key == it.key for body in draft.bodies for node in body.nodes)
+            total += class_cost(0) if uses == len(places) else 0
+    return total
 
 
 def _uses_cost(draft: Draft, places: Sequence[Place], count: float) -> float:

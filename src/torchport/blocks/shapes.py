@@ -43,6 +43,8 @@ def _size(axis: str, column: list[Any], parameters: Sequence[Parameter], seen: d
         return "n"
     if axis == "c":
         return _channels(column, parameters)
+    if set(column) == {1}:
+        return "1"
     if axis not in seen:
         seen[axis] = column
         return axis

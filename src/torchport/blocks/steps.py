@@ -106,7 +106,9 @@ class Steps:
             ]
             kinds = {short_name(leaf.step.kind) for it in readers for leaf in leaves(it)}
             base = (
-                "skip"
+                "mask"
+                if self.block.uses[0].specs[self.block.uses[0].reads[at]].numbers == "bool"
+                else "skip"
                 if "Concatenate" in kinds or self._is_kept(at)
                 else "shortcut"
                 if "Add" in kinds

@@ -9,7 +9,7 @@ from torchport.names import identifier, is_automatic, unique
 from torchport.rules.nouns import noun_of
 
 #: What lists of branches are called before they are numbered.
-LISTS = re.compile(r"(convs|layers|branches)_\d+")
+LISTS = re.compile(r"(convs|layers|branches|blocks)_\d+")
 
 
 def attribute_names(

@@ -90,7 +90,8 @@ class _Naming:
             inputs[spec.name] = unique(own, functions | set(inputs.values()))
         told = {layer: own_name(layer, part) for layer, part in definition.parts.items()}
         parts = {layer: self.named(part, class_name(told[layer])) for layer, part in definition.parts.items()}
-        attributes = attribute_names(owned, definition.name, told, constants)
+        named = {layer: name for layer, name in told.items() if not definition.parts[layer].shapes}
+        attributes = attribute_names(owned, definition.name, named, constants)
         made = Class(name, definition, attributes, inputs, parts)
         self.known[id(definition)] = made
         return made

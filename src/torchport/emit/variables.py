@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from torchport.emit.attributes import LISTS
 from torchport.emit.unpack import ITEM
 from torchport.layout.write import base_of
 from torchport.names import identifier, is_automatic, short_name, snake, unique
@@ -77,12 +78,16 @@ class Variables:
         self.modules = {self._module(node) for line in lines for node in walk(line.value)} - {""}
         self.last: dict[str, int] = {}
         self.read_at: dict[str, list[int]] = defaultdict(list)
+        #: What every turn of a loop reads again, beside what goes on.
+        self.beside: set[str] = set()
+        self.specs = definition.specs
         for at, line in enumerate(lines):
             for name in line.reads:
                 self.last[name] = at
                 self.read_at[name].append(at)
             if loop := loop_of(line.value):  # every turn reads the others again
                 self.last.update({it.tensor: at + 1 for it in loop.args[1:]})
+                self.beside.update(it.tensor for it in loop.args[1:])
         self.steps = {name: step for step in definition.steps for name in step.outputs}
         self.parts = definition.parts
         self.readers: dict[str, list[Step]] = defaultdict(list)
@@ -110,7 +115,7 @@ class Variables:
 
         Of several branches that are put together, the last is a branch as well.
         """
-        if self.read_at[tensor] != [at + 1]:
+        if self.read_at[tensor] != [at + 1] or tensor in self.beside:
             return False
         reader = self.readers[tensor][0] if self.readers[tensor] else None
         if reader is None or short_name(reader.kind) != "Concatenate":
@@ -197,6 +202,9 @@ class Variables:
         if step.kind.startswith("mask:"):
             given = [self.inputs[name] for name in step.inputs if name in self.inputs]
             return f"{given[0]}_mask" if len(given) == 1 and given[0] != "x" else "mask"
+        spec = self.specs.get(tensor)
+        if spec is not None and spec.numbers == "bool" and is_automatic(layer or step.kind, step.kind):
+            return "mask"
         if re.fullmatch(r"(CuDNN)?(LSTM|GRU)|SimpleRNN", step.kind) and index in STATES:
             return STATES[index]
         if not layer:
@@ -204,6 +212,8 @@ class Variables:
             if past:
                 return past
             return self._descriptive(base) if base in self.steps and base != tensor else identifier(base)
+        if LISTS.fullmatch(layer) and (own := self._own(tensor)):
+            return own
         if not is_automatic(layer, step.kind) and not step.kind.startswith("activation:"):
             shorter = ENDINGS.sub("", layer)
             return identifier(f"{shorter}_{index}" if index else shorter)

@@ -16,11 +16,12 @@ from torchport.normalise.pipelines import unroll_pipelines
 from torchport.normalise.spectral import show_spectral
 from torchport.normalise.texts import lift_texts
 from torchport.normalise.time_major import turn_steps
+from torchport.normalise.tokens import name_tokens
 
 REWRITES = (
     leave_losses, place_arguments, resolve_modes, unroll_pipelines, name_directions,
     name_operations, name_functions, note_draws, lift_texts, write_masks, fold_steps, turn_steps,
-    write_modes, show_spectral, split_activations, keep_dims,
+    write_modes, show_spectral, split_activations, keep_dims, name_tokens,
 )  # fmt: skip
 
 

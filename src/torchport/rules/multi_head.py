@@ -169,6 +169,15 @@ def attend(
         and (heads.key, heads.value_dim) == (count, dim)
         and key == value
     )
+    found = pair_masks(query, value, masks, causal, window) if explicit else []
+    if is_keras_2(dialect) and len(found) == 1 and masks[3] is not None:
+        found = [masks[3]]  # tf-keras lowers scores by as much as its numbers say
+    allowed = joined(found)
+    if plain and allowed is not None and not scores and not is_keras_2(dialect) and len(heads.outs) == 1:
+        kind = "ZeroMaskedMultiHeadAttention" if dropout else "MaskedMultiHeadAttention"
+        rate = [dropout] if dropout else []
+        attention = module(kind, features(query), count, dim, *rate, loads=loads)
+        return attention(*tensors, allowed)
     if plain and not explicit:
         rate = [dropout] if dropout else []
         attention = module("MultiHeadAttention", features(query), count, dim, *rate, loads=loads)
@@ -193,10 +202,6 @@ def attend(
 
     if not explicit:
         return spread(axes.unfold(attention(*tensors, **({"is_causal": True} if causal else {})), query))
-    found = pair_masks(query, value, masks, causal, window)
-    if is_keras_2(dialect) and len(found) == 1 and masks[3] is not None:
-        found = [masks[3]]  # tf-keras lowers scores by as much as its numbers say
-    allowed = joined(found)
     result = attention(*tensors, **({} if allowed is None else {"mask": allowed}))
     if not scores:
         return spread(result[0])

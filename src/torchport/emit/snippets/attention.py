@@ -24,6 +24,52 @@ class MultiHeadAttention(nn.Module):
         return self.out(x.transpose(1, 2).flatten(2))
 
 
+class MaskedMultiHeadAttention(nn.Module):
+    """Attention of several heads where a mask (n, t, s) is True: (n, t, c), (n, s, c) -> (n, t, c).
+
+    A query that may attend to nothing attends to all alike.
+    """
+
+    def __init__(self, features: int, num_heads: int, head_dim: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.num_heads, self.dropout = num_heads, nn.Dropout(dropout)
+        self.q, self.k, self.v = (nn.Linear(features, num_heads * head_dim) for _ in range(3))
+        self.out = nn.Linear(num_heads * head_dim, features)
+
+    def forward(self, query: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+        projected = (self.q(query), self.k(value), self.v(value))
+        q, k, v = (x.unflatten(2, (self.num_heads, -1)).transpose(1, 2) for x in projected)
+        mask = mask[:, None] if mask.dim() == 3 else mask
+        scores = q @ k.transpose(2, 3) / math.sqrt(q.size(3))
+        lowest = torch.finfo(scores.dtype).min
+        weights = F.softmax(scores.masked_fill(~mask, lowest), dim=-1)
+        x = self.dropout(weights) @ v
+        return self.out(x.transpose(1, 2).flatten(2))
+
+
+class ZeroMaskedMultiHeadAttention(nn.Module):
+    """Attention of several heads where a mask (n, t, s) is True: (n, t, c), (n, s, c) -> (n, t, c).
+
+    A query that may attend to nothing gets nothing.
+    """
+
+    def __init__(self, features: int, num_heads: int, head_dim: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.num_heads, self.dropout = num_heads, nn.Dropout(dropout)
+        self.q, self.k, self.v = (nn.Linear(features, num_heads * head_dim) for _ in range(3))
+        self.out = nn.Linear(num_heads * head_dim, features)
+
+    def forward(self, query: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+        projected = (self.q(query), self.k(value), self.v(value))
+        q, k, v = (x.unflatten(2, (self.num_heads, -1)).transpose(1, 2) for x in projected)
+        mask = mask[:, None] if mask.dim() == 3 else mask
+        scores = q @ k.transpose(2, 3) / math.sqrt(q.size(3))
+        lowest = torch.finfo(scores.dtype).min
+        weights = F.softmax(scores.masked_fill(~mask, lowest), dim=-1) * mask
+        x = self.dropout(weights) @ v
+        return self.out(x.transpose(1, 2).flatten(2))
+
+
 class AttentionHeads(nn.Module):
     """Queries, keys and values of several heads, each of its own size, and what comes out."""
 
