@@ -138,9 +138,11 @@ def judge(
     allowed = base * scale
     reads = max(noise.reads, 0.0 if noise.low and noise.low > CANCELLED * scale else scale)
     if unsure and not found.is_whole:  # a sum that cancels is what rounding left of what it reads
-        allowed = max(allowed, FLOOR * reads)
+        scale = max(scale, FLOOR * reads / base)
+        allowed = base * scale
     elif dtype == "float64" and noise.low is None and not found.is_whole:
-        allowed = max(allowed, CANCELS * EPS[dtype] * noise.reads)
+        scale = max(scale, CANCELS * EPS[dtype] * noise.reads / base)
+        allowed = base * scale
     elif dtype == "float64" and exact and noise.low and not found.is_whole:
         if noise.low > CANCELLED * scale:
             scale = noise.low / EPS32
