@@ -56,10 +56,11 @@ def test_flattened_images_and_features(features: int) -> None:
         np.testing.assert_allclose(ours, array.reshape(2, 12) @ KERNEL, rtol=1e-5, atol=1e-5)
 
 
-def test_flattened_images_and_features_added() -> None:
-    """Features that nobody may turn are added to an image's as the source flattens it."""
+@pytest.mark.parametrize("size", [1, 12])
+def test_flattened_images_and_features_added(size: int) -> None:
+    """Features that nobody may turn, or one for all, are added to an image's as the source flattens it."""
     ops = [*image("a"), Op("y", "Add", ([Ref("a.flat"), Ref("b")],), ("y",)), dense("z", "y")]
-    tensors = {"a": Tensor("a", (None, 2, 2, 3)), "b": Tensor("b", (None, 12))}
+    tensors = {"a": Tensor("a", (None, 2, 2, 3)), "b": Tensor("b", (None, size))}
     graph = Graph("m", ("a", "b"), ("z",), tuple(ops), tensors, "3.15.0", structure=(Ref("z"),))
     (a, b), (found,) = computed(graph)
     np.testing.assert_allclose(found, (a.reshape(2, 12) + b) @ KERNEL, rtol=1e-5, atol=1e-5)
