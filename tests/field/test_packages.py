@@ -102,7 +102,6 @@ CASES: list[tuple[Any, tuple[int, ...]]] = [
     (lambda: AdaptiveAveragePooling2D(output_size=(2, 5)), (6, 5, 3)),
     (lambda: AdaptiveAveragePooling2D(output_size=(3, 2)), (7, 5, 3)),
     (lambda: AdaptiveAveragePooling2D(output_size=(2, 2), data_format="channels_first"), (3, 6, 4)),
-    (lambda: FixedDropout(0.2, noise_shape=(None, 1, 1, 1)), (6, 5, 3)),
 ]
 
 
@@ -121,6 +120,13 @@ def test_as_documented(number: int, suffix: str, tmp_path: Path) -> None:
     if suffix == ".h5" and number in (0, 4, 8, 11):
         own = {it.__name__: it for it in (GroupNormalization, Maxout, AdaptiveAveragePooling2D, FixedDropout)}
         assert torchport.verify(path, port, custom=own).passed
+
+
+def test_dropout_of_efficientnet(tmp_path: Path) -> None:
+    x = tf_keras.Input((6, 5, 3))
+    model = tf_keras.Model(x, FixedDropout(0.2, noise_shape=(None, 1, 1, 1))(x))
+    model.save(tmp_path / "m.h5")
+    assert "nn.Dropout(0.2)" in torchport.convert(tmp_path / "m.h5").code
 
 
 def test_hub_says_what_to_do(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from torchport.lambdas.layers import LAYERS
 from torchport.lambdas.reading import Reading, agreed, readings
 from torchport.lambdas.symbols import Symbol, Symbols, shown
 from torchport.lambdas.values import CODE
+from torchport.normalise import draws
 from torchport.normalise.activations import split_activations
 from torchport.normalise.draws import drawing
 from torchport.normalise.functions import name_functions
@@ -57,7 +58,7 @@ def computed(op: Op, walk: Walk) -> Walk:
     if not all(name in walk.tensors for name in op.inputs):
         return walk
     start = len(walk.ops)
-    world = Symbols(Emitter(walk), op.name, walk.graph.dialect, Ref(op.inputs[0]))
+    world = Symbols(Emitter(walk, op.layer), op.name, walk.graph.dialect, Ref(op.inputs[0]))
     options = {key: value for key, value in op.config.items() if key not in IGNORED}
     given = map_refs(op.args[0], lambda name: Symbol(name, name))
     try:
@@ -71,7 +72,7 @@ def computed(op: Op, walk: Walk) -> Walk:
 def evaluated(op: Op, walk: Walk, reading: Reading) -> tuple[Any, tuple[str, Walk]]:
     """The ops of a Lambda at the end of a way; its text, and the way."""
     start = len(walk.ops)
-    world = Symbols(Emitter(walk), op.name, walk.graph.dialect, Ref(op.inputs[0]))
+    world = Symbols(Emitter(walk, op.layer), op.name, walk.graph.dialect, Ref(op.inputs[0]))
     inputs = map_refs(op.args[0], lambda name: Symbol(name, name))
     if isinstance(op.args[0], Ref):
         inputs = replace(inputs, text=reading.function.code.variables[0])
@@ -133,6 +134,8 @@ class Emitter:
     """Adds operations to a way, as they come."""
 
     walk: Walk
+    #: The layer that they are of.
+    layer: str
 
     def add(self, op: Op) -> Sequence[str]:
         """The names of what an op gives. Raises Unsupported where it is not ported."""
@@ -140,8 +143,8 @@ class Emitter:
         for rewrite in (name_operations, name_functions, split_activations):
             graph = rewrite(graph)
         outputs: Sequence[str] = op.outputs
-        for note in drawing(graph):
-            self.walk.notes.append(f"{note}: drawn anew at every call.")
+        if any(drawing(graph)):
+            self.walk.notes.append(draws.note([self.layer]))
         try:
             for it in graph.ops:
                 for part in self.walk.parts(it):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from torchport.graph import Graph
 
@@ -15,11 +15,15 @@ def note_draws(graph: Graph) -> Graph:
     names = list(drawing(graph))
     if not names:
         return graph
-    note = (
+    return graph.replace(notes=(*graph.notes, note(names)))
+
+
+def note(names: Sequence[str]) -> str:
+    """What a person should know of layers that draw."""
+    return (
         f"{', '.join(names)}: drawn anew at every call, in inference too, from torch's generator: "
         "the same distribution, other numbers; seeds are not carried over."
     )
-    return graph.replace(notes=(*graph.notes, note))
 
 
 def drawing(graph: Graph) -> Iterator[str]:

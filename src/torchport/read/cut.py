@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from torchport.errors import TorchportError
-from torchport.graph import Graph, Op, Ref
+from torchport.graph import Graph, Op, Ref, is_keras_2
 
 #: Names of layers that a note lists.
 LISTED = 6
@@ -111,7 +111,10 @@ def entry(graph: Graph, kept: Sequence[Op], inputs: Sequence[str], ends: Sequenc
             names |= {it.layer for it in graph.ops if sources.intersection(it.outputs)}
             names |= sources & {*graph.inputs}
     found = [it for it in rows if it.get("name", it["config"].get("name")) in names]
-    first = {name: 1 if name in graph.bodies else 0 for name in names}
+    # Calls of a model in a model are counted from 1: not those of a chain in Keras 3 (`keras_3_output`).
+    chains = {it.get("name", it["config"].get("name")) for it in rows if it["class_name"] == "Sequential"}
+    from_zero = chains if not is_keras_2(graph.dialect) else set()
+    first = {name: int(name in graph.bodies and name not in from_zero) for name in names}
     return {
         **graph.entry,
         "config": {
