@@ -38,6 +38,7 @@ def convert(
     outputs: Sequence[str] = (),
     rules: str | Path | None = None,
     config: str | Path | None = None,
+    code: str | Path | Sequence[str | Path] | None = None,
 ) -> Port:
     """Port a model: a `.keras` or `.h5` file, the folder of a SavedModel of Keras 2, or a live `keras.Model`.
 
@@ -50,6 +51,8 @@ def convert(
     rules: a Python file with rules for layers of your own; it is run.
     config: for a file with weights only, the model's architecture: `model.json`, or `module.py:build`, a
         function that returns the Keras model, which is run.
+    code: Python files, or names of modules, with the classes and functions of your own that the file names;
+        they are run, and TensorFlow is imported. A live model has its own.
 
     Raises Refused with everything that cannot be ported exactly, BadFile for a damaged or hostile file.
     """
@@ -64,6 +67,10 @@ def convert(
         from torchport.read import WithConfig
 
         model = WithConfig(Path(model), str(config))
+    if code is not None:
+        from torchport.watch.code import with_code
+
+        model = with_code(model, code)
     with user.rules(rules):
         return Port(port(model, options), model, options)
 
@@ -86,6 +93,7 @@ def verify(
     custom: str | Path | Mapping[str, type] | None = None,
     rules: str | Path | None = None,
     config: str | Path | None = None,
+    code: str | Path | Sequence[str | Path] | None = None,
     precision: str = "both",
 ) -> Verification:
     """Run TensorFlow and PyTorch side by side, and compare a model with its port.
@@ -96,7 +104,7 @@ def verify(
     steps: how many steps of SGD are taken.
     progress: told what is being done.
     custom: the classes of Keras layers of your own, by name, or the Python file that has them, which is run.
-    rules, config: as `convert` was given them.
+    rules, config, code: as `convert` was given them.
     precision: "both", or "float64" or "float32" alone, which takes half of the time; the result says so.
 
     The result's `passed` says whether all agrees; `str` of it says what was compared, and what differs first.
@@ -106,5 +114,5 @@ def verify(
 
     return verify(
         source, port, inputs=inputs, seed=seed, steps=steps, progress=progress, custom=custom, rules=rules,
-        config=config, precision=precision,
+        config=config, code=code, precision=precision,
     )  # fmt: skip

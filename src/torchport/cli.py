@@ -130,6 +130,15 @@ Config = Annotated[
         "model. The file is run.",
     ),
 ]  # fmt: skip
+Code = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FILE.py", show_default=False,
+        help="The classes and functions of your own that the model's file names: custom layers, functions of "
+        "Lambda. A Python file, or package.module. It is run, and each layer's call is watched under "
+        "TensorFlow; nothing that SOURCE holds is run. Repeat it for several.",
+    ),
+]  # fmt: skip
 Custom = Annotated[
     list[str] | None,
     typer.Option(
@@ -220,6 +229,7 @@ def convert(
     ] = False,
     rules: Rules = None,
     config: Config = None,
+    code: Code = None,
     custom: Custom = None,
     json: Json = False,
 ) -> None:
@@ -241,12 +251,13 @@ def convert(
     """
     options: dict[str, Any] = {
         "class_name": class_name, "keep_io": keep_io, "exact": exact, "flat": flat, "dequantise": dequantise,
-        "outputs": outputs.split(",") if outputs else (), "rules": rules, "config": config, "force": force,
+        "outputs": outputs.split(",") if outputs else (), "rules": rules, "config": config, "code": code,
+        "force": force,
     }  # fmt: skip
     if len(sources) > 1:
         alone = {
             "--class-name": class_name, "--outputs": outputs, "--config": config, "--verify": check,
-            "--custom": custom,
+            "--custom": custom, "--code": code,
         }  # fmt: skip
         convert_many(sources, folder, json, options, [option for option, given in alone.items() if given])
         return
@@ -262,10 +273,10 @@ def convert(
 
             conversion.show(facts, console())
             if not check:
-                files = {"--rules": rules, "--config": config, "--custom": custom}
+                files = {"--rules": rules, "--config": config, "--code": code, "--custom": custom}
                 conversion.show_next(source, folder, files, console())
         if check:
-            result = compare(source, folder, rules=rules, config=config, custom=custom)
+            result = compare(source, folder, rules=rules, config=config, code=code, custom=custom)
             if not json:
                 show(result, every=False)
         if json:
@@ -314,6 +325,7 @@ def verify(
     precision: Precision = "both",
     rules: Rules = None,
     config: Config = None,
+    code: Code = None,
     custom: Custom = None,
     every: All = False,
     json: Json = False,
@@ -339,8 +351,9 @@ def verify(
     result: Verification | None = None
     with errors(source, json):
         result = compare(
-            source, folder, inputs or [], seed, rules=rules, config=config, custom=custom, precision=precision
-        )
+            source, folder, inputs or [], seed, rules=rules, config=config, code=code, custom=custom,
+            precision=precision,
+        )  # fmt: skip
         if json:
             print_json(result.as_dict())
         else:

@@ -210,6 +210,10 @@ class Graph:
     is_part: bool = False
     #: The configuration that it was read from, in the terms of Keras 2 or 3: Keras can build it.
     entry: Any = field(default=None, compare=False, repr=False)
+    #: The class of the user's own whose `call` it is.
+    cls: str = ""
+    #: Of such a class, for each output what becomes of the mask of the first input: "passes" or "drops".
+    masks: tuple[str, ...] = ()
 
     def replace(self, **changes: Any) -> Graph:
         return replace(self, **changes)

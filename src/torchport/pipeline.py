@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torchport import training
+from torchport import training, watch
 from torchport.blocks import factor, in_reading_order
 from torchport.emit import helpers
 from torchport.emit.source import Class, formatted, name_classes, source, state
@@ -25,7 +25,7 @@ from torchport.read import WithConfig, read
 from torchport.read.cut import cut, ends_before
 from torchport.rules import book, user
 from torchport.rules.book import Book
-from torchport.watch import watch
+from torchport.watch.code import WithCode, live_of
 
 
 @dataclass(frozen=True)
@@ -71,16 +71,16 @@ def own_name(name: str, model: Any) -> str:
         names = [function[1], function[0].stem] if function else [Path(model.config).stem]
         names.append(Path(model.weights).name.partition(".")[0])
     else:
+        model = model.path if isinstance(model, WithCode) else model
         names = [Path(model).name.partition(".")[0]] if isinstance(model, (str, Path)) else []
     return next((told for it in names if (told := telling(it))), "model")
 
 
 def port(model: Any, options: Options = DEFAULT) -> Program:
     """A model, or the path of one, as a PyTorch program."""
-    graph = read(model).check()
+    alive = live_of(model)
+    graph = (read(model) if alive is None else watch.read(alive)).check()
     user.plugins(graph)
-    if hasattr(model, "get_config"):
-        graph = watch(graph, model).check()
     with user.helpers_beside(helpers.own_names()):
         name = options.class_name or class_name(own_name(graph.name, model))
         if options.class_name in helpers.names():

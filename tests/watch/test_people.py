@@ -20,11 +20,7 @@ from torchport.errors import Refused
 
 PACKAGES = {"keras3": (keras, 3), "keras2": (tf_keras, 2)}
 #: What is refused, and what the refusal says.
-REFUSED = {
-    "noisy": "something else in training", "droppath": "something else in training",
-    "bn_own": "something else in training", "cond": "people.py:", "stn": "", "masked": "",
-    "subclassed_tf": "",
-}  # fmt: skip
+REFUSED = {"bn_own": "assigns to mm", "cond": "a condition or a loop", "stn": ""}
 CASES = [
     (name, package)
     for package, (module, version) in PACKAGES.items()
@@ -53,7 +49,9 @@ def built(name: str, package: str) -> Any:
 def test_agrees(name: str, package: str) -> None:
     model = built(name, package)
     port = torchport.convert(model)
-    result = torchport.verify(model, port, precision="float64", steps=1)
+    # What is zero by nature is known from both precisions alone: the bias in front of a softmax.
+    precision = "both" if name == "bahdanau" else "float64"
+    result = torchport.verify(model, port, precision=precision, steps=1)
     assert result.passed, str(result)
 
 

@@ -46,6 +46,8 @@ class Block:
     uses: list[Node] = field(default_factory=list)
     #: What was counted of the uses so far, while the slots stay as they are.
     counted: Tally | None = None
+    #: The class of the user's own whose calls it stands for.
+    cls: str = ""
 
     @property
     def key(self) -> Hashable:

@@ -16,7 +16,7 @@ from torchport.blocks.parameters import Parameter as Found
 from torchport.blocks.shapes import docstring
 from torchport.blocks.steps import Steps, as_module, tensor_name
 from torchport.blocks.structures import structure_name
-from torchport.names import identifier, is_automatic, short_name, snake, unique
+from torchport.names import class_name, identifier, is_automatic, short_name, snake, unique
 from torchport.program import (
     APART,
     REQUIRED,
@@ -148,7 +148,8 @@ class _Class(Steps):
         self.constructed: set[str] = set()
 
     def make(self) -> Made:
-        name = unique(structure_name(self.structure()), self.builder.taken)
+        own = class_name(self.block.cls) if self.block.cls else structure_name(self.structure())
+        name = unique(own, self.builder.taken)
         self.builder.taken.add(name)
         inputs = self.inputs()
         self.called = [self._called(at) for at in range(len(self.nodes))]

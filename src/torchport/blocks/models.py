@@ -37,12 +37,14 @@ def open_models(definition: Definition, draft: Draft) -> dict[str, Definition]:
     while waiting:
         family = [waiting.pop(0)]
         for other in list(waiting):
-            if _alike(models[family[0]], models[other]):
+            ours, theirs = (rest[body.nodes[it].step.layer].cls for it in (family[0], other))
+            if ours == theirs and _alike(models[family[0]], models[other]):
                 family.append(other)
                 waiting.remove(other)
         results = [rest[body.nodes[at].step.layer].outputs[0].name for at in family]
         layers = [body.nodes[at].step.layer for at in family]
-        if len(family) > 1 and _adopt(draft, family, [models[at] for at in family], results):
+        cls = rest[layers[0]].cls
+        if len(family) > 1 and _adopt(draft, family, [models[at] for at in family], results, cls):
             for layer in layers:
                 del rest[layer]
             continue
@@ -70,10 +72,13 @@ def _alike(one: Sequence[Node], other: Sequence[Node]) -> bool:
     return is_one(merged, uses)
 
 
-def _adopt(draft: Draft, at: Sequence[int], models: Sequence[Sequence[Node]], results: Sequence[str]) -> bool:
+def _adopt(
+    draft: Draft, at: Sequence[int], models: Sequence[Sequence[Node]], results: Sequence[str], cls: str
+) -> bool:
     """Make one block of nested models that are one but for optional parts, called at these nodes.
 
-    `results`: what each returns. Gives False, and does nothing, where that saves no lines.
+    `results`: what each returns. `cls`: the user's own class that they are calls of. Gives False, and does
+    nothing, where that saves no lines.
     """
     body = draft.bodies[0]
     single = all(sum(it.heavy for it in nodes) == 1 for nodes in models)
@@ -82,7 +87,7 @@ def _adopt(draft: Draft, at: Sequence[int], models: Sequence[Sequence[Node]], re
     ]
     order = sorted(range(len(models)), key=lambda it: -len(models[it]))
     block = Block(next(draft.numbers), [Slot(row.key, row.reads) for row in runs[order[0]].rows],
-                  runs[order[0]].outputs or ())  # fmt: skip
+                  runs[order[0]].outputs or (), cls=cls)  # fmt: skip
     uses: dict[int, Node] = {}
     for number in order:
         merged = merge(block.run() if block.uses else runs[order[0]], runs[number])

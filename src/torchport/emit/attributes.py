@@ -47,7 +47,8 @@ def attribute_names(
         if noun:
             number = f"{'_' if noun[-1].isdigit() else ''}{owners[noun][layer]}"
             base = noun if len(owners[noun]) == 1 else f"{noun}{number}"
-        called = role if noun and (layer, role) in constants else f"{base}_{role}" if role else base
+        called = role if noun and (layer, role) in constants else base
+        called = f"{base}_{role}" if called is base and role and role != layer else called
         name = unique(identifier(called), taken)
         taken.add(name)
         names[layer, role] = name

@@ -60,12 +60,15 @@ class _Naming:
     def __init__(self) -> None:
         self.taken = helpers.names()
         self.known: dict[int, Class] = {}
+        #: Classes of the user's own by their text, that of its tensors in the graph too.
+        self.texts: dict[str, str] = {}
 
     def named(self, definition: Definition, name: str) -> Class:
         if id(definition) in self.known:
             return self.known[id(definition)]
-        name = unique(name, self.taken)
-        self.taken.add(name)
+        if not definition.cls:
+            name = unique(name, self.taken)
+            self.taken.add(name)
         owned = [
             (node.owner, node.role if isinstance(node, State) else node.module.role, step.kind)
             for step in definition.steps
@@ -89,12 +92,26 @@ class _Naming:
                 own = identifier(definition.keys[spec.name])
             inputs[spec.name] = unique(own, functions | set(inputs.values()))
         told = {layer: own_name(layer, part) for layer, part in definition.parts.items()}
-        parts = {layer: self.named(part, class_name(told[layer])) for layer, part in definition.parts.items()}
+        parts = {
+            layer: self.named(part, class_name(part.cls or told[layer]))
+            for layer, part in definition.parts.items()
+        }
         named = {layer: name for layer, name in told.items() if not definition.parts[layer].shapes}
-        attributes = attribute_names(owned, definition.name, named, constants)
+        attributes = attribute_names(owned, "" if definition.cls else definition.name, named, constants)
         made = Class(name, definition, attributes, inputs, parts)
+        made = self._once(made) if definition.cls else made
         self.known[id(definition)] = made
         return made
+
+    def _once(self, made: Class) -> Class:
+        """A class of the user's own under a name that no other class has, unless it stands there already."""
+        text = _class(made, True, "", False)
+        name = self.texts.get(text)
+        if name is None:
+            name = unique(made.name, self.taken)
+            self.taken.add(name)
+            self.texts[text] = name
+        return replace(made, name=name)
 
 
 def own_name(layer: str, part: Definition) -> str:
@@ -161,7 +178,10 @@ def source(
     item: Class, pretrained: str = "model.safetensors", sharded: bool = False, marks: bool = False
 ) -> str:
     """The text of model.py, not yet formatted."""
-    classes = ordered(item)
+    found: dict[str, Class] = {}
+    for it in ordered(item):
+        found.setdefault(it.name, it)
+    classes = list(found.values())
     texts = [_class(it, marks, pretrained if it is item else "", sharded) for it in classes]
     texts = [*functions(item.definition, item.inputs), *texts]
     everything = "\n\n\n".join([*helpers.used(texts), *texts])

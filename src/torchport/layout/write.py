@@ -55,6 +55,22 @@ def needed(steps: Sequence[Step], outputs: Iterable[str]) -> tuple[Step, ...]:
     return tuple(reversed(kept))
 
 
+def in_place(steps: Sequence[Step], outputs: Iterable[str]) -> list[Step]:
+    """The steps in which weights and constants stand where they are read: `x * self.gain`."""
+    given = set(outputs)
+    held = {
+        step.outputs[0]: step.value
+        for step in steps
+        if isinstance(step.value, State) and not given.intersection(step.outputs)
+    }
+
+    def placed(node: Any) -> Any:
+        return held.get(node.tensor, node) if isinstance(node, Var) else node
+
+    kept = (step for step in steps if step.outputs[0] not in held)
+    return [replace(step, value=rewrite(step.value, placed)) for step in kept]
+
+
 class _Writer:
     """One graph on its way: the steps so far, and the permuted twins that tensors have."""
 
@@ -83,7 +99,7 @@ class _Writer:
             layer: _Writer(body, self.orders, f"{self.path}{layer}/", self.exact, self.refusals).definition()
             for layer, body in graph.bodies.items()
         }
-        steps = needed(self.steps, renamed.values())
+        steps = needed(in_place(self.steps, renamed.values()), renamed.values())
         written = {it.name for it in steps}
         return Definition(
             graph.name,
@@ -100,6 +116,7 @@ class _Writer:
             },
             graph.texts,
             keys=graph.keys,
+            cls=graph.cls,
         )
 
     def _order(self, name: str) -> Order:

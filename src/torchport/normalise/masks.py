@@ -87,6 +87,10 @@ class _Masks:
         if op.kind in ("time:fold", "time:unfold") and self._of(op.args[0]):
             if op.kind == "time:fold" or keras_2:
                 raise Unsupported("a mask at a model at every step", "mask what comes behind it")
+        if op.kind == "mask:of":
+            if (mask := self._of(op.args[0])) is None:
+                raise Unsupported("a mask that is not followed up to here", "hand it over as an argument")
+            return replace(op, kind="Identity", args=(self._ref(mask, op),))
         if facts(op.kind).gives is Gives.VALUES:
             return replace(op, kwargs={"mask": self._ref(self._masking(op), op)})
         if reads in (Reads.FIRST, Reads.STEPS, Reads.INNER, Reads.TRAINING):
@@ -156,8 +160,11 @@ class _Masks:
         added = {name: carried[name] for name in used}
         written = written.replace(inputs=(*written.inputs, *used), tensors={**written.tensors, **added})
         made = [inner.masks.get(name) for name in body.outputs]
+        if body.cls:
+            self.inside = [_after(how, found[0] if found else None) for how in body.masks]
         places = dict(zip(body.inputs, op.inputs, strict=False))
-        self.inside = [it and (_outside(it, outer, places) or ("inside", op.layer)) for it in made]
+        if not body.cls:
+            self.inside = [it and (_outside(it, outer, places) or ("inside", op.layer)) for it in made]
         if op.layer in self.entered and self.entered[op.layer] != written:
             why = f"the nested model {op.layer!r} is called with other masks than before"
             raise Unsupported(why, "give all its calls a mask, or none")
@@ -350,6 +357,13 @@ def _outside(mask: Mask, outer: Mapping[str, Mask], places: Mapping[str, str]) -
     if None in parts:
         return None
     return (kind, first, parts) if kind == "cat" else (kind, parts)
+
+
+def _after(how: str, mask: Mask) -> Mask:
+    """The mask behind a layer of the user's own."""
+    if how == "makes":
+        return ("unknown", "the mask that the `compute_mask` of a layer before it makes")
+    return mask if how == "passes" else None
 
 
 def _joined(symbol: str, masks: Iterable[Mask]) -> Mask:

@@ -161,8 +161,8 @@ def next_command(source: Path, folder: Path, files: Mapping[str, object | None])
     """The command that verifies a conversion, as one can paste it; `files` are the options that both take."""
     words = ["torchport", "verify", path_word(source), path_word(folder)]
     for option, value in files.items():
-        if value is not None:
-            words += [option, path_word(value)]
+        for one in value if isinstance(value, (list, tuple)) else [value]:
+            words += [option, path_word(one)] if one is not None else []
     return shlex.join(words)
 
 

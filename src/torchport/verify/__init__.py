@@ -21,6 +21,7 @@ from torchport.errors import TorchportError
 from torchport.read import WithConfig
 from torchport.rules import user
 from torchport.verify.result import CHECKS, MEASURE, Divergence, Row, Verification
+from torchport.watch.code import with_code
 
 __all__ = ["CHECKS", "MEASURE", "Divergence", "Row", "Verification", "record", "verify"]
 
@@ -34,7 +35,9 @@ def with_files(function: Callable[..., T]) -> Callable[..., T]:
     def called(*args: Any, **options: Any) -> T:
         config = str(options.get("config") or "").partition(".py:")
         custom = options.get("custom")
-        several = custom if isinstance(custom, (list, tuple)) else [custom]
+        several = list(custom) if isinstance(custom, (list, tuple)) else [custom]
+        code = options.get("code")
+        several += code if isinstance(code, (list, tuple)) else [code]
         files = [options.get("rules"), *several, f"{config[0]}.py" if config[1] else None]
         with user.rules(files[0]), scripts.blame(*(it for it in files if isinstance(it, (str, Path)))):
             return function(*args, **options)
@@ -46,7 +49,8 @@ def with_files(function: Callable[..., T]) -> Callable[..., T]:
 def verify(
     source: Any, port: Any, *, inputs: Any = None, seed: int = 0, steps: int = 3,
     progress: Callable[[str], None] | None = None, custom: Any = None,
-    rules: str | Path | None = None, config: str | Path | None = None, precision: str = "both",
+    rules: str | Path | None = None, config: str | Path | None = None, code: Any = None,
+    precision: str = "both",
 ) -> Verification:  # fmt: skip
     """Compare a model with its port: the very files in the port's folder, as they are now.
 
@@ -55,7 +59,7 @@ def verify(
     torchport wrote, or a Port. inputs: arrays in the source's axes, in order or by name; random ones by
     `seed` otherwise. steps: how many steps of SGD are taken. progress: told what is being done. custom:
     classes and functions of the user's own by name, or the Python file or module that has them, which is
-    run, or several of these; a live model has its own. rules, config: as `torchport.convert` was given.
+    run, or several of these; a live model has its own. rules, config, code: as `torchport.convert` was given.
     precision: "both", or "float64" or "float32" alone, which takes half of the time; the result says
     what was left out.
 
@@ -71,6 +75,8 @@ def verify(
     tell = progress or (lambda text: None)
     if config is not None:
         source = WithConfig(Path(source), str(config))
+    if code is not None:
+        source = with_code(source, code)
     how = (inputs, seed, steps, tell, custom, precision)
     with tempfile.TemporaryDirectory(prefix="torchport-") as name:
         scratch = Path(name)

@@ -2,61 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from torchport.errors import TorchportError
-from torchport.graph import is_keras_2
 from torchport.verify.patches import DOUBLES, KERNELS, patched
+from torchport.watch.frameworks import keras_of, tensorflow
 
-INSTALL = "pip install 'torchport[tensorflow]'"
-
-
-def tensorflow() -> Any:
-    """The tensorflow module, without its messages."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # oneDNN's kernels round otherwise from run to run, and some end the process (see `kernels.strided`).
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    try:
-        import tensorflow as tf
-    except ImportError as error:
-        raise TorchportError(
-            f"verify needs TensorFlow, which cannot be imported ({error})", advice=INSTALL
-        ) from error
-    tf.config.experimental.enable_tensor_float_32_execution(False)
-    return tf
-
-
-def keras_of(version: str) -> Any:
-    """The Keras that is the reference for a model that `version` wrote: keras, or tf_keras for Keras 2."""
-    tensorflow()
-    if is_keras_2(version):
-        try:
-            import tf_keras
-        except ImportError as error:
-            raise TorchportError(
-                f"the reference of a Keras {version} model is tf_keras, which cannot be imported ({error})",
-                advice=INSTALL,
-            ) from error
-        return tf_keras
-    if "keras" not in sys.modules:
-        os.environ["KERAS_BACKEND"] = "tensorflow"
-    try:
-        import keras
-    except ImportError as error:
-        raise TorchportError(
-            f"verify needs Keras, which cannot be imported ({error})", advice=INSTALL
-        ) from error
-    backend = keras.backend.backend()
-    if backend != "tensorflow":
-        raise TorchportError(
-            f"Keras runs on {backend!r} in this process; the reference is Keras on TensorFlow",
-            advice="set KERAS_BACKEND=tensorflow before keras is first imported",
-        )
-    return keras
+__all__ = ["default_dtype", "keras_of", "policies", "tensorflow", "torch", "versions"]
 
 
 def torch() -> Any:

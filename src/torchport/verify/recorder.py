@@ -62,11 +62,14 @@ class Recorder:
     #: Told of a layer before it runs.
     call: Callable[[Any, Any], None] = lambda layer, args: None
     graph: Graph | None = None
+    model: Any = None
     frames: list[Frame] = field(default_factory=list)
     before_activation: list[Any] = field(default_factory=list)
 
     def around(self, layer: Any, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         frame = self.frames[-1]
+        if layer is self.model:
+            return run(layer, *args, **kwargs)
         if (taken := frame.take(layer)) is None:
             return run(layer, *args, **kwargs)
         name, known = taken
@@ -86,7 +89,8 @@ class Recorder:
     @contextmanager
     def watching(self, keras: Any, model: Any) -> Iterator[None]:
         """Every call of a layer passes through `around`."""
-        self.frames = [Frame((), sequence(model), True, self.graph)]
+        named = calls_of(model, self.graph) if self.graph and is_own(model) else {}
+        self.frames = [Frame((), sequence(model), True, self.graph, named)]
         classes = [keras.layers.Layer]
         if hasattr(keras, "Operation"):
             classes.append(keras.Operation)
@@ -94,6 +98,7 @@ class Recorder:
         activations = [
             (layer, layer.activation) for layer in model._flatten_layers() if has_activation(layer)
         ]
+        self.model = model
         for cls, original in originals:
             cls.__call__ = self._wrapped(original)
         for layer, function in activations:

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from torchport.errors import TorchportError
+from torchport.errors import Refused, TorchportError
 from torchport.graph import Graph, is_keras_2
 from torchport.read import WithConfig, checkpoint
 from torchport.read.dialect import ADOPTED
 from torchport.read.live import is_model
-from torchport.read.subclass import functional
+from torchport.read.subclass import functional, inputs_of
 from torchport.rules import TABLE
 from torchport.verify.built import built
 from torchport.verify.cudnn import by_name
@@ -29,6 +29,7 @@ from torchport.verify.patches import DRAWS, patched
 from torchport.verify.retype import retyped
 from torchport.verify.twin import Stand, Twin
 from torchport.watch import is_own
+from torchport.watch.code import WithCode
 
 #: Attributes of layers that draw random numbers in training, and the value at which they do not. What they
 #: drop may lie elsewhere in the port: a flat feature axis has another order, gates are drawn together.
@@ -61,8 +62,10 @@ class Reference:
         """
         keras = keras_of(graph.dialect)
         custom = custom_objects(custom, graph.dialect)
+        if isinstance(source, WithCode):
+            source = source.model
         if not isinstance(source, (str, Path, WithConfig)):
-            live = built(keras, graph) if graph.is_part else functional(source)
+            live = built(keras, graph) if graph.is_part else source_of(source)
             return cls(keras, of_floats(live), graph, custom={**of_model(source), **custom})
         functions, known = definitions(keras, graph)
         custom = {**stand_ins(keras, graph), **functions, **custom}
@@ -111,6 +114,9 @@ class Reference:
 
     def rebuilt(self, dtype: str) -> Any:
         """The same model with the same weights, computing in `dtype`, dropout off in training mode."""
+        if is_own(self.model):
+            with self.computing(dtype):
+                return quiet(Twin(self.keras, dtype).of(self.model), dtype)
         with self.computing(dtype):
             stand = Stand(Twin(self.keras, dtype))
             linear = self.keras.activations.linear
@@ -122,16 +128,7 @@ class Reference:
             if not made.built and self.model.inputs is not None:
                 made.build([tuple(it.shape) for it in self.model.inputs][0])
             copy_weights(self.model, made, self.unfused)
-            for layer, name in amounts_in(made):
-                setattr(layer, name, RANDOM[name])
-            for layer in (it for it in made._flatten_layers() if not is_own(it)):
-                if type(layer).__name__ in AUGMENT:
-                    layer.call = in_inference(layer.call)
-                if dtype == "float64" and isinstance(getattr(layer, "momentum", None), float):
-                    # tf_keras makes a float32 tensor of a Python float, and casts that.
-                    layer.momentum = np.float64(layer.momentum)
-                if hasattr(layer, "finalize_state"):
-                    layer.finalize_state()
+            quiet(made, dtype)
         return made
 
     def call(self, model: Any, inputs: Sequence[Any], training: bool) -> list[Any]:
@@ -140,10 +137,11 @@ class Reference:
         Keras 3 lets `training=False` of a model win over a layer's own `training=True`; `model(x)` does not.
         Source: keras/src/models/functional.py, operation_fn.
         """
-        if len(inputs) == 1 and not isinstance(struct_of(model), dict):
+        if len(inputs) == 1 and (is_own(model) or not isinstance(struct_of(model), dict)):
             packed: Any = inputs[0]
         else:
-            packed = tensorflow().nest.pack_sequence_as(struct_of(model), list(inputs))
+            struct = inputs_of(model, self.keras) if is_own(model) else struct_of(model)
+            packed = tensorflow().nest.pack_sequence_as(struct, list(inputs))
         mode = {"training": training} if training or is_keras_2(self.graph.dialect) else {}
         still = nullcontext() if training else unmoved(model)
         with from_rest(model), still, patched(tensorflow(), DRAWS, self.note):
@@ -175,6 +173,31 @@ def without_amounts(model: Any) -> Iterator[None]:
     finally:
         for layer, name, amount in found:
             setattr(layer, name, amount)
+
+
+def source_of(model: Any) -> Any:
+    """The functional model that stands for a live one; where none does, itself."""
+    try:
+        return functional(model)
+    except Refused:
+        if not is_own(model):
+            raise
+        return model
+
+
+def quiet(made: Any, dtype: str) -> Any:
+    """A rebuilt model that drops nothing in training mode, and draws no random images."""
+    for layer, name in amounts_in(made):
+        setattr(layer, name, RANDOM[name])
+    for layer in (it for it in made._flatten_layers() if not is_own(it)):
+        if type(layer).__name__ in AUGMENT:
+            layer.call = in_inference(layer.call)
+        if dtype == "float64" and isinstance(getattr(layer, "momentum", None), float):
+            # tf_keras makes a float32 tensor of a Python float, and casts that.
+            layer.momentum = np.float64(layer.momentum)
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
+    return made
 
 
 @contextmanager

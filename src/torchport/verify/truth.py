@@ -165,7 +165,7 @@ class Truth:
     @property
     def batches(self) -> dict[str, int | None]:
         """The batch that the source was built for, by input."""
-        models = self.reference.model.inputs
+        models = getattr(self.reference.model, "inputs", None) or ()
         return {name: it.shape[0] for name, it in zip(self.graph.inputs, models, strict=False)}
 
     @property

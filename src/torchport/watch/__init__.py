@@ -17,13 +17,14 @@ from typing import Any
 
 from torchport import scripts
 from torchport.errors import Refusal, Refused
-from torchport.graph import Graph, Op, is_keras_2, refs
+from torchport.graph import Graph, Op, Ref, is_keras_2, map_refs, refs
 from torchport.read import config, dialect, live
 from torchport.read.document import bounded
 from torchport.read.layers import Layer
 from torchport.read.nodes import Call, settle
-from torchport.read.subclass import ends, functional
+from torchport.read.subclass import ends, functional, inputs_of, name_of, package_of
 from torchport.rules import find
+from torchport.training import compiled
 from torchport.watch.modes import joined
 from torchport.watch.spy import Event, Spy, flat, is_theirs
 from torchport.watch.walk import Walk, placed, refused
@@ -32,12 +33,49 @@ from torchport.watch.walk import Walk, placed, refused
 KERAS = ("keras", "tf_keras")
 
 
+def read(model: Any) -> Graph:
+    """The graph of a live model; of one whose `call` is not made of layers alone, that of its `call`."""
+    try:
+        return watch(live.read(model), model)
+    except Refused as error:
+        if not is_own(model) or not getattr(model, "built", False):
+            raise
+        try:
+            return whole(model)
+        except Refused as other:
+            raise other from error
+
+
+def whole(model: Any) -> Graph:
+    """The graph of the `call` of a model of the user's own class."""
+    keras = next(found for it in type(model).__mro__ if (found := package_of(it)) is not None)
+    version = str(keras.__version__)
+    start = inputs_of(model, keras)
+    runs = [Run.of(model, start, version, training) for training in (True, False)]
+    made = body_of([[next(layer_calls(run.root))] for run in runs], runs)
+    compiled_as = compiled(bounded(live.as_saved(live.compile_config(model)), str(model.name)))
+    return made.replace(
+        name=name_of(model), cls="", masks=(), compiled=compiled_as, notes=tuple(notes(runs[0].losses))
+    )
+
+
 def watch(graph: Graph, model: Any) -> Graph:
     """The graph of a live model with the graphs of its own layers in it. Raises Refused, with the lines."""
     if not any(is_own(it) for it in model._flatten_layers(include_self=False)):
         return graph
-    runs = [Run.of(functional(model), graph, training) for training in (True, False)]
-    return opened(graph, [run.root for run in runs], runs)
+    twin = functional(model)
+    start = ends(twin, "inputs")
+    start = start[0] if isinstance(start, (list, tuple)) and len(start) == 1 else start
+    runs = [Run.of(twin, start, graph.dialect, training) for training in (True, False)]
+    made = opened(graph, [run.root for run in runs], runs)
+    return made.replace(notes=(*made.notes, *notes(runs[0].losses)))
+
+
+def notes(losses: Mapping[str, str]) -> Iterator[str]:
+    """What a person should know of losses that layers add."""
+    if losses:
+        where = ", ".join(f"{name} ({line})" for name, line in losses.items())
+        yield f"add_loss of {where}: left out; compute it in your training loop."
 
 
 def kind_of(layer: Any) -> str:
@@ -72,15 +110,19 @@ class Run:
     trained: frozenset[int]
     version: str
     exact: Mapping[str, float]
+    losses: Mapping[str, str]
 
     @classmethod
-    def of(cls, model: Any, graph: Graph, training: bool) -> Run:
-        """Run a functional model on symbols in one mode. Raises Refused for what the user's code raises."""
+    def of(cls, model: Any, start: Any, version: str, training: bool) -> Run:
+        """Run a model on symbols in one mode. Raises Refused for what the user's code raises.
+
+        `start`: Keras's symbols for its inputs, nested as they are. `version`: Keras's.
+        """
         import tensorflow as tf
         from tensorflow.python.autograph.core.ag_ctx import ControlStatusCtx, Status
         from tensorflow.python.framework.func_graph import FuncGraph
 
-        keras = sys.modules["tf_keras" if is_keras_2(graph.dialect) else "keras"]
+        keras = sys.modules["tf_keras" if is_keras_2(version) else "keras"]
         made = FuncGraph("watched")
         spy = Spy(keras, made, lambda layer: is_own(layer) or is_model(layer))
         eager = tf.config.functions_run_eagerly()
@@ -90,7 +132,7 @@ class Run:
             with ExitStack() as stack:
                 stack.enter_context(made.as_default())
                 stack.enter_context(ControlStatusCtx(Status.DISABLED))
-                given = placeholders(tf, model)
+                given = placeholders(tf, start)
                 for it in flat(given):
                     spy.keep(it)
                 stack.enter_context(spy.watching(modules_of(layers)))
@@ -102,7 +144,7 @@ class Run:
         finally:
             tf.config.run_functions_eagerly(eager)
         trained = frozenset(id(it) for it in model.trainable_variables)
-        return cls(keras, made, spy.root, trained, graph.dialect, spy.exact)
+        return cls(keras, made, spy.root, trained, version, spy.exact, spy.losses)
 
     def body(self, event: Event) -> Graph:
         """The graph of one call of a layer of the user's own."""
@@ -149,8 +191,13 @@ def opened(graph: Graph, events: list[Event], runs: list[Run]) -> Graph:
         if op.kind == "Model" and all(found):
             bodies[op.layer] = opened(graph.bodies[op.layer], [it[0] for it in found], runs)
         elif all(found) and is_own(found[0][0].target):
-            bodies[op.layer] = body_of(found, runs)
-            op = as_model(op, found[0][0].target, bodies[op.layer])
+            body, layer = body_of(found, runs), found[0][0].target
+            op = as_model(op, layer, body)
+            if kind_of(layer) == "Lambda":
+                ops += inlined(op, body)
+                bodies |= {f"{op.layer}/{name}": it for name, it in body.bodies.items()}
+                continue
+            bodies[op.layer] = body
         ops.append(op)
     return graph.replace(ops=tuple(ops), bodies=bodies)
 
@@ -188,16 +235,32 @@ def as_model(op: Op, layer: Any, body: Graph) -> Op:
     )  # fmt: skip
 
 
-def placeholders(tf: Any, model: Any) -> Any:
-    """Symbols for a model's inputs, nested as they are."""
+def inlined(op: Op, body: Graph) -> Iterator[Op]:
+    """The ops of a function in the place of its call: they have its name before theirs."""
+    outer = dict(zip(body.inputs, op.inputs, strict=True))
+    outer |= dict(zip(body.outputs, op.outputs, strict=True))
+    prefix = f"{op.name}/"
+
+    def name(inner: str) -> str:
+        return outer.get(inner, f"{prefix}{inner}")
+
+    for it in body.ops:
+        args, kwargs = map_refs((it.args, dict(it.kwargs)), lambda inner: Ref(name(inner)))
+        outputs = tuple(map(name, it.outputs))
+        layer = op.layer if set(outputs) & set(op.outputs) else f"{prefix}{it.layer}"
+        yield replace(
+            it, name=outputs[0], args=args, kwargs=kwargs, outputs=outputs, layer=layer, turn=op.turn
+        )
+
+
+def placeholders(tf: Any, start: Any) -> Any:
+    """TensorFlow's symbols for Keras's, nested as they are."""
 
     def one(it: Any) -> Any:
         dtype = getattr(it.dtype, "name", it.dtype)
         return tf.compat.v1.placeholder(dtype, (None, *tuple(it.shape)[1:]))
 
-    inputs = ends(model, "inputs")
-    inputs = inputs[0] if isinstance(inputs, (list, tuple)) and len(inputs) == 1 else inputs
-    return mapped_inputs(inputs, one)
+    return mapped_inputs(start, one)
 
 
 def mapped_inputs(tree: Any, change: Any) -> Any:
@@ -231,13 +294,13 @@ def failed(error: Exception, spy: Spy) -> Refused:
     for frame in traceback.extract_tb(error.__traceback__):
         if is_theirs(frame.filename):
             where = f"{scripts.shown(frame.filename)}:{frame.lineno}"
-    layers = [it.target for it in spy.stack if it.is_layer]
+    layers = [it.target for it in spy.broken if it.is_layer]
     inner = layers[-1] if layers else None
     name, kind = (str(inner.name), type(inner).__name__) if inner is not None else ("model", "Model")
     first = str(error).strip().split("\n")[0][:200]
     why = f"{where}: {type(error).__name__}: {first}" if where else f"{type(error).__name__}: {first}"
     advice = ""
-    if "symbolic" in first and ("bool" in first or "Iterating" in first or "iterating" in first):
+    if type(error).__name__ == "OperatorNotAllowedInGraphError":
         why = f"{where}: a condition or a loop on the values of a tensor"
         advice = "write it with tf.where, or as arithmetic"
     return Refused((Refusal(name, kind, why, advice),))

@@ -94,6 +94,10 @@ class Spy:
     seen: dict[int, Any] = field(default_factory=dict)
     #: Numbers of Python by the names of the nodes that hold them.
     exact: dict[str, float] = field(default_factory=dict)
+    #: Layers that add a loss, and where.
+    losses: dict[str, str] = field(default_factory=dict)
+    #: The calls that ran when something was raised.
+    broken: list[Event] = field(default_factory=list)
     opened: list[bool] = field(default_factory=lambda: [True])
 
     def __post_init__(self) -> None:
@@ -111,6 +115,9 @@ class Spy:
         event.first, event.where = self.count, line()
         try:
             yield
+        except BaseException:
+            self.broken = self.broken or list(self.stack)
+            raise
         finally:
             event.last = self.count
             self.stack.pop()
@@ -145,11 +152,17 @@ class Spy:
                 self.exact[made.op.name] = float(value)
             return made
 
-        base.__call__, constant_op.constant = call, constant
+        add = base.add_loss
+
+        def add_loss(layer: Any, *args: Any, **kwargs: Any) -> None:
+            if self.opened[-1]:
+                self.losses[str(layer.name)] = line()
+
+        base.__call__, base.add_loss, constant_op.constant = call, add_loss, constant
         try:
             yield
         finally:
-            base.__call__, constant_op.constant = original, make
+            base.__call__, base.add_loss, constant_op.constant = original, add, make
             for space, name, value in replaced:
                 space[name] = value
 
@@ -302,6 +315,8 @@ def functions(keras: Any) -> dict[str, Any]:
             if short(full) in FUNCTIONS or find(f"tf.{full}") or short(full) in ("add_n", "einsum"):
                 found.setdefault(full, value)
     if keras.__version__.startswith("3"):
+        for name in ("normal", "uniform", "truncated_normal"):
+            found[f"keras.random.{name}"] = getattr(keras.random, name)
         for name, value in vars(keras.ops).items():
             if isinstance(value, types.FunctionType) and name not in KERAS_UNSEEN:
                 found[f"keras.ops.{name}"] = value
@@ -317,7 +332,14 @@ KERAS_UNSEEN = frozenset(
 
 def api_modules(keras: Any) -> Iterator[types.ModuleType]:
     """Where public functions are looked up."""
-    roots = ("tensorflow._api", "keras.ops", "keras.api", "keras.src.ops", "keras._tf_keras")
+    roots = (
+        "tensorflow._api",
+        "keras.ops",
+        "keras.random",
+        "keras.src.ops",
+        "keras.src.random",
+        "keras._tf_keras",
+    )
     for name, module in list(sys.modules.items()):
         if isinstance(module, types.ModuleType) and (name == "tensorflow" or name.startswith(roots)):
             yield module

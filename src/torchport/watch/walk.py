@@ -88,20 +88,59 @@ class Walk:
         for event in self.event.inside:
             self.register(event)
         tensors: dict[str, Tensor] = {}
+        self.check_assigned()
+        own_masks = {key: kwargs[key] for key in implied(self.event)}
+        kwargs = {key: it for key, it in kwargs.items() if key not in own_masks}
         for path, tensor in given(self.layer, args, kwargs):
             name = self.free(path)
             self.names[id(tensor)] = name
             shape = (None, *(size for size in tensor.shape[1:])) if tensor.shape.rank else ()
             tensors[name] = Tensor(name, shape, dtype=tensor.dtype.name)
+        self.inputs = frozenset(tensors)
+        self.note_masks(args, kwargs, own_masks)
         result = [it for it in flat(self.event.result) if it is not None]
         outputs = tuple(self.output(it) for it in result)
         written = [op for _, op in sorted(self.ops, key=lambda pair: pair[0])]
         ops = tuple(replace(op, turn=at) for at, op in enumerate(written))
-        structure = Ref(outputs[0]) if len(outputs) == 1 else [Ref(it) for it in outputs]
+        structure = nested(self.event.result, iter(outputs))
         return Graph(
             type(self.layer).__name__, tuple(tensors), outputs, ops, tensors, self.version, structure,
-            self.bodies,
+            self.bodies, cls=type(self.layer).__name__, masks=tuple(self.masks(result)),
         )  # fmt: skip
+
+    def check_assigned(self) -> None:
+        """Raises Refused where `call` gives a variable of the layer another value."""
+        handles = {id(it.handle): it for it in self.variables() if hasattr(it, "handle")}
+        spans = [(it.first, it.last) for it in layers_in(self.event)]
+        for at, op in enumerate(self.graph.get_operations()[self.event.first : self.event.last]):
+            number = at + self.event.first
+            if not op.type.startswith(ASSIGNS) or any(first <= number < last for first, last in spans):
+                continue
+            variable = handles.get(id(self.captured.get(id(op.inputs[0]))))
+            if variable is not None:
+                name = self.parts[id(variable)]
+                raise refused(self.layer, f"its `call` assigns to {name}", ADVICE, line_of(op))
+
+    def note_masks(self, args: Any, kwargs: Any, masks: Mapping[str, Any]) -> None:
+        """The masks that Keras hands to `call` are those of its arguments."""
+        values = placed(self.layer, args, kwargs)
+        for key, mask in masks.items():
+            of = key.removesuffix("_mask") if key != "mask" else next(iter(values))
+            for tensor, it in zip(flat(values.get(of)), flat(mask), strict=False):
+                if is_tensor(it) and id(it) not in self.names:
+                    name = self.free(key)
+                    self.ops.append((-1, Op(name, "mask:of", (self.tree(tensor),), (name,), layer=name)))
+                    self.names[id(it)] = name
+                    self.keep.append(it)
+
+    def masks(self, result: Sequence[Any]) -> Iterator[str]:
+        """What becomes of the mask of the first argument, for each result."""
+        args, kwargs = self.event.called or ((), {})
+        first = next((it for it in flat((list(args), kwargs)) if is_tensor(it)), None)
+        own = getattr(first, "_keras_mask", None)
+        for it in result:
+            mask = getattr(it, "_keras_mask", None)
+            yield "drops" if mask is None else "passes" if mask is own else "makes"
 
     def register(self, event: Event) -> None:
         """Who gives each tensor: the outermost calls that can stand in the program."""
@@ -117,6 +156,8 @@ class Walk:
     def is_known(self, event: Event, tensors: Sequence[Any]) -> bool:
         """Whether a function can stand in the program as it was called."""
         reads = [it for it in flat((event.args, event.kwargs)) if is_tensor(it) or is_variable(it)]
+        if "random." in event.name:
+            return bool(tensors)
         if not reads or not tensors or any(it is read for it in tensors for read in reads):
             return False
         if not event.name.startswith("keras.ops."):
@@ -136,8 +177,7 @@ class Walk:
         """The tensor that the layer gives; one that it was given, or a constant, by an op of its own."""
         found = self.tree(value)
         name = found.tensor if isinstance(found, Ref) else ""
-        inputs = {self.names[id(it)] for _, it in given(self.layer, *self.event.called)}  # type: ignore[misc]
-        if name and name not in inputs:
+        if name and name not in self.inputs:
             return name
         if not name:
             raise refused(self.layer, "it gives a constant", "leave it out of its results", self.event.where)
@@ -248,7 +288,9 @@ class Walk:
         trainable = any(it is own for it in trainables(self.layer)) or id(own) in self.trained
         weight = replace(live.reference(own, name), trains=id(own) in self.trained)
         dtype = getattr(own.dtype, "name", own.dtype)
-        config = {"shape": list(weight.shape), "trainable_": trainable, "dtype_": str(dtype)}
+        config = {
+            "attribute": name, "shape": list(weight.shape), "trainable_": trainable, "dtype_": str(dtype),
+        }  # fmt: skip
         op = Op(name, "tf.Variable", (), (name,), config, layer=name, stored={"0": weight},
                 frozen=id(own) not in self.trained)  # fmt: skip
         self.ops.append((-1, op))
@@ -299,8 +341,9 @@ class Walk:
                     given |= {key: self.tree(item) for key, item in it.items()}
                 else:
                     given[name] = self.tree(it)
-        op = Op("", "TFOpLambda", args, (), {"function": event.name}, given, where=event.where)
-        self.give(op, event.first, tensors, short)
+        name = event.name.removeprefix("keras.")
+        op = Op("", "TFOpLambda", args, (), {"function": name}, given, where=event.where)
+        self.give(op, event.first, tensors, "noise" if name.startswith("random.") else short)
 
     def operation_op(self, event: Event, tensors: Sequence[Any]) -> None:
         """A function of keras.ops as the operation that a functional model has for it."""
@@ -357,8 +400,8 @@ class Walk:
         if op.type in DRAWS or op.type in WHOLE_DRAWS:
             self.draw(op, where)
             return
-        if op.type == "Identity":
-            found = self.tree(op.inputs[0])
+        if (same := self.same(op)) is not None:
+            found = self.tree(same)
             if isinstance(found, Ref):
                 self.names[id(op.outputs[0])] = found.tensor
                 self.keep += op.outputs
@@ -377,6 +420,18 @@ class Walk:
         config = {"node_def": {"op": node["op"], "attr": node.get("attr", {})}, "constants": constants}
         made = Op("", "TensorFlowOpLayer", (tensors,), (), config, where=where)
         self.give(made, number_of(self.graph, op), op.outputs, str(op.name).rpartition("/")[2])
+
+    def same(self, op: Any) -> Any:
+        """What an operation hands on unchanged: of `x * 1` and `x + 0` too; None if it does not."""
+        if op.type == "Identity":
+            return op.inputs[0]
+        if op.type not in ("Mul", "AddV2"):
+            return None
+        for value, other in (op.inputs, reversed(op.inputs)):
+            if other.shape.rank == 0 and value.dtype.is_floating and not self.depends(other):
+                if float(self.fold(other)) == (1.0 if op.type == "Mul" else 0.0):
+                    return value
+        return None
 
     def slice(self, op: Any, where: str) -> None:
         """An index of Python, whose ends may be sizes that only the run time knows."""
@@ -437,7 +492,34 @@ class Walk:
                 yield variable_of(it)
 
 
+#: Operations that give a variable another value.
+ASSIGNS = ("Assign", "ResourceScatter", "ResourceStridedSliceAssign")
 ADVICE = "write it with functions that `torchport rules` lists, or give a rule for the class with --rules"
+
+
+def nested(result: Any, names: Iterator[str]) -> Any:
+    """What a layer gave, with the names of its tensors."""
+    if isinstance(result, Mapping):
+        found = {key: nested(result[key], names) for key in sorted(result)}
+        return {key: found[key] for key in result}
+    if isinstance(result, (list, tuple)):
+        items = [nested(it, names) for it in result if it is not None]
+        return items[0] if len(items) == 1 else items
+    return Ref(next(names))
+
+
+def layers_in(event: Event) -> Iterator[Event]:
+    """The calls of layers in a call, each the outermost."""
+    for it in event.inside:
+        yield from [it] if it.is_layer else layers_in(it)
+
+
+def implied(event: Event) -> list[str]:
+    """The masks that Keras handed to a layer's `call` by itself."""
+    _, kwargs = event.called or ((), {})
+    return [
+        key for key in kwargs if (key == "mask" or key.endswith("_mask")) and event.kwargs.get(key) is None
+    ]
 
 
 def is_tensor(value: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
-from torchport.program import Attribute, Code, Expr, Load, State, call
+from torchport.program import Attribute, Code, Expr, IfElse, Load, State, call
 from torchport.rules.arguments import default, plain
 from torchport.rules.constants import fixed, numbers, saved_dtype, shape_of
 from torchport.rules.dtypes import as_dtype, dtype_of, is_float
@@ -213,10 +213,22 @@ def variable_shape(*, shape: Any) -> Shape:
     "tf.Variable", wants=FRESH, shape=variable_shape, weights=lambda *, shape: {"value": tuple(shape)},
     dtype=variable_dtype,
 )  # fmt: skip
-def variable(*, shape: Any, trainable_: bool, dtype_: str) -> Expr:
+def variable(*, attribute: str, shape: Any, trainable_: bool, dtype_: str) -> Expr:
     """A parameter, or a buffer where the source does not train it."""
     axes = " ".join("abcdefgh"[: len(shape)])
-    return State("", Load.of("value", f"{axes} -> {axes}"), tuple(shape), trainable=trainable_)
+    return State(attribute, Load.of("value", f"{axes} -> {axes}"), tuple(shape), trainable=trainable_)
+
+
+def select_shape(x: Tensor, y: Tensor) -> Shape:
+    if len(x.shape) != len(y.shape):
+        raise Unsupported("of tensors of other shapes in training and in inference")
+    return tuple(a if a == b else None for a, b in zip(x.shape, y.shape, strict=True))
+
+
+@rule("mode:select", shape=select_shape)
+def select(x: Value, y: Value) -> Expr:
+    """One tensor in training, another in inference."""
+    return IfElse(Code("self.training"), x, y)
 
 
 def constant_dtype(value: Any) -> str:

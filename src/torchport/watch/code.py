@@ -1,0 +1,192 @@
+"""The user's own Python beside a file: it is run, and stands for the classes and functions that are named."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from torchport import scripts
+from torchport.errors import BadFile, TorchportError
+from torchport.graph import is_keras_2
+from torchport.read import ZIP, first_bytes, live
+from torchport.read.archive import CONFIG_LIMIT
+from torchport.read.members import Archive
+from torchport.read.variables import Variables
+from torchport.watch.frameworks import keras_of, tensorflow
+
+#: Packages whose classes and functions Keras finds by itself.
+FOUND = frozenset({"keras", "tf_keras"})
+ADVICE = "--code takes the Python file, or the module, that has your classes and functions"
+
+
+@dataclass(frozen=True)
+class WithCode:
+    """A model's file and the Python files or modules that have its own classes and functions.
+
+    They are run. Keras loads the file with them; nothing that is in the file is.
+    """
+
+    path: Path
+    code: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.path} with {', '.join(self.code)}"
+
+    @property
+    def model(self) -> Any:
+        """The live model, loaded once for each state of the file."""
+        return loaded(self, self.path.stat().st_mtime_ns if self.path.exists() else 0)
+
+
+@cache
+def loaded(source: WithCode, changed: int) -> Any:
+    """A file as Keras loads it with the user's code. Raises TorchportError where it does not.
+
+    Once: a layer whose class hands its name on to nobody has another name each time.
+    """
+    version, names = about(source.path)
+    keras = keras_of(version)
+    custom = custom_objects(source.code, version)
+    named = {name: custom[short] for name in names if (short := name.rpartition(">")[2]) in custom}
+    try:
+        scope = keras.utils.custom_object_scope({**custom, **named})
+        with scope, scripts.blame(*source.code), without_bytes(keras):
+            return keras.models.load_model(str(source.path), compile=False, safe_mode=True)
+    except TorchportError:
+        raise
+    except Exception as error:  # whatever Keras raises: there is no list of it
+        raise unloaded(error, source, keras) from error
+
+
+@contextmanager
+def without_bytes(keras: Any) -> Iterator[None]:
+    """Code that a file holds, for a Lambda, is not run, nor even read by Python.
+
+    Source: `func_load` in keras/src/utils/python_utils.py and tf_keras/src/utils/generic_utils.py.
+    """
+    name = "utils.python_utils" if keras.__version__.startswith("3") else "utils.generic_utils"
+    module: Any = importlib.import_module(f"{keras.__name__}.src.{name}")
+    original = module.func_load
+
+    def func_load(*args: Any, **kwargs: Any) -> Any:
+        what = "a Lambda's function is in the file as code, which is not run, whatever --code has"
+        advice = "build the model in Python, load its weights, and convert the live model"
+        raise TorchportError(what, advice=advice)
+
+    module.func_load = func_load
+    try:
+        yield
+    finally:
+        module.func_load = original
+
+
+def with_code(model: Any, code: str | Path | Sequence[str | Path]) -> Any:
+    """A model's file with the user's code; what is no file has it already."""
+    files = [code] if isinstance(code, (str, Path)) else code
+    return WithCode(Path(model), tuple(map(str, files))) if isinstance(model, (str, Path)) else model
+
+
+def unloaded(error: Exception, source: WithCode, keras: Any) -> TorchportError:
+    """What to say where Keras does not load a file with the user's code."""
+    if unknown := re.search(r"(?:locate class|Unknown \w+:?)\s+'?([\w>]+)", str(error)):
+        return TorchportError(
+            f"{', '.join(source.code)} has no class or function {unknown[1]}, which the model is made of",
+            where=str(source.path), advice="add --code FILE.py, the file that has it",
+        )  # fmt: skip
+    first = str(error).strip().split("\n")[0][:300]
+    return TorchportError(
+        f"{keras.__name__} {keras.__version__} does not load this file with {', '.join(source.code)} "
+        f"({type(error).__name__}: {first})",
+        where=str(source.path),
+        advice="load it in Python with the Keras version that wrote it, and convert the live model",
+    )
+
+
+def about(path: Path) -> tuple[str, tuple[str, ...]]:
+    """The Keras version that wrote a file, and the names that it has for registered classes."""
+    if path.is_dir() or path.name == "saved_model.pb":
+        return "2", ()
+    if first_bytes(path).startswith(ZIP):
+        zipped = Archive(path)
+        text = zipped.read("config.json", CONFIG_LIMIT)
+        found = re.search(rb'"keras_version"\s*:\s*"([\w.]+)"', zipped.read("metadata.json", CONFIG_LIMIT))
+        version, config = (found[1].decode() if found else "3"), text.decode("utf-8", "replace")
+    else:
+        file = Variables.open(path, path.stat().st_size, str(path))
+        root = next((it for it in ("", "model_weights") if file.text(it, "keras_version")), None)
+        if root is None or (saved := file.text("", "model_config")) is None:
+            advice = "give the function that builds the model, --config FILE.py:FUNCTION"
+            raise BadFile("holds no model that --code could be for", where=str(path), advice=advice)
+        version, config = str(file.text(root, "keras_version")), saved
+    return version, tuple(dict.fromkeys(re.findall(r'"(\w+>[\w.]+)"', config)))
+
+
+def live_of(source: Any) -> Any:
+    """The live model of a source, where there is one: itself, or that of the user's code; else None."""
+    if isinstance(source, WithCode):
+        return source.model
+    return source if live.is_model(source) else None
+
+
+def custom_objects(custom: Any, dialect: str) -> dict[str, Any]:
+    """By every name that a file may have for it, what `custom` gives.
+
+    `custom`: a mapping, a Python file or the name of a module, which is run, or several of these. `dialect`:
+    the Keras version that wrote the model, which is what `tf.keras` stands for in the user's files.
+    """
+    if custom is None:
+        return {}
+    if isinstance(custom, Mapping):
+        return {key: it for name, value in custom.items() for key, it in spelled(str(name), value)}
+    if isinstance(custom, Sequence) and not isinstance(custom, str):
+        return {key: it for part in custom for key, it in custom_objects(part, dialect).items()}
+    if is_keras_2(dialect):
+        os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+    tensorflow()
+    module = module_of(str(custom))
+    own = [(name, it) for name, it in vars(module).items() if is_own(it)]
+    return {key: it for name, value in own for key, it in spelled(name, value)}
+
+
+def module_of(code: str) -> types.ModuleType:
+    """The module of a file, or of that name; run. Raises TorchportError, with the line that fails."""
+    if Path(code).suffix == ".py" or Path(code).is_file():
+        path = Path(code)
+        return module_at(path.resolve(), path.stat().st_mtime_ns if path.is_file() else 0, code)
+    try:
+        return importlib.import_module(code)
+    except Exception as error:  # the module is the user's: it may raise anything
+        what = f"cannot be run ({type(error).__name__}: {error})"
+        raise TorchportError(what, where=code, advice=ADVICE) from error
+
+
+@cache
+def module_at(path: Path, changed: int, shown: str) -> types.ModuleType:
+    """The module of a file, run once for each state of it: a class that is made twice is two."""
+    return scripts.run(shown, ADVICE)
+
+
+def is_own(value: Any) -> bool:
+    """Whether it is a class that Keras makes from a configuration, or a function."""
+    is_class = isinstance(value, type) and hasattr(value, "from_config")
+    return (is_class or isinstance(value, types.FunctionType)) and package(value) not in FOUND
+
+
+def package(value: Any) -> str:
+    return str(getattr(value, "__module__", "")).partition(".")[0]
+
+
+def spelled(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """An object by the name that it was given, by its own, and as Keras registers it."""
+    own = getattr(value, "__name__", name)  # of a function without a name it is "<lambda>"
+    for key in dict.fromkeys((name, own)):
+        yield key, value
+        yield f"Custom>{key}", value

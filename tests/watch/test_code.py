@@ -1,0 +1,125 @@
+"""--code: a file with classes and functions of the user's own, which are run; what the file holds is not."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import pytest
+import tf_keras
+from typer.testing import CliRunner
+
+import torchport
+from torchport import scripts
+from torchport.cli import app
+from torchport.errors import TorchportError
+
+LAYERS = """
+import {package} as keras
+import tensorflow as tf
+
+
+@keras.utils.register_keras_serializable(package="mine")
+class Scale(keras.layers.Layer):
+    def __init__(self, factor=2.0, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def build(self, shape):
+        self.gain = self.add_weight(name="gain", shape=(shape[-1],), initializer="ones")
+
+    def call(self, x):
+        return tf.tanh(x * self.gain) * self.factor
+
+    def get_config(self):
+        return {{**super().get_config(), "factor": self.factor}}
+
+
+@keras.utils.register_keras_serializable(package="mine")
+def to_range(x):
+    return x / 127.5 - 1.0
+"""
+SAVED = [(keras, "m.keras"), (tf_keras, "m.h5"), (tf_keras, "m.keras")]
+
+
+def saved(package: Any, name: str, folder: Path) -> tuple[Path, Path]:
+    """A file of a model with a layer of its own, and the Python file that has it."""
+    code = folder / "my_layers.py"
+    code.write_text(LAYERS.format(package=package.__name__))
+    mine = scripts.run(code, "")
+    inputs = package.Input((4, 5, 3))
+    x = package.layers.Conv2D(6, 3)(inputs)
+    if package is keras:
+        x = package.layers.Lambda(mine.to_range)(x)
+    model = package.Model(inputs, mine.Scale(1.5)(x))
+    for variable in model.weights:
+        variable.assign(variable * 0.7 + 0.1)
+    model.save(folder / name)
+    return folder / name, code
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("package", "name"), SAVED)
+def test_a_file_with_its_code(package: Any, name: str, tmp_path: Path) -> None:
+    path, code = saved(package, name, tmp_path)
+    port = torchport.convert(path, code=code)
+    assert "self.gain = nn.Parameter(torch.zeros(6))" in port.code
+    assert "class Scale(nn.Module):" in port.code
+    result = torchport.verify(path, port, code=code, precision="float64", steps=1)
+    assert result.passed, str(result)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_command_takes_it(tmp_path: Path) -> None:
+    path, code = saved(keras, "m.keras", tmp_path)
+    arguments = [str(path), "-o", str(tmp_path / "port"), "--code", str(code)]
+    result = CliRunner().invoke(app, ["convert", *arguments])
+    assert result.exit_code == 0, result.output
+    assert f"verify {path} {tmp_path / 'port'} --code {code}" in result.output.replace("\n", " ")
+    command = ["verify", str(path), str(tmp_path / "port"), "--code", str(code), "--precision", "float64"]
+    result = CliRunner().invoke(app, [*command, "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["passed"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_code_that_lacks_the_class(tmp_path: Path) -> None:
+    path, code = saved(keras, "m.keras", tmp_path)
+    text = code.read_text().replace("Scale", "Other")
+    code.write_text(text)
+    keras.saving.get_custom_objects().pop("mine>Scale", None)
+    with pytest.raises(TorchportError) as error:
+        torchport.convert(path, code=code)
+    assert "Scale" in str(error.value)
+    assert "--code FILE.py" in str(error.value)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_error_in_the_code_has_its_line(tmp_path: Path) -> None:
+    path, code = saved(keras, "m.keras", tmp_path)
+    code.write_text(code.read_text() + "\n\nraise ValueError('boom')\n")
+    with pytest.raises(TorchportError) as error:
+        torchport.convert(path, code=code)
+    lines = len(code.read_text().splitlines())
+    assert f"my_layers.py, line {lines}" in str(error.value)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_code_in_the_file_is_not_run(tmp_path: Path) -> None:
+    inputs = tf_keras.Input((3,))
+    canary = tmp_path / "canary"
+    function = eval(f"lambda x: (open({str(canary)!r}, 'w').close(), x)[1]")
+    tf_keras.Model(inputs, tf_keras.layers.Lambda(function)(inputs)).save(tmp_path / "m.h5")
+    canary.unlink()
+    code = tmp_path / "mine.py"
+    code.write_text("def nothing(x):\n    return x\n")
+    with pytest.raises(TorchportError, match="not run"):
+        torchport.convert(tmp_path / "m.h5", code=code)
+    assert not canary.exists()
