@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torchport import training, watch
+from torchport import training
 from torchport.blocks import factor, in_reading_order
 from torchport.emit import helpers
 from torchport.emit.source import Class, formatted, name_classes, source, state
@@ -21,11 +21,11 @@ from torchport.layout import choose_orders, refused, write
 from torchport.names import class_name, is_automatic, telling
 from torchport.options import DEFAULT, Options
 from torchport.program import Definition, Permute
-from torchport.read import WithConfig, read
+from torchport.read import WithConfig
 from torchport.read.cut import cut, ends_before
 from torchport.rules import book, user
 from torchport.rules.book import Book
-from torchport.watch.code import WithCode, live_of
+from torchport.watch.code import WithCode, graph_of
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,7 @@ def own_name(name: str, model: Any) -> str:
 
 def port(model: Any, options: Options = DEFAULT) -> Program:
     """A model, or the path of one, as a PyTorch program."""
-    alive = live_of(model)
-    graph = (read(model) if alive is None else watch.read(alive)).check()
+    graph = graph_of(model)
     user.plugins(graph)
     with user.helpers_beside(helpers.own_names()):
         name = options.class_name or class_name(own_name(graph.name, model))

@@ -13,11 +13,10 @@ from torchport.errors import BadFile, Refusal, Refused, TorchportError
 from torchport.graph import Graph, Weight
 from torchport.infer import prepare
 from torchport.options import Options
-from torchport.read import read
 from torchport.record import OURS, PortRecord, graphs, text
 from torchport.rules import find, user
 from torchport.verify.result import Verification
-from torchport.watch import watch
+from torchport.watch.code import graph_of
 
 
 def folder_of(port: str | Path) -> Path:
@@ -94,10 +93,8 @@ def variables_of(graph: Graph, path: str = "") -> Iterator[tuple[str, Weight]]:
 def source_graph(source: Any, options: Options) -> Graph:
     """The graph of a source that was ported. Raises TorchportError for what it lacks to be read."""
     try:
-        graph = read(source).check()
+        graph = graph_of(source)
         user.plugins(graph)
-        if hasattr(source, "get_config"):
-            graph = watch(graph, source).check()
         refusals: list[Refusal] = []
         graph = prepare(graph, options, refusals)
         if refusals:

@@ -13,10 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from torchport import scripts
+from torchport import scripts, watch
 from torchport.errors import BadFile, TorchportError
-from torchport.graph import is_keras_2
-from torchport.read import ZIP, first_bytes, live
+from torchport.graph import Graph, is_keras_2
+from torchport.read import ZIP, first_bytes, live, read
 from torchport.read.archive import CONFIG_LIMIT
 from torchport.read.members import Archive
 from torchport.read.variables import Variables
@@ -127,6 +127,12 @@ def about(path: Path) -> tuple[str, tuple[str, ...]]:
             raise BadFile("holds no model that --code could be for", where=str(path), advice=advice)
         version, config = str(file.text(root, "keras_version")), saved
     return version, tuple(dict.fromkeys(re.findall(r'"(\w+>[\w.]+)"', config)))
+
+
+def graph_of(source: Any) -> Graph:
+    """The graph of a source: of a file as it is read, of a live model with its own code in it."""
+    alive = live_of(source)
+    return (read(source) if alive is None else watch.read(alive)).check()
 
 
 def live_of(source: Any) -> Any:
