@@ -586,7 +586,7 @@ UNREACHABLE = {
     "activation:threshold", "CuDNNLSTM", "CuDNNGRU",
     *(f"mask:{it}" for it in "unlike any_unlike steps or and all cat".split()), "time:fold", "time:unfold",
     "both:ConvLSTM",
-    "StringLookup", "TextVectorization", "tf.Variable",
+    "StringLookup", "TextVectorization", "tf.Variable", "mode:select",
     "tf.nn.dropout", *(f"tf.random.{it}" for it in "normal truncated_normal uniform".split()),
     "activation:Addons>lisht", "activation:Addons>snake",
 }  # fmt: skip

@@ -47,7 +47,7 @@ OPEN = frozenset({
     *(kind for kind, (sign, _) in ARITHMETIC.items() if not sign.isalpha()), *COMPARED, RESHAPE,
     f"{OPS}BroadcastTo", f"{OPS}Tile", f"{OPS}GetItem", f"{OPS}Resize", "tf.zeros", "tf.ones", "tf.fill",
     "tf.range", "tf.random.normal", "tf.random.uniform", "tf.random.truncated_normal", "tf.sequence_mask",
-    f"{OPS}OneHot",
+    f"{OPS}OneHot", "tf.compat.v1.image.resize",
 })  # fmt: skip
 #: Operations that make a tensor of a shape alone; they are told of a tensor, whose device it shares.
 MADE = frozenset({

@@ -63,7 +63,7 @@ class Reference:
         keras = keras_of(graph.dialect)
         custom = custom_objects(custom, graph.dialect)
         if isinstance(source, WithCode):
-            source = source.model
+            source = source.known
         if not isinstance(source, (str, Path, WithConfig)):
             live = built(keras, graph) if graph.is_part else source_of(source)
             return cls(keras, of_floats(live), graph, custom={**of_model(source), **custom})

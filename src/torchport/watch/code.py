@@ -16,12 +16,16 @@ from typing import Any
 from torchport import scripts, watch
 from torchport.errors import BadFile, TorchportError
 from torchport.graph import Graph, is_keras_2
+from torchport.lambdas import stored
 from torchport.read import ZIP, first_bytes, live, read
 from torchport.read.archive import CONFIG_LIMIT
 from torchport.read.members import Archive
 from torchport.read.variables import Variables
+from torchport.rules import user
 from torchport.watch.frameworks import keras_of, tensorflow
 
+#: Options of a Lambda beside its function.
+KEPT = ("name", "trainable", "dtype", "batch_input_shape")
 #: Packages whose classes and functions Keras finds by itself.
 FOUND = frozenset({"keras", "tf_keras"})
 ADVICE = "--code takes the Python file, or the module, that has your classes and functions"
@@ -45,6 +49,14 @@ class WithCode:
         """The live model, loaded once for each state of the file."""
         return loaded(self, self.path.stat().st_mtime_ns if self.path.exists() else 0)
 
+    @property
+    def known(self) -> Any:
+        """The live model; the file where its own code was read, for want of the user's."""
+        try:
+            return self.model
+        except InFile:
+            return self.path
+
 
 @cache
 def loaded(source: WithCode, changed: int) -> Any:
@@ -58,34 +70,49 @@ def loaded(source: WithCode, changed: int) -> Any:
     named = {name: custom[short] for name in names if (short := name.rpartition(">")[2]) in custom}
     try:
         scope = keras.utils.custom_object_scope({**custom, **named})
-        with scope, scripts.blame(*source.code), without_bytes(keras):
+        with scope, scripts.blame(*source.code), without_bytes(keras, custom):
             return keras.models.load_model(str(source.path), compile=False, safe_mode=True)
     except TorchportError:
         raise
     except Exception as error:  # whatever Keras raises: there is no list of it
+        if isinstance(cause := error.__context__, InFile):
+            raise cause from error
         raise unloaded(error, source, keras) from error
 
 
+class InFile(TorchportError):
+    """A file has the function of a Lambda as compiled code, and the user's code has none of that name."""
+
+
 @contextmanager
-def without_bytes(keras: Any) -> Iterator[None]:
-    """Code that a file holds, for a Lambda, is not run, nor even read by Python.
+def without_bytes(keras: Any, custom: Mapping[str, Any]) -> Iterator[None]:
+    """Code that a file holds, for a Lambda, is not run: the user's function of that name stands for it.
 
-    Source: `func_load` in keras/src/utils/python_utils.py and tf_keras/src/utils/generic_utils.py.
+    Source: `from_config` in src/layers/core/lambda_layer.py of keras and of tf_keras.
     """
-    name = "utils.python_utils" if keras.__version__.startswith("3") else "utils.generic_utils"
-    module: Any = importlib.import_module(f"{keras.__name__}.src.{name}")
-    original = module.func_load
+    cls = keras.layers.Lambda
+    before = cls.__dict__["from_config"]
 
-    def func_load(*args: Any, **kwargs: Any) -> Any:
-        what = "a Lambda's function is in the file as code, which is not run, whatever --code has"
-        advice = "build the model in Python, load its weights, and convert the live model"
-        raise TorchportError(what, advice=advice)
+    def from_config(cls: Any, config: Mapping[str, Any], *args: Any, **options: Any) -> Any:
+        if callable(config.get("function")):
+            return cls(**config)
+        held = stored.of(config)
+        if isinstance(held, stored.Named):
+            return before.__func__(cls, config, *args, **options)
+        names = {it.code.name for it in held.functions()}
+        known = [custom[name] for name in names if name in custom]
+        if len(names) > 1 or not known:
+            what = f"the Lambda {config.get('name')!r} has a function {' or '.join(sorted(names))}, "
+            advice = "add --code FILE.py, the file that has it; or build the model in Python and convert that"
+            raise InFile(f"{what}which the code given does not have", advice=advice)
+        kept = {key: config[key] for key in KEPT if key in config}
+        return cls(known[0], arguments=dict(held.arguments), **kept)
 
-    module.func_load = func_load
+    cls.from_config = classmethod(from_config)
     try:
         yield
     finally:
-        module.func_load = original
+        cls.from_config = before
 
 
 def with_code(model: Any, code: str | Path | Sequence[str | Path]) -> Any:
@@ -131,7 +158,13 @@ def about(path: Path) -> tuple[str, tuple[str, ...]]:
 
 def graph_of(source: Any) -> Graph:
     """The graph of a source: of a file as it is read, of a live model with its own code in it."""
-    alive = live_of(source)
+    try:
+        alive = live_of(source)
+    except InFile:
+        graph = read(source.path).check()
+        if any(user.unknown(graph)):
+            raise
+        return graph
     return (read(source) if alive is None else watch.read(alive)).check()
 
 
