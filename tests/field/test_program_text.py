@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from tests.blocks import people
 
 import torchport
 
@@ -148,18 +149,6 @@ def residual() -> Any:
     return keras.Model(image, x)
 
 
-def inception_time() -> Any:
-    """Blocks of branches, each with its norm behind it."""
-    x = series = keras.Input((64, 3))
-    for _ in range(4):
-        y = L.Conv1D(4, 1, use_bias=False)(x)
-        branches = [L.Conv1D(4, size, padding="same", use_bias=False)(y) for size in (9, 5, 3)]
-        pooled = L.MaxPooling1D(3, strides=1, padding="same")(x)
-        branches.append(L.Conv1D(4, 1, use_bias=False)(pooled))
-        x = L.ReLU()(L.BatchNormalization()(L.Concatenate()(branches)))
-    return keras.Model(series, x)
-
-
 def detector() -> Any:
     """Two heads, each over three scales."""
     image = keras.Input((32, 32, 3))
@@ -203,8 +192,11 @@ TEXTS: dict[Callable[[], Any], tuple[tuple[str, ...], tuple[str, ...]]] = {
         ('padding="same", dilation=dilation', "dilation=4)"),
         ("padding: int",),
     ),
-    inception_time: (("return F.relu(self.bn(x))", "blocks = nn.Sequential(InceptionBlock(3)"), ("bn2",)),
-    detector: (("torch.cat([branch1, branch2, branch3]",), ("box_head1",)),
+    people.inception_time: (
+        ("return F.relu(self.bn(x))", "self.blocks1 = nn.Sequential(InceptionBlock(3)"),
+        ("bn3",),
+    ),
+    detector: (("self.box_head(", "self.score_head("), ("box_head1", "score_head1")),
     masked_transformer: (
         (
             "def forward(self, x: Tensor, mask: Tensor)",
