@@ -219,6 +219,19 @@ def operations_in_hdf5(folder: Path) -> tuple[Any, ...]:
     return saved(keras.Model(i, L.Dense(2)(y)), folder / "encoder.h5")
 
 
+@report(r"torch\.sin", "does not have sin")
+def network_of_doubles(folder: Path) -> tuple[Any, ...]:
+    """A physics-informed network: float64 all through, an activation that is a function of TensorFlow."""
+    L = tf_keras.layers
+    tf_keras.backend.set_floatx("float64")
+    try:
+        layers = [L.Rescaling(2.0, offset=-1.0), L.Dense(5, activation=tf.sin), L.Dense(1)]
+        model = tf_keras.Sequential([tf_keras.Input((2,)), *layers])
+        return saved(model, folder / "pinn.h5")
+    finally:
+        tf_keras.backend.set_floatx("float32")
+
+
 @report("uint8", "get_default_dtype|/ 255")
 def frames_of_bytes(folder: Path) -> tuple[Any, ...]:
     """A network of games: frames are bytes, and scaled in it."""

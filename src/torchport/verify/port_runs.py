@@ -62,7 +62,9 @@ class PortRuns:
             sys.modules[module_name] = namespace
             if not hasattr(namespace, name):
                 raise TorchportError(f"has no class {name}", where=str(instrumented.path))
-            runs.module = getattr(namespace, name).from_pretrained()
+            # Weights of float64 are whole in a module that is made in float64.
+            with default_dtype(dtype if has_doubles(instrumented.path.parent) else "float32"):
+                runs.module = getattr(namespace, name).from_pretrained()
             texts = places.record.texts
             runs.encoders = {name: getattr(namespace, it["function"]) for name, it in texts.items()}
         finally:
@@ -264,6 +266,12 @@ def amount_name(module: Any) -> str:
         return "p"
     name = callee(type(module).__name__).amount
     return name if hasattr(module, name) else ""
+
+
+def has_doubles(folder: Path) -> bool:
+    """Whether a port has weights in float64, as its source has."""
+    files = State(folder).files
+    return any(file.get_slice(name).get_dtype() == "F64" for name, file in files.items())
 
 
 class State(Mapping[str, np.ndarray]):
