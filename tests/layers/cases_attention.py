@@ -96,6 +96,13 @@ ATTENTION = [
             f"[x, y], mask=[x[..., 0] > 0, {MASK}], use_causal_mask=True",
         )
     ),
+    *(
+        Case(kind, {}, (QUERY, "2 7 8"), of=of,
+             call=f"layers.{kind}({options}dtype='float64')([x, y], mask=[{ROWS}, {MASK}]{SCORES})[{at}]")
+        for of in ("keras", "tf_keras")
+        for kind, options in (("Attention", ""), ("Attention", "dropout=0.3, "), ("AdditiveAttention", ""))
+        for at in (0, 1)
+    ),
     *(layer("Attention", f"{options}score_mode='concat', dtype='float64'", "[x, y]", (QUERY, "2 7 8"))
       for options in ("", "use_scale=True, ")),
     Case("Attention", {}, (QUERY, "2 7 8"),

@@ -83,7 +83,7 @@ ELSEWHERE_HELD = {
         "test_recurrent.py": "stateful return_state initial_state",
         "cases_masks.py": "mask query_mask value_mask key_mask attention_mask",
         "cases.py, channels first": "data_format",
-        "test_refused_before.py": "steps renorm_clipping",
+        "test_refused_before.py": "steps renorm_clipping states",
         "field/test_layers_people_write.py": "synchronized virtual_batch_size",
         "refused by name": "sparse fill_mode reverse_dtype",
         "tests/text": "invert max_tokens num_oov_indices oov_method pad_to_max_tokens salt vocabulary",

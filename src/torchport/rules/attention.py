@@ -64,7 +64,7 @@ def masked_sum(
         weights = module("nn.Dropout", dropout, role="dropout", loads={})(weights)
     if return_scores:
         if query_mask is not None:
-            raise Unsupported("the scores of a masked query", "do not return them")
+            return call("weighted_queries", weights, value, as_bool(query_mask))
         return call("weighted", weights, value)
     result: Expr = Infix("@", weights, value)
     if query_mask is not None:

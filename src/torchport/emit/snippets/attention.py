@@ -183,6 +183,11 @@ def weighted(weights: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
     return weights @ value, weights
 
 
+def weighted_queries(weights: Tensor, value: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The weighted sum of a value, zero where a query is masked, and the weights."""
+    return torch.where(mask[..., None], weights @ value, 0.0), weights
+
+
 def masked_attention(
     query: Tensor,
     key: Tensor,
