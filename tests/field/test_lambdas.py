@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from tf_keras.applications import imagenet_utils
 
 import torchport
 from torchport.errors import Refused
+from torchport.lambdas.signatures import PARAMETERS
 from torchport.lambdas.tensorflow import between, spaced
 
 #: What people call them.
@@ -226,6 +228,19 @@ def test_constants_to_the_last_bit(count: int) -> None:
         want = tf.range(*ends)
         np.testing.assert_array_equal(spaced(*ends), want)
         assert spaced(*ends).dtype == want.dtype.as_numpy_dtype
+
+
+def test_positional_arguments_are_tensorflows() -> None:
+    """The table of parameters is that of the installed TensorFlow."""
+    found = 0
+    for module in (tf, tf.math, tf.nn, tf.linalg, tf.image, tf.signal):
+        for name, parameters in PARAMETERS.items():
+            function = getattr(module, name, None)
+            if callable(function) and name != "transpose":
+                theirs = [it for it in inspect.signature(function).parameters if it not in ("name", "kwargs")]
+                assert [it.rstrip("*") for it in parameters] == theirs, name
+                found += 1
+    assert found > 250
 
 
 #: Expressions of Keras 3's own operations.
