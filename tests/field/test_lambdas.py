@@ -22,7 +22,7 @@ from torchport.lambdas.signatures import PARAMETERS
 from torchport.lambdas.tensorflow import between, spaced
 
 #: What people call them.
-K = tf_keras.backend
+K = B = tf_keras.backend
 RNG = np.random.default_rng(0)
 Shape = tuple[int | None, ...]
 IMAGE, STEPS, FLAT = (6, 5, 3), (7, 4), (5,)
@@ -163,6 +163,7 @@ ONE: list[tuple[Callable[[Any], Any], Shape]] = [
     (lambda x: x + tf.range(5, dtype=tf.float32), FLAT),
     (lambda x: x * tf.linspace(0.0, 1.0, 5), FLAT),
     (lambda x: tf.keras.backend.mean(x, axis=1), STEPS),
+    (lambda x: B.abs(x), FLAT),
     (lambda x: tf.keras.activations.relu(x), FLAT),
     (lambda x: tf.repeat(x, 2, axis=1), STEPS),
     (lambda x: tf.roll(x, 1, axis=1), STEPS),

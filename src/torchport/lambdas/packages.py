@@ -11,7 +11,7 @@ from torchport.lambdas.values import CODE, Path
 
 #: Names by which people import packages, and the packages.
 MODULES = {
-    "imagenet_utils": "imagenet_utils",
+    "imagenet_utils": "imagenet_utils", "B": "K", "k": "K", "kb": "K",
     "tf": "tf", "tensorflow": "tf", "ktf": "tf", "K": "K", "backend": "K", "KB": "K", "keras_backend": "K",
     "keras": "keras", "tf_keras": "keras", "np": "np", "numpy": "np", "math": "math", "ops": "ops",
     "kops": "ops", "keras_ops": "ops", "activations": "keras.activations", "layers": "keras.layers",
