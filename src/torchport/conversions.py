@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,6 +102,10 @@ def _together(
     jobs: dict[int, tuple[Path, Path]], count: int, options: dict[str, Any]
 ) -> Iterator[tuple[int, Outcome]]:
     """The outcomes of jobs as they come, until a process ends that should not."""
+    import multiprocessing
+    from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
+
     forks = "fork" in multiprocessing.get_all_start_methods()  # what is imported once is not imported again
     context = multiprocessing.get_context("fork" if forks else None)
     pool = ProcessPoolExecutor(min(count, len(jobs)), context, _ignore_interrupts)
