@@ -40,7 +40,6 @@ SCALE = "TorchScript takes the scale_factor of F.interpolate as a float alone, w
 #: What cannot be done with a program, and why. A test fails if it can after all.
 IMPOSSIBLE: dict[tuple[str, str], str] = {
     **{("batch_of_one", name): STATISTICS for name in ("dcgan", "deeplab", "tabnet")},
-    **{("script", name): SCALE for name in ("attention_unet", "deeplab", "retinanet", "stacked_hourglass")},
     ("script", "masked_bert"): "TorchScript has no torch.finfo, the least number that scores are set to",
     (
         "script",

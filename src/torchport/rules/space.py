@@ -32,7 +32,8 @@ class UpSampling(Windowed):
     def write(self, x: Value, y: Value) -> Expr:
         factors = each(self.size, x.rank - 2)
         mode = None if self.interpolation == "nearest" else self.interpolation
-        return call("F.interpolate", x, scale_factor=one(factors), mode=mode)
+        # TorchScript takes no whole numbers here
+        return call("F.interpolate", x, scale_factor=one([float(it) for it in factors]), mode=mode)
 
 
 def amounts(value: Any, rank: int) -> list[tuple[int, int]]:
