@@ -212,6 +212,18 @@ def test_dropout_that_is_always_on(framework: Any, tmp_path: Path) -> None:
 
 
 @BOTH
+def test_what_follows_dropout_that_is_always_on(framework: Any) -> None:
+    """As in pix2pix: the layers behind it are in the model's mode, inside of a model too."""
+    L = framework.layers
+    x = framework.Input((8, 8, 3))
+    z = framework.Input((6, 6, 4))
+    y = L.Dropout(0.5)(L.BatchNormalization()(L.Conv2DTranspose(4, 3)(z)), training=True)
+    inside = framework.Model(z, L.Dropout(0.3)(L.BatchNormalization()(y)))
+    y = inside(L.Conv2D(4, 3)(x))
+    verified(framework.Model(x, L.Dropout(0.2)(L.BatchNormalization()(L.Conv2D(2, 3)(y)))))
+
+
+@BOTH
 def test_normalisation_that_is_always_in_training(framework: Any) -> None:
     L = framework.layers
     x = framework.Input((5, 4))

@@ -2,7 +2,7 @@
 
 In float32 TensorFlow's own kernels run, except where a CPU has none. DOUBLES: in float64 what computes with
 fewer digits than that. KERNELS: what has no kernel on a CPU, by others that have one. DRAWS: the numbers
-that a model draws are the same on both sides.
+that a model draws are the same on both sides. MODES: each layer is in the mode that its author said.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from torchport.verify import cudnn, doubles, draws, kernels
+from torchport.verify import cudnn, doubles, draws, kernels, modes
 
 #: Told what is computed in another way than it was asked to.
 Note = Callable[[str], None]
@@ -83,6 +83,10 @@ DRAWS: tuple[Patch, ...] = tuple(
     for module in draws.MODULES
     for name, numbers in draws.TENSORFLOW.items()
 )
+MODES: tuple[Patch, ...] = (
+    Patch("keras.src.models.functional", "operation_fn",
+          lambda tf, original, note: modes.own_word(original), optional=True),
+)  # fmt: skip
 
 
 @contextmanager

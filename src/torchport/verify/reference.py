@@ -25,7 +25,8 @@ from torchport.verify.custom import adopt_functions, custom_objects, of_model, w
 from torchport.verify.definitions import definitions
 from torchport.verify.frameworks import default_dtype, keras_of, tensorflow
 from torchport.verify.lambdas import as_read
-from torchport.verify.patches import DRAWS, patched
+from torchport.verify.modes import UNSAID
+from torchport.verify.patches import DRAWS, MODES, patched
 from torchport.verify.retype import retyped
 from torchport.verify.twin import Stand, Twin
 from torchport.watch import is_own
@@ -132,19 +133,18 @@ class Reference:
         return made
 
     def call(self, model: Any, inputs: Sequence[Any], training: bool) -> list[Any]:
-        """The outputs of a model, flat, in the graph's order.
-
-        Keras 3 lets `training=False` of a model win over a layer's own `training=True`; `model(x)` does not.
-        Source: keras/src/models/functional.py, operation_fn.
-        """
+        """The outputs of a model, flat, in the graph's order."""
         if len(inputs) == 1 and (is_own(model) or not isinstance(struct_of(model), dict)):
             packed: Any = inputs[0]
         else:
             struct = inputs_of(model, self.keras) if is_own(model) else struct_of(model)
             packed = tensorflow().nest.pack_sequence_as(struct, list(inputs))
-        mode = {"training": training} if training or is_keras_2(self.graph.dialect) else {}
+        if training or is_keras_2(self.graph.dialect):
+            mode: dict[str, Any] = {"training": training}
+        else:
+            mode = {} if is_own(model) else {"training": UNSAID}
         still = nullcontext() if training else unmoved(model)
-        with from_rest(model), still, patched(tensorflow(), DRAWS, self.note):
+        with from_rest(model), still, patched(tensorflow(), (*DRAWS, *MODES), self.note):
             return flat(model(packed, **mode))
 
     def note(self, text: str) -> None:
