@@ -161,7 +161,9 @@ def tell_functions(config: Any, layer: Any) -> None:
     if not isinstance(config, dict):
         return
     for key, value in config.items():
-        live = getattr(layer, key, None) or getattr(layer, "forward_layer" if key == "layer" else key, None)
+        live = getattr(layer, key, None)  # of Normalization a tensor, which has no truth
+        if live is None and key == "layer":
+            live = getattr(layer, "forward_layer", None)
         if key.endswith("activation") and isinstance(live, FunctionType):
             if (name := function_name(value)) and (owner := owner_of(live, layer)):
                 config[key] = {"class_name": "function", "config": name, "owner": owner}

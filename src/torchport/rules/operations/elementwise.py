@@ -370,9 +370,10 @@ def nan_to_num(
 
 
 @rule("keras.ops.Clip")
-def clip(x: Value, *, x_min: float, x_max: float) -> Expr:
-    """x.clamp. Of fractions between whole numbers."""
-    ends = [plain(it) if is_float(x.tensor.dtype) else it for it in (x_min, x_max)]
+def clip(x: Value, *, x_min: float | Value, x_max: float | Value) -> Expr:
+    """x.clamp. Of fractions between whole numbers; an end may be a tensor."""
+    plainly = is_float(x.tensor.dtype)
+    ends = [plain(it) if plainly and isinstance(it, (int, float)) else it for it in (x_min, x_max)]
     return call(".clamp", x, *ends)
 
 
