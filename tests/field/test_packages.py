@@ -129,14 +129,16 @@ def test_dropout_of_efficientnet(tmp_path: Path) -> None:
     assert "nn.Dropout(0.2)" in torchport.convert(tmp_path / "m.h5").code
 
 
-def test_hub_says_what_to_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_hub_says_what_to_do(suffix: str, tmp_path: Path) -> None:
     class KerasLayer(Kept):
         OPTIONS = {"handle": "https://example"}
 
         def call(self, x: Any) -> Any:
             return x
 
+    KerasLayer.__module__ = "tensorflow_hub.keras_layer"
     x = tf_keras.Input((3,))
-    tf_keras.Model(x, KerasLayer()(x)).save(tmp_path / "m.h5")
-    with pytest.raises(Refused, match="tensorflow_hub"):
-        torchport.convert(tmp_path / "m.h5")
+    tf_keras.Model(x, KerasLayer()(x)).save(tmp_path / f"m{suffix}")
+    with pytest.raises(Refused, match="a layer of tensorflow_hub"):
+        torchport.convert(tmp_path / f"m{suffix}")

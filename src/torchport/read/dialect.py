@@ -8,6 +8,7 @@ from typing import Any
 from torchport.errors import BadFile, TorchportError
 from torchport.graph import is_keras_2
 from torchport.read.document import mapping, text
+from torchport.read.packages import foreign
 
 #: Classes that were renamed, by their old name.
 RENAMED = {
@@ -42,9 +43,9 @@ RENAMED = {
 
 #: Layers of packages that Keras has since, by the name that they were registered under.
 #: Source: tensorflow_addons/layers/normalizations.py; an InstanceNormalization says groups=-1 itself.
-#: FixedDropout is Dropout whose noise_shape is taken from the tensor (efficientnet/model.py).
+#: SpectralNormalization is that of tf-keras (tensorflow_addons/layers/spectral_normalization.py).
 ADOPTED = {
-    "FixedDropout": "Dropout",
+    "Addons>SpectralNormalization": "SpectralNormalization",
     "Addons>GroupNormalization": "GroupNormalization",
     "Addons>InstanceNormalization": "GroupNormalization",
 }
@@ -125,8 +126,11 @@ def kind(entry: Mapping[str, Any], where: str) -> str:
     name = text(entry.get("class_name"), "class_name", where)
     module = entry.get("module")
     registered = entry.get("registered_name")
-    if isinstance(registered, str) and ">" in registered:
-        return ADOPTED.get(registered, registered)
+    package, _, short = registered.rpartition(">") if isinstance(registered, str) else ("", "", name)
+    if package in ("", "Custom") and (found := foreign(short, entry.get("config"), module)):
+        return found
+    if package:
+        return ADOPTED.get(f"{package}>{short}", f"{package}>{short}")
     if module is not None and not is_layer_module(text(module, "module", where)):
         return f"{module}.{name}"
     return RENAMED.get(name, ADOPTED.get(name, name))

@@ -5,6 +5,7 @@ from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Fill, Load, State, call, module
 from torchport.rules import (
     activation,
+    addons,
     applications,
     attention,
     audio,
@@ -62,5 +63,6 @@ __all__ = [
 FAMILIES = (
     conv, locally_connected, pool, space, resize, norm, linear, einsum, activation, dropout, reshape, merge,
     rescale, embedding, recurrent, conv_lstm, wrappers, directions, multi_head, attention, categories,
-    hashing, text, audio, augment, augment_place, augment_mix, applications, *operations.FAMILIES,
+    hashing, text, audio, augment, augment_place, augment_mix, applications, addons,
+    *operations.FAMILIES,
 )  # fmt: skip

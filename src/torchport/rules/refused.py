@@ -12,7 +12,7 @@ OTHER = "it runs another framework's code, which is not in the file"
 
 #: Kind -> (why it has no exact equivalent here, the alternative).
 REFUSED: dict[str, tuple[str, str]] = {
-    "KerasLayer": (
+    "tensorflow_hub>KerasLayer": (
         "a layer of tensorflow_hub: what it computes is in a SavedModel beside the file",
         "convert that SavedModel, where Keras wrote it, or rebuild the network of Keras's layers",
     ),

@@ -162,10 +162,21 @@ def draw_dropout(pt: Any, found: Any, given: dict[str, Any]) -> Any:
     return given["input"] * kept.to(found[0].dtype) / (1 - given["p"]), kept
 
 
+def draw_slopes(pt: Any, found: Any, given: dict[str, Any]) -> Any:
+    """rrelu_with_noise: a slope for each number up to zero; the gradient takes it from `noise`."""
+    low, high, x = float(given.get("lower", 1 / 8)), float(given.get("upper", 1 / 3)), given["self"]
+    if not given.get("training", False):
+        return found
+    slopes = low + (high - low) * at_places(pt, x.shape, uniform())
+    given["noise"].copy_(pt.where(x <= 0, slopes.to(x.dtype), 1.0))
+    return found.copy_(x * given["noise"])
+
+
 #: By the name of an operation of aten.
 TORCH: dict[str, Callable[[Any, Any, dict[str, Any]], Any]] = {
     "rand": draw_uniform, "rand_like": draw_uniform, "uniform_": draw_uniform,
     "randn": draw_normal, "randn_like": draw_normal, "normal": draw_normal, "normal_": draw_normal,
     "normal_functional": draw_normal, "randint": draw_whole, "randint_like": draw_whole,
     "bernoulli": draw_share, "bernoulli_": draw_kept, "native_dropout": draw_dropout,
+    "rrelu_with_noise": draw_slopes,
 }  # fmt: skip

@@ -65,8 +65,12 @@ def named(names: list[str], own: list[Any], where: str) -> Iterator[tuple[str, A
         raise TorchportError(f"has {len(own)} variables in Keras, the graph has {names}", where=where)
     spelled = [str(it.name).rpartition("/")[2].partition(":")[0] for it in own]
     short = [name.rpartition("/")[2] for name in names]
-    if len(set(spelled)) == len(spelled) and sorted(spelled) == sorted(short):
+    alike = (
+        set(spelled) & set(short) if len(set(spelled)) == len(own) and len(set(short)) == len(own) else set()
+    )
+    if len(alike) >= len(own) - 1:  # the sn_u of one package is the vector_u of another
+        rest = next((it for it, name in zip(own, spelled, strict=True) if name not in alike), None)
         for name, wanted in zip(names, short, strict=True):
-            yield name, own[spelled.index(wanted)]
+            yield name, own[spelled.index(wanted)] if wanted in alike else rest
     else:
         yield from zip(names, own, strict=True)

@@ -1,0 +1,55 @@
+"""Layers of packages: the kind of one whose file says its class, but not whose class that is.
+
+A layer that a package registered says its package (`Addons>Maxout`). Others are known by their module, or in
+a file that has none by their options: a class of that name that has not all of them is somebody's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A layer of a package: its kind, and all options that its `get_config` writes beside Keras's own
+    (none: whatever they are).
+
+    `modules`: the packages that its class may be in; empty: any, its options say all.
+    """
+
+    kind: str
+    options: frozenset[str]
+    modules: tuple[str, ...] = ()
+
+    def fits(self, config: Mapping[str, Any], module: Any) -> bool:
+        """Whether a layer with these options, of that module where the file says one, is this one."""
+        if isinstance(module, str) and self.modules and module.split(".")[0] not in self.modules:
+            return False
+        return not self.options or config.keys() - OF_KERAS == self.options
+
+
+#: What Keras's own `Layer.get_config` writes, and what it adds to that of the first layer.
+OF_KERAS = frozenset("name trainable dtype batch_input_shape batch_shape".split())
+
+AFFINE = "{0}_initializer {0}_regularizer {0}_constraint"
+NORM = f"center scale epsilon {AFFINE.format('gamma')} {AFFINE.format('beta')}"
+
+#: By class name. FixedDropout is Dropout whose noise_shape is taken from the tensor (efficientnet/model.py);
+#: its class is made in a function, and many write it again to load a model: any module may have it.
+#: Source: keras_contrib/layers/normalization/instancenormalization.py.
+FOREIGN = {
+    "FixedDropout": Foreign("Dropout", frozenset("rate noise_shape seed".split())),
+    "KerasLayer": Foreign("tensorflow_hub>KerasLayer", frozenset(), ("tensorflow_hub",)),
+    "InstanceNormalization": Foreign(
+        "keras_contrib>InstanceNormalization", frozenset(f"axis {NORM}".split()), ("keras_contrib",)
+    ),
+}
+
+
+def foreign(name: str, config: Any, module: Any) -> str | None:
+    """The kind of a class that a package has; None where it is somebody's own."""
+    found = FOREIGN.get(name)
+    fits = found is not None and isinstance(config, Mapping) and found.fits(config, module)
+    return found.kind if found and fits else None
