@@ -42,7 +42,7 @@ class Up(nn.Module):
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         out = self.conv1(x)
         out = F.relu(self.conv2(skip) + out)
-        out = skip * F.interpolate(torch.sigmoid(self.conv3(out)), scale_factor=2)
+        out = skip * F.interpolate(torch.sigmoid(self.conv3(out)), scale_factor=2.0)
         return self.double_conv(torch.cat([self.up(x), out], dim=1))
 
 

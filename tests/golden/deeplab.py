@@ -53,14 +53,14 @@ class DeepLabV3Plus(nn.Module):
         x = F.max_pool2d(self.conv3(F.max_pool2d(conv2, 2)), 2)
         conv4 = self.conv4(x)
         x = F.avg_pool2d(conv4, 8)
-        branch1 = F.interpolate(self.conv5(x), scale_factor=8, mode="bilinear")
+        branch1 = F.interpolate(self.conv5(x), scale_factor=8.0, mode="bilinear")
         branch2 = self.conv7(conv4)
         branch3 = self.conv8(conv4)
         branch4 = self.conv9(conv4)
         x = torch.cat([branch1, self.conv6(conv4), branch2, branch3, branch4], dim=1)
-        x = F.interpolate(self.conv10(x), scale_factor=4, mode="bilinear")
+        x = F.interpolate(self.conv10(x), scale_factor=4.0, mode="bilinear")
         x = torch.cat([x, self.conv11(conv2)], dim=1)
-        x = F.interpolate(self.blocks(x), scale_factor=2, mode="bilinear")
+        x = F.interpolate(self.blocks(x), scale_factor=2.0, mode="bilinear")
         return self.conv12(x)
 
     @classmethod

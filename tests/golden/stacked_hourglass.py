@@ -50,11 +50,11 @@ class Hourglass(nn.Module):
         bottleneck1 = self.bottleneck1(F.max_pool2d(x, 2))
         bottleneck2 = self.bottleneck2(F.max_pool2d(bottleneck1, 2))
         out = F.max_pool2d(bottleneck2, 2)
-        out = F.interpolate(self.blocks(out), scale_factor=2)
+        out = F.interpolate(self.blocks(out), scale_factor=2.0)
         out = self.bottleneck3(bottleneck2) + out
-        out = F.interpolate(self.bottleneck4(out), scale_factor=2)
+        out = F.interpolate(self.bottleneck4(out), scale_factor=2.0)
         out = self.bottleneck5(bottleneck1) + out
-        out = F.interpolate(self.bottleneck6(out), scale_factor=2)
+        out = F.interpolate(self.bottleneck6(out), scale_factor=2.0)
         return self.bottleneck7(x) + out
 
 
