@@ -79,11 +79,14 @@ def notes(losses: Mapping[str, str]) -> Iterator[str]:
 
 
 def kind_of(layer: Any) -> str:
-    """The kind of a layer's op."""
+    """The kind of a layer's op, as a file of the model has it."""
     cls = type(layer)
+    keras = next((found for it in cls.__mro__ if (found := package_of(it)) is not None), None)
+    registered = keras.saving.get_registered_name(cls) if keras is not None else ""
+    entry = {"module": cls.__module__, "class_name": cls.__name__, "registered_name": registered}
     if cls.__module__.split(".")[0] in KERAS:
-        return dialect.RENAMED.get(cls.__name__, cls.__name__)
-    return f"{cls.__module__}.{cls.__name__}"
+        entry = {"class_name": cls.__name__}
+    return dialect.kind(entry, cls.__name__)
 
 
 def is_own(layer: Any) -> bool:
