@@ -320,6 +320,48 @@ def test_layers_made_of_layers(framework: Any, file: str, tmp_path: Path) -> Non
         assert result.passed and result.precision == "float64", str(result)
 
 
+NAMELESS = """
+import {keras} as keras
+
+
+class Gain(keras.layers.Layer):
+    def __init__(self, mix=0.5, **options):
+        super().__init__(**options)
+        self.mix = mix
+
+    def call(self, x):
+        return self.mix * x
+
+    def get_config(self):
+        return {{"mix": self.mix}}
+"""
+NAMELESS_RULE = """
+from torchport.rules import FOLLOWS, Value, rule
+
+
+@rule("Gain", wants=FOLLOWS)
+def gain(x: Value, *, mix: float = 0.5):
+    return mix * x
+"""
+
+
+@pytest.mark.parametrize(("framework", "file"), [(keras, "a.keras"), (tf_keras, "a.h5")], ids=("3", "2"))
+def test_layers_that_hand_their_names_on_to_nobody(framework: Any, file: str, tmp_path: Path) -> None:
+    """A class whose `get_config` has no name: Keras makes another one up with each layer that it makes."""
+    (tmp_path / "rules.py").write_text(NAMELESS_RULE)
+    (tmp_path / "layers.py").write_text(NAMELESS.format(keras=framework.__name__))
+    Gain = custom_objects(str(tmp_path / "layers.py"), framework.__version__)["Gain"]
+    x = framework.Input((4,))
+    model = framework.Model(x, Gain(3.0)(framework.layers.Dense(3)(Gain(0.25)(x))))
+    model.save(str(tmp_path / file))
+    port = torchport.convert(tmp_path / file, rules=tmp_path / "rules.py")
+    for _ in range(2):
+        result = torchport.verify(
+            tmp_path / file, port, rules=tmp_path / "rules.py", custom=tmp_path / "layers.py"
+        )
+        assert result.passed and result.precision == "float64", str(result)
+
+
 def test_functions_without_a_name() -> None:
     """Two lambdas in one model, of which each layer keeps its own; a function by its name."""
 

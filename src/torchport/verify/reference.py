@@ -298,6 +298,8 @@ def flat(tree: Any) -> list[Any]:
 def copy_weights(source: Any, target: Any, unfused: set[int]) -> None:
     """Layer by layer, each variable to the one in its place."""
     for ours, theirs in zip(layers_of(source), layers_of(target), strict=True):
+        if ours.name != theirs.name and type(theirs) is type(ours) and "name" not in ours.get_config():
+            rename(theirs, ours.name)
         if ours.name != theirs.name:
             raise TorchportError(f"rebuilt {theirs.name!r} where the source has {ours.name!r}")
         if is_model(ours):
@@ -313,6 +315,11 @@ def copy_weights(source: Any, target: Any, unfused: set[int]) -> None:
             if tuple(have.shape) != tuple(want.shape):
                 raise TorchportError(f"rebuilt with the shape {have.shape}", where=f"{ours.name}/{want.name}")
             have.assign(np.asarray(value_of(want)).astype(str(name_of(have.dtype))))
+
+
+def rename(layer: Any, name: str) -> None:
+    """Another name for a layer whose class hands its name on to nobody: Keras made one up."""
+    setattr(layer, "_name" if hasattr(layer, "_name") else "name", name)
 
 
 def of_floats(model: Any) -> Any:
