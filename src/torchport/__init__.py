@@ -39,6 +39,9 @@ def convert(
     rules: str | Path | None = None,
     config: str | Path | None = None,
     code: str | Path | Sequence[str | Path] | None = None,
+    call: str | None = None,
+    weights: str | Path | None = None,
+    input_shape: str | Sequence[int | str | None] | None = None,
 ) -> Port:
     """Port a model: a `.keras` or `.h5` file, the folder of a SavedModel of Keras 2, or a live `keras.Model`.
 
@@ -53,6 +56,10 @@ def convert(
         function that returns the Keras model, which is run.
     code: Python files, or names of modules, with the classes and functions of your own that the file names;
         they are run, and TensorFlow is imported. A live model has its own.
+    call, weights, input_shape: for a model that Python code makes, which is run: `"file.py:build"`,
+        `"file.py:Class"`, `"package.module:Class"`. An expression of the names there, `"build(256)"`, if it
+        takes arguments; a file of its weights, random ones by a fixed seed otherwise; `"224,224,3"` where it
+        has seen no input yet, for several inputs a list of these.
 
     Raises Refused with everything that cannot be ported exactly, BadFile for a damaged or hostile file.
     """
@@ -60,17 +67,11 @@ def convert(
     from torchport.pipeline import port
     from torchport.port import Port
     from torchport.rules import user
+    from torchport.watch.sources import source
 
     options = Options(class_name, keep_io, exact, flat, dequantise, tuple(outputs))
 
-    if config is not None:
-        from torchport.read import WithConfig
-
-        model = WithConfig(Path(model), str(config))
-    if code is not None:
-        from torchport.watch.code import with_code
-
-        model = with_code(model, code)
+    model = source(model, config, code, call, weights, input_shape)
     with user.rules(rules):
         return Port(port(model, options), model, options)
 
@@ -94,6 +95,9 @@ def verify(
     rules: str | Path | None = None,
     config: str | Path | None = None,
     code: str | Path | Sequence[str | Path] | None = None,
+    call: str | None = None,
+    weights: str | Path | None = None,
+    input_shape: str | Sequence[int | str | None] | None = None,
     precision: str = "both",
 ) -> Verification:
     """Run TensorFlow and PyTorch side by side, and compare a model with its port.
@@ -104,7 +108,7 @@ def verify(
     steps: how many steps of SGD are taken.
     progress: told what is being done.
     custom: the classes of Keras layers of your own, by name, or the Python file that has them, which is run.
-    rules, config, code: as `convert` was given them.
+    rules, config, code, call, weights, input_shape: as `convert` was given them.
     precision: "both", or "float64" or "float32" alone, which takes half of the time; the result says so.
 
     The result's `passed` says whether all agrees; `str` of it says what was compared, and what differs first.
@@ -114,5 +118,5 @@ def verify(
 
     return verify(
         source, port, inputs=inputs, seed=seed, steps=steps, progress=progress, custom=custom, rules=rules,
-        config=config, code=code, precision=precision,
+        config=config, code=code, call=call, weights=weights, input_shape=input_shape, precision=precision,
     )  # fmt: skip

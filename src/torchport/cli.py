@@ -95,7 +95,8 @@ app = typer.Typer(
 
 MODEL = (
     "The Keras model: a .keras or .h5 file, the folder of a SavedModel of Keras 2, or TensorFlow.js's "
-    "model.json. With --config: weights, as .weights.h5, .h5 or TensorFlow's checkpoint."
+    "model.json. With --config: weights, as .weights.h5, .h5 or TensorFlow's checkpoint. Or what makes it, a "
+    "function or a class: FILE.py:NAME, package.module:NAME, which is run."
 )
 Source = Annotated[Path, typer.Argument(metavar="SOURCE", show_default=False, help=MODEL)]
 Sources = Annotated[
@@ -137,6 +138,30 @@ Code = Annotated[
         help="The classes and functions of your own that the model's file names: custom layers, functions of "
         "Lambda. A Python file, or package.module. It is run, and each layer's call is watched under "
         "TensorFlow; nothing that SOURCE holds is run. Repeat it for several.",
+    ),
+]  # fmt: skip
+Call = Annotated[
+    str | None,
+    typer.Option(
+        metavar="EXPRESSION", show_default=False,
+        help='How SOURCE, FILE.py:NAME, makes the model: an expression of the names there, "build(256)", '
+        "which is run. NAME() by default.",
+    ),
+]  # fmt: skip
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", show_default=False,
+        help="The weights of a model that FILE.py:NAME makes: .weights.h5, .h5, .keras, a checkpoint, a "
+        "SavedModel. Random by default, by a fixed seed.",
+    ),
+]  # fmt: skip
+InputShape = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SIZES", show_default=False,
+        help="The sizes of an input, without the batch, of a model that FILE.py:NAME makes and that has seen "
+        "none: 224,224,3 or 12:int32. Repeat it for several inputs.",
     ),
 ]  # fmt: skip
 Custom = Annotated[
@@ -230,6 +255,9 @@ def convert(
     rules: Rules = None,
     config: Config = None,
     code: Code = None,
+    call: Call = None,
+    weights: Weights = None,
+    input_shape: InputShape = None,
     custom: Custom = None,
     json: Json = False,
 ) -> None:
@@ -246,18 +274,20 @@ def convert(
       torchport convert encoder.keras -o encoder --keep-io --json
       torchport convert mine.keras -o mine --rules my_rules.py
       torchport convert old.weights.h5 -o old --config model.json
+      torchport convert nets.py:UNet -o unet --call "UNet(64)" --weights unet.weights.h5
       torchport convert classifier.h5 -o features --outputs avg_pool
       torchport convert models/*.h5 -o ports
     """
     options: dict[str, Any] = {
         "class_name": class_name, "keep_io": keep_io, "exact": exact, "flat": flat, "dequantise": dequantise,
         "outputs": outputs.split(",") if outputs else (), "rules": rules, "config": config, "code": code,
-        "force": force,
+        "call": call, "weights": weights, "input_shape": input_shape, "force": force,
     }  # fmt: skip
     if len(sources) > 1:
         alone = {
             "--class-name": class_name, "--outputs": outputs, "--config": config, "--verify": check,
-            "--custom": custom, "--code": code,
+            "--custom": custom, "--code": code, "--call": call, "--weights": weights,
+            "--input-shape": input_shape,
         }  # fmt: skip
         convert_many(sources, folder, json, options, [option for option, given in alone.items() if given])
         return
@@ -273,10 +303,16 @@ def convert(
 
             conversion.show(facts, console())
             if not check:
-                files = {"--rules": rules, "--config": config, "--code": code, "--custom": custom}
+                files = {
+                    "--rules": rules, "--config": config, "--code": code, "--call": call,
+                    "--weights": weights, "--input-shape": input_shape, "--custom": custom,
+                }  # fmt: skip
                 conversion.show_next(source, folder, files, console())
         if check:
-            result = compare(source, folder, rules=rules, config=config, code=code, custom=custom)
+            result = compare(
+                source, folder, rules=rules, config=config, code=code, call=call, weights=weights,
+                input_shape=input_shape, custom=custom,
+            )  # fmt: skip
             if not json:
                 show(result, every=False)
         if json:
@@ -326,6 +362,9 @@ def verify(
     rules: Rules = None,
     config: Config = None,
     code: Code = None,
+    call: Call = None,
+    weights: Weights = None,
+    input_shape: InputShape = None,
     custom: Custom = None,
     every: All = False,
     json: Json = False,
@@ -351,8 +390,8 @@ def verify(
     result: Verification | None = None
     with errors(source, json):
         result = compare(
-            source, folder, inputs or [], seed, rules=rules, config=config, code=code, custom=custom,
-            precision=precision,
+            source, folder, inputs or [], seed, rules=rules, config=config, code=code, call=call,
+            weights=weights, input_shape=input_shape, custom=custom, precision=precision,
         )  # fmt: skip
         if json:
             print_json(result.as_dict())
@@ -374,6 +413,10 @@ def record(
     dequantise: Annotated[bool, typer.Option("--dequantise", help="As convert was given it.")] = False,
     rules: Rules = None,
     config: Config = None,
+    code: Code = None,
+    call: Call = None,
+    weights: Weights = None,
+    input_shape: InputShape = None,
     custom: Custom = None,
     json: Json = False,
 ) -> None:
@@ -396,7 +439,8 @@ def record(
                 frameworks.tensorflow()
             keep(
                 source, folder, inputs=given_arrays(inputs or []), seed=seed, precision=precision,
-                dequantise=dequantise, rules=rules, config=config, custom=custom, progress=tell,
+                dequantise=dequantise, rules=rules, config=config, code=code, call=call, weights=weights,
+                input_shape=input_shape, custom=custom, progress=tell,
             )  # fmt: skip
         size = sum(it.stat().st_size for it in folder.iterdir())
         if json:

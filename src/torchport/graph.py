@@ -135,6 +135,10 @@ class Op:
     #: Its rule, bound to its options.
     bound: Any = field(default=None, compare=False, repr=False)
 
+    def at_line(self, why: str) -> str:
+        """Why it is refused, behind the line of the user's own source, where one makes the call."""
+        return f"{self.where}: {why}" if self.where else why
+
     @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the tensors it reads, in order, each as often as it is read."""

@@ -25,7 +25,9 @@ from torchport.read import WithConfig
 from torchport.read.cut import cut, ends_before
 from torchport.rules import book, user
 from torchport.rules.book import Book
-from torchport.watch.code import WithCode, graph_of
+from torchport.watch.code import WithCode
+from torchport.watch.recipe import Recipe
+from torchport.watch.sources import graph_of
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ def own_name(name: str, model: Any) -> str:
         function = model.function
         names = [function[1], function[0].stem] if function else [Path(model.config).stem]
         names.append(Path(model.weights).name.partition(".")[0])
+    elif isinstance(model, Recipe):
+        names = [model.name, Path(model.code).stem]
     else:
         model = model.path if isinstance(model, WithCode) else model
         names = [Path(model).name.partition(".")[0]] if isinstance(model, (str, Path)) else []

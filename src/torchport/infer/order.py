@@ -43,6 +43,10 @@ def share_out(graph: Graph) -> Graph:
     return order.give_groups(graph)
 
 
+#: Of a wrapper of which one half trains.
+FROZEN = "one direction is frozen, the other is not: the file does not say whose variables are first"
+
+
 def _half_frozen(graph: Graph) -> Iterator[Refusal]:
     """Wrappers of two layers of which one is trained, and listed first, whichever that is."""
     for op in graph.ops:
@@ -52,7 +56,7 @@ def _half_frozen(graph: Graph) -> Iterator[Refusal]:
             if isinstance(inner, Mapping):
                 flags.add(inner.get("trainable") is not False)
         if len(flags) > 1:
-            why = "one direction is frozen, the other is not: the file does not say whose variables are first"
+            why = op.at_line(FROZEN)
             yield Refusal(f"{graph.name}/{op.layer}", op.kind, why, "save the whole model as .keras")
     for body in graph.bodies.values():
         yield from _half_frozen(body)

@@ -38,7 +38,7 @@ def infer_shapes(graph: Graph, refusals: list[Refusal], given: Sequence[Shape] |
     try:
         walk.sizes.check(graph)
     except Unsupported as error:
-        walk.refuse("outputs", "tf.shape", error)
+        walk.refuse(Op("outputs", "tf.shape", (), ()), error)
     inside = (it for body in walk.bodies.values() for it in body.notes)
     notes = tuple(dict.fromkeys((*graph.notes, *inside, *walk.notes)))
     return graph.replace(ops=tuple(walk.ops), tensors=walk.tensors, bodies=walk.bodies, notes=notes)
@@ -62,22 +62,24 @@ class Walk:
     def __post_init__(self) -> None:
         self.sizes = Sizes(self.graph.inputs)
 
-    def refuse(self, name: str, kind: str, error: Unsupported) -> None:
-        self.refusals.append(Refusal(f"{self.graph.name}/{name}", kind, error.why, error.advice))
+    def refuse(self, op: Op, error: Unsupported) -> None:
+        path = f"{self.graph.name}/{op.name}"
+        self.refusals.append(Refusal(path, op.kind, op.at_line(error.why), error.advice))
 
     def go(self, op: Op) -> None:
         """Adds an op; what is not ported is refused."""
         try:
             for part in self.parts(op):
+                part = part if part.where == op.where else replace(part, where=part.where or op.where)
                 try:
                     self.take(part)
                 except Unsupported as error:
                     self.ops.append(part)
-                    self.refuse(part.name, part.kind, error)
+                    self.refuse(part, error)
         except Unsupported as error:
-            self.refuse(op.name, op.kind, error)
+            self.refuse(op, error)
         except (TypeError, ValueError, IndexError, ZeroDivisionError) as error:
-            self.refuse(op.name, op.kind, Unsupported(f"its arguments do not fit: {error}"))
+            self.refuse(op, Unsupported(f"its arguments do not fit: {error}"))
 
     def parts(self, op: Op) -> Iterator[Op]:
         """What stands for an op."""

@@ -37,7 +37,7 @@ def count_steps(graph: Graph, refusals: list[Refusal], times: int = 1) -> Graph:
             if seen.setdefault(op.layer, steps) != steps and (op.kind == "Model" or op.is_in_training):
                 raise Unsupported(*SEVERAL)
         except Unsupported as error:
-            refusals.append(Refusal(f"{graph.name}/{op.name}", op.kind, error.why, error.advice))
+            refusals.append(Refusal(f"{graph.name}/{op.name}", op.kind, op.at_line(error.why), error.advice))
             return op
         config = {key: value for key, value in op.config.items() if key != "steps"}
         return replace(op, config={**config, "steps": steps} if op.kind != "Model" and steps > 1 else config)

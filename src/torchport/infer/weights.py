@@ -43,7 +43,8 @@ def tied(graph: Graph) -> Iterator[Refusal]:
             model, owner = owners.setdefault(id(weight.load), (path, layer))
             if model != path:
                 yield Refusal(
-                    f"{graph.name}/{layer}", op.kind, f"it shares its weights with {owner}, in another model",
+                    f"{graph.name}/{layer}", op.kind,
+                    op.at_line(f"it shares its weights with {owner}, in another model"),
                     "call it in one of the two models only, or freeze it with trainable=False",
                 )  # fmt: skip
                 break
@@ -54,7 +55,7 @@ def partly(graph: Graph) -> Iterator[Refusal]:
     for op in graph.ops:
         said = {it.trains for name, it in op.weights.items() if not is_statistic(name, op.kind)}
         if len(said) > 1:
-            yield Refusal(f"{graph.name}/{op.layer}", op.kind, *PARTLY)
+            yield Refusal(f"{graph.name}/{op.layer}", op.kind, op.at_line(PARTLY[0]), PARTLY[1])
     for body in graph.bodies.values():
         yield from partly(body)
 
@@ -82,7 +83,7 @@ def _bound(op: Op, graph: Graph, path: str) -> dict[str, Weight]:
     if len(wanted) != len(op.stored) and (how := next((it.mode for it in parts_of(op) if it.mode), "")):
         why = f"the layers inside of it are quantised ({how})"
         advice = "add --dequantise (dequantise=True) for the network of floats that they stand for"
-        raise Refused((Refusal(where, op.kind, why, advice),))
+        raise Refused((Refusal(where, op.kind, op.at_line(why), advice),))
     if len(wanted) != len(op.stored):
         raise BadFile(
             f"has {len(op.stored)} weights where {len(wanted)} are needed: {', '.join(wanted) or 'none'}",

@@ -92,7 +92,8 @@ class _Writer:
             try:
                 self.steps.append(self._step(op))
             except Unsupported as error:
-                self.refusals.append(Refusal(f"{graph.name}/{op.name}", op.kind, error.why, error.advice))
+                why = op.at_line(error.why)
+                self.refusals.append(Refusal(f"{graph.name}/{op.name}", op.kind, why, error.advice))
         outputs = [self._output(name) for name in graph.outputs]
         renamed = dict(zip(graph.outputs, outputs, strict=True))
         parts = {
@@ -256,7 +257,8 @@ def refused(graph: Graph) -> tuple[Refusal, ...]:
                 args = map_refs(op.args, values.__getitem__)
                 written(op, bound, args, out[0] if len(out) == 1 else out)
             except Unsupported as error:
-                found.append(Refusal(f"{graph.name}/{path}{op.name}", op.kind, error.why, error.advice))
+                why = op.at_line(error.why)
+                found.append(Refusal(f"{graph.name}/{path}{op.name}", op.kind, why, error.advice))
     return tuple(found)
 
 

@@ -54,9 +54,16 @@ def read(path: Path, architecture: str, model: Any) -> Graph:
 
 
 def loaded(model: Any, path: Path) -> Any:
-    """A model of the user's own class with the weights of a file, as Keras finds them: by its attributes."""
+    """A model of the user's own class with the weights of a file, as Keras finds them: by its attributes.
+
+    A file: `.weights.h5`, `.h5`, `.keras`, a checkpoint, the folder of a SavedModel. Raises BadFile.
+    """
+    start = checkpoint.prefix(path) or checkpoint.prefix(path / "variables")
     try:
-        model.load_weights(str(path))
+        done = model.load_weights(str(start or path))
+        if start and hasattr(done, "assert_existing_objects_matched"):
+            done.assert_existing_objects_matched()  # a checkpoint that lacks some is taken without a word
+            done.expect_partial()  # the optimizer's, which no one asks for
     except Exception as error:  # whatever Keras raises: there is no list of it
         first = str(error).strip().split("\n")[0][:300]
         what = f"cannot be loaded into the model ({type(error).__name__}: {first})"

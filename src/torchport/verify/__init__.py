@@ -18,10 +18,11 @@ from typing import Any, TypeVar
 
 from torchport import scripts
 from torchport.errors import TorchportError
-from torchport.read import WithConfig
 from torchport.rules import user
 from torchport.verify.result import CHECKS, MEASURE, Divergence, Row, Verification
-from torchport.watch.code import with_code
+from torchport.watch.recipe import Recipe
+from torchport.watch.sources import file_of
+from torchport.watch.sources import source as source_of
 
 __all__ = ["CHECKS", "MEASURE", "Divergence", "Row", "Verification", "record", "verify"]
 
@@ -38,6 +39,7 @@ def with_files(function: Callable[..., T]) -> Callable[..., T]:
         several = list(custom) if isinstance(custom, (list, tuple)) else [custom]
         code = options.get("code")
         several += code if isinstance(code, (list, tuple)) else [code]
+        several.append(file_of(args[0]) if args else None)
         files = [options.get("rules"), *several, f"{config[0]}.py" if config[1] else None]
         with user.rules(files[0]), scripts.blame(*(it for it in files if isinstance(it, (str, Path)))):
             return function(*args, **options)
@@ -50,6 +52,7 @@ def verify(
     source: Any, port: Any, *, inputs: Any = None, seed: int = 0, steps: int = 3,
     progress: Callable[[str], None] | None = None, custom: Any = None,
     rules: str | Path | None = None, config: str | Path | None = None, code: Any = None,
+    call: str | None = None, weights: str | Path | None = None, input_shape: Any = None,
     precision: str = "both",
 ) -> Verification:  # fmt: skip
     """Compare a model with its port: the very files in the port's folder, as they are now.
@@ -59,7 +62,8 @@ def verify(
     torchport wrote, or a Port. inputs: arrays in the source's axes, in order or by name; random ones by
     `seed` otherwise. steps: how many steps of SGD are taken. progress: told what is being done. custom:
     classes and functions of the user's own by name, or the Python file or module that has them, which is
-    run, or several of these; a live model has its own. rules, config, code: as `torchport.convert` was given.
+    run, or several of these; a live model has its own. rules, config, code,
+    call, weights, input_shape: as `torchport.convert` was given.
     precision: "both", or "float64" or "float32" alone, which takes half of the time; the result says
     what was left out.
 
@@ -73,27 +77,36 @@ def verify(
     if precision not in ("both", "float64", "float32"):
         raise TorchportError(f"precision is {precision!r}", advice='give "both", "float64" or "float32"')
     tell = progress or (lambda text: None)
-    if config is not None:
-        source = WithConfig(Path(source), str(config))
-    if code is not None:
-        source = with_code(source, code)
+    source = source_of(source, config, code, call, weights, input_shape)
     how = (inputs, seed, steps, tell, custom, precision)
     with tempfile.TemporaryDirectory(prefix="torchport-") as name:
         scratch = Path(name)
         if not isinstance(port, (str, Path)):
             folder = port.save(scratch / "port")
-            return Session.start(source, folder, scratch, *how).run()
+            return checked(Session.start(source, folder, scratch, *how).run(), source)
         folder = folder_of(port)
-        result = Session.start(source, folder, scratch, *how).run()
+        result = checked(Session.start(source, folder, scratch, *how).run(), source)
         write_record(folder, result)
         return result
+
+
+def checked(result: Verification, source: Any) -> Verification:
+    """The result. Raises TorchportError where random weights came out otherwise than at the conversion."""
+    is_random = isinstance(source, Recipe) and not source.weights
+    if is_random and any(row.check == "state" and row.tensor and row.differs for row in result.rows):
+        what = "has other random weights than the port: it draws them without a seed, or either was changed"
+        advice = "save its weights, model.save_weights, and give both commands --weights FILE (weights=...)"
+        raise TorchportError(what, where=str(source), advice=advice)
+    return result
 
 
 @with_files
 def record(
     source: Any, folder: str | Path, *, inputs: Any = None, seed: int = 0, steps: int = 3,
     progress: Callable[[str], None] | None = None, custom: Any = None, dequantise: bool = False,
-    rules: str | Path | None = None, config: str | Path | None = None, precision: str = "both",
+    rules: str | Path | None = None, config: str | Path | None = None, code: Any = None,
+    call: str | None = None, weights: str | Path | None = None, input_shape: Any = None,
+    precision: str = "both",
 ) -> Path:  # fmt: skip
     """Run a model in TensorFlow, and keep in a new folder all that `verify` compares a port of it with.
 
@@ -106,8 +119,7 @@ def record(
     from torchport.verify.truth import Truth
 
     tell = progress or (lambda text: None)
-    if config is not None:
-        source = WithConfig(Path(source), str(config))
+    source = source_of(source, config, code, call, weights, input_shape)
     graph = source_graph(source, Options(dequantise=dequantise))
     with tempfile.TemporaryDirectory(prefix="torchport-") as scratch:
         truth = Truth.load(source, graph, custom, Path(scratch), tell)

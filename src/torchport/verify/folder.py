@@ -16,7 +16,7 @@ from torchport.options import Options
 from torchport.record import OURS, PortRecord, graphs, text
 from torchport.rules import find, user
 from torchport.verify.result import Verification
-from torchport.watch.code import graph_of
+from torchport.watch.sources import graph_of
 
 
 def folder_of(port: str | Path) -> Path:

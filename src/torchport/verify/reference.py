@@ -29,8 +29,7 @@ from torchport.verify.modes import UNSAID
 from torchport.verify.patches import DRAWS, MODES, patched
 from torchport.verify.retype import retyped
 from torchport.verify.twin import Stand, Twin
-from torchport.watch import is_own
-from torchport.watch.code import WithCode
+from torchport.watch import is_own, sources
 
 #: Attributes of layers that draw random numbers in training, and the value at which they do not. What they
 #: drop may lie elsewhere in the port: a flat feature axis has another order, gates are drawn together.
@@ -63,8 +62,7 @@ class Reference:
         """
         keras = keras_of(graph.dialect)
         custom = custom_objects(custom, graph.dialect)
-        if isinstance(source, WithCode):
-            source = source.known
+        source = sources.known(source)
         if not isinstance(source, (str, Path, WithConfig)):
             live = built(keras, graph) if graph.is_part else source_of(source)
             return cls(keras, of_floats(live), graph, custom={**of_model(source), **custom})

@@ -64,8 +64,10 @@ class Twin:
             and not hasattr(value, "weights")
         ):
             return self._policy(value)
-        if type(value).__module__ == EMPTIED or isinstance(value, weakref.WeakKeyDictionary):
+        if type(value).__module__ == EMPTIED:
             return type(value)()
+        if isinstance(value, weakref.WeakKeyDictionary):
+            return self._cache(value)
         if isinstance(value, types.MethodType):
             return types.MethodType(value.__func__, self.of(value.__self__))
         if isinstance(value, threading.local):
@@ -109,6 +111,15 @@ class Twin:
             made.build([tuple(it.shape) for it in value.inputs][0])
         made.set_weights(value.get_weights())
         made.trainable = value.trainable
+        return made
+
+    def _cache(self, value: Any) -> Any:
+        """A cache by graphs, empty: `ContextValueCache` of tf_keras/src/backend.py, what cells drop."""
+        made = type(value).__new__(type(value))
+        weakref.WeakKeyDictionary.__init__(made)
+        self.known[id(value)] = made
+        own = {name: it for name, it in vars(value).items() if name not in vars(made)}
+        made.__dict__.update({name: self.of(it) for name, it in own.items()})
         return made
 
     def _list(self, value: list[Any]) -> Any:

@@ -13,21 +13,22 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from torchport import scripts, watch
+from torchport import scripts
 from torchport.errors import BadFile, TorchportError
-from torchport.graph import Graph, is_keras_2
+from torchport.graph import is_keras_2
 from torchport.lambdas import stored
-from torchport.read import ZIP, first_bytes, live, read
+from torchport.read import ZIP, first_bytes
 from torchport.read.archive import CONFIG_LIMIT
 from torchport.read.members import Archive
 from torchport.read.variables import Variables
-from torchport.rules import user
 from torchport.watch.frameworks import keras_of, tensorflow
 
 #: Options of a Lambda beside its function.
 KEPT = ("name", "trainable", "dtype", "batch_input_shape")
 #: Packages whose classes and functions Keras finds by itself.
 FOUND = frozenset({"keras", "tf_keras"})
+#: The module of the classes that Keras 2 makes up.
+REVIVED = "saving.legacy.saved_model.load"
 ADVICE = "--code takes the Python file, or the module, that has your classes and functions"
 
 
@@ -71,13 +72,32 @@ def loaded(source: WithCode, changed: int) -> Any:
     try:
         scope = keras.utils.custom_object_scope({**custom, **named})
         with scope, scripts.blame(*source.code), without_bytes(keras, custom):
-            return keras.models.load_model(str(source.path), compile=False, safe_mode=True)
+            model = keras.models.load_model(str(source.path), compile=False, safe_mode=True)
     except TorchportError:
         raise
     except Exception as error:  # whatever Keras raises: there is no list of it
         if isinstance(cause := error.__context__, InFile):
             raise cause from error
         raise unloaded(error, source, keras) from error
+    check_own(model, source)
+    return model
+
+
+def check_own(model: Any, source: WithCode) -> None:
+    """Raises TorchportError where Keras 2 made a class up: the user's is not made of options, or not given.
+
+    Source: `revive_custom_object` in tf_keras/src/saving/legacy/saved_model/load.py.
+    """
+    kinds = {type(it).__name__ for it in model._flatten_layers() if type(it).__module__.endswith(REVIVED)}
+    if not kinds:
+        return
+    file = source.code[0]
+    raise TorchportError(
+        f"has not the options of {', '.join(sorted(kinds))}, from get_config of the class",
+        where=str(source.path),
+        advice=f"make the model from its code: SOURCE {file}:{type(model).__name__}, "
+        f'--call "{type(model).__name__}(...)" as in training, --weights {source.path}',
+    )
 
 
 class InFile(TorchportError):
@@ -154,25 +174,6 @@ def about(path: Path) -> tuple[str, tuple[str, ...]]:
             raise BadFile("holds no model that --code could be for", where=str(path), advice=advice)
         version, config = str(file.text(root, "keras_version")), saved
     return version, tuple(dict.fromkeys(re.findall(r'"(\w+>[\w.]+)"', config)))
-
-
-def graph_of(source: Any) -> Graph:
-    """The graph of a source: of a file as it is read, of a live model with its own code in it."""
-    try:
-        alive = live_of(source)
-    except InFile:
-        graph = read(source.path).check()
-        if any(user.unknown(graph)):
-            raise
-        return graph
-    return (read(source) if alive is None else watch.read(alive)).check()
-
-
-def live_of(source: Any) -> Any:
-    """The live model of a source, where there is one: itself, or that of the user's code; else None."""
-    if isinstance(source, WithCode):
-        return source.model
-    return source if live.is_model(source) else None
 
 
 def custom_objects(custom: Any, dialect: str) -> dict[str, Any]:
