@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,13 +14,12 @@ from typing import Any
 
 from torchport import scripts
 from torchport.errors import BadFile, TorchportError
-from torchport.graph import is_keras_2
 from torchport.lambdas import stored
 from torchport.read import ZIP, first_bytes
 from torchport.read.archive import CONFIG_LIMIT
 from torchport.read.members import Archive
 from torchport.read.variables import Variables
-from torchport.watch.frameworks import keras_of, tensorflow
+from torchport.watch.frameworks import keras_of
 
 #: Options of a Lambda beside its function.
 KEPT = ("name", "trainable", "dtype", "batch_input_shape")
@@ -188,9 +186,7 @@ def custom_objects(custom: Any, dialect: str) -> dict[str, Any]:
         return {key: it for name, value in custom.items() for key, it in spelled(str(name), value)}
     if isinstance(custom, Sequence) and not isinstance(custom, str):
         return {key: it for part in custom for key, it in custom_objects(part, dialect).items()}
-    if is_keras_2(dialect):
-        os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-    tensorflow()
+    keras_of(dialect)
     module = module_of(str(custom))
     own = [(name, it) for name, it in vars(module).items() if is_own(it)]
     return {key: it for name, value in own for key, it in spelled(name, value)}

@@ -28,7 +28,13 @@ def tensorflow() -> Any:
 
 
 def keras_of(version: str) -> Any:
-    """The Keras that is the reference for a model that `version` wrote: keras, or tf_keras for Keras 2."""
+    """The Keras that is the reference for a model that `version` wrote: keras, or tf_keras for Keras 2.
+
+    For Keras 2, `tf.keras` of the user's files is Keras 2 as well, where TensorFlow is not imported yet: that
+    decides about `import tensorflow.keras` (tensorflow/__init__.py).
+    """
+    if is_keras_2(version):
+        os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     tensorflow()
     if is_keras_2(version):
         try:
