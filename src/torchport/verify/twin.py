@@ -115,7 +115,8 @@ class Twin:
 
     def _cache(self, value: Any) -> Any:
         """A cache by graphs, empty: `ContextValueCache` of tf_keras/src/backend.py, what cells drop."""
-        made = type(value).__new__(type(value))
+        cls: Any = type(value)
+        made = cls.__new__(cls)
         weakref.WeakKeyDictionary.__init__(made)
         self.known[id(value)] = made
         own = {name: it for name, it in vars(value).items() if name not in vars(made)}

@@ -77,11 +77,11 @@ def loaded(source: WithCode, changed: int) -> Any:
         if isinstance(cause := error.__context__, InFile):
             raise cause from error
         raise unloaded(error, source, keras) from error
-    check_own(model, source)
+    check_own(model, source, custom)
     return model
 
 
-def check_own(model: Any, source: WithCode) -> None:
+def check_own(model: Any, source: WithCode, custom: Mapping[str, Any]) -> None:
     """Raises TorchportError where Keras 2 made a class up: the user's is not made of options, or not given.
 
     Source: `revive_custom_object` in tf_keras/src/saving/legacy/saved_model/load.py.
@@ -89,12 +89,17 @@ def check_own(model: Any, source: WithCode) -> None:
     kinds = {type(it).__name__ for it in model._flatten_layers() if type(it).__module__.endswith(REVIVED)}
     if not kinds:
         return
-    file = source.code[0]
+    missing = ", ".join(sorted(kinds - custom.keys()))
+    if missing:
+        what = f"{', '.join(source.code)} has no class {missing}, which the model is made of"
+        advice = "add --code FILE.py, the file that has it"
+        raise TorchportError(what, where=str(source.path), advice=advice)
+    own = type(model).__name__ if type(model).__name__ in kinds else "build"
     raise TorchportError(
         f"has not the options of {', '.join(sorted(kinds))}, from get_config of the class",
         where=str(source.path),
-        advice=f"make the model from its code: SOURCE {file}:{type(model).__name__}, "
-        f'--call "{type(model).__name__}(...)" as in training, --weights {source.path}',
+        advice=f"give what makes the model, a class or a function, as SOURCE: {source.code[0]}:{own} --call "
+        f'"{own}(...)" --weights {source.path}, with --input-shape where it was never called',
     )
 
 
