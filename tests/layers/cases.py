@@ -591,5 +591,8 @@ UNREACHABLE = {
     "activation:Addons>lisht", "activation:Addons>snake",
     # Of packages that are not installed: tests/field has stand-ins.
     *(f"Addons>{it}" for it in "FilterResponseNormalization Sparsemax StochasticDepth".split()),
+    *(f"{package}>{it}PositionE{end}" for package in ("keras_hub", "keras_nlp")
+      for it, end in (("", "mbedding"), ("TokenAnd", "mbedding"), ("Sine", "ncoding"))),
+    *(f"keras_pos_embd>{it}Embedding" for it in ("Position", "TrigPos")),
     "activation:Addons>rrelu", "activation:Addons>sparsemax", "keras_contrib>InstanceNormalization",
 }  # fmt: skip

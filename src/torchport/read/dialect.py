@@ -46,6 +46,8 @@ RENAMED = {
 #: SpectralNormalization is that of tf-keras (tensorflow_addons/layers/spectral_normalization.py).
 ADOPTED = {
     "Addons>SpectralNormalization": "SpectralNormalization",
+    "keras_hub>ReversibleEmbedding": "ReversibleEmbedding",
+    "keras_nlp>ReversibleEmbedding": "ReversibleEmbedding",
     "Addons>GroupNormalization": "GroupNormalization",
     "Addons>InstanceNormalization": "GroupNormalization",
 }

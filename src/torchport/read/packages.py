@@ -34,6 +34,7 @@ class Foreign:
 OF_KERAS = frozenset("name trainable dtype batch_input_shape batch_shape".split())
 
 AFFINE = "{0}_initializer {0}_regularizer {0}_constraint"
+TABLE = AFFINE.format("embeddings")
 NORM = f"center scale epsilon {AFFINE.format('gamma')} {AFFINE.format('beta')}"
 
 #: By class name. FixedDropout is Dropout whose noise_shape is taken from the tensor (efficientnet/model.py);
@@ -41,6 +42,17 @@ NORM = f"center scale epsilon {AFFINE.format('gamma')} {AFFINE.format('beta')}"
 #: Source: keras_contrib/layers/normalization/instancenormalization.py.
 FOREIGN = {
     "FixedDropout": Foreign("Dropout", frozenset("rate noise_shape seed".split())),
+    "LayerNormalization": Foreign(
+        "LayerNormalization", frozenset(NORM.split()), ("keras_layer_normalization",)
+    ),
+    "PositionEmbedding": Foreign(
+        "keras_pos_embd>PositionEmbedding",
+        frozenset(f"input_dim output_dim mode mask_zero activity_regularizer {TABLE}".split()),
+        ("keras_pos_embd",),
+    ),
+    "TrigPosEmbedding": Foreign(
+        "keras_pos_embd>TrigPosEmbedding", frozenset(("mode", "output_dim")), ("keras_pos_embd",)
+    ),
     "KerasLayer": Foreign("tensorflow_hub>KerasLayer", frozenset(), ("tensorflow_hub",)),
     "InstanceNormalization": Foreign(
         "keras_contrib>InstanceNormalization", frozenset(f"axis {NORM}".split()), ("keras_contrib",)

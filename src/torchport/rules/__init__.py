@@ -27,6 +27,7 @@ from torchport.rules import (
     norm,
     operations,
     pool,
+    positions,
     recurrent,
     rescale,
     reshape,
@@ -61,8 +62,8 @@ __all__ = [
 
 #: In the order in which they are shown.
 FAMILIES = (
-    conv, locally_connected, pool, space, resize, norm, linear, einsum, activation, dropout, reshape, merge,
-    rescale, embedding, recurrent, conv_lstm, wrappers, directions, multi_head, attention, categories,
-    hashing, text, audio, augment, augment_place, augment_mix, applications, addons,
+    conv, locally_connected, pool, space, resize, norm, linear, einsum, activation, dropout, reshape,
+    merge, rescale, embedding, positions, recurrent, conv_lstm, wrappers, directions, multi_head, attention,
+    categories, hashing, text, audio, augment, augment_place, augment_mix, applications, addons,
     *operations.FAMILIES,
 )  # fmt: skip

@@ -96,7 +96,10 @@ def lookups(op: Op, graph: Graph, layer_of: Callable[[str], Any]) -> Iterator[tu
     """The tensors that an op looks something up by, and what they may hold."""
     config, given = op.config, list(op.inputs)
     if (entry := TABLE.get(op.kind)) and entry.indexes and not op.kwargs.get("reverse"):
-        yield given[0], Whole(size(config, "input_dim"), ends=bool(config.get("mask_zero")))
+        yield (
+            given[0],
+            Whole(size(config, "input_dim", "vocabulary_size"), ends=bool(config.get("mask_zero"))),
+        )
     elif op.kind == "CategoryEncoding":
         yield given[0], Whole(size(config, "num_tokens"))
     elif op.kind in ("keras.ops.OneHot", "keras.ops.MultiHot"):
