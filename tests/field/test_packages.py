@@ -126,7 +126,9 @@ def test_dropout_of_efficientnet(tmp_path: Path) -> None:
     x = tf_keras.Input((6, 5, 3))
     model = tf_keras.Model(x, FixedDropout(0.2, noise_shape=(None, 1, 1, 1))(x))
     model.save(tmp_path / "m.h5")
-    assert "nn.Dropout(0.2)" in torchport.convert(tmp_path / "m.h5").code
+    port = torchport.convert(tmp_path / "m.h5")
+    assert "nn.Dropout(0.2)" in port.code
+    assert torchport.verify(tmp_path / "m.h5", port).passed, "Keras has the class, and none need be given"
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])

@@ -17,6 +17,7 @@ from torchport.graph import Graph, is_keras_2
 from torchport.read import WithConfig, checkpoint
 from torchport.read.dialect import ADOPTED
 from torchport.read.live import is_model
+from torchport.read.packages import FOREIGN
 from torchport.read.subclass import functional, inputs_of
 from torchport.rules import TABLE
 from torchport.verify.built import built
@@ -250,7 +251,9 @@ def stand_ins(keras: Any, graph: Graph) -> dict[str, Any]:
     """
     kinds = {"Functional": keras.Model, "Sequential": keras.Sequential}
     models = {name: kinds[kind] for name, kind in graph.own_models.items()}
-    return {**{name: getattr(keras.layers, kind) for name, kind in ADOPTED.items()}, **models}
+    foreign = {name: it.kind for name, it in FOREIGN.items() if it.kind != name}
+    known = {name: getattr(keras.layers, kind, None) for name, kind in {**ADOPTED, **foreign}.items()}
+    return {**{name: cls for name, cls in known.items() if cls}, **models}
 
 
 def loaded(keras: Any, source: str | Path | WithConfig) -> Any:
