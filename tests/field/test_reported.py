@@ -148,7 +148,7 @@ def model_at_every_step(folder: Path) -> tuple[Any, ...]:
     return saved(tf_keras.Model(document, L.Dense(2)(x)), folder / "han.h5")
 
 
-@report("user \\(n, 1\\), movie \\(n, 1\\)", "not carried over: embeddings_regularizer")
+@report("user \\(n, 1\\) int, movie \\(n, 1\\) int", "not carried over: embeddings_regularizer")
 def recommender(folder: Path) -> tuple[Any, ...]:
     """Matrix factorisation: embeddings of float inputs, Dot, biases, a range."""
     L = keras.layers

@@ -7,6 +7,7 @@ Source: keras/src/models/functional.py, operation_fn; keras/src/layers/layer.py,
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,12 @@ class Unsaid(int):
 UNSAID = Unsaid(0)
 
 
+def usual(operation: Any) -> Any:
+    """The mode of a layer that nobody told one: that of images at random is True, and kept as if it were said."""
+    parameter = inspect.signature(type(operation).call).parameters.get("training")
+    return None if parameter is None or parameter.default is parameter.empty else parameter.default
+
+
 def own_word(operation_fn: Callable[..., Any]) -> Callable[..., Any]:
     """`operation_fn`, which calls a model's layers, for which UNSAID does not win over a layer's own mode."""
 
@@ -29,7 +36,8 @@ def own_word(operation_fn: Callable[..., Any]) -> Callable[..., Any]:
         as_said = operation_fn(operation, **{**said, "training": None})
 
         def called(*args: Any, **kwargs: Any) -> Any:
-            return (call if kwargs.get("training") is None else as_said)(*args, **kwargs)
+            mode = kwargs.get("training")
+            return (call if mode is None or mode == usual(operation) else as_said)(*args, **kwargs)
 
         return called
 
