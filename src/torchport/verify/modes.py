@@ -21,7 +21,7 @@ UNSAID = Unsaid(0)
 
 
 def usual(operation: Any) -> Any:
-    """The mode of a layer that nobody told one: that of images at random is True, and kept as if it were said."""
+    """The mode of a layer that nobody told one, which Keras keeps as if it were said: True of random images."""
     parameter = inspect.signature(type(operation).call).parameters.get("training")
     return None if parameter is None or parameter.default is parameter.empty else parameter.default
 
