@@ -21,7 +21,7 @@ UNSAID = Unsaid(0)
 
 
 def usual(operation: Any) -> Any:
-    """The mode of a layer that nobody told one, which Keras keeps as if it were said: True of random images."""
+    """The mode of a layer that nobody told one; Keras keeps it as if it were said. True of random images."""
     parameter = inspect.signature(type(operation).call).parameters.get("training")
     return None if parameter is None or parameter.default is parameter.empty else parameter.default
 
