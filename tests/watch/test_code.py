@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 import tf_keras
 from typer.testing import CliRunner
@@ -73,6 +74,32 @@ def test_a_file_with_its_code(package: Any, name: str, tmp_path: Path) -> None:
     assert "self.gain = nn.Parameter(torch.zeros(6))" in port.code
     assert "class Scale(nn.Module):" in port.code
     result = torchport.verify(path, port, code=code, precision="float64", steps=1)
+    assert result.passed, str(result)
+
+
+BUILD = """
+
+def build():
+    inputs = keras.Input((6,))
+    return keras.Model(inputs, Scale(1.5)(keras.layers.Dense(6)(inputs)))
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("package", [keras, tf_keras], ids=("3", "2"))
+def test_weights_and_the_function_that_builds_their_model(package: Any, tmp_path: Path) -> None:
+    code, weights = tmp_path / "mine.py", tmp_path / "w.weights.h5"
+    code.write_text(LAYERS.format(package=package.__name__) + BUILD)
+    model = scripts.run(code, "").build()
+    for variable in model.weights:
+        variable.assign(variable * 0.7 + 0.1)
+    model.save_weights(weights)
+    how: dict[str, Any] = {"config": f"{code}:build", "code": code}
+    port = torchport.convert(weights, **how)
+    assert "class Scale(nn.Module):" in port.code
+    x = np.ones((2, 6), "float32")
+    np.testing.assert_allclose(port.run(x), model(x), rtol=1e-5)
+    result = torchport.verify(weights, port, **how, precision="float64", steps=1)
     assert result.passed, str(result)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from torchport import scripts
 from torchport.errors import BadFile, TorchportError
 from torchport.lambdas import stored
-from torchport.read import ZIP, first_bytes
+from torchport.read import ZIP, WithConfig, first_bytes, separate
 from torchport.read.archive import CONFIG_LIMIT
 from torchport.read.members import Archive
 from torchport.read.variables import Variables
@@ -139,7 +139,12 @@ def without_bytes(keras: Any, custom: Mapping[str, Any]) -> Iterator[None]:
 
 
 def with_code(model: Any, code: str | Path | Sequence[str | Path]) -> Any:
-    """A model's file with the user's code; what is no file has it already."""
+    """A model's file with the user's code; what is no file has it already.
+
+    Of weights and the function that builds their model, that model with the weights.
+    """
+    if isinstance(model, WithConfig) and model.model is not None:
+        return separate.loaded(model.model, model.weights)
     files = [code] if isinstance(code, (str, Path)) else code
     return WithCode(Path(model), tuple(map(str, files))) if isinstance(model, (str, Path)) else model
 
