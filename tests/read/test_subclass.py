@@ -13,6 +13,7 @@ import tf_keras
 
 import torchport
 from torchport.errors import Refused
+from torchport.read import read
 
 PACKAGES = pytest.mark.parametrize("package", [keras, tf_keras], ids=["keras", "tf_keras"])
 IMAGE, ROW = (2, 6, 6, 3), (2, 4)
@@ -144,6 +145,9 @@ def test_models_in_models(package: Any) -> None:
     agrees(package.Model(x, package.layers.Dense(3)(built.one(x))), array(ROW))
 
 
+# What no functional model stands for: tests/watch ports it, by what `call` does in both modes.
+
+
 @PACKAGES
 @pytest.mark.parametrize(
     ("call", "said"),
@@ -155,7 +159,7 @@ def test_models_in_models(package: Any) -> None:
 )
 def test_what_is_refused(package: Any, call: Any, said: str) -> None:
     with pytest.raises(Refused, match=said) as caught:
-        torchport.convert(network(package, images, call, array(IMAGE)))
+        read(network(package, images, call, array(IMAGE)))
     assert "functional API" in str(caught.value)
 
 
@@ -164,13 +168,13 @@ def test_a_mode_of_its_own() -> None:
         return self.head(self.pool(self.norm(self.conv(x), training=False)))
 
     with pytest.raises(Refused, match="in one mode, whatever"):
-        torchport.convert(network(keras, images, call, array(IMAGE)))
+        read(network(keras, images, call, array(IMAGE)))
 
 
 def test_random_numbers() -> None:
     built = network(keras, rows, lambda self, x: self.dense(x) + keras.random.normal((3,)), array(ROW))
     with pytest.raises(Refused, match="another graph each time"):
-        torchport.convert(built)
+        read(built)
 
 
 def test_variables_of_its_own() -> None:
@@ -180,7 +184,7 @@ def test_variables_of_its_own() -> None:
 
     built = network(keras, make, lambda self, x: self.dense(x) * self.scale, array(ROW))
     with pytest.raises(Refused, match="scale belong to no layer"):
-        torchport.convert(built)
+        read(built)
 
 
 @PACKAGES

@@ -51,6 +51,27 @@ def build(width=5):
     return keras.Model(inputs, Scale()(keras.layers.Dense(width)(inputs)))
 
 
+class Shift(keras.layers.Layer):
+    def __init__(self, by):
+        super().__init__()
+        self.by = by[0]
+
+    def call(self, x):
+        return tf.tanh(x) + self.by
+
+
+class Wide(Net):
+    def __init__(self, size):
+        super().__init__(int(size))
+        self.scale = Shift(tf.constant([0.5]))
+
+
+def wide():
+    net = Wide(tf.constant(4))
+    net(tf.zeros((1, 6)))
+    return net
+
+
 def called(width):
     net = Net(width)
     net(tf.zeros((1, 6)))
@@ -208,3 +229,35 @@ def test_what_is_refused_inside_names_the_line(nets: Path) -> None:
         torchport.convert(f"{nets}:hard")
     line = next(at for at, it in enumerate(nets.read_text().splitlines(), 1) if "betainc" in it)
     assert f"nets.py:{line}: " in error.value.refusals[0].why
+
+
+def test_a_saved_model_of_a_class_without_options(tmp_path: Path) -> None:
+    """Keras 2 makes a class of its own up for it: what makes the model is asked for, and serves."""
+    path = tmp_path / "nets.py"
+    path.write_text(NETS.format(package="tf_keras"))
+    model = scripts.run(path, "").wide()
+    model.save(str(tmp_path / "saved"), save_format="tf")
+    with pytest.raises(TorchportError, match="has no class .*Wide") as error:
+        (tmp_path / "empty.py").write_text("x = 1\n")
+        torchport.convert(tmp_path / "saved", code=tmp_path / "empty.py")
+    with pytest.raises(TorchportError, match="has not the options of") as error:
+        torchport.convert(tmp_path / "saved", code=path)
+    assert "--call" in str(error.value) and f"--weights {tmp_path / 'saved'}" in str(error.value)
+    port = torchport.convert(f"{path}:Wide", call="Wide(4)", weights=tmp_path / "saved", input_shape=(6,))
+    x = np.ones((2, 6), "float32")
+    assert np.allclose(port.run(x), np.asarray(model(x)), atol=1e-6)
+
+
+def test_cells_that_keep_what_they_drop(tmp_path: Path) -> None:
+    """The cache of a cell's dropout, in a model of the user's own class, has a copy in float64."""
+    path = tmp_path / "nets.py"
+    path.write_text(
+        "import tensorflow as tf\nimport tf_keras as keras\n\n\n"
+        "class Net(keras.Model):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.gru = keras.layers.Bidirectional(keras.layers.GRU(3, name='g'))\n"
+        "    def call(self, x):\n"
+        "        return tf.nn.relu(self.gru(x)) + x[:, 0]\n"
+    )
+    agrees(f"{path}:Net", input_shape="4,6")
