@@ -97,6 +97,35 @@ class SpectralNormalization(L.Wrapper):
 
 
 @addons
+class WeightNormalization(L.Wrapper):
+    def __init__(self, layer: Any, data_init: bool = True, **options: Any) -> None:
+        super().__init__(layer, **options)
+        self.data_init = data_init
+
+    def build(self, shape: Any) -> None:
+        self.layer.build(shape)
+        self.g = self.add_weight(name="g", shape=self.layer.kernel.shape[-1:])
+        self.v = self.layer.kernel
+        self.set = self.add_weight(name="initialized", shape=None, dtype=tf.bool, trainable=False,
+                                   initializer="zeros")  # fmt: skip
+        if self.data_init:
+            config = tf_keras.layers.serialize(self.layer)
+            config["config"]["trainable"] = False
+            self._naked_clone_layer = tf_keras.layers.deserialize(config)
+            with tf.name_scope("data_dep_init"):
+                self._naked_clone_layer.build(shape)
+        self.built = True
+
+    def call(self, x: Any) -> Any:
+        axes = list(range(len(self.v.shape) - 1))
+        self.layer.kernel = tf.nn.l2_normalize(self.v, axis=axes) * self.g
+        return self.layer(x)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "data_init": self.data_init}
+
+
+@addons
 def sparsemax(x: Any, axis: int = -1) -> Any:
     """The projection: numbers above a threshold, which are the k largest for the largest k that fits."""
     z = tf.sort(tf.experimental.numpy.moveaxis(x, axis, -1), direction="DESCENDING")
@@ -138,6 +167,10 @@ CASES: dict[str, tuple[Any, tuple[int, ...]]] = {
     "depth": (lambda x: StochasticDepth(survival_probability=0.7)([x, L.Conv2D(3, 1)(x)]), (6, 5, 3)),
     "spectral": (lambda x: SpectralNormalization(L.Conv2D(4, 3, activation="relu"))(x), (6, 5, 3)),
     "spectral_dense": (lambda x: SpectralNormalization(L.Dense(4), power_iterations=2)(x), (5,)),
+    "weight": (lambda x: WeightNormalization(L.Conv2D(4, 3, activation="relu"))(x), (6, 5, 3)),
+    "weight_dense": (lambda x: WeightNormalization(L.Dense(4, use_bias=False), data_init=False)(x), (5,)),
+    "weight_steps": (lambda x: WeightNormalization(L.Conv1D(4, 3, padding="causal"))(x), (6, 3)),
+    "weight_wider": (lambda x: WeightNormalization(L.Conv2DTranspose(4, 3))(x), (6, 5, 3)),
     "sparsemax": (lambda x: Sparsemax()(x), (7,)),
     "sparsemax_axis": (lambda x: Sparsemax(axis=1)(x), (5, 3)),
     "activation": (lambda x: L.Dense(6, activation=sparsemax)(x), (5,)),
@@ -157,7 +190,9 @@ OWN = {it.__name__: it for it in (*CLASSES, FixedDropout, sparsemax, rrelu)}
 def model_of(make: Any, shape: tuple[int, ...]) -> Any:
     x = tf_keras.Input(shape)
     model = tf_keras.Model(x, make(x))
-    model.set_weights([RNG.uniform(0.5, 1.5, it.shape) for it in model.get_weights()])
+    model.set_weights(
+        [np.array(RNG.uniform(0.5, 1.5, it.shape)).astype(it.dtype) for it in model.get_weights()]
+    )
     return model
 
 
@@ -172,11 +207,20 @@ def test_as_their_source(case: str, suffix: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(port.run(data), model(data), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("case", ["channels", "learned_epsilon", "depth", "spectral", "sparsemax", "rrelu"])
+@pytest.mark.parametrize(
+    "case", ["channels", "learned_epsilon", "depth", "spectral", "sparsemax", "rrelu", "weight"]
+)
 def test_verified_in_both_modes(case: str, tmp_path: Path) -> None:
     model_of(*CASES[case]).save(tmp_path / "model.h5")
     port = torchport.convert(tmp_path / "model.h5")
     assert torchport.verify(tmp_path / "model.h5", port, custom=OWN).passed
+
+
+def test_a_norm_that_no_batch_has_set_is_refused(tmp_path: Path) -> None:
+    x = tf_keras.Input((5,))
+    tf_keras.Model(x, WeightNormalization(L.Dense(4))(x)).save(tmp_path / "m.h5")
+    with pytest.raises(Refused, match="set by the first batch"):
+        torchport.convert(tmp_path / "m.h5")
 
 
 class Other(Kept):

@@ -594,5 +594,6 @@ UNREACHABLE = {
     *(f"{package}>{it}PositionE{end}" for package in ("keras_hub", "keras_nlp")
       for it, end in (("", "mbedding"), ("TokenAnd", "mbedding"), ("Sine", "ncoding"))),
     *(f"keras_pos_embd>{it}Embedding" for it in ("Position", "TrigPos")),
-    "activation:Addons>rrelu", "activation:Addons>sparsemax", "keras_contrib>InstanceNormalization",
+    "Addons>WeightNormalization", "activation:Addons>rrelu", "activation:Addons>sparsemax",
+    "keras_contrib>InstanceNormalization",
 }  # fmt: skip

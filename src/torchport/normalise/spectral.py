@@ -14,6 +14,9 @@ from dataclasses import replace
 
 from torchport.graph import Graph, Op, Weight
 
+#: Layers around a layer whose kernel they norm.
+NORMS = ("SpectralNormalization", "Addons>WeightNormalization")
+
 
 def show_spectral(graph: Graph) -> Graph:
     """The graph with every SpectralNormalization in that form."""
@@ -23,7 +26,7 @@ def show_spectral(graph: Graph) -> Graph:
 
 def _shown(op: Op) -> Op:
     entry = op.config.get("layer")
-    if op.kind != "SpectralNormalization" or not isinstance(entry, Mapping):
+    if op.kind not in NORMS or not isinstance(entry, Mapping):
         return op
     inner = entry.get("config")
     if not isinstance(inner, Mapping):
@@ -33,8 +36,17 @@ def _shown(op: Op) -> Op:
         **op.config, "layer": {**entry, "config": rest}, "activation": inner.get("activation"),
         "data_format": inner.get("data_format"),
     }  # fmt: skip
+    if op.kind != "SpectralNormalization":
+        return replace(op, config=config, refused=op.refused or _unset(op.stored))
     weights = _ordered(op.stored)
     return replace(op, config=config, stored={str(at): it for at, it in enumerate(weights)})
+
+
+def _unset(stored: Mapping[str, Weight]) -> tuple[str, str] | None:
+    """Why a WeightNormalization is refused whose g was never set: the first batch that it sees sets it."""
+    if all(it.load().all() for it in stored.values() if it.dtype == "bool"):
+        return None
+    return "its g is set by the first batch that it sees", "call the model on data, and save it again"
 
 
 def _ordered(stored: Mapping[str, Weight]) -> list[Weight]:

@@ -282,3 +282,48 @@ def spectral_normalization(
         return replace(node, module=module("SpectralNorm", *args, eps=eps, loads=loads))
 
     return rewrite(normalised(layer, dialect=dialect).expression(x, y=out), wrapped)
+
+
+def weight_norm_weights(x: Tensor, *, layer: Any, data_init: bool) -> Mapping[str, Shape]:
+    """The layer's, g, whether g was set, and those of the copy that it was set by."""
+    inner = normalised(layer)
+    if serialized(layer, "layer")[0].startswith("Depthwise"):
+        raise Unsupported("layer is a depthwise one, whose norms run over its channels")
+    shapes = inner.sizes(x, y=Tensor("y", inner.shape(x)))
+    bias = {"bias": shapes["bias"]} if "bias" in shapes else {}
+    copy = {"kernel": shapes["kernel"], **bias} if data_init else {}
+    return {
+        "g": shapes["kernel"][-1:], "kernel": shapes["kernel"],
+        **{f"layer/{name}": shape for name, shape in bias.items()}, "initialized": (),
+        **{f"_naked_clone_layer/naked_{name}": shape for name, shape in copy.items()},
+    }  # fmt: skip
+
+
+@rule(
+    "Addons>WeightNormalization", wants=spectral_wants, shape=spectral_shape, weights=weight_norm_weights,
+    activation=True, ignores="data_format", statistics="initialized naked_kernel naked_bias",
+)  # fmt: skip
+def weight_normalization(
+    x: Value, *, out: Value, layer: Any, data_init: bool = True, dialect: str = ""
+) -> Any:
+    """torch's weight_norm. A kernel of zeros alone, which TensorFlow leaves, has no direction there.
+
+    Source: tensorflow_addons/layers/wrappers.py, WeightNormalization.call.
+    """
+    regroup = out.regroup if out.rank == 2 else ()
+
+    def wrapped(node: Any) -> Any:
+        if not isinstance(node, Apply):
+            return node
+        loads = dict(node.module.loads)
+        kernel = loads.pop("weight")
+        assert isinstance(kernel, Load)
+        ones = " 1" * (len(kernel.turn.pattern.partition("->")[2].split()) - 1)
+        if isinstance(bias := loads.get("bias"), Load):
+            loads["bias"] = replace(bias, weight="layer/bias")
+        loads["parametrizations.weight.original0"] = Load.of("g", f"o -> o{ones}", (0, regroup))
+        loads["parametrizations.weight.original1"] = kernel
+        made = replace(node.module, loads={})
+        return replace(node, module=module("nn.utils.parametrizations.weight_norm", made, loads=loads))
+
+    return rewrite(normalised(layer, dialect=dialect).expression(x, y=out), wrapped)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
@@ -99,9 +100,11 @@ def state_rows(folder: Path, entries: Sequence[Stored], variables: Mapping[str, 
         )
     sources = {entry.source for entry in entries}
     for name in variables:
-        # Normalization counts what it was adapted to: no part of what it computes.
+        # Normalization counts what it was adapted to, WeightNormalization keeps what set its g: neither
+        # is part of what they compute.
         counter = name.endswith("/count") and f"{name.removesuffix('count')}variance" in sources
-        if name not in sources and not counter:
+        owner = re.sub(r"(initialized|_naked_clone_layer/naked_(kernel|bias))$", "g", name)
+        if name not in sources and not counter and owner not in sources:
             yield Row(
                 "state",
                 "",
