@@ -40,6 +40,7 @@ ALLOWED = {
     "verify/built.py": "which layers TensorFlow builds for other dtypes",
     "callees.py": "classes that torchport writes into model.py",
     "verify/ranges.py": "what an input may hold",
+    "watch/modes.py": "what changes itself when it is called in training mode",
 }
 
 
