@@ -334,7 +334,14 @@ MUTANTS = [
         "rate 0 in the port, 0.3 in the source",
         ((r"nn\.Dropout\(0\.3\)", "nn.Dropout(0.0)"),),
     ),
-    Mutant("dropout not called", "image", "drop", "dropout", "runs 0 times", ((r"self\.drop\(", "("),)),
+    Mutant(
+        "dropout not called",
+        "image",
+        "drop",
+        "dropout",
+        "draws 0 times in training mode",
+        ((r"self\.drop\(", "("),),
+    ),
     Mutant(
         "dropout removed",
         "image",
