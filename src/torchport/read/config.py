@@ -116,7 +116,8 @@ def subclassed(name: str, kind: str) -> Refused:
     """The refusal of a model whose layers are called by Python code."""
     why = "a model class of its own: what it computes is Python code, not part of its configuration"
     advice = (
-        "load it in Python with its class, and give the model itself, torchport.convert(model); or rebuild "
+        "add --code FILE.py, the Python file that has the class, which is run; or load it in Python with "
+        "its class, and give the model itself, torchport.convert(model); or rebuild "
         "it with the functional API, keras.Model(inputs, outputs), and convert that"
     )
     return Refused((Refusal(name, kind, why, advice),))

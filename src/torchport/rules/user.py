@@ -168,6 +168,7 @@ def without_rule(ops: list[Op], name: str) -> tuple[str, str]:
     facts = "; ".join(shown(ops))
     return (
         f"a class of its own, {ops[0].kind}, for which there is no rule{f' ({facts})' if facts else ''}",
-        "put these lines into my_rules.py, write what its `call` computes, and add --rules my_rules.py "
+        "add --code FILE.py, the Python file that has the class, which is run; or write a rule: put these "
+        "lines into my_rules.py, write what its `call` computes, and add --rules my_rules.py "
         f"(docs/custom-layers.md):\n\n{skeleton(ops, name)}\n",
     )
