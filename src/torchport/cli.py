@@ -278,18 +278,19 @@ def convert(
       torchport convert classifier.h5 -o features --outputs avg_pool
       torchport convert models/*.h5 -o ports
     """
+    beside: dict[str, Any] = {
+        "config": config, "code": code, "call": call, "weights": weights, "input_shape": input_shape,
+    }  # fmt: skip
     options: dict[str, Any] = {
         "class_name": class_name, "keep_io": keep_io, "exact": exact, "flat": flat, "dequantise": dequantise,
-        "outputs": outputs.split(",") if outputs else (), "rules": rules, "config": config, "code": code,
-        "call": call, "weights": weights, "input_shape": input_shape, "force": force,
+        "outputs": outputs.split(",") if outputs else (), "rules": rules, "force": force, **beside,
     }  # fmt: skip
     if len(sources) > 1:
         alone = {
-            "--class-name": class_name, "--outputs": outputs, "--config": config, "--verify": check,
-            "--custom": custom, "--code": code, "--call": call, "--weights": weights,
-            "--input-shape": input_shape,
+            "class_name": class_name, "outputs": outputs, "config": config, "verify": check,
+            "custom": custom, **beside,
         }  # fmt: skip
-        convert_many(sources, folder, json, options, [option for option, given in alone.items() if given])
+        convert_many(sources, folder, json, options, [flag(name) for name, given in alone.items() if given])
         return
     (source,) = sources
     result: Verification | None = None
@@ -303,22 +304,22 @@ def convert(
 
             conversion.show(facts, console())
             if not check:
-                files = {
-                    "--rules": rules, "--config": config, "--code": code, "--call": call,
-                    "--weights": weights, "--input-shape": input_shape, "--custom": custom,
-                }  # fmt: skip
+                given = {"rules": rules, **beside, "custom": custom}
+                files = {flag(name): value for name, value in given.items()}
                 conversion.show_next(source, folder, files, console())
         if check:
-            result = compare(
-                source, folder, rules=rules, config=config, code=code, call=call, weights=weights,
-                input_shape=input_shape, custom=custom,
-            )  # fmt: skip
+            result = compare(source, folder, rules=rules, custom=custom, **beside)
             if not json:
                 show(result, every=False)
         if json:
             facts["verified"] = None if result is None else result.as_dict()
             print_json(facts)
     leave(result)
+
+
+def flag(name: str) -> str:
+    """An option as it is written in a command."""
+    return f"--{name.replace('_', '-')}"
 
 
 def convert_many(

@@ -140,6 +140,12 @@ def is_class_name(name: str) -> bool:
     return name.isidentifier() and not is_taken and name not in RESERVED | IMPORTED and name.strip("_") != ""
 
 
+def numbered(name: str, taken: Collection[str]) -> str:
+    """The name, or with `_2`, `_3`, …: the first that is not taken."""
+    numbers = (name, *(f"{name}_{at}" for at in range(2, len(taken) + 3)))
+    return next(it for it in numbers if it not in taken)
+
+
 def unique(name: str, taken: Collection[str]) -> str:
     """The name, or with the first number that makes it unlike those taken."""
     if name not in taken:

@@ -9,6 +9,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 
+def leaves(tree: Any) -> Iterator[Any]:
+    """The leaves of whatever is nested."""
+    if isinstance(tree, Mapping):
+        for key in sorted(tree):
+            yield from leaves(tree[key])
+    elif isinstance(tree, (list, tuple)):
+        for item in tree:
+            yield from leaves(item)
+    else:
+        yield tree
+
+
 def flat(value: Any, like: Any) -> list[Any]:
     """The leaves of a value that is nested like `like`. Raises ValueError where it is not."""
     return list(_leaves(value, like, "what is returned"))

@@ -16,6 +16,7 @@ from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.graph import Graph, Op, Ref, Tensor, is_keras_2, refs
+from torchport.names import numbered
 from torchport.rules import Rule, find
 from torchport.rules.facts import DROPS, PASSES, Gives, Masks, Reads
 
@@ -331,8 +332,7 @@ class _Masks:
             else:
                 args = ([self._ref(it, op) for it in rest[0]],)
             taken = {*self.graph.inputs, *self.defined, *self.made.values()}
-            numbers = ("mask", *(f"mask_{at}" for at in range(2, len(taken) + 3)))
-            name = next(it for it in numbers if it not in taken)
+            name = numbered("mask", taken)
             self.made[mask] = name
             self.ops.append(Op(name, f"mask:{kind}", args, (name,), options, layer=name))
         return Ref(self.made[mask])

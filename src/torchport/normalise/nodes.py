@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -208,13 +208,21 @@ MASKS = ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
 
 
 def key_of(begin: Any, end: Any, strides: Any, masks: Mapping[str, int]) -> list[Any]:
-    """The index of Python that a strided slice was.
-
-    Source: tensorflow/python/ops/array_ops.py, _slice_helper.
-    """
+    """The index of Python that a strided slice was, whose ends are numbers."""
     begin, end, strides = ([it] if isinstance(it, int) else it for it in (begin, end, strides))
     if not all(isinstance(it, (list, tuple)) for it in (begin, end, strides)):
         raise Unsupported("a slice with ends that are tensors", "give them as numbers")
+    return index_of(begin, end, strides, masks, int)
+
+
+def index_of(
+    begin: Sequence[Any], end: Sequence[Any], strides: Sequence[Any], masks: Mapping[str, int],
+    number: Callable[[Any], Any] = lambda it: it,
+) -> list[Any]:  # fmt: skip
+    """The index of Python that a strided slice was; its ends, which may be tensors, as `number` makes them.
+
+    Source: tensorflow/python/ops/array_ops.py, _slice_helper.
+    """
     key: list[Any] = []
     for at, (first, last, step) in enumerate(zip(begin, end, strides, strict=True)):
         bit = 1 << at
@@ -223,9 +231,9 @@ def key_of(begin: Any, end: Any, strides: Any, masks: Mapping[str, int]) -> list
         elif masks["new_axis"] & bit:
             key.append(None)
         elif masks["shrink_axis"] & bit:
-            key.append(int(first))
+            key.append(number(first))
         else:
-            start = None if masks["begin"] & bit else int(first)
-            stop = None if masks["end"] & bit else int(last)
-            key.append(slice(start, stop, None if step == 1 else int(step)))
+            start = None if masks["begin"] & bit else number(first)
+            stop = None if masks["end"] & bit else number(last)
+            key.append(slice(start, stop, None if step == 1 else number(step)))
     return key

@@ -12,7 +12,7 @@ from torchport.program import Apply, Load, call, rewrite
 from torchport.rules.cells import serialized
 from torchport.rules.recurrent import check, initial
 from torchport.rules.table import Rule, Value, Wants, apply, rule, rule_for
-from torchport.rules.wrappers import merged
+from torchport.rules.wrappers import merged, outputs_of
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,7 @@ def both_shape(x: Tensor, *states: Any, layer: Any, backward_layer: Any, merge_m
         assert it.rule.shape
         found = apply(it.rule.shape, [x], it.options)
         shapes.append(found if isinstance(found, list) else [found])
-    outputs: list[Shape] = [shape[0] for shape in shapes]
-    if merge_mode == "concat":
-        last = (outputs[0][-1] or 0) + (outputs[1][-1] or 0)
-        outputs = [(*outputs[0][:-1], last)]
-    elif merge_mode is not None:
-        outputs = outputs[:1]
+    outputs = outputs_of([shape[0] for shape in shapes], merge_mode)
     return [*outputs, *(it for shape in shapes for it in shape[1:])]
 
 

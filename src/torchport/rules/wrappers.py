@@ -60,14 +60,18 @@ def bidirectional_shape(
 ) -> Any:
     forward, backward = directions(layer, backward_layer)
     shapes = [layer_shape(x, it.cells, it.return_sequences, True) for it in (forward, backward)]
-    outputs: list[Shape] = [shape[0] for shape in shapes]
-    if merge_mode == "concat":
-        last = (outputs[0][-1] or 0) + (outputs[1][-1] or 0)
-        outputs = [(*outputs[0][:-1], last)]
-    elif merge_mode is not None:
-        outputs = outputs[:1]
+    outputs = outputs_of([shape[0] for shape in shapes], merge_mode)
     ends = [it for shape in shapes for it in shape[1:]] if forward.return_state else []
     return [*outputs, *ends]
+
+
+def outputs_of(shapes: list[Shape], merge_mode: str | None) -> list[Shape]:
+    """The shapes of what `merged` gives of the outputs of both directions."""
+    if merge_mode is None:
+        return shapes
+    if merge_mode == "concat":
+        return [(*shapes[0][:-1], (shapes[0][-1] or 0) + (shapes[1][-1] or 0))]
+    return shapes[:1]
 
 
 def bidirectional_weights(x: Tensor, *states: Any, layer: Any, backward_layer: Any) -> Mapping[str, Shape]:

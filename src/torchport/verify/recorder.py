@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from torchport.graph import Graph
-from torchport.verify.reference import flat
+from torchport.nest import leaves
 from torchport.watch import is_own
 from torchport.watch.parts import parts
 
@@ -82,7 +82,7 @@ class Recorder:
         if len(self.before_activation) == 1 and not inner.inside:
             self.tensor((frame.chain, f"{name}.linear"), unfolded(self.before_activation[0], out))
         self.before_activation.clear()
-        for index, value in enumerate(flat(out)):
+        for index, value in enumerate(leaves(out)):
             self.tensor((frame.chain, f"{name}:{index}" if index else name), value)
         return out
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from torchport.errors import Refused, TorchportError
 from torchport.graph import Graph, is_keras_2
+from torchport.nest import leaves
 from torchport.read import WithConfig, checkpoint
 from torchport.read.dialect import ADOPTED
 from torchport.read.live import is_model
@@ -144,7 +145,7 @@ class Reference:
             mode = {} if is_own(model) else {"training": UNSAID}
         still = nullcontext() if training else unmoved(model)
         with from_rest(model), still, patched(tensorflow(), (*DRAWS, *MODES), self.note):
-            return flat(model(packed, **mode))
+            return list(leaves(model(packed, **mode)))
 
     def note(self, text: str) -> None:
         """Remember what a reader has to know."""
@@ -214,7 +215,7 @@ def from_rest(model: Any) -> Iterator[None]:
         state
         for layer in model._flatten_layers()
         if getattr(layer, "stateful", False) and getattr(layer, "states", None)
-        for state in flat(list(layer.states))
+        for state in leaves(list(layer.states))
         if state is not None
     ]
     before = [value_of(it) for it in states]
@@ -285,15 +286,6 @@ def struct_of(model: Any) -> Any:
         if (found := getattr(model, name, None)) is not None:
             return found
     return list(model.inputs)
-
-
-def flat(tree: Any) -> list[Any]:
-    """The leaves of nested outputs; of a dictionary by its sorted keys, as Keras flattens it."""
-    if isinstance(tree, Mapping):
-        return [leaf for key in sorted(tree) for leaf in flat(tree[key])]
-    if isinstance(tree, (list, tuple)):
-        return [leaf for item in tree for leaf in flat(item)]
-    return [tree]
 
 
 def copy_weights(source: Any, target: Any, unfused: set[int]) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from torchport.nest import leaves
 from torchport.verify.dropout import count_draws
 from torchport.verify.frameworks import tensorflow
 from torchport.verify.recorder import Key, Recorder, array
-from torchport.verify.reference import Reference, flat, name_of, value_of
+from torchport.verify.reference import Reference, name_of, value_of
 from torchport.verify.statistics import RunningVariance, normalisations
 from torchport.verify.variables import variables
 from torchport.watch.parts import variable_of
@@ -70,7 +71,7 @@ class SourceRuns:
             read: list[np.ndarray] = []
 
             def call(layer: Any, args: Any) -> None:
-                values = (array(it) for it in flat(list(args)) if hasattr(it, "shape"))
+                values = (array(it) for it in leaves(list(args)) if hasattr(it, "shape"))
                 floats = (it for it in values if it.dtype.kind == "f")
                 read[:] = [it for it in floats if not is_float32(it) or is_varied(it)]
 

@@ -18,6 +18,7 @@ from typing import Any
 from torchport import scripts
 from torchport.errors import Refusal, Refused
 from torchport.graph import Graph, Op, Ref, is_keras_2, map_refs, refs
+from torchport.nest import leaves
 from torchport.read import config, dialect, live
 from torchport.read.document import bounded
 from torchport.read.layers import Layer
@@ -26,7 +27,7 @@ from torchport.read.subclass import ends, functional, inputs_of, name_of, packag
 from torchport.rules import find
 from torchport.training import compiled
 from torchport.watch.modes import joined
-from torchport.watch.spy import Event, Spy, flat, is_theirs
+from torchport.watch.spy import Event, Spy, is_theirs
 from torchport.watch.walk import Walk, placed, refused
 
 #: Packages whose layers are known by the table.
@@ -136,7 +137,7 @@ class Run:
                 stack.enter_context(made.as_default())
                 stack.enter_context(ControlStatusCtx(Status.DISABLED))
                 given = placeholders(tf, start)
-                for it in flat(given):
+                for it in leaves(given):
                     spy.keep(it)
                 stack.enter_context(spy.watching(modules_of(layers)))
                 model(given, training=training)

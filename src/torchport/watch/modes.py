@@ -12,6 +12,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from torchport.graph import Graph, Op, Ref, map_refs, refs
+from torchport.names import numbered
 from torchport.watch.walk import refused
 
 #: Layers that change something of themselves when they are called in training mode.
@@ -132,10 +133,7 @@ class _Join:
         return self.selected[ours, theirs]
 
     def free(self, wanted: str) -> str:
-        name, at = wanted, 1
-        while name in self.taken:
-            at += 1
-            name = f"{wanted}_{at}"
+        name = numbered(wanted, self.taken)
         self.taken.add(name)
         return name
 

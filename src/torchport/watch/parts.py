@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from torchport.names import numbered
+
 #: Attributes in which Keras itself keeps track of layers and variables.
 TRACKED = frozenset(
     "_layers _self_tracked_trackables _trainable_variables _non_trainable_variables _trainable_weights "
@@ -39,14 +41,8 @@ def parts(layer: Any) -> dict[str, Any]:
         for path, part in below(name.strip("_") or name, value, DEPTH):
             if id(part) not in seen and part is not layer:
                 seen.add(id(part))
-                found[free(path, found)] = part
+                found[numbered(path, found)] = part
     return found
-
-
-def free(name: str, taken: Mapping[str, Any]) -> str:
-    """The name, or with the first number that nobody has."""
-    numbers = (name, *(f"{name}_{at}" for at in range(2, len(taken) + 3)))
-    return next(it for it in numbers if it not in taken)
 
 
 def below(path: str, value: Any, depth: int) -> Iterator[tuple[str, Any]]:

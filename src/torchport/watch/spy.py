@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from torchport import scripts
+from torchport.nest import leaves
 from torchport.normalise.function_table import FUNCTIONS
 from torchport.normalise.functions import short
 from torchport.rules import find
@@ -50,18 +51,6 @@ class Event:
     where: str = ""
     #: What the author calls the tensors: names of variables of `call`, by the tensors' ids.
     names: dict[int, str] = field(default_factory=dict)
-
-
-def flat(tree: Any) -> Iterator[Any]:
-    """The leaves of nested arguments; of a mapping by its sorted keys, as Keras flattens it."""
-    if isinstance(tree, Mapping):
-        for key in sorted(tree):
-            yield from flat(tree[key])
-    elif isinstance(tree, (list, tuple)):
-        for item in tree:
-            yield from flat(item)
-    else:
-        yield tree
 
 
 def is_theirs(filename: str) -> bool:
@@ -183,7 +172,7 @@ class Spy:
             return original(layer, *args, **kwargs)
         event = Event(layer, str(layer.name), args, kwargs, True, mode_around(self.keras))
         opened = self.is_open(layer)
-        for tensor in flat((args, kwargs)):
+        for tensor in leaves((args, kwargs)):
             self.seen[id(tensor)] = tensor
         with self.entered(event, opened), self.spied(event, layer) if opened else nullcontext():
             event.result = self.own(original(layer, *args, **kwargs))
@@ -199,7 +188,7 @@ class Spy:
             if event.called is None:
                 args, kwargs = self.apart((args, kwargs), set())
                 event.called = (args, dict(kwargs))
-                for tensor in flat((args, kwargs)):
+                for tensor in leaves((args, kwargs)):
                     self.seen[id(tensor)] = tensor
                 with names_of(event, own):
                     return own(*args, **kwargs)

@@ -18,10 +18,12 @@ import numpy as np
 
 from torchport.errors import Refusal, Refused
 from torchport.graph import Graph, Op, Ref, Tensor, refs
-from torchport.normalise.nodes import MASKS, NODES
+from torchport.names import numbered
+from torchport.nest import leaves
+from torchport.normalise.nodes import MASKS, NODES, index_of
 from torchport.read import live
 from torchport.watch.parts import is_variable, parts, variable_of
-from torchport.watch.spy import Event, flat, is_theirs
+from torchport.watch.spy import Event, is_theirs
 
 #: Nodes of a graph that draw random numbers, and the function that draws the same.
 DRAWS = {
@@ -98,7 +100,7 @@ class Walk:
             tensors[name] = Tensor(name, shape, dtype=tensor.dtype.name)
         self.inputs = frozenset(tensors)
         self.note_masks(args, kwargs, own_masks)
-        result = [it for it in flat(self.event.result) if it is not None]
+        result = [it for it in leaves(self.event.result) if it is not None]
         outputs = tuple(self.output(it) for it in result)
         written = [op for _, op in sorted(self.ops, key=lambda pair: pair[0])]
         ops = tuple(replace(op, turn=at) for at, op in enumerate(written))
@@ -126,7 +128,7 @@ class Walk:
         values = placed(self.layer, args, kwargs)
         for key, mask in masks.items():
             of = key.removesuffix("_mask") if key != "mask" else next(iter(values))
-            for tensor, it in zip(flat(values.get(of)), flat(mask), strict=False):
+            for tensor, it in zip(leaves(values.get(of)), leaves(mask), strict=False):
                 if is_tensor(it) and id(it) not in self.names:
                     name = self.free(key)
                     self.ops.append((-1, Op(name, "mask:of", (self.tree(tensor),), (name,), layer=name)))
@@ -136,7 +138,7 @@ class Walk:
     def masks(self, result: Sequence[Any]) -> Iterator[str]:
         """What becomes of the mask of the first argument, for each result."""
         args, kwargs = self.event.called or ((), {})
-        first = next((it for it in flat((list(args), kwargs)) if is_tensor(it)), None)
+        first = next((it for it in leaves((list(args), kwargs)) if is_tensor(it)), None)
         own = getattr(first, "_keras_mask", None)
         for it in result:
             mask = getattr(it, "_keras_mask", None)
@@ -144,7 +146,7 @@ class Walk:
 
     def register(self, event: Event) -> None:
         """Who gives each tensor: the outermost calls that can stand in the program."""
-        tensors = [it for it in flat(event.result) if is_tensor(it)]
+        tensors = [it for it in leaves(event.result) if is_tensor(it)]
         if event.is_layer or self.is_known(event, tensors):
             for it in tensors:
                 self.givers.setdefault(id(it), event)
@@ -155,7 +157,7 @@ class Walk:
 
     def is_known(self, event: Event, tensors: Sequence[Any]) -> bool:
         """Whether a function can stand in the program as it was called."""
-        reads = [it for it in flat((event.args, event.kwargs)) if is_tensor(it) or is_variable(it)]
+        reads = [it for it in leaves((event.args, event.kwargs)) if is_tensor(it) or is_variable(it)]
         if "random." in event.name:
             return bool(tensors)
         if not reads or not tensors or any(it is read for it in tensors for read in reads):
@@ -166,10 +168,7 @@ class Walk:
 
     def free(self, wanted: str) -> str:
         """A name for an op: what was wanted, with a number where it is taken."""
-        name, at = wanted, 1
-        while name in self.taken:
-            at += 1
-            name = f"{wanted}_{at}"
+        name = numbered(wanted, self.taken)
         self.taken.add(name)
         return name
 
@@ -302,7 +301,7 @@ class Walk:
         """A layer or a function as it was called."""
         if id(event) in self.done:
             return
-        tensors = [it for it in flat(event.result) if is_tensor(it)]
+        tensors = [it for it in leaves(event.result) if is_tensor(it)]
         if event.is_layer:
             self.layer_op(event, tensors)
         elif event.name.startswith("keras.ops."):
@@ -534,24 +533,6 @@ def number_of(graph: Any, op: Any) -> int:
         known = {it.name: at for at, it in enumerate(graph.get_operations())}
         graph._torchport_numbers = known
     return known[op.name]
-
-
-def index_of(begin: list[Any], end: list[Any], strides: list[Any], masks: Mapping[str, int]) -> list[Any]:
-    """The index that a strided slice was, with tensors among its ends."""
-    key: list[Any] = []
-    for at, (first, last, step) in enumerate(zip(begin, end, strides, strict=True)):
-        bit = 1 << at
-        if masks["ellipsis"] & bit:
-            key.append(...)
-        elif masks["new_axis"] & bit:
-            key.append(None)
-        elif masks["shrink_axis"] & bit:
-            key.append(first)
-        else:
-            start = None if masks["begin"] & bit else first
-            stop = None if masks["end"] & bit else last
-            key.append(slice(start, stop, None if step == 1 else step))
-    return key
 
 
 def constant(array: np.ndarray, dtype: str = "") -> Any:
