@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -61,3 +62,19 @@ def test_is_refused(name: str, package: str) -> None:
     with pytest.raises((Refused, torchport.BadFile)) as error:
         torchport.convert(built(name, package))
     assert REFUSED[name] in str(error.value)
+
+
+def test_attributes_come_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protobuf gives the attributes of a node in an order of its own, of each message another one."""
+    from google.protobuf import json_format
+
+    own, turns = json_format.MessageToDict, itertools.cycle((1, -1))
+
+    def turned(message: Any) -> dict[str, Any]:
+        found = own(message)
+        return {**found, "attr": dict(list(found["attr"].items())[:: next(turns)])}
+
+    model = built("capsule", "keras2")
+    expected = torchport.convert(model).code
+    monkeypatch.setattr(json_format, "MessageToDict", turned)
+    assert torchport.convert(model).code == expected

@@ -83,7 +83,7 @@ class _Join:
             for op in graph.ops:
                 if op.kind not in LEAVES:
                     continue
-                own = (op.kind, repr(op.config), repr(op.args), op.layer if op.kind == LEAVES[0] else "")
+                own = (op.kind, text(op.config), text(op.args), op.layer if op.kind == LEAVES[0] else "")
                 if own not in known:
                     name = op.name if names is self.first else self.free(op.name)
                     known[own] = name
@@ -141,12 +141,20 @@ class _Join:
 def key(op: Op) -> tuple[Any, ...]:
     """What an op has in common with the same one in the other mode: all but the tensors that it reads."""
 
-    def plain(value: Any) -> Any:
-        return repr(map_refs(value, lambda name: "a tensor"))
+    def plain(value: Any) -> str:
+        return text(map_refs(value, lambda name: "a tensor"))
 
     is_layer = (
         bool(op.stored) or op.kind == "Model" or not op.kind.startswith(("TF", "Tensor", "keras.ops", "tf."))
     )
-    config: Mapping[str, Any] = op.config
-    return (op.kind, repr(config), plain(op.args), plain(dict(op.kwargs)), op.where,
+    return (op.kind, text(op.config), plain(op.args), plain(dict(op.kwargs)), op.where,
             op.layer if is_layer else "", len(op.outputs))  # fmt: skip
+
+
+def text(value: Any) -> str:
+    """A value as text, the same for equal ones: TensorFlow's attributes come in no order of their own."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(sorted(f"{key!r}: {text(item)}" for key, item in value.items())) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(text, value)) + "]"
+    return repr(value)
