@@ -68,6 +68,8 @@ def own_name(name: str, model: Any) -> str:
     """What a model is called: by its own name; where Keras made that up, by its architecture, or its file."""
     if not is_automatic(name, "Model"):
         return name
+    if isinstance(model, WithCode):
+        model = model.path
     if isinstance(model, WithConfig):
         function = model.function
         names = [function[1], function[0].stem] if function else [Path(model.config).stem]
@@ -75,7 +77,6 @@ def own_name(name: str, model: Any) -> str:
     elif isinstance(model, Recipe):
         names = [model.name, Path(model.code).stem]
     else:
-        model = model.path if isinstance(model, WithCode) else model
         names = [Path(model).name.partition(".")[0]] if isinstance(model, (str, Path)) else []
     return next((told for it in names if (told := telling(it))), "model")
 

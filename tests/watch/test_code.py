@@ -104,6 +104,80 @@ def test_weights_and_the_function_that_builds_their_model(package: Any, tmp_path
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("package", [keras, tf_keras], ids=("3", "2"))
+def test_weights_and_the_json_of_their_model(package: Any, tmp_path: Path) -> None:
+    path, code = saved(package, "m.h5" if package is tf_keras else "m.keras", tmp_path)
+    with package.utils.custom_object_scope({}):
+        mine = scripts.run(code, "")
+        model = package.models.load_model(
+            path, custom_objects={"Scale": mine.Scale, "to_range": mine.to_range}
+        )
+    for variable in model.weights:
+        variable.assign(variable * 0.7 + 0.1)
+    weights, architecture = tmp_path / "w.weights.h5", tmp_path / "model.json"
+    model.save_weights(weights)
+    architecture.write_text(model.to_json())
+    with pytest.raises(TorchportError, match="Scale"):
+        torchport.convert(weights, config=architecture)
+    how: dict[str, Any] = {"config": architecture, "code": code}
+    port = torchport.convert(weights, **how)
+    assert "class Scale(nn.Module):" in port.code
+    x = np.random.default_rng(0).uniform(-1, 1, (2, 4, 5, 3)).astype("float32")
+    np.testing.assert_allclose(port.run(x), model(x), rtol=1e-5, atol=1e-6)
+    result = torchport.verify(weights, port, **how, precision="float64", steps=1)
+    assert result.passed, str(result)
+
+
+def lambdas(package: Any, mine: Any) -> dict[str, Any]:
+    """Models of which a part is in the user's code, and a part is bytes in the file."""
+    x = inputs = package.Input((6,))
+    layers = package.layers
+    named, scaled = layers.Lambda(mine.to_range)(x), mine.Scale(0.5)(x)
+    twice = eval("lambda t: t * 2.0")
+    shifted = eval("lambda t, by=1.5: t + by")
+    inner = package.Model(inputs, layers.Lambda(twice, name="twice")(scaled), name="inner")
+    return {
+        "function": package.Model(inputs, layers.Lambda(twice)(named)),
+        "layer": package.Model(inputs, layers.Lambda(shifted, arguments={"by": 2.5})(scaled)),
+        "nested": package.Model(inputs, layers.Dense(3)(inner(named))),
+    }
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("package", "name"), SAVED)
+@pytest.mark.parametrize("kind", ["function", "layer", "nested"])
+def test_one_function_in_the_code_and_one_in_the_file(
+    package: Any, name: str, kind: str, tmp_path: Path
+) -> None:
+    code = tmp_path / "my_layers.py"
+    code.write_text(LAYERS.format(package=package.__name__))
+    model = lambdas(package, scripts.run(code, ""))[kind]
+    path = tmp_path / name
+    model.save(path)
+    port = torchport.convert(path, code=code)
+    assert any("was read from its bytes" in it for it in port.program.notes)
+    x = np.random.default_rng(0).uniform(-1, 1, (2, 6)).astype("float32")
+    np.testing.assert_allclose(port.run(x), model(x), rtol=1e-5, atol=1e-6)
+    result = torchport.verify(path, port, code=code, precision="float64", steps=1)
+    assert result.passed, str(result)
+    assert any("bytes were not run" in " ".join(it.split()) for it in result.notes), result.notes
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_bytes_that_are_not_read_beside_code(tmp_path: Path) -> None:
+    code = tmp_path / "my_layers.py"
+    code.write_text(LAYERS.format(package="keras"))
+    mine = scripts.run(code, "")
+    x = inputs = keras.Input((6,))
+    function = eval("lambda t: unheard_of(t)", {"unheard_of": lambda t: t})
+    keras.Model(inputs, keras.layers.Lambda(function, name="odd")(mine.Scale()(x))).save(tmp_path / "m.keras")
+    with pytest.raises(TorchportError) as error:
+        torchport.convert(tmp_path / "m.keras", code=code)
+    assert "the Lambda 'odd'" in str(error.value)
+    assert "unheard_of" in str(error.value)
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_the_command_takes_it(tmp_path: Path) -> None:
     path, code = saved(keras, "m.keras", tmp_path)
     arguments = [str(path), "-o", str(tmp_path / "port"), "--code", str(code)]

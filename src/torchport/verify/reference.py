@@ -26,12 +26,12 @@ from torchport.verify.cudnn import by_name
 from torchport.verify.custom import adopt_functions, custom_objects, of_model, without_functions
 from torchport.verify.definitions import definitions
 from torchport.verify.frameworks import default_dtype, keras_of, tensorflow
-from torchport.verify.lambdas import as_read
 from torchport.verify.modes import UNSAID
 from torchport.verify.patches import DRAWS, MODES, patched
 from torchport.verify.retype import retyped
 from torchport.verify.twin import Stand, Twin
 from torchport.watch import is_own, sources
+from torchport.watch.lambdas import NOTE, as_read, is_read
 
 #: Attributes of layers that draw random numbers in training, and the value at which they do not. What they
 #: drop may lie elsewhere in the port: a flat feature axis has another order, gates are drawn together.
@@ -67,10 +67,11 @@ class Reference:
         source = sources.known(source)
         if not isinstance(source, (str, Path, WithConfig)):
             live = built(keras, graph) if graph.is_part else source_of(source)
-            return cls(keras, of_floats(live), graph, custom={**of_model(source), **custom})
+            notes = dict.fromkeys([NOTE] if any(map(is_read, live._flatten_layers())) else [])
+            return cls(keras, of_floats(live), graph, custom={**of_model(source), **custom}, notes=notes)
         functions, known = definitions(keras, graph)
         custom = {**stand_ins(keras, graph), **functions, **custom}
-        notes: dict[str, None] = dict.fromkeys(known)
+        notes = dict.fromkeys(known)
         try:
             with as_read(keras, graph.dialect, notes), keras.utils.custom_object_scope(custom):
                 model = of_floats(built(keras, graph) if graph.is_part else loaded(keras, source))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,16 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from torchport import scripts
-from torchport.errors import BadFile, TorchportError
+from torchport.errors import BadFile, TorchportError, Unsupported
 from torchport.lambdas import stored
 from torchport.read import ZIP, WithConfig, first_bytes, separate
 from torchport.read.archive import CONFIG_LIMIT
 from torchport.read.members import Archive
 from torchport.read.variables import Variables
 from torchport.watch.frameworks import keras_of
+from torchport.watch.lambdas import KEPT, lambdas_by, layer_of
 
-#: Options of a Lambda beside its function.
-KEPT = ("name", "trainable", "dtype", "batch_input_shape")
 #: Packages whose classes and functions Keras finds by itself.
 FOUND = frozenset({"keras", "tf_keras"})
 #: The module of the classes that Keras 2 makes up.
@@ -34,10 +34,11 @@ ADVICE = "--code takes the Python file, or the module, that has your classes and
 class WithCode:
     """A model's file and the Python files or modules that have its own classes and functions.
 
-    They are run. Keras loads the file with them; nothing that is in the file is.
+    `path`: the file; or weights and the JSON file of their architecture. The code is run; Keras loads the
+    file with it; nothing that is in the file is run.
     """
 
-    path: Path
+    path: Path | WithConfig
     code: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -45,8 +46,10 @@ class WithCode:
 
     @property
     def model(self) -> Any:
-        """The live model, loaded once for each state of the file."""
-        return loaded(self, self.path.stat().st_mtime_ns if self.path.exists() else 0)
+        """The live model, loaded once for each state of the files."""
+        path = self.path
+        files = (path.weights, Path(path.config)) if isinstance(path, WithConfig) else (path,)
+        return loaded(self, tuple(map(changed, files)))
 
     @property
     def known(self) -> Any:
@@ -58,7 +61,7 @@ class WithCode:
 
 
 @cache
-def loaded(source: WithCode, changed: int) -> Any:
+def loaded(source: WithCode, states: tuple[int, ...]) -> Any:
     """A file as Keras loads it with the user's code. Raises TorchportError where it does not.
 
     Once: a layer whose class hands its name on to nobody has another name each time.
@@ -69,16 +72,37 @@ def loaded(source: WithCode, changed: int) -> Any:
     named = {name: custom[short] for name in names if (short := name.rpartition(">")[2]) in custom}
     try:
         scope = keras.utils.custom_object_scope({**custom, **named})
-        with scope, scripts.blame(*source.code), without_bytes(keras, custom):
-            model = keras.models.load_model(str(source.path), compile=False, safe_mode=True)
+        with scope, scripts.blame(*source.code), own_lambdas(keras, version, custom):
+            model = by_keras(keras, source.path)
     except TorchportError:
         raise
     except Exception as error:  # whatever Keras raises: there is no list of it
-        if isinstance(cause := error.__context__, InFile):
-            raise cause from error
+        for cause in causes(error):
+            if isinstance(cause, Unsupported):
+                raise InFile(cause, source) from error
         raise unloaded(error, source, keras) from error
     check_own(model, source, custom)
     return model
+
+
+def by_keras(keras: Any, path: Path | WithConfig) -> Any:
+    """The live model of a file, or of weights and the JSON file of their architecture."""
+    if not isinstance(path, WithConfig):
+        return keras.models.load_model(str(path), compile=False, safe_mode=True)
+    architecture = Path(path.config).read_text(encoding="utf-8")
+    return separate.loaded(keras.models.model_from_json(architecture), path.weights)
+
+
+def changed(path: Path) -> int:
+    """When a file was written; 0 for none."""
+    return path.stat().st_mtime_ns if path.is_file() else 0
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those while which it was raised, the last first."""
+    while error is not None:
+        yield error
+        error = error.__context__
 
 
 def check_own(model: Any, source: WithCode, custom: Mapping[str, Any]) -> None:
@@ -104,38 +128,33 @@ def check_own(model: Any, source: WithCode, custom: Mapping[str, Any]) -> None:
 
 
 class InFile(TorchportError):
-    """A file has the function of a Lambda as compiled code, and the user's code has none of that name."""
+    """A file has the function of a Lambda as bytes that cannot be read, and the user's code has none."""
+
+    def __init__(self, error: Unsupported, source: WithCode) -> None:
+        what = f"{error.why}; {', '.join(source.code)} has no function of its name"
+        advice = "add --code FILE.py, the file that has it; or build the model in Python and convert that"
+        super().__init__(what, where=str(source.path), advice=advice)
 
 
 @contextmanager
-def without_bytes(keras: Any, custom: Mapping[str, Any]) -> Iterator[None]:
+def own_lambdas(keras: Any, dialect: str, custom: Mapping[str, Any]) -> Iterator[None]:
     """Code that a file holds, for a Lambda, is not run: the user's function of that name stands for it.
 
-    Source: `from_config` in src/layers/core/lambda_layer.py of keras and of tf_keras.
+    Where the user's code has none, the layer computes what was read from the bytes.
     """
-    cls = keras.layers.Lambda
-    before = cls.__dict__["from_config"]
 
-    def from_config(cls: Any, config: Mapping[str, Any], *args: Any, **options: Any) -> Any:
-        if callable(config.get("function")):
-            return cls(**config)
+    def make(config: Mapping[str, Any]) -> Any:
         held = stored.of(config)
         if isinstance(held, stored.Named):
-            return before.__func__(cls, config, *args, **options)
+            return None
         names = {it.code.name for it in held.functions()}
-        known = [custom[name] for name in names if name in custom]
-        if len(names) > 1 or not known:
-            what = f"the Lambda {config.get('name')!r} has a function {' or '.join(sorted(names))}, "
-            advice = "add --code FILE.py, the file that has it; or build the model in Python and convert that"
-            raise InFile(f"{what}which the code given does not have", advice=advice)
-        kept = {key: config[key] for key in KEPT if key in config}
-        return cls(known[0], arguments=dict(held.arguments), **kept)
+        if len(names) == 1 and (known := custom.get(*names)) is not None:
+            kept = {key: config[key] for key in KEPT if key in config}
+            return keras.layers.Lambda(known, arguments=dict(held.arguments), **kept)
+        return layer_of(keras, config, dialect)
 
-    cls.from_config = classmethod(from_config)
-    try:
+    with lambdas_by(keras, make):
         yield
-    finally:
-        cls.from_config = before
 
 
 def with_code(model: Any, code: str | Path | Sequence[str | Path]) -> Any:
@@ -145,8 +164,10 @@ def with_code(model: Any, code: str | Path | Sequence[str | Path]) -> Any:
     """
     if isinstance(model, WithConfig) and model.model is not None:
         return separate.loaded(model.model, model.weights)
-    files = [code] if isinstance(code, (str, Path)) else code
-    return WithCode(Path(model), tuple(map(str, files))) if isinstance(model, (str, Path)) else model
+    files = tuple(map(str, [code] if isinstance(code, (str, Path)) else code))
+    if isinstance(model, (str, Path)):
+        return WithCode(Path(model), files)
+    return WithCode(model, files) if isinstance(model, WithConfig) else model
 
 
 def unloaded(error: Exception, source: WithCode, keras: Any) -> TorchportError:
@@ -165,23 +186,29 @@ def unloaded(error: Exception, source: WithCode, keras: Any) -> TorchportError:
     )
 
 
-def about(path: Path) -> tuple[str, tuple[str, ...]]:
+def about(path: Path | WithConfig) -> tuple[str, tuple[str, ...]]:
     """The Keras version that wrote a file, and the names that it has for registered classes."""
+    if isinstance(path, WithConfig):
+        entry, version = separate.saved(Path(path.config))
+        return version, registered(json.dumps(entry))
     if path.is_dir() or path.name == "saved_model.pb":
         return "2", ()
     if first_bytes(path).startswith(ZIP):
         zipped = Archive(path)
         text = zipped.read("config.json", CONFIG_LIMIT)
         found = re.search(rb'"keras_version"\s*:\s*"([\w.]+)"', zipped.read("metadata.json", CONFIG_LIMIT))
-        version, config = (found[1].decode() if found else "3"), text.decode("utf-8", "replace")
-    else:
-        file = Variables.open(path, path.stat().st_size, str(path))
-        root = next((it for it in ("", "model_weights") if file.text(it, "keras_version")), None)
-        if root is None or (saved := file.text("", "model_config")) is None:
-            advice = "give the function that builds the model, --config FILE.py:FUNCTION"
-            raise BadFile("holds no model that --code could be for", where=str(path), advice=advice)
-        version, config = str(file.text(root, "keras_version")), saved
-    return version, tuple(dict.fromkeys(re.findall(r'"(\w+>[\w.]+)"', config)))
+        return (found[1].decode() if found else "3"), registered(text.decode("utf-8", "replace"))
+    file = Variables.open(path, path.stat().st_size, str(path))
+    root = next((it for it in ("", "model_weights") if file.text(it, "keras_version")), None)
+    if root is None or (saved := file.text("", "model_config")) is None:
+        advice = "give its architecture too, --config FILE.py:FUNCTION or --config model.json"
+        raise BadFile("holds no model that --code could be for", where=str(path), advice=advice)
+    return str(file.text(root, "keras_version")), registered(saved)
+
+
+def registered(config: str) -> tuple[str, ...]:
+    """The names with a package in a configuration, each once."""
+    return tuple(dict.fromkeys(re.findall(r'"(\w+>[\w.]+)"', config)))
 
 
 def custom_objects(custom: Any, dialect: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from torchport.errors import Refused, TorchportError
 from torchport.read import live
 from torchport.read.separate import loaded
 from torchport.read.subclass import inputs_of, package_of
-from torchport.watch.code import module_of
+from torchport.watch.code import changed, module_of
 from torchport.watch.frameworks import tensorflow
 
 #: `model.py:build`, `package.module:Class`, `model.py`.
@@ -65,11 +65,6 @@ class Recipe:
     def model(self) -> Any:
         """The live model, made once for each state of the files. Raises TorchportError."""
         return made(self, tuple(changed(Path(it)) for it in (self.code, self.weights)))
-
-
-def changed(path: Path) -> int:
-    """When a file was written; 0 for none."""
-    return path.stat().st_mtime_ns if path.is_file() else 0
 
 
 @cache

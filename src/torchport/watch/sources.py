@@ -13,8 +13,8 @@ from torchport.graph import Graph
 from torchport.read import WithConfig, live, read
 from torchport.read.separate import loaded
 from torchport.rules import user
-from torchport.watch.code import InFile, WithCode, with_code
-from torchport.watch.recipe import ADVICE, Recipe, changed
+from torchport.watch.code import InFile, WithCode, changed, with_code
+from torchport.watch.recipe import ADVICE, Recipe
 
 
 def source(

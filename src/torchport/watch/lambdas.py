@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from torchport.lambdas.reading import Reading, agreed, readings
 from torchport.lambdas.signatures import PARAMETERS
 from torchport.lambdas.symbols import plain, typed, whole
 from torchport.lambdas.values import CODE, Sizes
-from torchport.verify.frameworks import tensorflow
+from torchport.watch.frameworks import keras_of, tensorflow
 
 #: Options of a Lambda beside its function.
 KEPT = ("name", "trainable", "dtype", "batch_input_shape")
@@ -26,49 +26,83 @@ NOTE = (
     "Lambda layers: TensorFlow computed what was read from their bytes, with its own functions; the bytes "
     "were not run, and what their names mean is as convert says"
 )
-#: What the function of a Lambda is computed of, as Keras made it of a configuration.
-STORED = "_torchport_stored"
+#: Marks a layer that was made so.
+READ = "_torchport_read"
 
 
 @contextmanager
 def as_read(keras: Any, dialect: str, notes: dict[str, None]) -> Iterator[None]:
     """Where Keras makes Lambda layers of what was read from their bytes alone; a note says so."""
+
+    def read(config: Mapping[str, Any]) -> Any:
+        notes[NOTE] = None
+        return layer_of(keras, config, dialect)
+
+    with lambdas_by(keras, read):
+        yield
+
+
+@contextmanager
+def lambdas_by(keras: Any, make: Callable[[Mapping[str, Any]], Any]) -> Iterator[None]:
+    """Where `make` makes the Lambda layers of configurations; None from it leaves one to Keras.
+
+    Source: `from_config` in src/layers/core/lambda_layer.py of keras and of tf_keras.
+    """
     cls = keras.layers.Lambda
-    before = {name: cls.__dict__[name] for name in ("from_config", "get_config")}
-    dump = cls.get_config
+    before = cls.__dict__["from_config"]
 
     def from_config(cls: Any, config: Mapping[str, Any], *args: Any, **options: Any) -> Any:
         if callable(config.get("function")):
             return cls(**config)
-        kept = {key: config[key] for key in KEPT if key in config}
-        made = cls(function_of(config, dialect), **kept)
-        setattr(made, STORED, dict(config))
-        notes[NOTE] = None
-        return made
+        made = make(config)
+        return before.__func__(cls, config, *args, **options) if made is None else made
 
-    def get_config(layer: Any) -> Any:
-        stored = getattr(layer, STORED, None)
-        return dump(layer) if stored is None else {**stored, "name": layer.name}
-
-    cls.from_config, cls.get_config = classmethod(from_config), get_config
+    cls.from_config = classmethod(from_config)
     try:
         yield
     finally:
-        for name, method in before.items():
-            setattr(cls, name, method)
+        cls.from_config = before
+
+
+def layer_of(keras: Any, config: Mapping[str, Any], dialect: str) -> Any:
+    """A Lambda that computes what was read from its bytes, and whose configuration has them.
+
+    Raises Unsupported where they cannot be read.
+    """
+    kept = {key: config[key] for key in KEPT if key in config}
+    made = keras.layers.Lambda(function_of(config, dialect), **kept)
+    made.get_config = lambda: {**config, "name": made.name}
+    setattr(made, READ, True)
+    return made
+
+
+def is_read(layer: Any) -> bool:
+    """Whether a layer is a Lambda that was made of its bytes: these say what it computes."""
+    return hasattr(layer, READ)
 
 
 def function_of(config: Mapping[str, Any], dialect: str) -> Any:
-    """What was read from a configuration, as a function of TensorFlow."""
-    made = readings(config)
+    """What was read from a configuration, as a function of TensorFlow; it and this raise Unsupported."""
+    with naming(config):
+        made = readings(config)
 
     def evaluate(inputs: Any) -> Any:
         def by(reading: Reading) -> tuple[Any, Any]:
             return None, reading.evaluate(Eager(dialect, dtype_of(inputs)), inputs)[0]
 
-        return agreed(made, by)
+        with naming(config):
+            return agreed(made, by)
 
     return tensorflow().autograph.experimental.do_not_convert(evaluate)
+
+
+@contextmanager
+def naming(config: Mapping[str, Any]) -> Iterator[None]:
+    """Where what is not ported is said with the name of a Lambda."""
+    try:
+        yield
+    except Unsupported as error:
+        raise Unsupported(f"the Lambda {config.get('name')!r}: {error.why}", error.advice) from error
 
 
 def dtype_of(inputs: Any) -> str:
@@ -116,8 +150,6 @@ class Eager:
 
     @property
     def keras(self) -> Any:
-        from torchport.verify.frameworks import keras_of
-
         return keras_of(self.dialect)
 
     def backend(self, name: str) -> Any:
