@@ -16,7 +16,7 @@ UNET = PACKAGE.parents[1] / "examples" / "ihc_unet" / "ihc_unet.keras"
 ROOMS = (
     "errors nest scripts axis axes names options graph training callees program expressions record shapes "
     "rules lambdas read normalise watch infer layout idioms blocks emit pipeline port verify report "
-    "conversions cli"
+    "geometry conversions cli"
 ).split()
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras", "torch"}
 #: The public face of the package is no room: `torchport/__init__.py` and `__main__.py`.
@@ -51,30 +51,34 @@ def test_imports_run_one_way(path: Path) -> None:
         top, _, rest = name.partition(".")
         if top == "torchport":
             known = rest.partition(".")[0] in left or rest == "__version__"
-            assert known or (room in ("conversions", "cli") and not rest), f"{room} imports {name}"
+            assert known or (room in ("geometry", "conversions", "cli") and not rest), (
+                f"{room} imports {name}"
+            )
         elif top in FRAMEWORKS:
-            assert room == "verify" or (room in ("port", "watch") and lazily), f"{room} imports {name}"
+            assert room == "verify" or (room in ("port", "watch", "geometry") and lazily), (
+                f"{room} imports {name}"
+            )
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--layer", "up3"]], ids=str)
+def test_table_and_cards_load_no_framework(options: list[str]) -> None:
+    run_without_frameworks("explain", str(UNET), *options)
 
 
 @pytest.mark.parametrize("options", [[], ["--keep-io"], ["--json"]])
 def test_a_conversion_loads_no_framework(options: list[str], tmp_path: Path) -> None:
+    run_without_frameworks("convert", str(UNET), "-o", str(tmp_path / "port"), *options)
+
+
+def run_without_frameworks(*command: str) -> None:
+    """Runs a command in a process of its own, and fails where it loads a framework."""
     script = (
         "import sys; from torchport.cli import app\n"
         "app(sys.argv[1:], standalone_mode=False)\n"
         f"loaded = {FRAMEWORKS!r} & set(sys.modules)\n"
         "assert not loaded, loaded"
     )
-    command = [
-        sys.executable,
-        "-c",
-        script,
-        "convert",
-        str(UNET),
-        "-o",
-        str(tmp_path / "port"),
-        *options,
-    ]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-c", script, *command], check=True, stdout=subprocess.DEVNULL)
 
 
 def test_verify_knows_nothing_of_how_a_port_was_written() -> None:

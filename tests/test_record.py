@@ -12,7 +12,7 @@ import pytest
 import torchport
 from torchport.axes import Turn
 from torchport.errors import BadFile
-from torchport.record import FORMAT, PortRecord, Stored, index, steps, text, turn_of
+from torchport.record import FORMAT, PortRecord, Stored, steps, text, turn_of
 from torchport.verify.folder import read_record
 
 UNET = Path(__file__).parents[1] / "examples" / "ihc_unet" / "ihc_unet.keras"
@@ -38,7 +38,7 @@ def test_a_transform_is_data(turn: Turn, shape: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(again.undo(held), turn.part(array))
     left = 0
     for at in list(np.ndindex(*shape))[::7]:
-        found = index(again, shape, at)
+        found = again.index(shape, at)
         left += found is None
         assert found is None or held[found] == array[at]
     assert (left > 0) == (held.size < array.size)

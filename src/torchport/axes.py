@@ -210,6 +210,37 @@ class Turn:
                     sizes[name] = size // others
         return tuple(math.prod(sizes[name] for name in group.strip("()").split()) for group in right)
 
+    def index(self, shape: Sequence[int], at: Sequence[int]) -> tuple[int, ...] | None:
+        """Where an element of an array of that shape is after `apply`; None where it is left out.
+
+        >>> Turn("h w i o -> o i h w").index((3, 5, 7, 11), (0, 1, 2, 3))
+        (3, 2, 0, 1)
+        """
+        found, sizes = list(at), list(shape)
+        for axis, count, order in self.blocks:
+            length = sizes[axis] // count
+            block, inner = divmod(found[axis], length)
+            if block not in order:
+                return None
+            found[axis], sizes[axis] = order.index(block) * length + inner, length * len(order)
+        for axis, parts in self.regroup:
+            found[axis] = _regrouped(found[axis], parts)
+        left, right = (parse(side) for side in self.pattern.split("->"))
+        known = {"1": 1, **dict(self.sizes)}
+        places = {"1": 0}
+        for group, place, size in zip(left, found, sizes, strict=True):
+            names = group.strip("()").split()
+            for name in names:
+                others = math.prod(known[it] for it in names if it != name and it in known)
+                known.setdefault(name, size // others)
+            places.update(zip(names, unravel(place, [known[it] for it in names]), strict=True))
+        groups = [group.strip("()").split() for group in right]
+        after = [ravel([places[it] for it in names], [known[it] for it in names]) for names in groups]
+        if not self.view:
+            return tuple(after)
+        whole = [math.prod(known[it] for it in names) for names in groups]
+        return unravel(ravel(after, whole), self.view)
+
     @property
     def text(self) -> str:
         """The whole turn as one einops pattern where one can say it, for people."""
@@ -232,6 +263,39 @@ class Turn:
             right[right.index(left[axis])] = groups[1]
             left[axis] = groups[0]
         return f"{' '.join(left)} -> {' '.join(right)}"
+
+
+def ravel(at: Sequence[int], sizes: Sequence[int]) -> int:
+    """The place of an element in memory, the last axis running fastest.
+
+    >>> ravel((1, 2), (3, 5))
+    7
+    """
+    found = 0
+    for place, size in zip(at, sizes, strict=True):
+        found = found * size + place
+    return found
+
+
+def unravel(place: int, sizes: Sequence[int]) -> tuple[int, ...]:
+    """The inverse of `ravel`."""
+    found = []
+    for size in reversed(sizes):
+        place, inner = divmod(place, size)
+        found.append(inner)
+    return tuple(reversed(found))
+
+
+def _regrouped(place: int, parts: Sequence[Sequence[int]]) -> int:
+    """Where a value of a flat axis is, once each piece is turned channels first."""
+    start = 0
+    for part in parts:
+        size = math.prod(part)
+        if place < start + size:
+            *others, last = unravel(place - start, part)
+            return start + ravel((last, *others), (part[-1], *part[:-1]))
+        start += size
+    raise IndexError(f"{place} is behind the end of pieces {[*parts]}")
 
 
 def _blocks(array: np.ndarray, axis: int, count: int, order: Sequence[int]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The commands: convert, verify, rules.
+"""The commands: convert, verify, record, explain, rules.
 
 Nothing heavy is imported before it is needed: a conversion loads neither TensorFlow nor Keras nor
 torch. Standard output carries the result, or with --json one JSON document, an error included;
@@ -40,8 +40,8 @@ Port a TensorFlow/Keras model to the PyTorch source a person would have written.
 CONVERT reads a .keras or .h5 file, a SavedModel of Keras 2, TensorFlow.js's model.json, or weights
 with --config, and writes a folder: model.py (which needs torch and nothing of torchport),
 model.safetensors and port.json. VERIFY runs TensorFlow and PyTorch side by side and compares outputs,
-gradients and training. What cannot be ported exactly is refused, all of it at once, before anything is
-written.
+gradients and training. EXPLAIN shows what became of every tensor and weight. What cannot be ported
+exactly is refused, all of it at once, before anything is written.
 
 Examples:
 
@@ -450,6 +450,82 @@ def record(
             typer.echo(
                 f"{folder}: {size / 1e6:.1f} MB; next: torchport verify {shlex.quote(str(folder))} PORT"
             )
+
+
+class Sized(Command):
+    """A command whose option `--size` takes as many numbers as follow it."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        found: list[str] = []
+        for word in args:
+            if word.isdigit() and len(found) > 1 and found[-2] == "--size":
+                found[-1] = f"{found[-1]} {word}"
+            else:
+                found.append(word)
+        return super().parse_args(ctx, found)
+
+
+def sizes(given: str | None) -> list[int]:
+    """The numbers of `--size`: "256 256", "256,256" or "256x256"."""
+    words = (given or "").replace(",", " ").replace("x", " ").split()
+    if not all(word.isdigit() and int(word) for word in words):
+        from torchport.errors import TorchportError
+
+        what = f"{given!r} is no size"
+        raise TorchportError(what, where="--size", advice="give a number for each open axis: --size 256 256")
+    return [int(word) for word in words]
+
+
+@app.command(cls=Sized)
+def explain(
+    source: Source,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="H W",
+            show_default=False,
+            help="Sizes for the axes that the model leaves open; 256 for rows and columns by default.",
+        ),
+    ] = None,
+    rules: Rules = None,
+    config: Config = None,
+    code: Code = None,
+    call: Call = None,
+    weights: Weights = None,
+    input_shape: InputShape = None,
+    json: Json = False,
+) -> None:
+    """See what became of every tensor and weight of a model.
+
+    One line a tensor, under the block of model.py that makes it: its sizes in Keras and in PyTorch by named
+    axes (h rows, w columns, c channels, t steps), how much of the input one of its elements depends on
+    ("sees"), its weights, its multiply-adds (MACs) for one sample. Nothing is written; neither TensorFlow nor
+    torch is loaded.
+
+    --json prints all of it as one document: docs/explain-json.md.
+
+    Examples:
+
+    \b
+      torchport explain unet.keras
+      torchport explain unet.keras --size 512 512
+      torchport explain unet.keras --json > unet.json
+    """
+    options: dict[str, Any] = {
+        "rules": rules, "config": config, "code": code, "call": call, "weights": weights,
+        "input_shape": input_shape,
+    }  # fmt: skip
+    with errors(source, json):
+        with working(f"reading {source.name}"):
+            from torchport.geometry import explain as of
+
+            found = of(source, sizes(size), **options)
+        if json:
+            typer.echo(found.network.text())
+        else:
+            from torchport.report.terminal import console
+
+            found.show(console())
 
 
 @app.command(cls=Command)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -84,15 +84,6 @@ def turn_of(found: Iterable[Mapping[str, Any]]) -> Turn:
         else:
             raise ValueError(f"the step {dict(step)} of a transform is not known")
     return Turn(pattern, tuple(regroup), sizes, tuple(blocks), view)
-
-
-def index(turn: Turn, shape: Sequence[int], at: Sequence[int]) -> tuple[int, ...] | None:
-    """Where an element of the source's array of that shape is in the port; None where it is left out."""
-    import numpy as np
-
-    numbers = np.arange(math.prod(shape)).reshape(tuple(shape))
-    found = np.argwhere(turn.apply(numbers) == numbers[tuple(at)])
-    return tuple(int(it) for it in found[0]) if len(found) else None
 
 
 @dataclass(frozen=True)

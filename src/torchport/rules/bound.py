@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
@@ -78,9 +79,27 @@ class Bound:
         """What an output step reads along each axis of the first input over which something slides."""
         return {}
 
+    def products(self, *args: Any, y: Any) -> int | None:
+        """Multiply-adds for one sample: of kernels, each at every step of the output. None: not counted.
+
+        Products of two tensors count, too; sums, comparisons, and products of each value by itself do not.
+        """
+        return kernels(self.sizes(*args, y=y)) * positions(y.shape)
+
     def expression(self, *args: Any, **kwargs: Any) -> Any:
         """What is written for a call."""
         raise NotImplementedError
+
+
+def kernels(sizes: Mapping[str, Shape]) -> int:
+    """How many numbers the kernels among the weights have."""
+    found = (shape for name, shape in sizes.items() if name.endswith("kernel"))
+    return sum(math.prod(size or 1 for size in shape) for shape in found)
+
+
+def positions(shape: Shape, is_first: bool = False) -> int:
+    """The steps of a tensor for one sample: all of its axes but the features."""
+    return math.prod(size or 1 for size in (shape[2:] if is_first else shape[1:-1]))
 
 
 @dataclass(frozen=True)

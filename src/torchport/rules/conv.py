@@ -10,6 +10,7 @@ from torchport.axes import Order
 from torchport.errors import Unsupported
 from torchport.graph import Tensor
 from torchport.program import Expr, Load
+from torchport.rules.bound import kernels, positions
 from torchport.rules.entry import SPACE, Variable, Windowed, kernel_module, layer, variables
 from torchport.rules.image import each, one, windows
 from torchport.rules.table import FOLLOWS, Value, Wants
@@ -163,6 +164,10 @@ class ConvTranspose(Convolution):
     def weights(self, x: Any, y: Any) -> Mapping[str, Variable]:
         kernel = self.kernel(x, o=self.filters, i=self.channels(x))
         return variables(kernel=kernel, bias=self.bias(self.filters))
+
+    def products(self, *args: Any, y: Any) -> int | None:
+        """Its kernel is laid down at each step of the input."""
+        return kernels(self.sizes(args[0], y)) * positions(args[0].shape, self.is_first)
 
     def write(self, x: Value, y: Value, kernel: Variable, bias: Variable | None = None) -> Expr:
         over = self.windows(x)

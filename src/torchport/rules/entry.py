@@ -18,6 +18,7 @@ from typing import Any, TypeVar, dataclass_transform
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Load, Module, module
+from torchport.rules.bound import kernels, positions
 from torchport.rules.broadcast import check_bias
 from torchport.rules.facts import Masks, Training
 from torchport.rules.image import channels, one, padded, slide, spatial, spatial_axes, window_shape
@@ -140,6 +141,9 @@ class Windowed(Layer):
 
     def wants(self, x: Any, y: Any) -> Wants:
         return SOURCE if self.is_first else CHANNELS_FIRST
+
+    def products(self, *args: Any, y: Any) -> int | None:
+        return kernels(self.sizes(args[0], y)) * positions(y.shape, self.is_first)
 
     def biased(self, y: Value, bias: Variable | None) -> Load | None:
         """The bias as it is. Raises Unsupported where Keras 3 adds it along another axis."""

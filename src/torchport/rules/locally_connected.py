@@ -57,6 +57,10 @@ class LocallyConnected(Windowed):
             bias=(" ".join(axes), axes) if self.use_bias else None,
         )
 
+    def products(self, *args: Any, y: Any) -> int | None:
+        """A kernel of its own for each place."""
+        return math.prod(self.sizes(args[0], y)["kernel"])  # type: ignore[arg-type]
+
     def write(self, x: Value, y: Value, kernel: Variable, bias: Variable | None = None) -> Expr:
         rank, counts, count = x.rank - 2, self.places(x), self.channels(x)
         sizes = each(self.kernel_size, rank)

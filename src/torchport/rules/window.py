@@ -219,13 +219,34 @@ class Adaptive:
 
 @dataclass(frozen=True)
 class Whole:
-    """An axis of which every output step reads all; it stays as long as 1 step, where it stays at all."""
+    """An axis of which every output step reads all; it stays as long as 1 step, where it stays at all.
+
+    `keeps`: it stays as long as it was, as in a softmax.
+    """
+
+    keeps: bool = False
 
     reach = None
     jump = Fraction(0)
 
     def length(self, n: int | None) -> int | None:
-        return 1
+        return n if self.keeps else 1
 
     def reads(self, at: int, n: int) -> Sequence[int]:
         return range(n)
+
+
+@dataclass(frozen=True)
+class Past:
+    """An axis that is gone through step by step: an output step reads all up to its own, or from the end."""
+
+    backwards: bool = False
+
+    reach = None
+    jump = Fraction(0)
+
+    def length(self, n: int | None) -> int | None:
+        return n
+
+    def reads(self, at: int, n: int) -> Sequence[int]:
+        return range(n - 1 - at, n) if self.backwards else range(at + 1)

@@ -1,0 +1,278 @@
+"""The facts of a network: of a port, its record, and what the rules say."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from torchport import __version__
+from torchport.axes import Order, parse, ravel, to_order
+from torchport.emit.weights import Entry
+from torchport.emit.weights import weights as stored_weights
+from torchport.geometry import network as made
+from torchport.geometry.fields import Fields, of_input, through
+from torchport.geometry.links import Link, links
+from torchport.geometry.places import Places, Span, Spot
+from torchport.geometry.walk import Call, Whole, sized, whole
+from torchport.graph import Tensor, map_refs
+from torchport.infer.shapes import bind
+from torchport.port import Port
+from torchport.program import Load
+from torchport.record import is_plain, steps
+from torchport.report.conversion import notes
+from torchport.rules import book
+from torchport.rules.table import is_statistic
+
+#: Options that every layer has.
+EVERYWHERE = ("name", "trainable", "dtype")
+#: Bytes of an element; anything else is held as four.
+BYTES = {"float64": 8, "int64": 8, "float16": 2, "bfloat16": 2, "int8": 1, "uint8": 1, "bool": 1}
+
+
+def facts(port: Port, size: Sequence[int] = (), values: bool = True) -> made.Network:
+    """The geometry of a port. `size`: numbers for the sizes that the model leaves open.
+
+    `values`: whether elements of weights are read from the model's file. Raises TorchportError for sizes that
+    do not fit.
+    """
+    program, record = port.program, port.record()
+    with book.scope(program.book):
+        graph, numbers = sized(program.graph, size)
+        places, calls = Places.of(record, port.code), whole(graph)
+        reads = {call.outputs[0]: read(call) for call in calls.calls if call.outputs}
+        seen = fields(calls, reads)
+        ops = tuple(op(call, reads[call.outputs[0]]) for call in calls.calls if call.outputs)
+        kinds = {layer_id(call): call for call in reversed(calls.calls)}
+        entries = owned(port)
+        layers = tuple(
+            layer(name, call, entries.get(name, ()), places, values) for name, call in reversed(kinds.items())
+        )
+    givers = {name: call.outputs[0] for call in calls.calls for name in call.outputs}
+    tensors = tuple(
+        tensor(name, it, givers.get(name), calls, places, seen.get(name, {}))
+        for name, it in calls.tensors.items()
+    )  # fmt: skip
+    counted = [it.multiplies for it in ops]
+    totals = made.Totals(
+        sum(it.parameters for it in layers), sum(it.statistics for it in layers),
+        sum(it.nbytes for it in program.entries), sum(it or 0 for it in counted), counted.count(None),
+        len(layers),
+    )  # fmt: skip
+    return made.Network(
+        program.graph.name, port.class_name, str(port.source) if is_path(port.source) else "",
+        program.graph.dialect, __version__, numbers, totals, tuple(calls.inputs), tuple(calls.outputs),
+        tensors, ops, layers, tuple(blocks(places)), tuple(vars(it) for it in port.permutes),
+        tuple(notes(port)), port.code,
+    )  # fmt: skip
+
+
+def is_path(source: Any) -> bool:
+    """Whether a model was given as a file."""
+    return isinstance(source, str) or hasattr(source, "__fspath__")
+
+
+def read(call: Call) -> list[tuple[str, list[Link]]]:
+    """What an op reads, by the ids of tensors."""
+    outputs = [call.tensors[name] for name in call.op.outputs]
+    found = links(call.op, call.tensors, outputs)
+    return [(own, axes) for own, (_, axes) in zip(call.inputs, found, strict=True)]
+
+
+def fields(calls: Whole, reads: Mapping[str, list[tuple[str, list[Link]]]]) -> dict[str, Fields]:
+    """What each tensor sees of the inputs."""
+    found: dict[str, Fields] = {name: of_input(name, calls.tensors[name].shape) for name in calls.inputs}
+    for call in calls.calls:
+        for name in call.outputs:
+            found[name] = through(reads[call.outputs[0]], found)
+    return found
+
+
+def op(call: Call, reads: Sequence[tuple[str, Sequence[Link]]]) -> made.Op:
+    axes = tuple(made.Reads(name, tuple(it.record() for it in found)) for name, found in reads)
+    return made.Op(
+        call.outputs[0], layer_id(call), kind_of(call.op.kind), call.inputs, call.outputs, axes,
+        multiplies(call),
+    )  # fmt: skip
+
+
+def kind_of(kind: str) -> str:
+    """A kind as people know it: `relu` of `activation:relu`, `Transpose` of `keras.ops.Transpose`."""
+    return kind.rpartition(":")[2].rpartition(">")[2].removeprefix("keras.ops.")
+
+
+def layer_id(call: Call) -> str:
+    """The layer that a call is of, with the path of its graph; its activation is a layer of its own."""
+    return f"{call.path}{call.op.layer or call.op.name}"
+
+
+def multiplies(call: Call) -> int | None:
+    """Multiply-adds of a call for one sample; None where they are not counted."""
+    tensors = call.tensors
+    args = map_refs(call.op.args, tensors.__getitem__)
+    try:
+        found = bind(call.op, tensors).products(*args, y=tensors[call.op.outputs[0]])
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError):
+        return None
+    return None if found is None else int(found)
+
+
+# Tensors
+
+
+def tensor(
+    name: str, it: Tensor, giver: str | None, calls: Whole, places: Places, seen: Fields
+) -> made.Tensor:
+    path, own = calls.places[name]
+    order = places.order(path, own)
+    spot = places.spots.get((path, own), Spot("", None))
+    axes = tuple(map(str, it.axes)) or tuple("?" * len(it.shape))
+    turned = tuple(
+        channels_first(axis) if order is Order.CHANNELS_FIRST and it.parts else axis for axis in axes
+    )
+    sizes = [size or 1 for size in it.shape[1:]]
+    sees = tuple(
+        made.Sees(source, at, str(calls.tensors[source].axes[at]), *extent.reach, extent.axis)
+        for (source, at), extent in seen.items()
+    )
+    return made.Tensor(
+        name, giver, made.Side(axes, it.shape), made.Side(to_order(turned, order), to_order(it.shape, order)),
+        it.dtype, math.prod(sizes) * BYTES.get(it.dtype, 4), it.parts, spot.module, spot.text,
+        span(spot.span), sees,
+    )  # fmt: skip
+
+
+def channels_first(axis: str) -> str:
+    """A flat axis whose pieces are held channels first: `(c h w)` of `(h w c)`."""
+    if not axis.startswith("("):
+        return axis
+    *others, last = axis.strip("()").split()
+    return f"({' '.join((last, *others))})"
+
+
+def span(found: Span | None) -> made.Span | None:
+    return made.Span(**asdict(found)) if found else None
+
+
+# Layers
+
+
+def layer(name: str, call: Call, entries: Sequence[Entry], places: Places, values: bool) -> made.Layer:
+    modules = places.layers.get(name.removesuffix(".activation"), ())
+    if name.endswith(".linear"):
+        modules = modules or places.layers.get(name.removesuffix(".linear"), ())
+    code = next((places.made[it] for it in modules if it in places.made), None)
+    weights = tuple(weight(it, call.op.kind, values) for it in entries)
+    trained = [it for it in weights if it.keras and not it.is_statistic]
+    rest = [it for it in weights if it.keras and it.is_statistic]
+    options = {
+        key: value for key, value in call.op.config.items() if is_plain(value) and key not in EVERYWHERE
+    }
+    return made.Layer(
+        name, kind_of(call.op.kind), options, modules, code[1] if code else "",
+        span(code[0] if code else None), count(trained), count(rest), weights,
+        affine(call, entries) if values else None,
+    )  # fmt: skip
+
+
+def owned(port: Port) -> dict[str, list[Entry]]:
+    """The tensors of the state_dict by layer; a constant is of the layer of its module's others."""
+    found: dict[str, list[Entry]] = {}
+    for entry, it in zip(port.program.entries, stored_weights(port.program.entries), strict=True):
+        found.setdefault(it.layer, []).append(entry)
+    return found
+
+
+def count(weights: Sequence[made.Weight]) -> int:
+    return sum(math.prod(size or 1 for size in it.torch_side.sizes) for it in weights)
+
+
+def weight(entry: Entry, kind: str, values: bool) -> made.Weight:
+    """One tensor of the state_dict and the variable that it comes from."""
+    load = entry.load
+    letters = tuple(parse("a b c d e f")[: len(entry.shape)])
+    if not isinstance(load, Load) or load.source is None:
+        value = getattr(load, "value", None)
+        constant = value if is_plain(value) else "several numbers"
+        side = made.Side(letters, entry.shape)
+        return made.Weight(
+            None, None, entry.name, side, entry.dtype, entry.nbytes, "", (), True, constant
+        )  # fmt: skip
+    source, turn = load.source, load.turn
+    text = turn.pattern if turn.view or turn.blocks else turn.text.partition(" (after")[0]
+    left, right = (parse(it) for it in text.split("->"))
+    right = right if len(right) == len(entry.shape) else letters
+    array = source.load() if values else None
+    return made.Weight(
+        source.name, made.Side(left, source.shape), entry.name, made.Side(right, entry.shape), entry.dtype,
+        entry.nbytes, turn.text, tuple(steps(turn)), is_statistic(source.name, kind),
+        pairs=tuple(pairs(load, entry.shape, array)),
+        sample=sample(array) if array is not None else None,
+        largest=largest(array) if array is not None else None,
+    )  # fmt: skip
+
+
+def pairs(load: Load, held: Sequence[int], array: Any) -> Iterator[made.Pair]:
+    """Three elements, their indices unequal where the sizes allow it."""
+    assert load.source is not None
+    shape = load.source.shape
+    seen = set()
+    for share in (1, 3, 5):
+        at = (
+            tuple((size * share // 7 + place) % size for place, size in enumerate(shape))
+            if 0 not in shape
+            else ()
+        )
+        found = load.turn.index(shape, at) if len(at) == len(shape) else None
+        if found is not None and at not in seen and len(found) == len(held):
+            seen.add(at)
+            value = float(array[at]) if array is not None and array.shape == tuple(shape) else None
+            yield made.Pair(at, found, ravel(at, shape), ravel(found, held), value)
+
+
+def sample(array: Any, most: int = 4) -> dict[str, Any] | None:
+    """A corner of a weight: small axes before the last two whole, four of each other."""
+    if array.ndim < 2 or array.dtype.kind != "f":
+        return None
+    cut = array[tuple(
+        slice(0, size if at < array.ndim - 2 and size < 8 else most) for at, size in enumerate(array.shape)
+    )]  # fmt: skip
+    return {"shape": list(cut.shape), "values": [round(float(it), 4) for it in cut.ravel()]}
+
+
+def largest(array: Any) -> float | None:
+    """The largest absolute value."""
+    return float(abs(array).max()) if array.size and array.dtype.kind == "f" else None
+
+
+def affine(call: Call, entries: Sequence[Entry]) -> dict[str, Any] | None:
+    """BatchNormalization in inference: a scale and a shift for each channel."""
+    import numpy as np
+
+    if call.op.kind != "BatchNormalization":
+        return None
+    held = {it.name.rpartition(".")[2]: it.array().astype(np.float64) for it in entries}
+    if not {"running_mean", "running_var"} <= held.keys() or held["running_var"].size > 4096:
+        return None
+    scale = held.get("weight", 1.0) / np.sqrt(
+        held["running_var"] + float(call.op.config.get("epsilon", 1e-3))
+    )
+    shift = held.get("bias", 0.0) - held["running_mean"] * scale
+    return {
+        name: [float(f"{it:.6g}") for it in values] for name, values in (("scale", scale), ("shift", shift))
+    }
+
+
+def blocks(places: Places) -> Iterator[made.Block]:
+    """The classes of model.py where they stand."""
+    times = Counter(it.cls for it in places.blocks)
+    paths = {it.path for it in places.blocks}
+    for it in places.blocks:
+        parent = it.path.rpartition(".")[0]
+        while parent and parent not in paths:
+            parent = parent.rpartition(".")[0]
+        yield made.Block(
+            it.path, it.cls, times[it.cls], it.line, it.end_line, parent if it.path else None
+        )  # fmt: skip

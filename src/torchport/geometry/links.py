@@ -1,0 +1,215 @@
+"""What each step of an op's output reads, axis by axis of each of its inputs.
+
+The rules say what slides (`reads`). Along any other axis it is the same step, where the output has that axis,
+and all of it where it has not: the function that gives a rule's shapes is asked whose sizes it hands on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from torchport.axis import Axis
+from torchport.errors import TorchportError, Unsupported
+from torchport.graph import Op, Ref, Tensor, map_refs
+from torchport.infer.axes import REGROUPING, Size
+from torchport.infer.shapes import bind
+from torchport.rules.table import find
+from torchport.rules.window import Past, Reading, Transposed, Whole, Window
+
+if TYPE_CHECKING:
+    import numpy as np
+
+#: The same step.
+POINT = Window(1)
+WHOLE = Whole()
+
+
+@dataclass(frozen=True)
+class Digit:
+    """An axis that is flattened into another: its step is `at // stride % size`."""
+
+    stride: int
+    size: int
+
+    reach = None
+    jump = None
+
+    def length(self, n: int | None) -> int | None:
+        return None if n is None else n * self.stride
+
+    def reads(self, at: int, n: int) -> Sequence[int]:
+        return [at // self.stride % self.size]
+
+
+@dataclass(frozen=True)
+class Link:
+    """Along one axis of `n` steps of an input: what the steps of the output axis number `axis` read of it.
+
+    `axis` is None where it does not depend on the output's step. `length` is how many these are.
+    """
+
+    axis: int | None
+    reading: Reading
+    n: int | None
+    length: int | None
+
+    @cached_property
+    def spans(self) -> tuple[np.ndarray, np.ndarray]:
+        """For each output step the first and the last input step; none is read where the last is before it.
+
+        One entry, where it does not depend on the step.
+        """
+        import numpy as np
+
+        n, reading = self.n or 1, self.reading
+        if self.axis is None or isinstance(reading, Whole):
+            return np.array([0]), np.array([n - 1])
+        at = np.arange(self.length or 1)
+        if isinstance(reading, Window) and reading.edge == "zeros":
+            return _window(reading, at, n)
+        if isinstance(reading, Transposed) and reading.d == 1:
+            place = at + reading.cuts(n)[0]
+            first, last = -((reading.k - 1 - place) // reading.s), place // reading.s
+            return np.maximum(first, 0), np.minimum(last, n - 1)
+        steps = [reading.reads(int(it), n) for it in at]
+        return (
+            np.array([min(it, default=n) for it in steps]), np.array([max(it, default=-1) for it in steps])
+        )  # fmt: skip
+
+    def record(self) -> dict[str, Any]:
+        """The same as data: `docs/explain-json.md`."""
+        return {"axis": self.axis, **described(self.reading, self.n, self)}
+
+
+def _window(reading: Window, at: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    import numpy as np
+
+    before, _ = reading.pads(n) or (0, 0)
+    start = at * reading.s - before
+    first = start + -(-np.maximum(-start, 0) // reading.d) * reading.d
+    over = np.maximum(start + reading.reach - n, 0)
+    last = start + reading.reach - 1 - -(-over // reading.d) * reading.d
+    return first, last
+
+
+def described(reading: Reading, n: int | None, link: Link) -> dict[str, Any]:
+    """What a reading is, in words and numbers."""
+    if isinstance(reading, Whole):
+        return {"kind": "whole"}
+    if isinstance(reading, Past):
+        return {"kind": "past", "backwards": reading.backwards}
+    if isinstance(reading, Digit):
+        return {"kind": "digit", "stride": reading.stride, "size": reading.size}
+    if reading == POINT:
+        return {"kind": "point"}
+    if isinstance(reading, Window) and reading.edge == "zeros":
+        before, after = reading.pads(n) or (0, 0)
+        numbers = {"k": reading.k, "s": reading.s, "d": reading.d, "before": before, "after": after}
+        return {"kind": "window", **numbers}
+    if isinstance(reading, Transposed):
+        before, after = reading.cuts(n or 1)
+        numbers = {"k": reading.k, "s": reading.s, "d": reading.d, "before": before, "after": -after}
+        return {"kind": "transposed", **numbers}
+    first, last = link.spans
+    spans = [[int(a), int(b)] for a, b in zip(first, last, strict=True)]
+    return {"kind": "table", "of": type(reading).__name__.lower(), "spans": spans}
+
+
+def links(op: Op, tensors: Mapping[str, Tensor], outputs: Sequence[Tensor]) -> list[tuple[str, list[Link]]]:
+    """For each tensor that an op reads, as often as it does, a link for each axis: to the first output."""
+    tags: dict[str, Tensor] = {}
+    origin: dict[str, str] = {}
+
+    def tag(name: str) -> Ref:
+        own = f"{name}#{len(tags)}"
+        tensor = tensors[name]
+        axes = tuple(Axis(str(at), own) for at in range(len(tensor.shape)))
+        shape = tuple(map(Size.of, tensor.shape, axes, range(len(axes))))
+        tags[own] = replace(tensor, name=own, shape=shape)
+        origin[own] = name
+        return Ref(own)
+
+    known = replace(op, args=map_refs(op.args, tag), kwargs=map_refs(op.kwargs, tag), bound=None)
+    y = outputs[0]
+    try:
+        entry = bind(known, tags)
+        args = map_refs(known.args, tags.__getitem__)
+        shape, reads = entry.shape(*args), entry.reads(*args)
+    except (TorchportError, Unsupported, TypeError, ValueError, KeyError, IndexError, AttributeError):
+        shape, reads = [], {}
+    rule = find(op.kind)
+    if rule is None or rule.is_theirs:
+        shape, reads = [], {}
+    elif shape is None:
+        shape = next(iter(tags.values())).shape if tags else ()
+    if isinstance(shape, list):
+        shape = shape[0] if shape else ()
+    kept = {
+        (size.axis.origin, int(size.axis.name)): at
+        for at, size in enumerate(shape) if isinstance(size, Size) and len(shape) == len(y.shape)
+    }  # fmt: skip
+    mixes = any(name.rpartition("/")[2].endswith("kernel") for name in op.weights) and not reads
+    found = []
+    for number, own in enumerate(known.inputs):
+        x = tensors[origin[own]]
+        if number == 0 and op.kind in REGROUPING:
+            axes = regrouped(op, x, y)
+        else:
+            axes = [_axis(at, x, y, kept.get((own, at)), bool(kept), mixes) for at in range(len(x.shape))]
+        if number == 0:
+            for at, reading in reads.items():
+                at %= len(x.shape)
+                axis = None if reading == WHOLE or at >= len(y.shape) else at
+                axes[at] = Link(axis, reading, x.shape[at], y.shape[at] if axis is not None else None)
+        found.append((origin[own], axes))
+    return found
+
+
+def _axis(at: int, x: Tensor, y: Tensor, kept: int | None, told: bool, mixes: bool) -> Link:
+    """The link of an axis over which nothing slides."""
+    n = x.shape[at]
+    if mixes and at == len(x.shape) - 1:
+        return Link(None, WHOLE, n, None)
+    if kept is None and told:  # one that is broadcast, counted from the end
+        there = at - len(x.shape) + len(y.shape)
+        if (
+            there >= 0
+            and n is not None
+            and n == y.shape[there]
+            and n != 1
+            and str(x.axes[at]) == str(y.axes[there])
+        ):
+            kept = there
+    if kept is None and at == 0 and y.shape and n == y.shape[0]:
+        kept = 0
+    return Link(None, WHOLE, n, None) if kept is None else Link(kept, POINT, n, y.shape[kept])
+
+
+def regrouped(op: Op, x: Tensor, y: Tensor) -> list[Link]:
+    """Where values are read again in another shape: an axis is a digit of the one that it went into.
+
+    An axis that spans the values from one edge to another, counted as products of sizes, is in an output axis
+    whose edges divide those.
+    """
+    order = list(range(len(x.shape)))
+    if op.config.get("data_format") == "channels_first" and len(order) > 2:  # Flatten
+        order = [0, *order[2:], 1]
+    first = 1 if x.shape and y.shape and x.shape[0] == y.shape[0] else 0
+    found = {0: Link(0, POINT, x.shape[0], y.shape[0])} if first else {}
+    edges = [math.prod(size or 1 for size in y.shape[first:at]) for at in range(first, len(y.shape) + 1)]
+    is_known = None not in (*x.shape[first:], *y.shape[first:])
+    passed = 1
+    for at in order[first:]:
+        size = x.shape[at] or 1
+        start, passed = passed, passed * size
+        found[at] = Link(None, WHOLE, x.shape[at], None)
+        for axis, (before, behind) in enumerate(pairwise(edges), first):
+            if is_known and start % before == 0 and behind % passed == 0 and behind > before:
+                reading = POINT if size == y.shape[axis] else Digit(behind // passed, size)
+                found[at] = Link(axis, reading, size, y.shape[axis])
+    return [found[at] for at in range(len(x.shape))]
