@@ -77,6 +77,10 @@ def with_size(shape: Shape, axis: int, *sizes: int | None) -> Shape:
 
 
 def end_to_end(xs: Sequence[Tensor], axis: int) -> Shape:
-    """The shape of tensors that are laid end to end along an axis."""
+    """The shape of tensors laid end to end along an axis. Raises Unsupported where they do not fit."""
+    for x in xs[1:]:
+        pairs = zip(with_size(xs[0].shape, axis, None), with_size(x.shape, axis, None), strict=True)
+        if any(None not in pair and pair[0] != pair[1] for pair in pairs):
+            raise Unsupported(f"joins {list(xs[0].shape)} and {list(x.shape)}, which differ elsewhere too")
     sizes = [x.shape[axis] for x in xs]
     return with_size(xs[0].shape, axis, None if None in sizes else sum(size or 0 for size in sizes))
