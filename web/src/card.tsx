@@ -1,0 +1,89 @@
+/** The card of a layer: what it is, what it says, and what can be moved. A section with nothing to say is not there. */
+
+import type { ComponentChildren } from "preact";
+import { Turned } from "./axes";
+import type { Section as Told } from "./document";
+import { Element, Field } from "./element";
+import { Seen } from "./features";
+import { Weights } from "./kernel";
+import { MatrixView, matrixOf } from "./matrixview";
+import { OneAxis, sliding } from "./sliding";
+import { choose, chosen, layer, network, op, open, picture, tensor, toggle } from "./state";
+
+function Part({ title, about, children }: { title: ComponentChildren; about?: ComponentChildren; children: ComponentChildren }) {
+  return <section class="part"><h3>{title}{about && <small> {about}</small>}</h3>{children}</section>;
+}
+
+export function Card() {
+  const net = network.value, now = tensor.value, giver = op.value, own = layer.value, node = picture.value.by.get(picture.value.of.get(now.id)!)!;
+  const blocks = net.around(now.id), slides = sliding(giver).length > 0;
+  const weights = own?.weights.filter((it) => it.keras) ?? [];
+  const options = Object.entries(own?.options ?? {}).filter(([key, it]) => told(key, it));
+  return (
+    <article class="card" aria-label={`Card of ${now.id}`} key={now.id}>
+      <header>
+        {blocks.length > 0 && (
+          <nav class="path" aria-label="Blocks">{blocks.map((it) => (
+            <button type="button" class="plain" aria-expanded={open.value.has(it.path)} onClick={() => toggle(it.path)}>{it.path.split(".").at(-1)}<small> {it.class}</small> <span aria-hidden="true">{open.value.has(it.path) ? "−" : "+"}</span></button>
+          ))}</nav>
+        )}
+        <h2>{giver?.layer ?? now.id} <small>{giver?.kind ?? "input"}</small></h2>
+        {now.code && <p class="call mono">{now.code}{now.span && <span class="quiet">   line {now.span.line}</span>}</p>}
+        {node.members.length > 1 && <Members ids={node.members.map((it) => it.id)} />}
+      </header>
+      <div class="parts">
+        <Part title="Shape"><Turned keras={now.keras} torch={now.torch} />
+          <p class="note">{now.keras.axes.join() === now.torch.axes.join() ? "The same order on both sides: nothing moves." : "No permute is run: all of the network is written channels first."}</p></Part>
+        {giver?.card.filter((it) => it.lines.length && it.title !== "shape").map((it) => <Said section={it} />)}
+        {slides && <Part title="One axis, in full"><OneAxis key={giver!.id} op={giver!} /></Part>}
+        {now.keras.axes.length > 1 && <Part title="Where did my element go?" about="drag"><Element tensor={now} /></Part>}
+        <SeesPart />
+        <Seen tensor={now} />
+        {weights.length > 0 && <Part title="Weights" about={count(own!.parameters, own!.statistics)}><Weights key={own!.id} weights={weights} /></Part>}
+        {giver && matrixOf(giver) && <Part title="The layer is a matrix" about="columns are inputs, rows are outputs"><MatrixView key={giver.id} op={giver} /></Part>}
+        {options.length > 0 && <Part title="Options in Keras"><dl class="options">{options.map(([key, it]) => <><dt>{key}</dt><dd class="mono">{String(it)}</dd></>)}</dl></Part>}
+      </div>
+    </article>
+  );
+}
+
+/** Options that say something: defaults that everybody has are left out. */
+function told(key: string, value: unknown): boolean {
+  if (value === null || value === "" || (Array.isArray(value) && !value.length)) return false;
+  return !/^(name|dtype|trainable|synchronized|use_bias|data_format|autocast|groups)$/.test(key) || (key === "groups" && value !== 1);
+}
+
+function count(parameters: number, statistics: number): string {
+  const written = (it: number) => it.toLocaleString("en");
+  return statistics ? `${written(parameters)} trained, ${written(statistics)} statistics` : written(parameters);
+}
+
+function Said({ section }: { section: Told }) {
+  return (
+    <section class={`part said ${section.title === "mistake" ? "mistake" : ""}`}>
+      <h3>{section.title === "mistake" ? "The usual mistake" : section.title[0].toUpperCase() + section.title.slice(1)}</h3>
+      {section.lines.map((it) => <p class={/^\s|\s{3,}/.test(it) ? "mono set" : ""}>{it}</p>)}
+    </section>
+  );
+}
+
+function SeesPart() {
+  const now = tensor.value;
+  if (network.value.inputs.has(now.id) || !now.sees.some((it) => it.name !== "c")) return null;
+  return <Part title="What it sees of the input" about="the element above"><Field tensor={now} /></Part>;
+}
+
+/** The tensors that one box of the picture stands for. */
+function Members({ ids }: { ids: string[] }) {
+  const most = 8, here = ids.indexOf(chosen.value), first = Math.max(0, Math.min(here - 3, ids.length - most));
+  return (
+    <p class="members" role="group" aria-label="Tensors of this box">
+      {first > 0 && <span class="quiet">{first} before</span>}
+      {ids.slice(first, first + most).map((id) => {
+        const giver = network.value.op(id);
+        return <button type="button" class="chip" aria-pressed={id === chosen.value} onClick={() => choose(id)} title={giver?.kind}>{giver?.layer ?? id}</button>;
+      })}
+      {first + most < ids.length && <span class="quiet">{ids.length - first - most} more</span>}
+    </p>
+  );
+}
