@@ -487,6 +487,20 @@ def explain(
             help="Sizes for the axes that the model leaves open; 256 for rows and columns by default.",
         ),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help="Write the page: one file that opens offline."),
+    ] = None,
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--input",
+            metavar="FILE",
+            show_default=False,
+            help="A picture or FILE.npy that the page shows the network at work on; once for each input. "
+            "The port is run by torch, and Keras where TensorFlow is installed.",
+        ),
+    ] = None,
     rules: Rules = None,
     config: Config = None,
     code: Code = None,
@@ -502,6 +516,8 @@ def explain(
     ("sees"), its weights, its multiply-adds (MACs) for one sample. Nothing is written; neither TensorFlow nor
     torch is loaded.
 
+    --html writes a page instead: the network drawn to scale, a card for each layer, model.py beside it.
+
     --json prints all of it as one document: docs/explain-json.md.
 
     Examples:
@@ -509,6 +525,7 @@ def explain(
     \b
       torchport explain unet.keras
       torchport explain unet.keras --size 512 512
+      torchport explain unet.keras --html unet.html --input tissue.png
       torchport explain unet.keras --json > unet.json
     """
     options: dict[str, Any] = {
@@ -516,12 +533,21 @@ def explain(
         "input_shape": input_shape,
     }  # fmt: skip
     with errors(source, json):
-        with working(f"reading {source.name}"):
+        with working(f"reading {source.name}") as tell:
             from torchport.geometry import explain as of
 
-            found = of(source, sizes(size), **options)
+            if inputs and not html:
+                from torchport.errors import TorchportError
+
+                what = "an input is shown by the page"
+                raise TorchportError(what, where="--input", advice="add --html FILE")
+            found = of(source, sizes(size), list(inputs) if inputs else None, tell, **options)
+            if html:
+                found.save(html)
         if json:
             typer.echo(found.network.text())
+        elif html:
+            typer.echo(f"{html}  {html.stat().st_size / 1e6:.2f} MB", err=True)
         else:
             from torchport.report.terminal import console
 

@@ -5,7 +5,7 @@ import { network } from "./state";
 
 export function Seen({ tensor }: { tensor: Tensor }) {
   const all = network.value.document.features, found = all?.tensors[tensor.id];
-  if (!all || !found) return null;
+  if (!all || !found || network.value.inputs.has(tensor.id)) return null;
   const percent = (it: number) => `${(100 * it).toFixed(it < 0.0995 ? 1 : 0)} %`;
   return (
     <section class="part">

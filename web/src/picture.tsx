@@ -90,7 +90,7 @@ export function Picture() {
             return <path key={`${it.from}>${it.to}`} class={`edge${it.skip ? " skip" : ""}${lit ? " on" : ""}`} d={it.path} marker-end={`url(#arrow${lit ? "-on" : ""})`} />;
           })}
           {shown.nodes.map((it) => (
-            <Box key={it.id} node={it} made={made} on={it.id === here} image={features?.tensors[it.shown.id]?.picture ?? (network.value.inputs.has(it.shown.id) ? features?.input : undefined)} zoom={zoom.scale} onKeyDown={walk} />
+            <Box key={it.id} node={it} made={made} on={it.id === here} image={(network.value.inputs.has(it.shown.id) && features?.input) || features?.tensors[it.shown.id]?.picture} zoom={zoom.scale} onKeyDown={walk} />
           ))}
         </g>
       </svg>

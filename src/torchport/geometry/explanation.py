@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import html
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torchport
 from torchport.geometry import table
 from torchport.geometry.facts import facts
 from torchport.geometry.network import Network
+from torchport.geometry.page import page
 
 if TYPE_CHECKING:
+    import numpy as np
     from rich.console import Console
 
+    from torchport.geometry.activations import Activations
     from torchport.port import Port
 
 
@@ -24,6 +29,10 @@ class Explanation:
 
     port: Port
     size: tuple[int, ...] = ()
+    #: Arrays that the network is shown to work on, in Keras's axes, and what was done to them in words.
+    inputs: tuple[np.ndarray, ...] = ()
+    note: str = ""
+    tell: Callable[[str], None] = field(default=lambda text: None, repr=False, compare=False)
 
     @cached_property
     def network(self) -> Network:
@@ -40,6 +49,35 @@ class Explanation:
         found = [table.heading(self.network), [], *table.lines(self.network, width)]
         return "\n".join("".join(text for text, _ in line).rstrip() for line in found)
 
+    @cached_property
+    def page(self) -> str:
+        """The page: one file of HTML that opens offline."""
+        return page(self.network, self.activations, self.note)
+
+    @cached_property
+    def activations(self) -> Activations | None:
+        """What both sides make of the input, if one was given."""
+        if not self.inputs:
+            return None
+        from torchport.geometry.activations import activations
+
+        return activations(self.port, list(self.inputs), self.tell)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the page."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.page, encoding="utf-8")
+        return path
+
+    def _repr_html_(self) -> str:
+        """The page for notebooks: in a frame of its own that reaches nothing of the notebook."""
+        title, style = html.escape(self.network.cls), "width: 100%; height: 820px; border: 0"
+        return (
+            f'<iframe srcdoc="{html.escape(self.page)}" sandbox="allow-scripts" title="{title}" '
+            f'style="{style}"></iframe>'
+        )
+
     def show(self, console: Console) -> None:
         """The same in a terminal."""
         console.print()
@@ -50,11 +88,26 @@ class Explanation:
         console.print()
 
 
-def explain(model: Any, size: Sequence[int] | None = None, **options: Any) -> Explanation:
-    """The geometry of a model, or of a port. `options`: those of `torchport.convert`."""
+def explain(
+    model: Any, size: Sequence[int] | None = None, input: Any = None,
+    tell: Callable[[str], None] = lambda text: None, **options: Any,
+) -> Explanation:  # fmt: skip
+    """The geometry of a model, or of a port. `options`: those of `torchport.convert`.
+
+    input: an array in Keras's axes, a picture or `.npy` file, or a list of these, one for each input. The
+    page shows what the network makes of it: torch runs the port, and TensorFlow the source if it is there.
+    """
     from torchport.port import Port
 
     port = model if isinstance(model, Port) else torchport.convert(model, **options)
-    found = Explanation(port, tuple(size or ()))
+    arrays: list[np.ndarray] = []
+    note = ""
+    if input is not None:
+        from torchport.geometry import given
+
+        graph = port.program.graph
+        arrays, note = given.read_all(input if isinstance(input, (list, tuple)) else [input], graph)
+        size = size or given.open_sizes(arrays[0], graph.tensors[graph.inputs[0]])
+    found = Explanation(port, tuple(size or ()), tuple(arrays), note, tell)
     _ = found.network  # sizes that do not fit are said now
     return found
