@@ -60,7 +60,7 @@ def test_imports_run_one_way(path: Path) -> None:
             )
 
 
-@pytest.mark.parametrize("options", [[], ["--json"]], ids=str)
+@pytest.mark.parametrize("options", [[], ["--json"], ["--layer", "up3"]], ids=str)
 def test_table_and_cards_load_no_framework(options: list[str]) -> None:
     run_without_frameworks("explain", str(UNET), *options)
 

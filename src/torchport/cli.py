@@ -501,6 +501,10 @@ def explain(
             "The port is run by torch, and Keras where TensorFlow is installed.",
         ),
     ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", show_default=False, help="The card of one layer, by its name in Keras."),
+    ] = None,
     rules: Rules = None,
     config: Config = None,
     code: Code = None,
@@ -516,6 +520,9 @@ def explain(
     ("sees"), its weights, its multiply-adds (MACs) for one sample. Nothing is written; neither TensorFlow nor
     torch is loaded.
 
+    --layer NAME shows one layer in full: its sizes as arithmetic, where an element of its output and of its
+    weights went, the usual mistake with such a layer and what it would do to this one, its matrix.
+
     --html writes a page instead: the network drawn to scale, a card for each layer, model.py beside it.
 
     --json prints all of it as one document: docs/explain-json.md.
@@ -524,6 +531,7 @@ def explain(
 
     \b
       torchport explain unet.keras
+      torchport explain unet.keras --layer up1
       torchport explain unet.keras --size 512 512
       torchport explain unet.keras --html unet.html --input tissue.png
       torchport explain unet.keras --json > unet.json
@@ -542,6 +550,8 @@ def explain(
                 what = "an input is shown by the page"
                 raise TorchportError(what, where="--input", advice="add --html FILE")
             found = of(source, sizes(size), list(inputs) if inputs else None, tell, **options)
+            if layer is not None:
+                found.ops(layer)
             if html:
                 found.save(html)
         if json:
@@ -551,7 +561,7 @@ def explain(
         else:
             from torchport.report.terminal import console
 
-            found.show(console())
+            found.show(console()) if layer is None else found.show_card(layer, console())
 
 
 @app.command(cls=Command)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torchport
-from torchport.geometry import table
+from torchport.errors import TorchportError
+from torchport.geometry import sheets, table
 from torchport.geometry.facts import facts
-from torchport.geometry.network import Network
+from torchport.geometry.network import Network, Op
 from torchport.geometry.page import page
 
 if TYPE_CHECKING:
@@ -78,8 +80,37 @@ class Explanation:
             f'style="{style}"></iframe>'
         )
 
-    def show(self, console: Console) -> None:
+    def card(self, name: str, width: int = 100) -> str:
+        """What became of a layer, or a tensor, by name. Raises TorchportError for one that is not there."""
+        found = [line for op in self.ops(name) for line in [*sheets.lines(op, self.network, width), []]]
+        return "\n".join("".join(text for text, _ in line).rstrip() for line in found)
+
+    def ops(self, name: str) -> list[Op]:
+        """The calls of a layer, or the one that gives a tensor; of a module of model.py by its path."""
+        found = [
+            it for it in self.network.ops
+            if name in (it.id, it.layer, it.layer.removesuffix(".activation"), *it.outputs)
+        ]  # fmt: skip
+        if not found:
+            layers = {it.id for it in self.network.layers if name in it.modules}
+            found = [it for it in self.network.ops if it.layer in layers]
+        if found:
+            return found
+        names = sorted({it.layer for it in self.network.ops})
+        near = get_close_matches(name, names, 3, 0.5) or names[:3]
+        advice = f"for instance --layer {near[0]}; torchport explain lists all of them" if near else ""
+        raise TorchportError(f"there is no layer {name!r}", where=self.network.name, advice=advice)
+
+    def show_card(self, name: str, console: Console) -> None:
         """The same in a terminal."""
+        for op in self.ops(name):
+            console.print()
+            for line in sheets.lines(op, self.network, console.width):
+                console.print(table.text(line), no_wrap=True, crop=False, overflow="ignore")
+        console.print()
+
+    def show(self, console: Console) -> None:
+        """The table in a terminal."""
         console.print()
         console.print(table.text(table.heading(self.network)), soft_wrap=True)
         console.print()

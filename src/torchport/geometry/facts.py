@@ -13,6 +13,7 @@ from torchport.axes import Order, parse, ravel, to_order
 from torchport.emit.weights import Entry
 from torchport.emit.weights import weights as stored_weights
 from torchport.geometry import network as made
+from torchport.geometry.cards import Subject, card
 from torchport.geometry.fields import Fields, of_input, through
 from torchport.geometry.links import Link, links
 from torchport.geometry.places import Places, Span, Spot
@@ -28,6 +29,8 @@ from torchport.rules.table import is_statistic
 
 #: Options that every layer has.
 EVERYWHERE = ("name", "trainable", "dtype")
+#: Of larger weights no mistake is computed.
+LARGEST = 30_000_000
 #: Bytes of an element; anything else is held as four.
 BYTES = {"float64": 8, "int64": 8, "float16": 2, "bfloat16": 2, "int8": 1, "uint8": 1, "bool": 1}
 
@@ -44,17 +47,24 @@ def facts(port: Port, size: Sequence[int] = (), values: bool = True) -> made.Net
         places, calls = Places.of(record, port.code), whole(graph)
         reads = {call.outputs[0]: read(call) for call in calls.calls if call.outputs}
         seen = fields(calls, reads)
-        ops = tuple(op(call, reads[call.outputs[0]]) for call in calls.calls if call.outputs)
+        counts = {call.outputs[0]: multiplies(call) for call in calls.calls if call.outputs}
         kinds = {layer_id(call): call for call in reversed(calls.calls)}
         entries = owned(port)
         layers = tuple(
             layer(name, call, entries.get(name, ()), places, values) for name, call in reversed(kinds.items())
         )
-    givers = {name: call.outputs[0] for call in calls.calls for name in call.outputs}
-    tensors = tuple(
-        tensor(name, it, givers.get(name), calls, places, seen.get(name, {}))
-        for name, it in calls.tensors.items()
-    )  # fmt: skip
+        givers = {name: call.outputs[0] for call in calls.calls for name in call.outputs}
+        tensors = {
+            name: tensor(name, it, givers.get(name), calls, places, seen.get(name, {}))
+            for name, it in calls.tensors.items()
+        }
+        known = {it.id: it for it in layers}
+        subjects = [
+            subject(call, reads[call.outputs[0]], tensors, known[layer_id(call)],
+                    entries.get(layer_id(call), ()), port, counts[call.outputs[0]], values)
+            for call in calls.calls if call.outputs
+        ]  # fmt: skip
+        ops = tuple(map(op, subjects))
     counted = [it.multiplies for it in ops]
     totals = made.Totals(
         sum(it.parameters for it in layers), sum(it.statistics for it in layers),
@@ -64,7 +74,7 @@ def facts(port: Port, size: Sequence[int] = (), values: bool = True) -> made.Net
     return made.Network(
         program.graph.name, port.class_name, str(port.source) if is_path(port.source) else "",
         program.graph.dialect, __version__, numbers, totals, tuple(calls.inputs), tuple(calls.outputs),
-        tensors, ops, layers, tuple(blocks(places)), tuple(vars(it) for it in port.permutes),
+        tuple(tensors.values()), ops, layers, tuple(blocks(places)), tuple(vars(it) for it in port.permutes),
         tuple(notes(port)), port.code,
     )  # fmt: skip
 
@@ -90,12 +100,30 @@ def fields(calls: Whole, reads: Mapping[str, list[tuple[str, list[Link]]]]) -> d
     return found
 
 
-def op(call: Call, reads: Sequence[tuple[str, Sequence[Link]]]) -> made.Op:
-    axes = tuple(made.Reads(name, tuple(it.record() for it in found)) for name, found in reads)
-    return made.Op(
-        call.outputs[0], layer_id(call), kind_of(call.op.kind), call.inputs, call.outputs, axes,
-        multiplies(call),
+def subject(
+    call: Call, reads: Sequence[tuple[str, list[Link]]], tensors: Mapping[str, made.Tensor],
+    layer: made.Layer, entries: Sequence[Entry], port: Port, count: int | None, values: bool,
+) -> Subject:  # fmt: skip
+    """A call with all that its card is made of."""
+    loads = {
+        it.load.source.name.rpartition("/")[2]: it.load
+        for it in entries if isinstance(it.load, Load) and it.load.source
+    }  # fmt: skip
+    small = {name: it for name, it in loads.items() if it.source and math.prod(it.source.shape) <= LARGEST}
+    arrays = {name: it.source.load() for name, it in small.items() if it.source} if values else {}
+    outputs = [tensors[name] for name in call.outputs]
+    return Subject(
+        call.op, kind_of(call.op.kind), [(tensors[name], links) for name, links in reads], outputs, layer,
+        loads, arrays, port.permutes, count,
     )  # fmt: skip
+
+
+def op(it: Subject) -> made.Op:
+    """A call as data, and its card."""
+    axes = tuple(made.Reads(x.id, tuple(link.record() for link in links)) for x, links in it.reads)
+    names = tuple(x.id for x, _ in it.reads)
+    outputs = tuple(y.id for y in it.outputs)
+    return made.Op(outputs[0], it.layer.id, it.kind, names, outputs, axes, it.multiplies, card(it))
 
 
 def kind_of(kind: str) -> str:
@@ -160,9 +188,7 @@ def span(found: Span | None) -> made.Span | None:
 
 
 def layer(name: str, call: Call, entries: Sequence[Entry], places: Places, values: bool) -> made.Layer:
-    modules = places.layers.get(name.removesuffix(".activation"), ())
-    if name.endswith(".linear"):
-        modules = modules or places.layers.get(name.removesuffix(".linear"), ())
+    modules = places.layers.get(name, ())
     code = next((places.made[it] for it in modules if it in places.made), None)
     weights = tuple(weight(it, call.op.kind, values) for it in entries)
     trained = [it for it in weights if it.keras and not it.is_statistic]

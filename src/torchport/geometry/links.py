@@ -154,13 +154,14 @@ def links(op: Op, tensors: Mapping[str, Tensor], outputs: Sequence[Tensor]) -> l
         for at, size in enumerate(shape) if isinstance(size, Size) and len(shape) == len(y.shape)
     }  # fmt: skip
     mixes = any(name.rpartition("/")[2].endswith("kernel") for name in op.weights) and not reads
+    is_joint = bool(kept) and len(known.inputs) > 1 and not reads and not op.weights
     found = []
     for number, own in enumerate(known.inputs):
         x = tensors[origin[own]]
         if number == 0 and op.kind in REGROUPING:
             axes = regrouped(op, x, y)
         else:
-            axes = [_axis(at, x, y, kept.get((own, at)), bool(kept), mixes) for at in range(len(x.shape))]
+            axes = [_axis(at, x, y, kept.get((own, at)), is_joint, mixes) for at in range(len(x.shape))]
         if number == 0:
             for at, reading in reads.items():
                 at %= len(x.shape)
@@ -170,12 +171,12 @@ def links(op: Op, tensors: Mapping[str, Tensor], outputs: Sequence[Tensor]) -> l
     return found
 
 
-def _axis(at: int, x: Tensor, y: Tensor, kept: int | None, told: bool, mixes: bool) -> Link:
+def _axis(at: int, x: Tensor, y: Tensor, kept: int | None, is_joint: bool, mixes: bool) -> Link:
     """The link of an axis over which nothing slides."""
     n = x.shape[at]
     if mixes and at == len(x.shape) - 1:
         return Link(None, WHOLE, n, None)
-    if kept is None and told:  # one that is broadcast, counted from the end
+    if kept is None and is_joint:  # one that is broadcast, counted from the end
         there = at - len(x.shape) + len(y.shape)
         if (
             there >= 0

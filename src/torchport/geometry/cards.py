@@ -1,0 +1,295 @@
+"""The card of one call: what became of its tensors and weights, every number computed of the model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torchport.axes import Turn, ravel
+from torchport.geometry import drawings
+from torchport.geometry.arithmetic import says
+from torchport.geometry.links import POINT, Digit, Link
+from torchport.geometry.mistakes import Scene, mistakes
+from torchport.geometry.network import Layer, Section, Side, Tensor, Weight
+from torchport.geometry.table import amount
+from torchport.graph import Op
+from torchport.program import Load, Permute
+from torchport.report.terminal import counted, size
+from torchport.rules.window import Past, Transposed, Whole, Window
+
+if TYPE_CHECKING:
+    import numpy as np
+
+#: The names of options that a title says.
+SAID = (
+    "filters", "units", "kernel_size", "pool_size", "strides", "dilation_rate", "groups", "depth_multiplier",
+    "padding", "size", "interpolation", "rate", "axis", "num_heads", "key_dim", "return_sequences",
+)  # fmt: skip
+#: What they are where nobody would say them.
+USUAL = {"dilation_rate": ([1, 1], [1], [1, 1, 1], 1), "groups": (1,), "strides": ([1, 1], [1], [1, 1, 1], 1)}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A call as its card looks at it: what it reads and gives, its layer, where its weights come from."""
+
+    op: Op
+    kind: str
+    reads: Sequence[tuple[Tensor, Sequence[Link]]]
+    outputs: Sequence[Tensor]
+    layer: Layer
+    loads: Mapping[str, Load]
+    values: Mapping[str, np.ndarray]
+    permutes: Sequence[Permute]
+    multiplies: int | None
+
+    @property
+    def links(self) -> Sequence[Link]:
+        """Along the axes of the first tensor that it reads."""
+        return self.reads[0][1] if self.reads else ()
+
+
+def card(subject: Subject) -> tuple[Section, ...]:
+    """Its sections; one that has nothing to say is left out."""
+    found = [
+        ("layer", title(subject)), ("shape", shapes(subject)), ("size", sizes(subject)),
+        ("reads", read(subject)), ("element", elements(subject)), ("weights", weights(subject)),
+        ("mistake", mistakes(scene(subject))), *drawn(subject), ("matrix", matrix(subject)),
+        ("costs", costs(subject)),
+    ]  # fmt: skip
+    made = ((name, tuple(lines)) for name, lines in found)
+    return tuple(Section(name, lines) for name, lines in made if lines)
+
+
+def title(subject: Subject) -> Iterator[str]:
+    """What it is on both sides, and where in model.py."""
+    options = subject.layer.options
+    said = [
+        f"{name}={plainly(options[name])}" for name in SAID
+        if name in options and options[name] not in USUAL.get(name, ())
+    ]  # fmt: skip
+    yield f"{subject.kind}({', '.join(said)})" if said else subject.kind
+    if subject.layer.code and subject.layer.span:
+        yield f"{subject.layer.code}    made in model.py, line {subject.layer.span.line}"
+    y = subject.outputs[0]
+    if y.span:
+        yield f"{y.code}    model.py, line {y.span.line}"
+    elif not subject.layer.code:
+        yield "it is no line of model.py: what follows it does its work, or nothing is left to do"
+
+
+def plainly(value: object) -> str:
+    """`3×3` of [3, 3]."""
+    if isinstance(value, (list, tuple)) and value and all(isinstance(it, int) for it in value):
+        return "×".join(map(str, value))
+    return str(value)
+
+
+def tuple_of(side: Side) -> str:
+    """`(n, 32, 32, 16)`."""
+    return f"({', '.join('n' if it is None else str(it) for it in side.sizes)})"
+
+
+def shapes(subject: Subject) -> Iterator[str]:
+    """What it reads and gives on both sides."""
+    y = subject.outputs[0]
+    for title, side in (("Keras  ", "keras"), ("PyTorch", "torch")):
+        given = " + ".join(tuple_of(getattr(it, side)) for it, _ in subject.reads[:4])
+        given += f" + {len(subject.reads) - 4} more" if len(subject.reads) > 4 else ""
+        axes = " ".join(getattr(y, side).axes)
+        yield f"{title}  {given or 'nothing'} -> {tuple_of(getattr(y, side))}    {axes}"
+    names = {y.id, *(it.id for it, _ in subject.reads)}
+    left = [it for it in subject.permutes if it.tensor in names]
+    for it in left:
+        yield f"{it.tensor} is permuted, {it.source} -> {it.target}: {it.why}"
+    if left:
+        return
+    if any(it.keras.axes != it.torch.axes for it in (y, *(it for it, _ in subject.reads))):
+        yield "no permute: PyTorch holds it channels first on both sides of this layer"
+    elif len(y.keras.sizes) > 2:
+        yield "no permute: PyTorch holds it in Keras's order"
+
+
+def sizes(subject: Subject) -> Iterator[str]:
+    """The size of each axis in full."""
+    if not subject.reads:
+        return
+    x, links = subject.reads[0]
+    seen: dict[str, str] = {}
+    for letter, link in zip(x.keras.axes, links, strict=True):
+        if link.axis is None and not isinstance(link.reading, Whole):
+            continue
+        if link.reading == POINT or isinstance(link.reading, (Digit, Past)):
+            continue
+        if isinstance(link.reading, Whole) and letter not in "hwdt":
+            continue
+        text = says(link.reading, link.n)
+        if text:
+            yield f"{letter}: the same as {seen[text]}" if text in seen else f"{letter}: {text}"
+            seen.setdefault(text, letter)
+    flat = [link.n or 1 for link in links if isinstance(link.reading, Digit)]
+    if flat:
+        yield f"{'·'.join(map(str, flat))} = {math.prod(flat)}"
+
+
+def read(subject: Subject) -> Iterator[str]:
+    """What one element of the output reads."""
+    several = len(subject.reads) > 1
+    for x, links in subject.reads[:4]:
+        words = [word(letter, link) for letter, link in zip(x.keras.axes[1:], links[1:], strict=True)]
+        words = words or ["its sample"]
+        yield f"an element of the output reads{f' of {x.id}' if several else ''}: {', '.join(words)}"
+
+
+def word(letter: str, link: Link) -> str:
+    """What it reads along one axis."""
+    reading = link.reading
+    if isinstance(reading, Whole) or link.axis is None:
+        return f"all {link.n} {letter}" if link.n is not None else f"all {letter}"
+    if reading == POINT:
+        return f"its own {letter}"
+    if isinstance(reading, Past):
+        return f"every {letter} {'from' if reading.backwards else 'up to'} its own"
+    if isinstance(reading, Digit):
+        return f"one {letter}"
+    first, last = link.spans
+    wide = (last - first + 1).clip(0)
+    if isinstance(reading, Window) and reading.k == 1 and reading.s == 1:
+        return f"its {letter}, moved by {(reading.pads(link.n) or (0, 0))[0]}"
+    if isinstance(reading, Window) and reading.d > 1:
+        return f"{reading.k} {letter}, {reading.d} apart"
+    if wide.min() == wide.max():
+        return f"{wide.max()} {letter}"
+    return f"{wide.min()} to {wide.max()} {letter}"
+
+
+def elements(subject: Subject) -> Iterator[str]:
+    """Where one element of the output is on both sides."""
+    y = subject.outputs[0]
+    at, held = element(y)
+    if not at or y.keras.axes == y.torch.axes:
+        if len(y.keras.sizes) > 2:
+            yield "the same index and the same place in memory on both sides"
+        return
+    keras, torch = ([size or 1 for size in side.sizes[1:]] for side in (y.keras, y.torch))
+    yield (
+        f"y[n, {', '.join(map(str, at))}] is y[n, {', '.join(map(str, held))}]: in memory at "
+        f"{ravel(at, keras):,} of a sample's {math.prod(keras):,} values, now at {ravel(held, torch):,}"
+    )
+
+
+def element(y: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The index of one element on both sides, samples aside; its numbers unequal where the sizes allow it."""
+    sizes = [size or 1 for size in y.keras.sizes[1:]]
+    at = tuple((size * 2 // 7 + 3 * place + 1) % size for place, size in enumerate(sizes))
+    if y.keras.axes == y.torch.axes:
+        return at, at
+    if len(sizes) == 1 and y.parts:
+        found = Turn("c -> c", ((0, y.parts),)).index(sizes, at)
+        return at, found or at
+    if set(y.torch.axes) != set(y.keras.axes):
+        return at, at
+    return at, tuple(at[y.keras.axes.index(axis) - 1] for axis in y.torch.axes[1:])
+
+
+def weights(subject: Subject) -> Iterator[str]:
+    """Where its weights went, with an element of each that has more than one axis."""
+    for it in subject.layer.weights:
+        yield from moved(it)
+
+
+def moved(it: Weight) -> Iterator[str]:
+    """One weight, and where an element of it went."""
+    if it.keras is None or it.keras_side is None:
+        yield f"{it.torch} {tuple_of(it.torch_side)} = {it.constant}: Keras has none"
+        return
+    yield f"{it.keras} {tuple_of(it.keras_side)} -> {it.torch} {tuple_of(it.torch_side)}    {it.pattern}"
+    for pair in it.pairs[:1] if len(it.keras_side.sizes) > 1 else ():
+        value = "" if pair.value is None else f" = {pair.value:+.6f}"
+        keras, torch = it.keras.rpartition("/")[2], it.torch.rpartition(".")[2]
+        yield (
+            f"  {keras}[{', '.join(map(str, pair.keras))}] is "
+            f"{torch}[{', '.join(map(str, pair.torch))}]{value}: "
+            f"in memory at {pair.keras_place:,}, now at {pair.torch_place:,}"
+        )
+
+
+def scene(subject: Subject) -> Scene:
+    """The call as mistakes look at it."""
+    x = subject.reads[0][0] if subject.reads else subject.outputs[0]
+    readings = [
+        (letter, link.reading, link.n or 1)
+        for letter, link in zip(x.keras.axes, subject.links, strict=False) if link.axis is not None
+    ]  # fmt: skip
+    shape = [size or 1 for size in x.keras.sizes]
+    return Scene(subject.kind, subject.layer.options, readings, subject.loads, subject.values, shape)
+
+
+def drawn(subject: Subject) -> Iterator[tuple[str, Iterator[str]]]:
+    """A small picture of what slides along its first axis of space."""
+    for link in subject.links:
+        over = link.reading
+        if isinstance(over, Transposed) and link.n:
+            yield "stamps", drawings.stamps(over, link.n)
+            return
+        if isinstance(over, Window) and link.n and (over.k > 1 or over.s > 1) and over.edge == "zeros":
+            yield "window", drawings.windows(over, link.n)
+            return
+
+
+def matrix(subject: Subject) -> Iterator[str]:
+    """The layer as a matrix: its size, how full it is, what it is made of. For one tensor and one kernel."""
+    kernels = [it for name, it in subject.loads.items() if name.endswith("kernel")]
+    if len(subject.reads) != 1 or len(kernels) != 1 or kernels[0].source is None:
+        return
+    x, y = subject.reads[0][0], subject.outputs[0]
+    along = [
+        (axis, link) for axis, link in zip(x.keras.axes[1:], subject.links[1:], strict=True)
+        if link.axis is not None and link.length
+    ]  # fmt: skip
+    if not all(isinstance(link.reading, (Window, Transposed)) for _, link in along):
+        return
+    taps = math.prod(getattr(link.reading, "k", 1) for _, link in along)
+    rows, columns = (math.prod(size or 1 for size in it.keras.sizes[1:]) for it in (y, x))
+    channels = math.prod(kernels[0].source.shape) // max(taps, 1)
+    met = [
+        sum(len(link.reading.reads(at, link.n or 1)) for at in range(link.length or 0)) for _, link in along
+    ]
+    entries = math.prod(met) * channels
+    if not rows * columns or subject.layer.options.get("kernel_size") is None and subject.kind != "Dense":
+        return
+    yield (
+        f"A is {rows:,} × {columns:,} with {entries:,} entries, {entries / (rows * columns):.2g} of it; "
+        "the bias is added to A x"
+    )
+    if along:
+        space = " ⊗ ".join(f"S_{axis}" for axis, _ in along)
+        yield f"a sum over the taps: {space} ⊗ C with channels last, C ⊗ {space} with channels first"
+    if any(isinstance(link.reading, Transposed) for _, link in along):
+        yield "it is the transpose of the matrix of the convolution from this output's size to this input's"
+
+
+def met(link: Link) -> int:
+    """How many pairs of steps, of the output and the input, meet along an axis."""
+    return sum(len(link.reading.reads(at, link.n or 1)) for at in range(link.length or 0))
+
+
+def costs(subject: Subject) -> Iterator[str]:
+    """Numbers, multiply-adds, memory, and how much of the input an element depends on."""
+    found = []
+    if subject.layer.parameters:
+        found.append(counted(subject.layer.parameters, "parameter"))
+    if subject.layer.statistics:
+        found.append(counted(subject.layer.statistics, "number") + " not trained")
+    if subject.multiplies is None:
+        found.append("multiply-adds are not counted")
+    elif subject.multiplies:
+        found.append(f"{amount(subject.multiplies)} multiply-adds a sample")
+    found.append(f"{size(subject.outputs[0].bytes)} a sample")
+    yield ", ".join(found)
+    sees = [it for it in subject.outputs[0].sees if it.along is not None or it.most > 1]
+    for it in sees[:6]:
+        many = str(it.most) if it.fewest == it.most else f"{it.fewest} to {it.most}"
+        yield f"an element depends on {many} {it.name} of {it.input}"
