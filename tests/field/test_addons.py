@@ -98,6 +98,9 @@ class SpectralNormalization(L.Wrapper):
 
 @addons
 class WeightNormalization(L.Wrapper):
+    #: Whether it keeps that its g was set, as that of the package does.
+    remembers = True
+
     def __init__(self, layer: Any, data_init: bool = True, **options: Any) -> None:
         super().__init__(layer, **options)
         self.data_init = data_init
@@ -106,6 +109,9 @@ class WeightNormalization(L.Wrapper):
         self.layer.build(shape)
         self.g = self.add_weight(name="g", shape=self.layer.kernel.shape[-1:])
         self.v = self.layer.kernel
+        if not self.remembers:
+            self.built = True
+            return
         self.set = self.add_weight(name="initialized", shape=None, dtype=tf.bool, trainable=False,
                                    initializer="zeros")  # fmt: skip
         if self.data_init:
@@ -216,11 +222,35 @@ def test_verified_in_both_modes(case: str, tmp_path: Path) -> None:
     assert torchport.verify(tmp_path / "model.h5", port, custom=OWN).passed
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("case", ["weight", "weight_steps", "weight_dense"])
+def test_a_copy_that_keeps_its_g_alone(
+    case: str, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WeightNormalization, "remembers", False)
+    make, shape = CASES[case]
+    model = model_of(make, shape)
+    model.save(tmp_path / f"model{suffix}")
+    port = torchport.convert(tmp_path / f"model{suffix}")
+    data = RNG.uniform(-1, 1, (2, *shape)).astype("float32")
+    np.testing.assert_allclose(port.run(data), model(data), rtol=1e-5, atol=1e-5)
+    assert torchport.verify(tmp_path / f"model{suffix}", port, precision="float64", steps=1).passed
+
+
 def test_a_norm_that_no_batch_has_set_is_refused(tmp_path: Path) -> None:
     x = tf_keras.Input((5,))
     tf_keras.Model(x, WeightNormalization(L.Dense(4))(x)).save(tmp_path / "m.h5")
     with pytest.raises(Refused, match="set by the first batch"):
         torchport.convert(tmp_path / "m.h5")
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_class_that_a_file_does_not_say_whose_it_is(suffix: str, tmp_path: Path) -> None:
+    """An archive has the class's module, an HDF5 file has not."""
+    model_of(lambda x: InstanceNormalization(axis=-1)(x), (6, 5, 3)).save(tmp_path / f"model{suffix}")
+    notes = torchport.convert(tmp_path / f"model{suffix}").program.notes
+    said = any("InstanceNormalization was taken for that of keras_contrib" in it for it in notes)
+    assert said is (suffix == ".h5"), notes
 
 
 class Other(Kept):

@@ -252,6 +252,35 @@ def attention_gate(folder: Path) -> tuple[Any, ...]:
     return saved(tf_keras.Model(i, L.multiply([g, x])), folder / "gate.h5")
 
 
+@report("ConvTranspose2d", "torch.sigmoid")
+def decoder_of_a_vae(folder: Path) -> tuple[Any, ...]:
+    """The half of a variational autoencoder that makes images of a code."""
+    L = keras.layers
+    z = keras.Input((2,))
+    x = L.Reshape((4, 4, 6))(L.Dense(96, activation="relu")(z))
+    x = L.Conv2DTranspose(5, 3, activation="relu", strides=2, padding="same")(x)
+    x = L.Conv2DTranspose(1, 3, activation="sigmoid", padding="same")(x)
+    return saved(keras.Model(z, x, name="decoder"), folder / "decoder.keras")
+
+
+def synchronized(package: Any, norm: Any) -> Any:
+    L = package.layers
+    layers = [L.Conv2D(4, 3), norm, L.ReLU(), L.GlobalAveragePooling2D(), L.Dense(3)]
+    return package.Sequential([package.Input((8, 8, 3)), *layers])
+
+
+@report("nn.BatchNorm2d\\(4, eps=1e-3", "SyncBatchNorm")
+def trained_on_several_gpus(folder: Path) -> tuple[Any, ...]:
+    norm = tf_keras.layers.experimental.SyncBatchNormalization()
+    return saved(synchronized(tf_keras, norm), folder / "sync.h5")
+
+
+@report("nn.BatchNorm2d\\(4, eps=1e-3", "SyncBatchNorm")
+def trained_on_several_gpus_by_keras_3(folder: Path) -> tuple[Any, ...]:
+    norm = keras.layers.BatchNormalization(synchronized=True)
+    return saved(synchronized(keras, norm), folder / "sync.keras")
+
+
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     yield

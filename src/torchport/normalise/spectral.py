@@ -5,6 +5,9 @@ after:   y = SpectralNormalization(x), layer=Conv2D, activation="relu"; stored: 
 
 An archive of Keras 3 has the kernel twice, `layer/vars/0` and `vars/0`; an HDF5 file has `vector_u` last,
 as what does not train; a live model behind the kernel.
+
+A WeightNormalization that keeps nothing of how its g was set, as people's own copies of it do, has
+`data_init=None`.
 """
 
 from __future__ import annotations
@@ -37,6 +40,8 @@ def _shown(op: Op) -> Op:
         "data_format": inner.get("data_format"),
     }  # fmt: skip
     if op.kind != "SpectralNormalization":
+        if len(op.stored) <= 3 and all(it.dtype != "bool" for it in op.stored.values()):
+            config["data_init"] = None
         return replace(op, config=config, refused=op.refused or _unset(op.stored))
     weights = _ordered(op.stored)
     return replace(op, config=config, stored={str(at): it for at, it in enumerate(weights)})

@@ -12,6 +12,7 @@ from torchport.read import dialect
 from torchport.read.document import mapping, shape, text, wrong
 from torchport.read.layers import Claims, Layer, is_model, layers, model_kind
 from torchport.read.nodes import Call, Source
+from torchport.read.packages import guessed
 from torchport.read.topology import (
     check_source,
     flatten,
@@ -46,9 +47,9 @@ def graph(entry: Any, version: str, claims: Claims, where: str, depth: int = 0) 
     entry = mapping(entry, "a model", where)
     if not depth:
         found = graph(entry, version, claims, where, 1)
-        policies, models = simplified(entry, where)
+        policies, models, packages = simplified(entry, where)
         found = frozen(found) if _is_frozen(entry, version, where) else found
-        return found.replace(notes=tuple(notes(policies, models)), own_models=models)
+        return found.replace(notes=tuple(notes(policies, models, packages)), own_models=models)
     config = entry.get("config")
     own = dialect.kind(entry, where)
     kind = model_kind(own, config)
@@ -72,13 +73,14 @@ def layer_names(entry: Any) -> Iterator[str]:
             yield name
 
 
-def simplified(entry: Mapping[str, Any], where: str) -> tuple[dict[str, int], dict[str, str]]:
-    """What a serialized model has that is read as something simpler.
+def simplified(entry: Mapping[str, Any], where: str) -> tuple[dict[str, int], dict[str, str], dict[str, str]]:
+    """What a serialized model has that is read as something simpler, or as one of a package.
 
-    How many layers have each mixed policy; and the models of somebody's own classes, each with what it is
-    read as.
+    How many layers have each mixed policy; the models of somebody's own classes, each with what it is
+    read as; and the classes that were taken to be of a package, each with that.
     """
     policies: dict[str, int] = {}
+    packages: dict[str, str] = {}
     own: dict[str, str] = {}
     stack: list[Any] = [entry]
     while stack:
@@ -94,11 +96,13 @@ def simplified(entry: Mapping[str, Any], where: str) -> tuple[dict[str, int], di
                 kind = dialect.kind(value, where) if "layers" in inner else ""
                 if model_kind(kind, inner) != kind:
                     own[str(value["class_name"])] = model_kind(kind, inner)
+                if package := guessed(value):
+                    packages[str(value["class_name"])] = package
             stack += value.values()
-    return policies, own
+    return policies, own, packages
 
 
-def notes(policies: Mapping[str, int], own: Mapping[str, str]) -> Iterator[str]:
+def notes(policies: Mapping[str, int], own: Mapping[str, str], packages: Mapping[str, str]) -> Iterator[str]:
     """The same for a person."""
     for policy, count in policies.items():
         autocast = f'torch.autocast("cuda", dtype=torch.{dialect.MIXED[policy]})'
@@ -109,6 +113,12 @@ def notes(policies: Mapping[str, int], own: Mapping[str, str]) -> Iterator[str]:
         yield (
             f"{name.rpartition('>')[2]} is a class of its own: ported is the graph of its layers, all that "
             "the file has; if the class has a `call` of its own, convert the live model instead."
+        )
+
+    for name, package in packages.items():
+        yield (
+            f"{name} was taken for that of {package}: the file does not say whose class it is, and its "
+            "options are those of that one. If it is your own, give --code or a rule."
         )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from torchport.errors import BadFile, TorchportError
 from torchport.graph import is_keras_2
 from torchport.read.document import mapping, text
@@ -106,6 +108,12 @@ NEUTRAL: dict[str, Any] = {
     "virtual_batch_size": None,
     "adjustment": None,
 }
+#: Options that Keras 2 makes float32, and so writes with its error. Source: `cast_to_floatx` in
+#: tf_keras/src/layers/activation/.
+SINGLE = {
+    "LeakyReLU": ("alpha", "negative_slope"), "ELU": ("alpha",), "ThresholdedReLU": ("theta",),
+    "ReLU": ("max_value", "negative_slope", "threshold"),
+}  # fmt: skip
 UNGROUPED = frozenset(
     "Conv1DTranspose Conv2DTranspose Conv3DTranspose DepthwiseConv1D DepthwiseConv2D "
     "SeparableConv1D SeparableConv2D".split()
@@ -174,6 +182,7 @@ def modernise(config: Mapping[str, Any], of: str, version: str, where: str) -> d
             del new[key]
     if new.get("groups") == 1 and of in UNGROUPED:
         del new["groups"]
+    new = shortened(of, new)
     if of in CHANGES:
         CHANGES[of](new, version)
     if is_keras_2(version):
@@ -182,6 +191,24 @@ def modernise(config: Mapping[str, Any], of: str, version: str, where: str) -> d
             if new.get(key) == "hard_sigmoid" or names_function(new.get(key), "hard_sigmoid"):
                 new[key] = "keras2>hard_sigmoid"
     return new
+
+
+def shortened(of: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A layer's config where a number that Keras 2 made float32 is the one that people wrote: 0.2.
+
+    Of layers that compute in float64 it is what it says, 0.20000000298023224.
+    """
+    new = dict(config)
+    for key in SINGLE.get(of, ()) if dtype_name(config.get("dtype")) != "float64" else ():
+        value = config.get(key)
+        if isinstance(value, float) and float(np.float32(value)) == value:
+            new[key] = shortest(np.float32(value))
+    return new
+
+
+def shortest(number: Any) -> float:
+    """A number of numpy's, of no axes, by the shortest decimal that gives it in its dtype."""
+    return float(str(number[()]))
 
 
 def names_function(spec: Any, name: str) -> bool:

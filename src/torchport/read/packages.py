@@ -65,3 +65,12 @@ def foreign(name: str, config: Any, module: Any) -> str | None:
     found = FOREIGN.get(name)
     fits = found is not None and isinstance(config, Mapping) and found.fits(config, module)
     return found.kind if found and fits else None
+
+
+def guessed(entry: Mapping[str, Any]) -> str | None:
+    """The package that a serialized layer was taken to be of by its options alone; None where none was."""
+    name, module = str(entry.get("class_name")), entry.get("module")
+    found = FOREIGN.get(name)
+    if found is None or not found.modules or isinstance(module, str):
+        return None
+    return found.modules[0] if foreign(name, entry.get("config"), module) else None

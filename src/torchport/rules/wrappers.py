@@ -288,8 +288,8 @@ def spectral_normalization(
     return rewrite(normalised(layer, dialect=dialect).expression(x, y=out), wrapped)
 
 
-def weight_norm_weights(x: Tensor, *, layer: Any, data_init: bool) -> Mapping[str, Shape]:
-    """The layer's, g, whether g was set, and those of the copy that it was set by."""
+def weight_norm_weights(x: Tensor, *, layer: Any, data_init: bool | None) -> Mapping[str, Shape]:
+    """The layer's, g, and unless `data_init` is None whether g was set, and those of the copy that set it."""
     inner = normalised(layer)
     if serialized(layer, "layer")[0].startswith("Depthwise"):
         raise Unsupported("layer is a depthwise one, whose norms run over its channels")
@@ -298,7 +298,8 @@ def weight_norm_weights(x: Tensor, *, layer: Any, data_init: bool) -> Mapping[st
     copy = {"kernel": shapes["kernel"], **bias} if data_init else {}
     return {
         "g": shapes["kernel"][-1:], "kernel": shapes["kernel"],
-        **{f"layer/{name}": shape for name, shape in bias.items()}, "initialized": (),
+        **{f"layer/{name}": shape for name, shape in bias.items()},
+        **({} if data_init is None else {"initialized": ()}),
         **{f"_naked_clone_layer/naked_{name}": shape for name, shape in copy.items()},
     }  # fmt: skip
 
@@ -308,7 +309,7 @@ def weight_norm_weights(x: Tensor, *, layer: Any, data_init: bool) -> Mapping[st
     activation=True, ignores="data_format", statistics="initialized naked_kernel naked_bias",
 )  # fmt: skip
 def weight_normalization(
-    x: Value, *, out: Value, layer: Any, data_init: bool = True, dialect: str = ""
+    x: Value, *, out: Value, layer: Any, data_init: bool | None = True, dialect: str = ""
 ) -> Any:
     """torch's weight_norm. A kernel of zeros alone, which TensorFlow leaves, has no direction there.
 

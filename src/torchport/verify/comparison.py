@@ -302,4 +302,12 @@ def widen(noise: dict[Any, float], other: Mapping[Any, float]) -> None:
 
 def failed(check: str, error: Exception, layer: str, before: str = "") -> Row:
     note = f"{before}{type(error).__name__}: {first_line(error)}"
-    return Row(check, "forward", layer, "", False, note=note)
+    return Row(check, "forward", layer, "", None if is_batch_of_one(error) else False, note=note)
+
+
+def is_batch_of_one(error: Exception) -> bool:
+    """Whether torch's batch norm does not train on one value a channel, of which Keras's makes zeros.
+
+    Source: _verify_batch_size in torch/nn/functional.py.
+    """
+    return isinstance(error, ValueError) and str(error).startswith("Expected more than 1 value per channel")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torchport.read import dialect
 from torchport.verify.built import HASHES
 
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
@@ -18,6 +19,8 @@ def retyped(value: Any, dtype: str) -> Any:
         if value.get("class_name") in HASHES and isinstance(value.get("config"), Mapping):
             inner = {key: it for key, it in value["config"].items() if key != "dtype"}
             return {**value, "config": inner}
+        if isinstance(value.get("config"), Mapping):
+            value = {**value, "config": dialect.shortened(str(value.get("class_name")), value["config"])}
         return {
             key: new_dtype(it, dtype) if key == "dtype" else retyped(it, dtype) for key, it in value.items()
         }

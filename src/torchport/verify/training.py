@@ -129,7 +129,8 @@ def step_rows(
         want, start = (turn(it[name]) for it in (source.weights, before))
         if want.dtype.kind == "f":
             start = start.astype(want.dtype)
-        scale = measure(source, name, want, steps, layers.get(name, 0.0))
+        layer = layers.get(name, 0.0) or max(source.sizes.values(), default=0.0)
+        scale = measure(source, name, want, steps, layer)
         nudged = nudge.weights.get(name) if nudge else None
         known = Noise(None, nudged, scale, MAGNIFIED / 10)
         made = row(
@@ -155,14 +156,17 @@ def step_rows(
 def measure(source: Training, name: str, want: np.ndarray, steps: int, layer: float) -> float:
     """What the error of a weight after some steps is relative to: its size, and how far it may have moved.
 
-    `layer`: the largest gradient of its layer. Of a gradient that is rounding it says how far; a mean is
-    measured by the spread of what it is the mean of.
+    `layer`: the largest gradient of its layer, or of all where that has none. Of a gradient that is rounding
+    it says how far, and of one that is zero at first; a mean is measured by the spread of what it is the mean
+    of.
     """
     size = float(np.max(np.abs(want), initial=0.0))
     if name in source.gradients:
         steepest, noise = source.sizes[name], source.noise.get(name)
-        if noise is None or noise > CANCELLED * steepest:
-            steepest = max(steepest, layer if noise is None else min(noise / EPS32, layer))
+        if noise is None or not steepest:
+            steepest = max(steepest, layer)
+        elif noise > CANCELLED * steepest:
+            steepest = max(steepest, min(noise / EPS32, layer))
         size = max(size, source.rate * steps * steepest)
     variance = f"{name.removesuffix('mean')}variance"
     if name.endswith("mean") and variance in source.weights:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from torchport.read import dialect
 from torchport.verify.frameworks import tensorflow
 from torchport.verify.retype import retyped
 from torchport.watch import is_own
@@ -53,11 +54,13 @@ class Twin:
             return self._variable(value)
         if isinstance(value, tf.Tensor):
             is_held = hasattr(value, "numpy") and value.dtype.name in FLOATS
-            return tf.cast(value, self.dtype) if is_held else value
+            if not is_held:
+                return value
+            return tf.constant(self._array(value.numpy()), self.dtype)
         if isinstance(value, tf.DType):
             return tf.as_dtype(self.dtype) if value.name in FLOATS else value
-        if isinstance(value, np.ndarray):
-            return value.astype(self.dtype) if value.dtype == np.float32 else value
+        if isinstance(value, (np.ndarray, np.floating)):
+            return self._array(value)
         if (
             hasattr(value, "compute_dtype")
             and hasattr(value, "variable_dtype")
@@ -84,6 +87,13 @@ class Twin:
             items = [self.of(it) for it in value]
             return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
         return value
+
+    def _array(self, value: Any) -> Any:
+        """An array in the dtype; a single number is the decimal that the port has, 0.2."""
+        if value.dtype != np.float32:
+            return value
+        wide = np.asarray(dialect.shortest(value)) if value.ndim == 0 else value
+        return wide.astype(self.dtype)[()]
 
     @staticmethod
     def _is_copied(value: Any) -> bool:

@@ -21,7 +21,7 @@ from torchport.graph import Graph, Op, Ref, Tensor, refs
 from torchport.names import numbered
 from torchport.nest import leaves
 from torchport.normalise.nodes import MASKS, NODES, index_of
-from torchport.read import live
+from torchport.read import dialect, live
 from torchport.watch.parts import is_variable, parts, variable_of
 from torchport.watch.spy import Event, is_theirs
 
@@ -545,17 +545,10 @@ def constant(array: np.ndarray, dtype: str = "") -> Any:
     if array.dtype.kind not in "fiub":
         array = array.astype(np.float32) if array.dtype.name == "bfloat16" else array
     if array.ndim == 0:
-        return shortest(array)
+        return dialect.shortest(array) if array.dtype.kind == "f" else array.item()
     if array.dtype.kind in "iu" and array.ndim == 1 and not dtype:
         return array.tolist()
     return {"class_name": "__numpy__", "config": {"value": array.tolist(), "dtype": str(array.dtype)}}
-
-
-def shortest(array: np.ndarray) -> Any:
-    """A number by the shortest decimal that gives it in its dtype."""
-    if array.dtype.kind != "f":
-        return array.item()
-    return float(str(array[()]))
 
 
 def trainables(layer: Any) -> list[Any]:
