@@ -21,7 +21,7 @@ export const layer = computed(() => network.value.layer(chosen.value));
 export function start(document: Document): void {
   network.value = new Network(document);
   chosen.value = fromAddress() ?? first(network.value);
-  window.addEventListener("hashchange", () => { const it = fromAddress(); if (it) chosen.value = it; });
+  window.addEventListener("hashchange", () => { chosen.value = fromAddress() ?? first(network.value); });
   effect(() => {
     if (theme.value) window.document.documentElement.dataset.theme = theme.value;
   });

@@ -1,0 +1,278 @@
+"""The page in a real browser: it opens offline, says true numbers, takes keyboard and search, and has no empty card."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+from tests.geometry.graphs import HOSTILE, explanation
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+try:
+    from playwright.sync_api import Browser, Page, sync_playwright
+except ImportError:
+    sync_playwright = None  # type: ignore[assignment]
+pytestmark = [
+    pytest.mark.skipif(not BROWSER, reason="no Chromium: apt-get install chromium"),
+    pytest.mark.skipif(sync_playwright is None, reason="no Playwright: pip install playwright"),
+    pytest.mark.xdist_group("browser"),
+]
+
+#: Every network, and a tensor of it that has much to say.
+NETWORKS = {
+    "ihc_unet": "up3", "ResNet50": "conv3_block1_2_conv", "NASNetMobile": "separable_conv_1_normal_left2_5",
+    "transformer": "emb", "bilstm": "bidirectional", "unet3d": "up1", "net1d": "conv1",
+    "nested": "stem/b", "first": "t1", "hostile": HOSTILE[0],
+}  # fmt: skip
+ROWS = """() => [...document.querySelectorAll('.part')].filter(it =>
+    it.innerText.trim() === it.querySelector('h3').innerText.trim() && !it.querySelector('svg, img, input')
+).map(it => it.innerText)"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as run:
+        made = run.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
+        yield made
+        made.close()
+
+
+class Opened:
+    """A page, and what the browser said of it."""
+
+    def __init__(self, browser: Browser, folder: Path, network: str, width: int = 1280, **context: Any) -> None:
+        self.network = explanation(network).network
+        file = folder / f"{network}.html"
+        if not file.exists():
+            explanation(network).save(file)
+        self.url = file.as_uri()
+        self.context = browser.new_context(
+            viewport={"width": width, "height": 900}, reduced_motion="reduce", **context
+        )
+        self.page: Page = self.context.new_page()
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda it: self.said.append(it.text))
+        self.page.on("pageerror", lambda it: self.said.append(str(it)))
+        self.page.on("request", lambda it: self.asked.append(it.url))
+        self.page.goto(self.url)
+        self.page.wait_for_selector("html[data-ready]")
+
+    def choose(self, tensor: str) -> None:
+        """By the address, as a link does."""
+        self.page.evaluate("it => { location.hash = '#' + it }", quote(tensor, safe=""))
+        self.page.wait_for_function("it => document.querySelector('.card').ariaLabel === it", arg=f"Card of {tensor}")
+
+    def text(self, selector: str) -> str:
+        return self.page.locator(selector).first.inner_text()
+
+    @property
+    def chosen(self) -> str:
+        return (self.page.get_attribute(".card", "aria-label") or "").removeprefix("Card of ")
+
+    def slide(self, axis: str, value: int) -> None:
+        slider = self.page.locator(f'.sliders input[aria-label="index {axis}"]')
+        slider.evaluate("(it, value) => { it.value = value; it.dispatchEvent(new Event('input', {bubbles: true})) }", value)
+
+    def close(self) -> None:
+        """Nothing was fetched, and nothing went wrong."""
+        asked = [it for it in self.asked if not it.startswith(("data:", "blob:")) and it.partition("#")[0] != self.url]
+        self.context.close()
+        assert not asked and not self.said, (asked, self.said)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pages")
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_opens_and_has_no_empty_card(browser: Browser, folder: Path, network: str) -> None:
+    opened = Opened(browser, folder, network)
+    assert opened.page.locator(".node").count() >= 3
+    assert opened.text("h1") == opened.network.cls
+    tensors = [it.id for it in opened.network.tensors]
+    kinds = {it.kind: it.id for it in opened.network.ops}
+    for tensor in tensors if len(tensors) < 30 else [*kinds.values(), tensors[0]]:
+        opened.choose(tensor)
+        assert opened.page.evaluate(ROWS) == [], tensor
+        assert opened.page.locator(".node.on").count() == 1, tensor
+    opened.close()
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_is_usable_in_400_pixels(browser: Browser, folder: Path, network: str) -> None:
+    opened = Opened(browser, folder, network, 400, color_scheme="dark")
+    opened.choose(NETWORKS[network])
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= 400
+    box = opened.page.locator(".node").first.bounding_box()
+    assert box and box["x"] >= 0 and box["x"] + box["width"] <= 400
+    opened.close()
+
+
+def test_names_are_never_markup(browser: Browser, folder: Path) -> None:
+    opened = Opened(browser, folder, "hostile")
+    assert "hit" not in opened.page.title()
+    for name in HOSTILE:
+        opened.choose(name)
+        assert name in opened.text(".card h2")
+    assert opened.page.locator("img[src=x]").count() == 0
+    opened.page.get_by_role("button", name="Table").click()
+    assert HOSTILE[0] in opened.text(".table")
+    opened.close()
+
+
+def test_addresses_are_numpys(browser: Browser, folder: Path) -> None:
+    """The three strips: Keras, PyTorch, and PyTorch with Keras's strides."""
+    opened = Opened(browser, folder, "ihc_unet")
+    opened.choose("enc2_conv1")
+    at = {"h": 7, "w": 100, "c": 11}
+    for axis, value in at.items():
+        opened.slide(axis, value)
+    sizes = {"h": 128, "w": 128, "c": 32}
+    last, first = (
+        int(np.ravel_multi_index([at[it] for it in order], [sizes[it] for it in order])) for order in ("hwc", "chw")
+    )
+    found = [int(it) for it in opened.page.locator(".strip [data-place]").all_inner_texts()]
+    assert found == [last, first, last]
+    cells = opened.page.locator(".strip").nth(1).locator(".cell:not(.none)")
+    for cell in cells.all():
+        *index, place = map(int, cell.inner_text().split())
+        c, h, w = np.unravel_index(place, (32, 128, 128))
+        assert index == [h, w, c]
+    opened.close()
+
+
+@pytest.mark.parametrize("network", ["ihc_unet", "unet3d", "net1d", "first", "nested"])
+def test_what_an_element_sees_is_what_the_sweep_gives(browser: Browser, folder: Path, network: str) -> None:
+    from torchport.geometry.facts import fields, read
+    from torchport.geometry.walk import sized, whole
+    from torchport.rules import book
+
+    program = explanation(network).port.program
+    with book.scope(program.book):
+        calls = whole(sized(program.graph)[0])
+        seen = fields(calls, {call.outputs[0]: read(call) for call in calls.calls})
+    opened, compared = Opened(browser, folder, network), 0
+    for tensor in opened.network.tensors[1::3]:
+        opened.choose(tensor.id)
+        rows = opened.page.locator(".window figcaption div:has(.mono)").all_inner_texts()
+        sliders = opened.page.locator(".sliders input")
+        if sliders.count() != len(tensor.keras.axes) - 1:
+            continue  # a flat axis, opened into its parts
+        at = [0, *(int(it.input_value()) for it in sliders.all())]
+        shown = {row.split()[0]: row for row in rows}
+        for (source, axis), extent in seen[tensor.id].items():
+            letter = str(calls.tensors[source].axes[axis])
+            low, high = extent.at(0 if extent.axis is None else at[extent.axis])
+            if letter in shown:
+                wanted = f"{letter} {low} … {high}" if low <= high else f"{letter} nothing but padding"
+                assert shown[letter].startswith(wanted), (tensor.id, shown, low, high)
+                compared += 1
+    assert compared > 1
+    opened.close()
+
+
+def test_elements_of_a_kernel_are_those_of_both_files(browser: Browser, folder: Path) -> None:
+    opened = Opened(browser, folder, "ihc_unet")
+    entries = {it.name: it for it in explanation("ihc_unet").port.program.entries}
+    for layer in ("up3", "enc2_conv2", "head.linear"):
+        opened.choose(layer)
+        weights = next(it for it in opened.network.layers if it.id.startswith(layer.partition(".")[0]) and it.weights)
+        entry = entries[next(it.torch for it in weights.weights if it.sample)]
+        source, held = entry.load.source.load(), entry.array()  # type: ignore[union-attr]
+        tiles = opened.page.locator(".tiles").first
+        for number in (0, 3, tiles.locator(".weight").count() - 1):
+            tiles.locator(".weight").nth(number).hover()
+            text = opened.text(".found")
+            kernel, weight = ([int(it) for it in part.split(",")] for part in re.findall(r"\[([\d, ]+)\]", text))
+            value = float(text.rpartition("=")[2].replace("−", "-"))
+            assert source[tuple(kernel)] == held[tuple(weight)]
+            assert abs(value - source[tuple(kernel)]) < 6e-5
+    opened.close()
+
+
+def test_search_and_back(browser: Browser, folder: Path) -> None:
+    opened = Opened(browser, folder, "ResNet50")
+    first = opened.chosen
+    opened.page.keyboard.press("/")
+    opened.page.keyboard.type("conv4_block2_1_c")
+    opened.page.keyboard.press("Enter")
+    assert opened.chosen == "conv4_block2_1_conv"
+    field = opened.page.get_by_role("combobox")
+    field.fill("7x7×2048")
+    opened.page.get_by_role("option").first.click()
+    shape = next(it for it in opened.network.tensors if it.id == opened.chosen).keras.sizes
+    assert tuple(shape[1:]) == (7, 7, 2048)
+    field.fill("nothing is called so")
+    assert opened.page.get_by_role("option").count() == 0
+    field.press("Escape")
+    opened.page.go_back()
+    assert opened.chosen == "conv4_block2_1_conv"
+    opened.page.go_back()
+    assert opened.chosen == first
+    opened.page.reload()
+    opened.page.wait_for_selector("html[data-ready]")
+    assert opened.chosen == first
+    opened.close()
+
+
+def test_keyboard(browser: Browser, folder: Path) -> None:
+    opened = Opened(browser, folder, "ihc_unet")
+    focused = "document.activeElement.dataset.node"
+    opened.page.locator('[data-node="tensor:image"]').focus()
+    opened.page.keyboard.press("ArrowRight")
+    assert opened.page.evaluate(focused) == "block:enc1"
+    opened.page.keyboard.press("Enter")
+    assert opened.chosen == "enc1_relu2"
+    before = opened.page.locator(".node").count()
+    opened.page.keyboard.press("Enter")
+    assert opened.page.locator(".node").count() > before
+    opened.page.locator('[data-node="tensor:enc1_conv1"]').focus()
+    opened.page.keyboard.press("Escape")
+    assert opened.page.locator(".node").count() == before
+    opened.page.locator('[data-node="tensor:pool1"]').focus()
+    opened.page.keyboard.press("ArrowLeft")
+    assert opened.page.evaluate(focused) == "block:enc1"
+    opened.close()
+
+
+def test_lines_and_layers_light_each_other(browser: Browser, folder: Path) -> None:
+    opened = Opened(browser, folder, "ihc_unet")
+    opened.choose("up2")
+    lit = {kind: "".join(opened.page.locator(f".code mark.{kind}").all_inner_texts()) for kind in ("now", "made")}
+    assert lit["now"] == "self.up2(x)"
+    assert lit["made"].startswith("nn.ConvTranspose2d(")
+    line = next(at for at, text in enumerate(opened.network.code.split("\n"), 1) if "self.up1(x)" in text)
+    opened.page.locator(f'[data-line="{line}"]').click()
+    assert opened.chosen in ("up1", "skip1")
+    opened.page.locator('[data-node="block:dec2"]').click()
+    assert opened.chosen == "dec2_relu2"
+    opened.close()
+
+
+def test_picture_is_a_u_and_a_staircase(browser: Browser, folder: Path) -> None:
+    for network, said in (("ihc_unet", "a U of 4 levels"), ("ResNet50", "a staircase of 6 levels")):
+        opened = Opened(browser, folder, network)
+        assert said in opened.text(".facts-line")
+        opened.close()
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="no axe-core: npm ci in web/")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("network", ["ihc_unet", "transformer", "nested"])
+def test_has_no_violation_that_axe_knows(browser: Browser, folder: Path, network: str, scheme: str) -> None:
+    opened = Opened(browser, folder, network, color_scheme=scheme, bypass_csp=True)
+    opened.choose(NETWORKS[network])
+    for view in ("picture", "table"):
+        opened.page.add_script_tag(path=AXE) if view == "picture" else opened.page.get_by_role("button", name="Table").click()
+        found = opened.page.evaluate("axe.run().then(it => it.violations.map(v => [v.id, v.nodes.length, v.nodes[0].html]))")
+        assert found == [], view
+    opened.close()
