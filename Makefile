@@ -5,7 +5,7 @@ READY := .venv/ready
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test bench zoo pretrained lint clean
+.PHONY: page demo test bench zoo pretrained lint clean
 
 demo: $(READY)
 	python examples/ihc_unet/demo.py
@@ -21,6 +21,10 @@ zoo: $(READY)
 
 pretrained: $(READY)
 	python bench/pretrained.py $(ARGS)
+
+# Builds src/torchport/geometry/page.html from web/; needs Node. What is built is committed.
+page:
+	cd web && npm ci --no-audit --no-fund && npm test && npm run build
 
 lint: $(READY)
 	ruff check

@@ -1,7 +1,7 @@
 """Networks that the page is tested on, as graphs: no TensorFlow is started for them.
 
-`python -m tests.geometry.graphs DIR` keeps those of the .keras files in a folder: what `read` gives, but for the
-numbers of their weights, which are 1, 2, 3, … here.
+`python -m tests.geometry.graphs DIR` keeps those of the .keras files in a folder: what `read` gives, but for
+the numbers of their weights, which are 1, 2, 3, … here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HOSTILE = ("<img src=x onerror=\"document.title='hit'\">", "</script><script>doc
 
 @cache
 def graphs() -> dict[str, Graph]:
-    """All kept networks by name, `ResNet50` of the replay, and `hostile`: one whose layers have such names."""
+    """All kept networks by name, `ResNet50` of the replay, and `hostile`, whose layers have such names."""
     found = json.loads(lzma.decompress(KEPT.read_bytes()))
     text = json.dumps(found["first"])
     for name, hostile in zip(("c1", "t1"), HOSTILE, strict=True):

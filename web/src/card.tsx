@@ -1,7 +1,7 @@
 /** The card of a layer: what it is, what it says, and what can be moved. A section with nothing to say is not there. */
 
 import type { ComponentChildren } from "preact";
-import { Turned } from "./axes";
+import { Axis, Turned } from "./axes";
 import type { Section as Told } from "./document";
 import { Element, Field } from "./element";
 import { Seen } from "./features";
@@ -18,6 +18,8 @@ export function Card() {
   const net = network.value, now = tensor.value, giver = op.value, own = layer.value, node = picture.value.by.get(picture.value.of.get(now.id)!)!;
   const blocks = net.around(now.id), slides = sliding(giver).length > 0;
   const weights = own?.weights.filter((it) => it.keras) ?? [];
+  const drawn = giver !== undefined && matrixOf(giver) !== null;
+  const said = (title: string) => giver?.card.find((it) => it.title === title)?.lines ?? [];
   const options = Object.entries(own?.options ?? {}).filter(([key, it]) => told(key, it));
   return (
     <article class="card" aria-label={`Card of ${now.id}`} key={now.id}>
@@ -32,15 +34,18 @@ export function Card() {
         {node.members.length > 1 && <Members ids={node.members.map((it) => it.id)} />}
       </header>
       <div class="parts">
-        <Part title="Shape"><Turned keras={now.keras} torch={now.torch} />
-          <p class="note">{now.keras.axes.join() === now.torch.axes.join() ? "The same order on both sides: nothing moves." : "No permute is run: all of the network is written channels first."}</p></Part>
-        {giver?.card.filter((it) => it.lines.length && it.title !== "shape").map((it) => <Said section={it} />)}
+        <Part title="Shape">
+          <Turned keras={now.keras} torch={now.torch} />
+          <p class="note">{said("shape").at(-1) ?? (now.keras.axes.join() === now.torch.axes.join() ? "the same order on both sides" : "PyTorch holds it channels first")}</p>
+          <Words sections={(giver?.card ?? []).filter((it) => !ELSEWHERE.has(it.title) && (it.title !== "matrix" || !drawn) && (!DRAWN.has(it.title) || !slides))} />
+        </Part>
+        {said("mistake").length > 0 && <section class="part mistake"><h3>The usual mistake</h3>{said("mistake").map((it) => <Line text={it} />)}</section>}
         {slides && <Part title="One axis, in full"><OneAxis key={giver!.id} op={giver!} /></Part>}
         {now.keras.axes.length > 1 && <Part title="Where did my element go?" about="drag"><Element tensor={now} /></Part>}
         <SeesPart />
         <Seen tensor={now} />
         {weights.length > 0 && <Part title="Weights" about={count(own!.parameters, own!.statistics)}><Weights key={own!.id} weights={weights} /></Part>}
-        {giver && matrixOf(giver) && <Part title="The layer is a matrix" about="columns are inputs, rows are outputs"><MatrixView key={giver.id} op={giver} /></Part>}
+        {drawn && <Part title="The layer is a matrix" about="columns are inputs, rows are outputs"><MatrixView key={giver!.id} op={giver!} />{said("matrix").map((it) => <p class="note">{it}</p>)}</Part>}
         {options.length > 0 && <Part title="Options in Keras"><dl class="options">{options.map(([key, it]) => <><dt>{key}</dt><dd class="mono">{String(it)}</dd></>)}</dl></Part>}
       </div>
     </article>
@@ -58,13 +63,22 @@ function count(parameters: number, statistics: number): string {
   return statistics ? `${written(parameters)} trained, ${written(statistics)} statistics` : written(parameters);
 }
 
-function Said({ section }: { section: Told }) {
-  return (
-    <section class={`part said ${section.title === "mistake" ? "mistake" : ""}`}>
-      <h3>{section.title === "mistake" ? "The usual mistake" : section.title[0].toUpperCase() + section.title.slice(1)}</h3>
-      {section.lines.map((it) => <p class={/^\s|\s{3,}/.test(it) ? "mono set" : ""}>{it}</p>)}
-    </section>
-  );
+/** Sections that are drawn or moved elsewhere on the card, or have a place of their own. */
+const ELSEWHERE = new Set(["layer", "shape", "element", "weights", "mistake"]);
+
+/** What is drawn of a layer that slides. */
+const DRAWN = new Set(["stamps", "window"]);
+
+/** What Python says of a layer: the same sentences as in the terminal. */
+function Words({ sections }: { sections: Told[] }) {
+  const told = sections.filter((it) => it.lines.length);
+  return told.length ? <dl class="words">{told.map((it) => <><dt>{it.title}</dt><dd>{it.lines.map((line) => <Line text={line} />)}</dd></>)}</dl> : null;
+}
+
+/** A line; the axis that it begins with has its colour, and what is set in columns stays so. */
+function Line({ text }: { text: string }) {
+  const [, axis, rest] = /^([a-z]):( .*)$/s.exec(text) ?? [];
+  return <p class={/\S {3,}\S|^ {2,}/.test(text) ? "mono set" : ""}>{axis ? <><Axis name={axis} />{rest}</> : text}</p>;
 }
 
 function SeesPart() {
