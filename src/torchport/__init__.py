@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
+    from torchport.geometry import Explanation
+    from torchport.geometry.matrix import Matrix
     from torchport.port import Port
     from torchport.verify import Verification
 
 __version__ = "0.1.0"
 __all__ = [
-    "__version__", "convert", "load", "verify", "BadFile", "Refusal", "Refused", "TorchportError",
+    "__version__", "convert", "explain", "load", "verify", "BadFile", "Refusal", "Refused", "TorchportError",
 ]  # fmt: skip
 
 
@@ -74,6 +76,44 @@ def convert(
     model = source(model, config, code, call, weights, input_shape)
     with user.rules(rules):
         return Port(port(model, options), model, options)
+
+
+class Explain:
+    """`torchport.explain`: what became of each tensor and weight; `explain.matrix`: a layer as a matrix."""
+
+    def __call__(
+        self, model: Any, *, size: Sequence[int] | None = None, input: Any = None, **options: Any
+    ) -> Explanation:
+        """The geometry of a model, or of a port. Nothing is written, and nothing run but the user's own code.
+
+        size: numbers for the sizes that the model leaves open; those of `input` by default, else 256.
+        input: an array in Keras's axes, a picture or a `.npy` file, or a list of these, one for each input:
+            the page shows what the network makes of it. torch runs it, and TensorFlow if that is there.
+        options: those of `convert`.
+
+        The result has `table()`, `card("conv1")`, `data`, `save("page.html")`; notebooks show it.
+        """
+        from torchport.geometry import explain
+
+        return explain(model, size, input, **options)
+
+    def matrix(
+        self, layer: Any, shape: Sequence[int] | None = None, *, model: Any = None, order: str = "torch",
+        limit: int = 20_000_000,
+    ) -> Matrix:  # fmt: skip
+        """A layer as an explicit sparse matrix, `f(x) = A x + b`, measured through the layer in float64.
+
+        layer: a live `nn.Module`, a function of arrays `(samples, *shape)`, or a layer of `model` by name.
+        shape: of one sample of what it reads, without the batch; that of the model by default.
+        order: of a layer of a model "torch" or "keras": how the values of a sample lie in a row.
+        limit: how many entries it may have; raises TooLarge. NotLinear where it is no matrix.
+        """
+        from torchport.geometry.matrix import matrix
+
+        return matrix(layer, shape, model=model, order=order, limit=limit)
+
+
+explain = Explain()
 
 
 def load(folder: str | Path) -> nn.Module:

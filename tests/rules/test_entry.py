@@ -14,7 +14,7 @@ from torchport.graph import Tensor
 from torchport.rules import TABLE, Value, rule_for
 from torchport.rules.conv import Conv, ConvTranspose
 from torchport.rules.entry import Layer, Span, Windowed, variables
-from torchport.rules.window import Transposed, Window, centred
+from torchport.rules.window import Past, Transposed, Whole, Window, centred
 
 #: What a layer cannot do without.
 NEEDED = {
@@ -93,7 +93,9 @@ def test_functions_say_what_they_read_by_the_axis() -> None:
     spread = {1: Transposed(2, 2, size=22), 2: Transposed(5, 2, size=26)}
     assert reads("tf.nn.conv_transpose", (None, 11, 13, 4), kernel, **told) == spread
     options = {"filters": 4, "kernel_size": (2, 3), "data_format": "channels_first"}
-    assert reads("ConvLSTM2D", (None, 7, 3, 11, 13), **options) == {3: Window(2), 4: Window(3)}
+    assert reads("ConvLSTM2D", (None, 1, 3, 11, 13), **options) == {3: Window(2), 4: Window(3)}
+    through = {1: Past(), 3: Whole(keeps=True), 4: Whole(keeps=True)}
+    assert reads("ConvLSTM2D", (None, 7, 3, 11, 13), return_sequences=True, **options) == through
     assert reads("MelSpectrogram", (None, 4096)) == {1: centred(2048, 512)}
     frames = {"sequence_length": 5, "sequence_stride": 2}
     assert reads("keras.ops.ExtractSequences", (None, 3, 64), **frames) == {2: Window(5, 2)}

@@ -165,10 +165,16 @@ def links(op: Op, tensors: Mapping[str, Tensor], outputs: Sequence[Tensor]) -> l
         if number == 0:
             for at, reading in reads.items():
                 at %= len(x.shape)
-                axis = None if reading == WHOLE or at >= len(y.shape) else at
-                axes[at] = Link(axis, reading, x.shape[at], y.shape[at] if axis is not None else None)
+                axis = None if isinstance(reading, Whole) else _place(at, reading.length(x.shape[at]), y)
+                axes[at] = Link(axis, reading, x.shape[at], None if axis is None else y.shape[axis])
         found.append((origin[own], axes))
     return found
+
+
+def _place(at: int, length: int | None, y: Tensor) -> int | None:
+    """The axis of the output that one becomes over which something slides: in its place, where that fits."""
+    places = [at, *range(1, len(y.shape))]
+    return next((it for it in places if it < len(y.shape) and y.shape[it] == length), None)
 
 
 def _axis(at: int, x: Tensor, y: Tensor, kept: int | None, is_joint: bool, mixes: bool) -> Link:

@@ -15,7 +15,7 @@ from torchport.program import Expr, Infix, Load, call, module
 from torchport.rules.arguments import default, plain, unless
 from torchport.rules.broadcast import parameter
 from torchport.rules.facts import PASSES, Gives, Masks, Reads
-from torchport.rules.sizes import dims_of, size_of, with_size
+from torchport.rules.sizes import all_along, dims_of, size_of, with_size
 from torchport.rules.table import FOLLOWS, SOURCE, Value, Wants, rule
 
 #: Functions of keras.activations that torch has under a name of its own.
@@ -182,7 +182,13 @@ def softmax_wants(x: Tensor, *, mask: Any) -> Wants:
     return FOLLOWS if mask is None or len(mask.shape) == len(x.shape) else SOURCE
 
 
-@rule("Softmax", "activation:softmax", wants=softmax_wants, masks=Masks(Reads.FIRST, Gives.FIRST))
+@rule(
+    "Softmax",
+    "activation:softmax",
+    wants=softmax_wants,
+    masks=Masks(Reads.FIRST, Gives.FIRST),
+    reads=all_along,
+)
 def softmax(x: Value, *, axis: int | Sequence[int] = -1, mask: Value | None = None) -> Expr:
     """F.softmax over the same named axis; over several, what it stands for. What is masked gets zero."""
     axes = axis if isinstance(axis, Sequence) else [axis]
@@ -196,13 +202,13 @@ def softmax(x: Value, *, axis: int | Sequence[int] = -1, mask: Value | None = No
     return result if kept is None else call("torch.where", kept, result, 0.0)
 
 
-@rule("activation:log_softmax")
+@rule("activation:log_softmax", reads=all_along)
 def log_softmax(x: Value, *, axis: int = -1) -> Expr:
     """F.log_softmax over the same named axis."""
     return call("F.log_softmax", x, dim=x.dim(axis))
 
 
-@rule("activation:sparsemax")
+@rule("activation:sparsemax", reads=all_along)
 def sparsemax(x: Value, *, axis: int = -1) -> Expr:
     """A helper of a few lines, over the same named axis.
 

@@ -11,6 +11,7 @@ from torchport.graph import is_keras_2
 from torchport.program import Expr, module
 from torchport.rules.dtypes import as_float, float_dtype
 from torchport.rules.facts import AUGMENTS
+from torchport.rules.sizes import all_of
 from torchport.rules.table import Value, image, rule
 
 #: What every one of these layers has, and none of those ported reads.
@@ -111,7 +112,7 @@ def solarization(
     return module("Solarization", addition, threshold, ordered(value_range), loads={})(floats(x))
 
 
-@rule("AutoContrast", wants=image, dtype=float_dtype, ignores=COMMON)
+@rule("AutoContrast", wants=image, dtype=float_dtype, ignores=COMMON, reads=all_of)
 def auto_contrast(
     x: Value, *, value_range: Sequence[float] = (0, 255), data_format: str | None = None
 ) -> Expr:

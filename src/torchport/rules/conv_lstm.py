@@ -15,22 +15,35 @@ from torchport.rules.image import each, one
 from torchport.rules.recurrent import check, initial
 from torchport.rules.sizes import size_of
 from torchport.rules.table import CHANNELS_FIRST, SOURCE, Value, Wants, rule
-from torchport.rules.window import Reading, Window
+from torchport.rules.window import Past, Reading, Whole, Window
 
 
 def wanted(x: Tensor, *states: Any, data_format: str | None) -> Wants:
     return SOURCE if data_format == "channels_first" else CHANNELS_FIRST
 
 
-def conv_lstm_reads(
+def conv_lstm_windows(
     x: Tensor, *states: Any, kernel_size: Any, strides: Any, padding: str, dilation_rate: Any,
     data_format: str | None,
 ) -> Mapping[int, Reading]:  # fmt: skip
-    """Over space, in every step; of the steps before it each reads all through its states."""
+    """Over space, in every step."""
     rank = len(x.shape) - 3
     options = (each(it, rank) for it in (kernel_size, strides, dilation_rate))
     axes = range(3, rank + 3) if data_format == "channels_first" else range(2, rank + 2)
     return {at: Window(k, s, d, padding) for at, k, s, d in zip(axes, *options, strict=True)}
+
+
+def conv_lstm_reads(
+    x: Tensor, *states: Any, kernel_size: Any, strides: Any, padding: str, dilation_rate: Any,
+    data_format: str | None, return_sequences: bool, go_backwards: bool,
+) -> Mapping[int, Reading]:  # fmt: skip
+    """Of the steps before it each knows through its states, whose own windows reach further at each step."""
+    over = conv_lstm_windows(
+        x, kernel_size=kernel_size, strides=strides, padding=padding, dilation_rate=dilation_rate,
+        data_format=data_format,
+    )  # fmt: skip
+    space = over if x.shape[1] == 1 else {at: Whole(keeps=True) for at in over}
+    return {1: Past(go_backwards), **space} if return_sequences else space
 
 
 def conv_lstm_shape(
@@ -38,7 +51,7 @@ def conv_lstm_shape(
     data_format: str | None, return_sequences: bool, return_state: bool,
 ) -> Any:  # fmt: skip
     first = data_format == "channels_first"
-    over = conv_lstm_reads(
+    over = conv_lstm_windows(
         x, kernel_size=kernel_size, strides=strides, padding=padding, dilation_rate=dilation_rate,
         data_format=data_format,
     )  # fmt: skip

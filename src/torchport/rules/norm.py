@@ -15,7 +15,7 @@ from torchport.rules.arguments import default
 from torchport.rules.broadcast import parameter
 from torchport.rules.dtypes import as_bool
 from torchport.rules.facts import PASSES, Gives, Masks, Reads, Training
-from torchport.rules.sizes import axes_of, axis_of, dims_of, held, size_of
+from torchport.rules.sizes import all_along, all_of, axes_of, axis_of, dims_of, held, size_of
 from torchport.rules.table import CHANNELS_FIRST, FOLLOWS, SOURCE, Value, Wants, rule
 
 
@@ -188,7 +188,7 @@ def layer_norm_shape(x: Tensor, *, axis: Any) -> Shape:
 
 @rule(
     "LayerNormalization", wants=layer_norm_wants, shape=layer_norm_shape,
-    weights=layer_norm_weights, masks=PASSES, noun="norm",
+    weights=layer_norm_weights, masks=PASSES, noun="norm", reads=all_along,
 )  # fmt: skip
 def layer_norm(
     x: Value, *, axis: Any = -1, epsilon: float = 1e-3, center: bool = True, scale: bool = True,
@@ -226,7 +226,7 @@ def layer_norm(
 
 @rule(
     "GroupNormalization", wants=channel_wants, shape=norm_shape, weights=norm_weights, masks=PASSES,
-    noun="norm",
+    noun="norm", reads=all_of,
 )  # fmt: skip
 def group_norm(
     x: Value, *, groups: int = 32, axis: Any = -1, epsilon: float = 1e-3, center: bool = True,
@@ -253,7 +253,7 @@ def rms_weights(x: Tensor, *, axis: Any) -> Mapping[str, Shape]:
     return {"scale": tuple(size_of(x, at) for at in axes)}
 
 
-@rule("RMSNormalization", wants=rms_wants, weights=rms_weights)
+@rule("RMSNormalization", wants=rms_wants, weights=rms_weights, reads=all_along)
 def rms_norm(x: Value, *, axis: Any = -1, epsilon: float = 1e-6) -> Expr:
     """nn.RMSNorm over the last axes; else x / root mean square times a parameter."""
     axes = axes_of(axis, x.rank)
@@ -267,7 +267,7 @@ def rms_norm(x: Value, *, axis: Any = -1, epsilon: float = 1e-6) -> Expr:
     return x * call("torch.rsqrt", mean + epsilon) * parameter(x, "scale", axes, shape)
 
 
-@rule("UnitNormalization", masks=PASSES, noun="norm")
+@rule("UnitNormalization", masks=PASSES, noun="norm", reads=all_along)
 def unit_norm(x: Value, *, axis: Any = -1, dialect: str = "") -> Expr:
     """F.normalize; over several axes, what it stands for.
 

@@ -14,6 +14,7 @@ from torchport.rules.dtypes import as_bool
 from torchport.rules.facts import RECURRENT
 from torchport.rules.sizes import features
 from torchport.rules.table import SOURCE, Value, rule
+from torchport.rules.window import Past, Reading
 
 #: Options that change nothing here: how Keras runs the loop, and how it starts weights.
 LOOP = "unroll implementation unit_forget_bias use_cudnn"
@@ -105,6 +106,11 @@ def layer_shape(x: Tensor, cells: Sequence[Cell], return_sequences: bool, return
     return [output, *((x.shape[0], cell.units) for cell in cells for _ in cell.states)]
 
 
+def layer_reads(x: Tensor, *states: Any, return_sequences: bool, go_backwards: bool) -> Mapping[int, Reading]:
+    """A step knows of those before it through its states."""
+    return {1: Past(go_backwards)} if return_sequences else {}
+
+
 def layer_weights(x: Tensor, cells: Sequence[Cell]) -> Mapping[str, Shape]:
     found: dict[str, Shape] = {}
     count = features(x)
@@ -173,7 +179,10 @@ def enter(kind: str, doc: str, noun: str) -> None:
         )  # fmt: skip
 
     write.__doc__ = doc
-    rule(kind, wants=SOURCE, shape=shape, weights=weights, ignores=LOOP, masks=RECURRENT, noun=noun)(write)
+    rule(
+        kind, wants=SOURCE, shape=shape, weights=weights, ignores=LOOP, masks=RECURRENT, noun=noun,
+        reads=layer_reads,
+    )(write)  # fmt: skip
 
 
 STEPWISE = "with other activations or recurrent dropout a module that goes step by step."
@@ -195,7 +204,10 @@ def rnn_weights(x: Tensor, *states: Any, cell: Any) -> Mapping[str, Shape]:
     return layer_weights(x, cells_of("RNN", {"cell": cell}))
 
 
-@rule("RNN", wants=SOURCE, shape=rnn_shape, weights=rnn_weights, ignores="unroll", masks=RECURRENT)
+@rule(
+    "RNN", wants=SOURCE, shape=rnn_shape, weights=rnn_weights, ignores="unroll", masks=RECURRENT,
+    reads=layer_reads,
+)  # fmt: skip
 def rnn(
     x: Value, *states: Any, cell: Any, return_sequences: bool = False, return_state: bool = False,
     go_backwards: bool = False, stateful: bool = False, zero_output_for_mask: bool = False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torchport.errors import Unsupported
@@ -12,7 +12,7 @@ from torchport.rules.dtypes import as_float, float_dtype, is_float
 from torchport.rules.entry import Windowed, layer
 from torchport.rules.image import channels, image_shape, spatial
 from torchport.rules.table import Value, image, rule
-from torchport.rules.window import Reading, Stretch
+from torchport.rules.window import Reading, Stretch, Whole
 
 
 def resized_shape(x: Tensor, *, height: int, width: int, data_format: str | None) -> Shape:
@@ -85,6 +85,12 @@ class Resizing(Windowed):
         """Of images that are not cropped or padded before."""
         sizes = self.height, self.width
         return [Stretch(size=it, method=self.interpolation, antialias=self.antialias) for it in sizes]
+
+    def reads(self, x: Tensor | Value) -> Mapping[int, Reading]:
+        """Where it cuts or pads first, which steps that leaves is not followed."""
+        found = super().reads(x)
+        is_whole = self.crop_to_aspect_ratio or self.pad_to_aspect_ratio
+        return {at: Whole(keeps=True) for at in found} if is_whole else found
 
     def shape(self, x: Tensor) -> Shape:
         return resized_shape(x, height=self.height, width=self.width, data_format=self.data_format)

@@ -9,6 +9,7 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.rules.table import Value
+from torchport.rules.window import Reading, Whole
 
 
 def axes_of(axis: Any, rank: int) -> list[int]:
@@ -19,6 +20,16 @@ def axes_of(axis: Any, rank: int) -> list[int]:
     if any(not -rank <= int(it) < rank for it in given):
         raise Unsupported(f"axis={axis!r} of a tensor with {rank} axes")
     return sorted(int(it) % rank for it in given)
+
+
+def all_along(x: Tensor | Value, *, axis: Any) -> dict[int, Reading]:
+    """`reads` of what looks at all of an axis, or of several, at each of their steps: norms, a softmax."""
+    return {at: Whole(keeps=True) for at in axes_of(axis, len(x.shape))}
+
+
+def all_of(x: Tensor | Value, *others: Any) -> dict[int, Reading]:
+    """`reads` of what looks at all of a sample at each of its steps."""
+    return {at: Whole(keeps=True) for at in range(1, len(x.shape))}
 
 
 def axis_of(axis: Any, rank: int) -> int:

@@ -14,6 +14,7 @@ from torchport.rules.facts import RECURRENT, Gives, Masks, Reads, Training
 from torchport.rules.recurrent import as_mask, check, initial, layer_shape, layer_weights, run, zeroed
 from torchport.rules.sizes import features
 from torchport.rules.table import SOURCE, Bound, Value, Wants, rule, rule_for
+from torchport.rules.window import Reading, Whole
 
 DIRECTIONS = ("LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU")
 
@@ -79,9 +80,15 @@ def bidirectional_weights(x: Tensor, *states: Any, layer: Any, backward_layer: A
     return {**layer_weights(x, forward.cells), **layer_weights(x, backward.cells)}
 
 
+def bidirectional_reads(x: Tensor, *states: Any, layer: Any, backward_layer: Any) -> Mapping[int, Reading]:
+    """Each step knows of all others."""
+    forward, _ = directions(layer, backward_layer)
+    return {1: Whole(keeps=True)} if forward.return_sequences else {}
+
+
 @rule(
     "Bidirectional", wants=SOURCE, shape=bidirectional_shape, weights=bidirectional_weights,
-    masks=RECURRENT,
+    masks=RECURRENT, reads=bidirectional_reads,
 )  # fmt: skip
 def bidirectional(
     x: Value, *states: Any, layer: Any, backward_layer: Any = None, merge_mode: str | None = "concat",

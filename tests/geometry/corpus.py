@@ -1,0 +1,83 @@
+"""The graphs of the replay as ports, without TensorFlow, and what really depends on what in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from tests.replay import replay
+from tests.replay.codec import decode
+
+from torchport import nest, pipeline, training
+from torchport.axes import Order, dims
+from torchport.errors import Refused
+from torchport.geometry.facts import fields, read
+from torchport.geometry.fields import Fields
+from torchport.geometry.walk import sized, whole
+from torchport.port import Port
+from torchport.rules import book
+
+
+def ports(part: str) -> Iterator[tuple[str, Port]]:
+    """The ports of a part of the corpus by name; their text is not formatted."""
+    with replay.without_formatting():
+        for name, encoded in replay.load(replay.CORPUS, part).items():
+            graph = decode(encoded)
+            try:
+                program = pipeline.written(graph, "Replay")
+            except Refused:
+                continue
+            yield name, Port(replace(program, training=training.record(graph)), None)
+
+
+def seen(port: Port) -> tuple[str, dict[str, tuple[int, ...]], Fields]:
+    """The first output, the shapes of the inputs, open sizes filled in, and what that output sees of them."""
+    with book.scope(port.program.book):
+        graph, _ = sized(port.program.graph)
+        calls = whole(graph)
+        reads = {call.outputs[0]: read(call) for call in calls.calls if call.outputs}
+        found = fields(calls, reads)
+    shapes = {name: tuple(size or 1 for size in graph.tensors[name].shape) for name in calls.inputs}
+    return calls.outputs[0], shapes, found[calls.outputs[0]]
+
+
+def random_module(port: Port) -> Any:
+    """The module in float64, its weights positive and unequal, so that nothing cancels."""
+    generator = torch.Generator().manual_seed(0)
+    module = port.module().double().eval()
+    with torch.no_grad():
+        for it in (*module.parameters(), *module.buffers()):
+            if it.is_floating_point():
+                it.copy_(0.5 + torch.rand(it.shape, generator=generator, dtype=torch.float64))
+    return module
+
+
+def support(
+    port: Port, shapes: dict[str, tuple[int, ...]], count: int = 6
+) -> Iterator[tuple[tuple[int, ...], str, np.ndarray]]:
+    """For some elements of the first output: its index, an input, where the gradient there is not zero."""
+    module, rng = random_module(port), np.random.default_rng(1)
+    inputs = []
+    for spec in port.inputs:
+        x = torch.from_numpy(rng.random(shapes[spec.name]) * 2 + 0.25)
+        x = x.permute(dims(Order.SOURCE, spec.order, x.dim())).contiguous()
+        inputs.append(x.requires_grad_() if not spec.numbers else (x.detach() * 2).to(torch.int64))
+    wanted = [it for it in inputs if it.requires_grad]
+    result = nest.flat(module(*inputs), port.program.definition.result)[0]
+    if not wanted or not result.requires_grad or not result.numel():
+        return
+    last = port.outputs[0]
+    y = result.permute(dims(last.order, Order.SOURCE, result.dim()))
+    names = [spec.name for spec, it in zip(port.inputs, inputs, strict=True) if it.requires_grad]
+    orders = [spec.order for spec, it in zip(port.inputs, inputs, strict=True) if it.requires_grad]
+    for place in rng.choice(y.numel(), min(count, y.numel()), replace=False):
+        at = tuple(int(it) for it in np.unravel_index(place, y.shape))
+        grads = torch.autograd.grad(y[at], wanted, retain_graph=True, allow_unused=True)
+        for name, order, grad in zip(names, orders, grads, strict=True):
+            if grad is not None:
+                back = grad.permute(dims(order, Order.SOURCE, grad.dim()))
+                found = abs(back.numpy())  # a kernel of Lanczos is as good as zero at whole steps
+                yield at, name, found > 1e-9 * found.max(initial=0)

@@ -1,0 +1,181 @@
+"""Cards: every kind has one that says something, and every element that one names is in both files."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from tests.geometry.corpus import ports
+
+import torchport
+from torchport.axes import ravel
+from torchport.geometry import table
+from torchport.geometry.drawings import stamps, windows
+from torchport.geometry.explanation import Explanation
+from torchport.geometry.facts import facts
+from torchport.geometry.mistakes import ALL
+from torchport.rules.window import Transposed, Window
+
+UNET = Path(__file__).parents[2] / "examples" / "ihc_unet" / "ihc_unet.keras"
+
+
+@pytest.fixture(scope="module")
+def unet() -> Explanation:
+    return torchport.explain(UNET)
+
+
+def test_every_case_of_the_table_has_a_card_and_a_document() -> None:
+    """What it reads, where it is in model.py, what it costs; no section is empty, no number is none."""
+    kinds = set()
+    for name, port in ports("layers"):
+        network = facts(port)
+        document = json.loads(network.text())
+        assert document["schema"] == 1 and document["code"] == port.code, name
+        assert [*table.lines(network, 80)], name
+        for op in network.ops:
+            titles = [section.title for section in op.card]
+            assert {"layer", "shape", "reads", "costs"} <= {*titles}, (name, op.id, titles)
+            assert all(line.strip() for section in op.card for line in section.lines), (name, op.id)
+            assert "nan" not in str(op.card).lower().replace("banana", ""), (name, op.id, op.card)
+            kinds.add(op.kind)
+    assert len(kinds) > 120
+
+
+def variables(path: Path) -> dict[str, np.ndarray]:
+    """The variables of the `.keras` file by layer and number, read by h5py alone."""
+    import io
+    import zipfile
+
+    with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
+        found: dict[str, np.ndarray] = {}
+
+        def keep(name: str, it: Any) -> None:
+            if isinstance(it, h5py.Dataset) and it.ndim:
+                found[name] = it[()]
+
+        file.visititems(keep)
+    return found
+
+
+def test_every_element_of_a_card_is_in_both_files(unet: Explanation, tmp_path: Path) -> None:
+    """What is printed is taken apart again: the index in Keras's file, the other, the value."""
+    unet.port.save(tmp_path / "port")
+    held = load_file(tmp_path / "port" / "model.safetensors")
+    stored = list(variables(UNET).values())
+    line = re.compile(
+        r"^\s*(\w+)\[([\d, ]+)\] is (\w+)\[([\d, ]+)\] = (\S+): in memory at ([\d,]+), now at ([\d,]+)$"
+    )
+    count = 0
+    for op in unet.network.ops:
+        layer = next(it for it in unet.network.layers if it.id == op.layer)
+        printed = [text for section in op.card if section.title == "weights" for text in section.lines]
+        for text in printed:
+            found = line.match(text)
+            if not found:
+                assert " is " not in text
+                continue
+            role, at, name, to, value, place, now = found.groups()
+            weight = next(
+                it for it in layer.weights
+                if it.torch.endswith(f".{name}") and it.keras and it.keras.endswith(f"/{role}")
+            )  # fmt: skip
+            source, target = (tuple(map(int, it.split(","))) for it in (at, to))
+            array = held[weight.torch]
+            assert f"{array[target]:+.6f}" == value
+            assert array.reshape(-1)[int(now.replace(",", ""))] == array[target]
+            assert weight.keras_side is not None
+            alike = [
+                it for it in stored if it.shape == weight.keras_side.sizes and it[source] == array[target]
+            ]
+            assert alike, text
+            assert alike[0].reshape(-1)[int(place.replace(",", ""))] == array[target]
+            count += 1
+    assert count == 18
+
+
+def test_every_pair_of_the_document_is_the_same_number(unet: Explanation, tmp_path: Path) -> None:
+    unet.port.save(tmp_path / "port")
+    held = load_file(tmp_path / "port" / "model.safetensors")
+    for layer in unet.network.layers:
+        for weight in layer.weights:
+            for pair in weight.pairs:
+                array = held[weight.torch]
+                assert float(array[pair.torch]) == pair.value
+                assert np.ravel_multi_index(pair.torch, array.shape) == pair.torch_place
+                assert weight.keras_side is not None
+                sizes = [size or 1 for size in weight.keras_side.sizes]
+                assert ravel(pair.keras, sizes) == pair.keras_place == np.ravel_multi_index(pair.keras, sizes)
+
+
+def test_elements_of_tensors_are_where_a_permute_takes_them(unet: Explanation) -> None:
+    line = re.compile(
+        r"^y\[n, ([\d, ]+)\] is y\[n, ([\d, ]+)\]: in memory at ([\d,]+) of .* now at ([\d,]+)$"
+    )
+    tensors = {it.id: it for it in unet.network.tensors}
+    count = 0
+    for op in unet.network.ops:
+        for text in (text for section in op.card if section.title == "element" for text in section.lines):
+            at, to, place, now = line.match(text).groups()  # type: ignore[union-attr]
+            sizes = [size or 1 for size in tensors[op.id].keras.sizes[1:]]
+            numbers = np.arange(np.prod(sizes)).reshape(sizes)
+            own = numbers[tuple(map(int, at.split(",")))]
+            turned = numbers.transpose(2, 0, 1)
+            assert own == int(place.replace(",", ""))
+            assert turned[tuple(map(int, to.split(",")))] == own
+            assert turned.reshape(-1)[int(now.replace(",", ""))] == own
+            count += 1
+    assert count == len(unet.network.ops)
+
+
+def test_windows_are_drawn_as_they_slide() -> None:
+    assert [*windows(Window(3, 2, padding="same"), 6)] == [
+        "x      0 1 2 3 4 5 ·", "y0     0 1 2", "y1         0 1 2", "y2             0 1 2",
+    ]  # fmt: skip
+    assert [*stamps(Transposed(3, 2, padding="same"), 3)] == [
+        "x0     0 1 2", "x1         0 1 2", "x2             0 1 2", "y      0 1 2 3 4 5 ×",
+        "taps   1 1 2 1 2 1",
+    ]  # fmt: skip
+
+
+def test_the_mistakes_are_the_numbers_of_the_design() -> None:
+    """One dimension of a transposed convolution: x = 1 2 3, kernel 1 10 100."""
+    from torchport.geometry.mistakes import Scene, cut_at_both_ends, in_one_dimension
+
+    over = Transposed(3, 2, padding="same")
+    assert in_one_dimension(over, 3, [1, 10, 100], [1, 2, 3]) == [1, 10, 102, 20, 203, 30]
+    scene = Scene("Conv2DTranspose", {}, [("h", over, 32)], {}, {}, (1, 32, 32, 16))
+    text = [*cut_at_both_ends(scene)]
+    assert text[0].startswith("padding=1, output_padding=1 gives the same shape")
+    assert text[-1].split()[-6:] == ["10", "102", "20", "203", "30", "300"]
+
+
+def test_mistakes_of_a_torch_that_makes_them() -> None:
+    """What is said of a wrong port is what torch gives with it."""
+    import torch
+
+    x, kernel = torch.tensor([[[1.0, 2, 3]]]), torch.tensor([[[1.0, 10, 100]]])
+    wrong = torch.nn.functional.conv_transpose1d(x, kernel, stride=2, padding=1, output_padding=1)
+    assert wrong.flatten().tolist() == [10, 102, 20, 203, 30, 300]
+    right = torch.nn.functional.conv_transpose1d(x, kernel, stride=2)[..., :-1]
+    assert right.flatten().tolist() == [1, 10, 102, 20, 203, 30]
+    assert len(ALL) == 9
+
+
+@pytest.mark.parametrize("width", [100, 80, 60, 40])
+def test_table_and_cards_fit_the_terminal(unet: Explanation, width: int) -> None:
+    lines = unet.table(width).splitlines()[2:]
+    assert max(map(len, lines)) <= max(width, 48)
+    card = [line for line in unet.card("up3", width).splitlines() if line.strip()]
+    assert max(map(len, card)) <= max(width, 60)
+
+
+def test_a_layer_that_is_not_there_is_told_from_those_that_are(unet: Explanation) -> None:
+    with pytest.raises(torchport.TorchportError, match="no layer 'enc1_conv'(.|\n)*enc1_conv"):
+        unet.card("enc1_conv")
+    assert unet.card("enc1.conv1") == unet.card("enc1_conv1")

@@ -1,0 +1,116 @@
+"""What the rules say that each step reads is what really matters: the extent of gradients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.geometry.corpus import ports, random_module, seen, support
+
+import torchport
+
+UNET = Path(__file__).parents[2] / "examples" / "ihc_unet" / "ihc_unet.keras"
+#: The port itself takes no input of the size that is chosen where the model leaves it open.
+UNFIT = ("Reshape(target_shape=(7,-1,3))[?,?,?,7]",)
+
+
+@pytest.mark.parametrize("part", ["layers"])
+def test_no_gradient_reaches_further_than_is_said(part: str) -> None:
+    """Of all cases of the rule table: a rule that mixes an axis and does not say so cannot pass."""
+    wrong, count = [], 0
+    for name, port in ports(part):
+        if name in UNFIT:
+            continue
+        _, shapes, field = seen(port)
+        for at, source, hit in support(port, shapes, count=4):
+            count += 1
+            for axis, places in enumerate(hit.nonzero()):
+                extent = field.get((source, axis))
+                if not axis or not len(places):
+                    continue
+                if extent is None:
+                    wrong.append(f"{name}: nothing is said of axis {axis} of {source}")
+                    continue
+                first, last = extent.at(0 if extent.axis is None else at[extent.axis])
+                if places.min() < first or places.max() > last:
+                    reads = f"{at} reads {places.min()} to {places.max()}"
+                    wrong.append(f"{name}: {reads}, not {first} to {last}")
+    assert not wrong, "\n".join(dict.fromkeys(wrong))
+    assert count > 2000
+
+
+@pytest.mark.parametrize("rows", [(41, 40), (0, 63)])
+def test_what_the_unet_sees_is_the_extent_of_its_gradient(rows: tuple[int, int]) -> None:
+    """Weights are positive, and means stand for maxima: nothing cancels, and nothing is left out."""
+    port = torchport.convert(UNET)
+    explained = torchport.explain(port, size=(64, 64))
+    field = fields_of(explained)
+    module = random_module(port)
+    pool = torch.nn.functional.max_pool2d
+    torch.nn.functional.max_pool2d = torch.nn.functional.avg_pool2d  # type: ignore[assignment]
+    try:
+        x = torch.rand(1, 3, 64, 64, dtype=torch.float64, requires_grad=True)
+        (grad,) = torch.autograd.grad(linear(module, x)[0, 0, rows[0], rows[1]], x)
+    finally:
+        torch.nn.functional.max_pool2d = pool
+    hit = (grad[0].abs().sum(0) > 0).nonzero().numpy()
+    for axis, at in enumerate(rows):
+        first, last = field["image", axis + 1].at(at)
+        assert (hit[:, axis].min(), hit[:, axis].max()) == (first, last)
+
+
+def fields_of(explained: Any) -> Any:
+    """What the output sees, step by step."""
+    from torchport.geometry.facts import fields, read
+    from torchport.geometry.walk import sized, whole
+
+    graph, _ = sized(explained.port.program.graph, explained.size)
+    calls = whole(graph)
+    reads = {call.outputs[0]: read(call) for call in calls.calls}
+    return fields(calls, reads)[calls.outputs[0]]
+
+
+def linear(module: Any, x: torch.Tensor) -> torch.Tensor:
+    """What stands before the sigmoid, which is flat where its argument is large."""
+    found = []
+    handle = module.head.register_forward_hook(lambda _, given, result: found.append(result))
+    try:
+        module(x)
+    finally:
+        handle.remove()
+    return found[0]  # type: ignore[no-any-return]
+
+
+def test_the_unet_at_256_sees_at_most_100_rows() -> None:
+    """And never the 103 that a rule of jumps and sizes gives, which overstates transposed convolutions."""
+    network = torchport.explain(UNET).network
+    sees = {it.id: {one.name: one.most for one in it.sees} for it in network.tensors}
+    assert sees["head"] == {"h": 100, "w": 100, "c": 3}
+    assert sees["enc3_conv1"]["h"] == 24 and sees["bottleneck_drop"]["h"] == 68
+
+
+def test_totals_of_the_unet() -> None:
+    network = torchport.explain(UNET).network
+    module = torchport.convert(UNET).module()
+    assert network.totals.parameters == sum(it.numel() for it in module.parameters())
+    assert network.totals.multiplies == counted(module, torch.zeros(1, 3, 256, 256))
+    assert network.size == {"h": 256, "w": 256}
+
+
+def counted(module: torch.nn.Module, x: torch.Tensor) -> int:
+    """Multiply-adds as torch's own counter of floating-point operations has them: two for each."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module(x)
+    return counter.get_total_flops() // 2
+
+
+def test_sizes_that_do_not_fit_are_refused_with_some_that_do() -> None:
+    with pytest.raises(torchport.TorchportError, match=r"skip3.*differ(.|\n)*--size 104 120 fits"):
+        torchport.explain(UNET, size=(100, 120))
+    with pytest.raises(torchport.TorchportError, match="2 open: h w"):
+        torchport.explain(UNET, size=(100,))
+    assert torchport.explain(UNET, size=(104, 120)).network.tensors[0].keras.sizes == (None, 104, 120, 3)
