@@ -32,6 +32,9 @@ CONVERSIONS = 7  # best of
 #: A package that pip has installed is compiled; one that is edited in place is only if Python may write that.
 ENV = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONDONTWRITEBYTECODE": ""}
 GOALS = {"time": 2.2, "peak": 120, "forward": 1.02, "factor": 2.0, "small": 0.35, "many": 5}
+#: The page of a network: megabytes, and seconds until it can be used; None: no goal. Seconds to write one.
+PAGES: dict[str, tuple[float | None, float]] = {"ResNet50": (0.5, 1.0), "NASNetMobile": (None, 1.5)}
+WRITE = 3
 #: How many small files are converted in one call, and how many of them also one by one.
 MANY, ALONE = 200, 10
 
@@ -146,6 +149,14 @@ def factor() -> dict[str, object]:
     return {"rows": json.loads(run(sys.executable, BENCH / "factor.py", "--json").last_line)}
 
 
+def page() -> dict[str, object]:
+    """The page of torchport explain, of two networks."""
+    models = [OUT / f"{name}.keras" for name in PAGES]
+    if not all(it.exists() for it in models):
+        run(sys.executable, BENCH / "applications.py", OUT, *PAGES, KERAS_BACKEND="tensorflow")
+    return {"rows": json.loads(run(sys.executable, BENCH / "page.py", *models).last_line)}
+
+
 def machine() -> dict[str, str]:
     packages = ("torch", "tensorflow", "keras", "h5py", "safetensors", "numpy")
     return {
@@ -183,6 +194,8 @@ def measure_all(with_peers: bool) -> dict[str, object]:
         results["small"] = attempt(small)
     with console.status("finding blocks"):
         results["factor"] = attempt(factor)
+    with console.status("the page"):
+        results["page"] = attempt(page)
     return results
 
 
@@ -282,6 +295,22 @@ def show_factor(results: dict) -> Table:
     return shown
 
 
+def show_page(results: dict) -> Table:
+    columns = ("", "size", "goal", "written in", "goal", "usable in", "goal")
+    shown = table("The page of torchport explain", *columns)
+    for row in results["page"].get("rows", ()):
+        size, ready = PAGES[row["name"]]
+        usable = ("no Chromium", "")
+        if row["ready"] is not None:
+            usable = f"{row['ready']:.2f} s", verdict(row["ready"], ready)
+        shown.add_row(
+            row["name"], f"{row['megabytes']:.2f} MB", verdict(row["megabytes"], size) if size else "",
+            f"{row['write']:.2f} s", verdict(row["write"], WRITE),
+            *usable,
+        )  # fmt: skip
+    return shown
+
+
 def ms(seconds: float) -> str:
     return f"{seconds * 1000:,.0f} ms"
 
@@ -302,7 +331,7 @@ def main() -> None:
         names = ("python", "torch", "tensorflow", "keras", "h5py", "safetensors", "numpy")
         shown.print(", ".join(f"{name} {facts[name]}" for name in names) + "\n")
         shown.print(show_conversion(results), "", show_forward(results), "", show_small(results))
-        shown.print("", show_factor(results))
+        shown.print("", show_factor(results), "", show_page(results))
         for name, part in results.items():
             if "failed" in part:
                 shown.print(f"[red]{name} failed:[/] {escape(part['failed'])}")

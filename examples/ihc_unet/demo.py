@@ -119,6 +119,13 @@ def train_further(model, whole: Tissue) -> tuple[float, float]:
     return before, watched_loss()
 
 
+def write_picture(image: NDArray[np.float32], path: Path) -> None:
+    """An image (h, w, 3) between 0 and 1 as a file."""
+    from PIL import Image
+
+    Image.fromarray((image * 255).round().astype(np.uint8)).save(path)
+
+
 def draw(kept: Tissue, by_keras: NDArray[np.float32], by_torch: NDArray[np.float32], path: Path) -> None:
     """Five panels side by side: image, target, Keras, PyTorch, difference."""
     import matplotlib
@@ -195,12 +202,17 @@ def main() -> None:
     console.print(f"  Dice on the kept quarter, now [bold]{score:.6f}[/]\n")
     assert after < before, "the port did not learn"
 
+    console.rule("[bold]5  See the geometry: what became of every tensor", align="left")
+    tissue_file = PORT / "tissue.png"
+    write_picture(kept.image, tissue_file)
+    torchport(f"explain {SOURCE} --html {PORT / 'geometry.html'} --input {tissue_file}")
+
     draw(kept, by_keras, by_torch, PORT / "segmentation.png")
     if docs:
         Path("docs").mkdir(exist_ok=True)
         shutil.copy(PORT / "segmentation.png", "docs/segmentation.png")
     console.rule("[bold]Left for you to read", align="left")
-    for name in ("model.py", "model.safetensors", "port.json", "segmentation.png"):
+    for name in ("model.py", "model.safetensors", "port.json", "segmentation.png", "geometry.html"):
         console.print(f"  {PORT / name}")
 
 

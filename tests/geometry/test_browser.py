@@ -22,7 +22,6 @@ except ImportError:
 pytestmark = [
     pytest.mark.skipif(not BROWSER, reason="no Chromium: apt-get install chromium"),
     pytest.mark.skipif(sync_playwright is None, reason="no Playwright: pip install playwright"),
-    pytest.mark.xdist_group("browser"),
 ]
 
 #: Every network, and a tensor of it that has much to say.
@@ -214,6 +213,35 @@ def test_elements_of_a_kernel_are_those_of_both_files(browser: Browser, folder: 
             value = float(text.rpartition("=")[2].replace("−", "-"))
             assert source[tuple(kernel)] == held[tuple(weight)]
             assert abs(value - source[tuple(kernel)]) < 6e-5
+    opened.close()
+
+
+def test_a_kernel_turns(browser: Browser, folder: Path) -> None:
+    """With the button its cells stand as PyTorch's do, and each is still the same number."""
+    opened = Opened(browser, folder, "ihc_unet")
+    opened.choose("enc2_conv2")
+    places = """it => [...it.querySelectorAll('.weight')].map(at => [
+        at.getAttribute('x'), at.getAttribute('y'), at.style.getPropertyValue('--share'), at.className.baseVal
+    ])"""
+    keras, torch = (opened.page.locator(".tiles").nth(at) for at in (0, 1))
+    assert sorted(keras.evaluate(places)) != sorted(torch.evaluate(places))
+    opened.page.get_by_role("button", name="Turn it").click()
+    assert sorted(keras.evaluate(places)) == sorted(torch.evaluate(places))
+    opened.close()
+
+
+def test_a_matrix_is_sorted(browser: Browser, folder: Path) -> None:
+    """The slider ends in P A P^T: rows and columns of the same entries in the order of channels first."""
+    opened = Opened(browser, folder, "ihc_unet")
+    opened.choose("enc2_conv2")
+    entries = """() => [...document.querySelectorAll('.matrix')[0].querySelectorAll('.weight')].map(it =>
+        ['y', 'x'].map(at => Math.round(it.getAttribute(at) / it.getAttribute('width'))))"""
+    before = np.array(opened.page.evaluate(entries))
+    slider = opened.page.get_by_label("From channels last to channels first")
+    slider.evaluate("it => { it.value = 100; it.dispatchEvent(new Event('input')) }")
+    after = np.array(opened.page.evaluate(entries))
+    order = np.arange(4 * 4 * 2).reshape(4, 4, 2).transpose(2, 0, 1).ravel()
+    assert (order[after] == before).all()
     opened.close()
 
 

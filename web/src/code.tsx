@@ -67,7 +67,7 @@ export function Code() {
   const block = net.document.blocks.find((it) => it.path === now.module) ?? null;
   useEffect(() => {
     const box = pane.current, line = box?.querySelector<HTMLElement>(`[data-line="${now.span?.line ?? made?.line ?? 1}"]`);
-    if (box && line) box.scrollTo({ top: line.offsetTop - box.clientHeight / 2, behavior: calm() ? "auto" : "smooth" });
+    if (box && line) box.scrollTo({ top: line.offsetTop - Math.min(box.clientHeight * 0.3, 150), behavior: calm() ? "auto" : "smooth" });
   }, [now.id]);
   const pick = (line: number) => { const id = at(line); if (id) choose(id); };
   return (

@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { Axis, Pattern, colour } from "./axes";
+import { calm } from "./code";
 import type { Weight } from "./document";
 
 const Q = 17, GAP = 6, MOST = 4;
@@ -17,7 +18,18 @@ export function turn(weight: Weight): number[] | null {
 export function Kernel({ weight }: { weight: Weight }) {
   const sample = weight.sample, order = turn(weight), side = weight.keras_side!;
   const [at, setAt] = useState<number[]>(() => sample?.shape.map((size, it) => Math.min(size - 1, [0, 1, 2, 3, 1][it])) ?? []);
+  const [way, setWay] = useState(0);
   if (!sample || !order || sample.shape.length < 2 || sample.shape.length > 5) return <Pairs weight={weight} />;
+  const turnIt = () => {
+    const goal = way ? 0 : 1, start = performance.now(), from = way;
+    if (calm()) { setWay(goal); return; }
+    const step = (now: number) => {
+      const share = Math.min(1, (now - start) / 1100), eased = share * share * (3 - 2 * share);
+      setWay(from + (goal - from) * eased);
+      if (share < 1) requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+  };
   const largest = weight.largest || 1, count = sample.shape.length;
   const value = (index: number[]) => sample.values[index.reduce((sum, it, axis) => sum * sample.shape[axis] + it, 0)];
   const step = (axis: number, by: number) => setAt(at.map((it, other) => (other === axis ? (it + by + sample.shape[axis]) % sample.shape[axis] : it)));
@@ -34,10 +46,11 @@ export function Kernel({ weight }: { weight: Weight }) {
         {[{ who: "Keras", side, axes: side.axes.map((_, it) => it) }, { who: "PyTorch", side: weight.torch_side, axes: order }].map((it) => (
           <div class="tiling">
             <div class="who">{it.who} <span class="mono">{it.side.axes.map((axis, number) => <>{number > 0 && " × "}<Axis name={axis}>{axis.length > 2 ? axis : `${axis} ${it.side.sizes[number]}`}</Axis></>)}</span></div>
-            <Tiles axes={it.axes} names={side.axes} sizes={sample.shape} at={at} value={value} largest={largest} pick={setAt} onKeyDown={(event) => keys(event, it.axes)} who={it.who} />
+            <Tiles axes={it.axes} toward={order} way={it.who === "Keras" ? way : 0} names={side.axes} sizes={sample.shape} at={at} value={value} largest={largest} pick={setAt} onKeyDown={(event) => keys(event, it.axes)} who={it.who} />
           </div>
         ))}
       </div>
+      {order.some((it, at) => it !== at) && <button type="button" class="turn" aria-pressed={way > 0.5} onClick={turnIt}>{way > 0.5 ? "Back to Keras" : "Turn it"}</button>}
       <p class="found mono" aria-live="polite">
         kernel[{index(at, side.axes)}] is weight[{index(order.map((it) => at[it]), weight.torch_side.axes)}] = <b>{shownNumber(value(at))}</b>
       </p>
@@ -47,25 +60,39 @@ export function Kernel({ weight }: { weight: Weight }) {
   );
 }
 
-function Tiles({ axes, names, sizes, at, value, largest, pick, onKeyDown, who }: {
-  axes: number[]; names: string[]; sizes: number[]; at: number[]; value: (index: number[]) => number; largest: number;
+/** Where each element stands when the numbers are tiled by the outer two of the last four axes, and how large all is. */
+function tiled(axes: number[], sizes: number[]): { x: (index: number[]) => number; y: (index: number[]) => number; width: number; height: number } {
+  const [a, b, c, d] = [...Array<number>(Math.max(0, 4 - axes.length)).fill(-1), ...axes].slice(-4);
+  const size = (axis: number) => (axis < 0 ? 1 : sizes[axis]), at = (index: number[], axis: number) => (axis < 0 ? 0 : index[axis]);
+  const wide = size(d) * Q + GAP, tall = size(c) * Q + GAP;
+  return {
+    x: (index) => at(index, b) * wide + at(index, d) * Q + 2, y: (index) => at(index, a) * tall + at(index, c) * Q + 2,
+    width: size(b) * wide, height: size(a) * tall,
+  };
+}
+
+/** All indices of a shape; of more than four axes those before the last four stay. */
+function every(sizes: number[], axes: number[], at: number[]): number[][] {
+  const moved = new Set(axes.slice(-4));
+  return sizes.reduce<number[][]>((all, size, axis) => all.flatMap((it) => (moved.has(axis) ? Array.from({ length: size }, (_, step) => [...it, step]) : [[...it, at[axis]]])), [[]]);
+}
+
+function Tiles({ axes, toward, way, names, sizes, at, value, largest, pick, onKeyDown, who }: {
+  axes: number[]; toward: number[]; way: number; names: string[]; sizes: number[]; at: number[]; value: (index: number[]) => number; largest: number;
   pick: (index: number[]) => void; onKeyDown: (event: KeyboardEvent) => void; who: string;
 }) {
-  const padded = [...Array(Math.max(0, 4 - axes.length)).fill(-1), ...axes], outer = padded.slice(0, -4), [a, b, c, d] = padded.slice(-4);
-  const size = (axis: number) => (axis < 0 ? 1 : sizes[axis]);
-  const wide = size(d) * Q + GAP, tall = size(c) * Q + GAP, cells = [];
-  for (let i = 0; i < size(a); i++) for (let j = 0; j < size(b); j++) for (let k = 0; k < size(c); k++) for (let l = 0; l < size(d); l++) {
-    const index = [...at];
-    for (const axis of outer) index[axis] = at[axis];
-    for (const [axis, it] of [[a, i], [b, j], [c, k], [d, l]]) if (axis >= 0) index[axis] = it;
-    const number = value(index), share = Math.round(Math.min(1, Math.abs(number) / largest) * 100);
-    const on = index.every((it, axis) => it === at[axis]);
-    cells.push(<rect class={`weight${on ? " on" : ""}${number < 0 ? " below" : ""}`} style={{ "--share": `${share}%` }} x={j * wide + l * Q + 2} y={i * tall + k * Q + 2} width={Q - 2} height={Q - 2} rx="2" onPointerEnter={() => pick(index)} onClick={() => pick(index)} />);
-  }
-  const width = size(b) * wide, height = size(a) * tall;
+  const from = tiled(axes, sizes), to = tiled(toward, sizes), between = (a: number, b: number) => a + (b - a) * way;
+  const width = way ? Math.max(from.width, to.width) : from.width, height = way ? Math.max(from.height, to.height) : from.height;
+  const inner = axes.slice(-2).map((it) => names[it]).join(" by ");
   return (
     <svg class="tiles" tabindex={0} role="img" viewBox={`0 0 ${width} ${height}`} width={width} height={height} onKeyDown={onKeyDown}
-      aria-label={`${who}: tiles of ${[c, d].filter((it) => it >= 0).map((it) => names[it]).join(" by ")}; arrow keys move`}>{cells}</svg>
+      aria-label={`${who}: tiles of ${inner}; arrow keys move`}>
+      {every(sizes, axes, at).map((index) => {
+        const number = value(index), share = Math.round(Math.min(1, Math.abs(number) / largest) * 100), on = index.every((it, axis) => it === at[axis]);
+        return <rect class={`weight${on ? " on" : ""}${number < 0 ? " below" : ""}`} style={{ "--share": `${share}%` }}
+          x={between(from.x(index), to.x(index))} y={between(from.y(index), to.y(index))} width={Q - 2} height={Q - 2} rx="2" onPointerEnter={() => pick(index)} onClick={() => pick(index)} />;
+      })}
+    </svg>
   );
 }
 

@@ -41,8 +41,12 @@ function Head() {
   );
 }
 
+/** Axes that are drawn as sides of a box. */
+const WORDS: Record<string, string> = { d: "planes", h: "rows", w: "columns", t: "steps" };
+
 function Page() {
   const sizes = Object.entries(network.value.document.size);
+  const axes = new Set(network.value.document.tensors.flatMap((it) => it.keras.axes)), named = Object.entries(WORDS).filter(([axis]) => axes.has(axis));
   return (
     <>
       <Head />
@@ -50,7 +54,7 @@ function Page() {
         <section class="map" aria-label="The network">
           {asTable.value ? <Table /> : <Picture />}
           {!asTable.value && <p class="legend">
-            Boxes to scale: sides as √ of <Axis name="h" /> rows, <Axis name="w" /> columns, <Axis name="t" /> steps; depth as √ of <Axis name="c" /> channels.
+            Boxes to scale: sides as √ of {named.map(([axis, word], at) => <>{at > 0 && ", "}<Axis name={axis} /> {word}</>)}{named.length > 0 && "; depth as √ of "}<Axis name="c" /> channels.
             {sizes.length > 0 && <> The model leaves sizes open; drawn for {sizes.map(([axis, size], at) => <>{at > 0 && ", "}<Axis name={axis} /> = {size}</>)}.</>}
           </p>}
         </section>

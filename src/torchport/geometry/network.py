@@ -216,6 +216,8 @@ NAMES = {"cls": "class"}
 
 def plain(value: Any) -> Any:
     """A value as JSON has it: dataclasses as objects, tuples as lists; a number that is none is text."""
+    if value is None or isinstance(value, (str, int)):
+        return value
     if is_dataclass(value):
         return {NAMES.get(it.name, it.name): plain(getattr(value, it.name)) for it in fields(value)}
     if isinstance(value, Mapping):
