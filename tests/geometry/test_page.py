@@ -73,8 +73,11 @@ def test_components_are_those_of_numpys_covariance() -> None:
 
 @pytest.mark.parametrize(
     ("axes", "shape", "wanted"),
-    [("nhwc", (1, 5, 7, 3), (5, 7, 3)), ("nchw", (1, 3, 5, 7), (5, 7, 3)),
-     ("ndhwc", (1, 4, 5, 7, 3), (5, 7, 3)), ("ntc", (1, 5, 7), (5, 7, 1)), ("nc", (1, 5), None), ("nt", (1, 5), None), ("nhwc", (1, 1, 1, 8), None)],
+    [
+        ("nhwc", (1, 5, 7, 3), (5, 7, 3)), ("nchw", (1, 3, 5, 7), (5, 7, 3)), ("nt", (1, 5), None),
+        ("ndhwc", (1, 4, 5, 7, 3), (5, 7, 3)), ("ntc", (1, 5, 7), (5, 7, 1)), ("nc", (1, 5), None),
+        ("nhwc", (1, 1, 1, 8), None),
+    ],
 )  # fmt: skip
 def test_what_is_a_picture(axes: str, shape: tuple[int, ...], wanted: tuple[int, ...] | None) -> None:
     found = image(np.ones(shape), list(axes))
