@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from torchport.geometry import Explanation
     from torchport.geometry.matrix import Matrix
     from torchport.port import Port
+    from torchport.source import SourcePort
     from torchport.verify import Verification
 
 __version__ = "0.1.0"
 __all__ = [
-    "__version__", "convert", "explain", "load", "verify", "BadFile", "Refusal", "Refused", "TorchportError",
+    "__version__", "convert", "explain", "load", "port_source", "verify", "BadFile", "Refusal", "Refused",
+    "TorchportError",
 ]  # fmt: skip
 
 
@@ -160,3 +162,19 @@ def verify(
         source, port, inputs=inputs, seed=seed, steps=steps, progress=progress, custom=custom, rules=rules,
         config=config, code=code, call=call, weights=weights, input_shape=input_shape, precision=precision,
     )  # fmt: skip
+
+
+def port_source(
+    path: str | Path, names: Sequence[str] = (), *, calls: Sequence[str] = (), partial: bool = False
+) -> SourcePort:
+    """Port a file of TensorFlow code: its functions and classes, each proven. The file is run.
+
+    names: those that are wanted; all by default.
+    calls: expressions that run them, in the names of the file: `"build_unet((256, 256, 3))"`.
+    partial: give what is proven, and say in `refusals` what is not.
+
+    Raises SourceRefused, a TorchportError, with everything that is not ported. Needs TensorFlow.
+    """
+    from torchport.source import port_source
+
+    return port_source(path, names, calls=calls, partial=partial)

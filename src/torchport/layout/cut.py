@@ -126,8 +126,11 @@ def wants_of(op: Op, graph: Graph) -> Wants:
     return wants
 
 
-def choose_orders(graph: Graph, keep_io: bool = False) -> Orders:
-    """The orders with the fewest permutes. `keep_io`: inputs and outputs stay as the source has them."""
+def choose_orders(graph: Graph, keep_io: bool = False, given: Mapping[str, Order] | None = None) -> Orders:
+    """The orders with the fewest permutes. `keep_io`: inputs and outputs stay as the source has them.
+
+    `given`: the orders that inputs are in, where they are not free.
+    """
     network, wants = Network(graph), {}
     for path, body in walk(graph):
         network.bodies[path] = body
@@ -138,6 +141,8 @@ def choose_orders(graph: Graph, keep_io: bool = False) -> Orders:
                     network.same["tensor", path, name] = ("tensor", f"{path}{op.layer}/", output)
     for path, body in walk(graph):
         wants.update(_add_graph(network, path, body, keep_io and not path))
+    for name, order in (given or {}).items():
+        network.tie(network.tensor("", name), FIRST if order is Order.CHANNELS_FIRST else SOURCE)
     return Orders(cut(network.edges), wants, network, keep_io)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from torchport.named import is_named
 from torchport.program import Expr
 
 #: A divisor of more characters says no more than the factor: 1 / 2 ** 0.5 stays one.
@@ -13,12 +14,12 @@ SHORT = 8
 
 def default(value: Any, theirs: Any) -> Any:
     """None, so that it is not written, where torch's default is the same."""
-    return None if value == theirs else value
+    return None if value == theirs and not is_named(value) else value
 
 
 def unless(value: Any, theirs: Any) -> list[Any]:
     """The positional argument, unless torch's default is the same."""
-    return [] if value == theirs else [value]
+    return [] if value == theirs and not is_named(value) else [value]
 
 
 def plain(value: float) -> float | int:

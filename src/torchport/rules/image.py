@@ -10,6 +10,7 @@ from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
+from torchport.named import is_named
 from torchport.program import Expr, call
 from torchport.rules.table import Value
 from torchport.rules.window import Reading, Window
@@ -29,7 +30,7 @@ def one(values: Sequence[Any], default: Any = None) -> Any:
     """One number where all are equal, as a person writes it; None if it is the default."""
     if len(set(values)) > 1:
         return tuple(values)
-    return None if values[0] == default else values[0]
+    return None if values[0] == default and not is_named(values[0]) else values[0]
 
 
 def spatial_axes(rank: int, data_format: str | None) -> range:

@@ -263,7 +263,8 @@ def placeholders(tf: Any, start: Any) -> Any:
 
     def one(it: Any) -> Any:
         dtype = getattr(it.dtype, "name", it.dtype)
-        return tf.compat.v1.placeholder(dtype, (None, *tuple(it.shape)[1:]))
+        shape = tuple(it.shape)
+        return tf.compat.v1.placeholder(dtype, (None, *shape[1:]) if shape else ())
 
     return mapped_inputs(start, one)
 

@@ -1,0 +1,315 @@
+"""TensorFlow code becomes PyTorch code: the user's functions and classes, ported one by one and proven.
+
+The user's file is run under TensorFlow while every expression tells what it saw. Each statement is split into
+what is known when the model is built, and what happens to tensors; the rules that serve saved models write
+the latter. Then both sides run, with the arguments that were watched and with others.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torchport.emit.source import formatted
+from torchport.errors import TorchportError
+from torchport.source import module, vary
+from torchport.source.observe import Watched, watch
+from torchport.source.project import Project
+from torchport.source.prove import Case, Proof, Prover, case_of
+from torchport.source.sites import NotPorted, SourceFile, SourceRefusal, site
+from torchport.source.unit import Unit
+
+#: With how many watched calls, and with how many others, a unit is proven; how many are tried for that.
+WATCHED, VARIED, TRIED = 1, 4, 12
+#: Shapes on which losses are tried that no call runs.
+LOSS_SHAPES = ((4, 8, 6, 3), (3, 10, 4, 2))
+
+
+class SourceRefused(TorchportError):
+    """All of a file's code that is not ported."""
+
+    def __init__(self, refusals: Sequence[SourceRefusal]) -> None:
+        self.refusals = tuple(refusals)
+        lines = "".join(f"\n  {it}" for it in refusals)
+        count = f"{len(refusals)} thing{'s' if len(refusals) != 1 else ''}"
+        super().__init__(
+            f"{count} cannot be ported exactly:{lines}",
+            advice="mend them, or write what is proven alone with --partial",
+        )
+
+
+@dataclass(frozen=True)
+class SourcePort:
+    """A file's port: its text, its units and what was proven of each; what was refused."""
+
+    source: SourceFile
+    code: str
+    units: tuple[Unit, ...]
+    proofs: Mapping[str, Proof]
+    refusals: tuple[SourceRefusal, ...] = ()
+    notes: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return not self.refusals
+
+    def save(self, folder: str | Path, tests: bool = False) -> Path:
+        """Writes the file, of the source's name, into a folder; with `tests`, one that proves it again.
+
+        Raises TorchportError where that is the source itself.
+        """
+        path = Path(folder) / self.source.path.name
+        if path.resolve() == self.source.path.resolve():
+            raise TorchportError(
+                "is the source itself", where=str(path), advice="give another folder with -o"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.code, encoding="utf-8")
+        if tests:
+            beside = path.with_name(f"test_{path.name}")
+            beside.write_text(test_text(self), encoding="utf-8")
+        return path
+
+
+def port_source(
+    path: str | Path, names: Sequence[str] = (), *, calls: Sequence[str] = (), partial: bool = False
+) -> SourcePort:
+    """The port of a file's functions and classes. The file is run.
+
+    `names`: those that are wanted; all by default. `calls`: expressions that run them. Raises SourceRefused
+    with everything that is not ported, unless `partial`.
+    """
+    source = SourceFile.of(Path(path))
+    defined = [it.name for it in source.definitions()]
+    if unknown := [it for it in names if it not in defined]:
+        known = ", ".join(defined) or "nothing"
+        raise TorchportError(f"has no {unknown[0]}; it defines {known}", where=str(path))
+    project = watched_project(source, names, calls)
+    watched = project.watched
+    refusals, units = staged(project, names or defined, bool(names))
+    proofs: dict[str, Proof] = {}
+    if units:
+        prover = Prover(project, module.loaded(module.text_of(source, units), f"port_of_{source.path.stem}"))
+        watched.recorder.is_on = True
+        cases = {unit.name: list(cases_of(watched, unit)) for unit in units}
+        for unit in units:
+            proofs[unit.name] = proven(prover, unit, cases[unit.name])
+            refusals += unproven(project, unit, proofs[unit.name])
+    if refusals and not partial:
+        raise SourceRefused(refusals)
+    bad = {it.unit for it in refusals}
+    good = [it for it in units if it.name not in bad]
+    stubs = [stub(source, it) for it in refusals]
+    code = module.text_of(source, good, stubs)
+    notes = tuple(f"{it.name}: {note}" for it in good for note in it.notes)
+    return SourcePort(source, code, tuple(good), proofs, tuple(refusals), notes, tuple(calls))
+
+
+def test_text(port: SourcePort) -> str:
+    """A pytest file that proves the units of a port again, for as long as TensorFlow is installed."""
+    source, names = str(port.source.path.resolve()), [it.name for it in port.units]
+    return formatted(
+        f'''"""{port.source.path.name}: its units are those of the TensorFlow code."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("tensorflow")
+from torchport.source import prove_again
+
+PORT = Path(__file__).with_name({port.source.path.name!r})
+
+
+@pytest.mark.parametrize("name", {names!r})
+def test_is_the_same(name: str) -> None:
+    proof = prove_again({source!r}, PORT, name, calls={list(port.calls)!r})
+    assert proof.cases and not proof.differences, proof.differences
+'''
+    )
+
+
+def prove_again(path: str | Path, port: str | Path, name: str, calls: Sequence[str] = ()) -> Proof:
+    """A unit of a port as it is now beside its source."""
+    project = watched_project(SourceFile.of(Path(path)), (), calls)
+    unit = project.unit(name)
+    text = Path(port).read_text(encoding="utf-8")
+    prover = Prover(project, module.loaded(text, Path(port).stem))
+    return proven(prover, unit, list(cases_of(project.watched, unit)))
+
+
+def watched_project(source: SourceFile, names: Sequence[str], calls: Sequence[str]) -> Project:
+    """A file that was run, with what is asked for, with other arguments, and its losses."""
+    defined = [it.name for it in source.definitions()]
+    watched = watch(source)
+    given = list(calls) or list(calls_in(source, watched))
+    for call in given:
+        watched.evaluate(call)
+    for call in given:
+        try_others(watched, call)
+    losses(source, watched, names or defined)
+    if not watched.recorder.units:
+        raise TorchportError(
+            "nothing in it ran",
+            where=str(source.path),
+            advice='say what to call: --call "build_model((64, 64, 3))"',
+        )
+    return Project(source, watched)
+
+
+def staged(project: Project, names: Sequence[str], is_asked: bool) -> tuple[list[SourceRefusal], list[Unit]]:
+    """The units, and those that are refused, each at the line that it is refused for."""
+    refusals, seen = list[SourceRefusal](), set[Any]()
+    for name in names:
+        try:
+            project.unit(name)
+        except NotPorted as error:
+            if is_plain(project, name):
+                continue
+            found = project.source.refusal(error, name)
+            if (key := (site(error.node), error.why)) not in seen:
+                seen.add(key)
+                refusals.append(found)
+    return refusals, [it for it in project.units.values() if it is not None]
+
+
+def is_plain(project: Project, name: str) -> bool:
+    """Whether a function has nothing to do with tensors: scripts, and what reads files."""
+    from torchport.source.observe import tensors
+
+    node = project.node_of(name)
+    if isinstance(node, ast.ClassDef):
+        return False
+    calls = project.watched.recorder.units.get(name, [])
+    if calls:
+        return not any(True for it in calls for _ in tensors((list(it.arguments.values()), it.result)))
+    return False
+
+
+def calls_in(source: SourceFile, watched: Watched) -> Iterator[str]:
+    """Calls of the file's own functions: those of its script, else those that need no arguments."""
+    functions = set(source.functions())
+    found = []
+    for node in source.tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            continue
+        for it in ast.walk(node):
+            if isinstance(it, ast.Call) and isinstance(it.func, ast.Name) and it.func.id in functions:
+                read = {one.id for one in ast.walk(it) if isinstance(one, ast.Name)}
+                if all(one in vars(watched.module) for one in read):
+                    found.append(ast.unparse(it))
+    called = {it.partition("(")[0] for it in found}
+    for name in functions - called:
+        if vary.has_defaults(getattr(watched.module, name)) and makes_model(source.functions()[name]):
+            found.append(f"{name}()")
+    yield from dict.fromkeys(found)
+
+
+def makes_model(node: ast.FunctionDef) -> bool:
+    """Whether a function looks as if it made a model: only such is called without being asked to."""
+    text = ast.unparse(node)
+    return "Model(" in text or "Sequential(" in text
+
+
+def try_others(watched: Watched, call: str) -> None:
+    """Runs a call with other arguments: what is written must hold for them too."""
+    node = ast.parse(call, mode="eval").body
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+        return
+    done = watched.recorder.units.get(node.func.id, [])
+    if not done:
+        return
+    first = done[0].arguments
+    function = getattr(watched.module, node.func.id)
+    from torchport.source.observe import as_it_is
+
+    for arguments in itertools.islice(vary.variations(first), 12):
+        with as_it_is():
+            try:
+                function(**arguments)
+            except Exception:  # arguments of our own: the source may refuse them
+                continue
+
+
+def losses(source: SourceFile, watched: Watched, names: Sequence[str]) -> None:
+    """Runs functions with the signature of Keras's losses, (y_true, y_pred), that nothing else runs."""
+    import numpy as np
+    import tensorflow as tf
+
+    from torchport.source.observe import as_it_is
+
+    for name, node in source.functions().items():
+        given = [it.arg for it in node.args.args][:2]
+        if name not in names or given not in (["y_true", "y_pred"], ["true", "pred"]):
+            continue
+        if name in watched.recorder.units:
+            continue
+        numbers = np.random.default_rng(3)
+        for shape in LOSS_SHAPES:
+            tensors = [tf.constant(numbers.uniform(0.05, 0.95, shape), tf.float32) for _ in range(2)]
+            with as_it_is():
+                try:
+                    getattr(watched.module, name)(*tensors)
+                except Exception:  # refused as never run
+                    continue
+
+
+def cases_of(watched: Watched, unit: Unit) -> Iterator[Case]:
+    """What a unit was watched with, then other arguments and sizes."""
+    calls = watched.recorder.units.get(unit.name if unit.kind != "layer" else f"{unit.name}.call", [])
+    made = watched.recorder.units.get(f"{unit.name}.__init__", [])
+    seen: dict[str, Case] = {}
+    for at, call in enumerate(calls):
+        case = case_of(unit, call)
+        if unit.kind == "layer" and made:
+            own = next((it for it in made if it.arguments.get("self") is call.arguments.get("self")), None)
+            if own is None:
+                continue
+            arguments = {it.name: own.arguments[it.name] for it in unit.known if it.name in own.arguments}
+            case = replace(case, arguments=arguments)
+        seen.setdefault(str(case), case)
+        if at > 400:
+            break
+    yield from seen.values()
+
+
+def proven(prover: Prover, unit: Unit, watched: Sequence[Case]) -> Proof:
+    """A unit run with what was watched, and with other arguments."""
+    cases = list(watched[:WATCHED])
+    for case in watched[:1]:
+        arguments = [replace(case, arguments=it) for it in vary.variations(case.arguments)]
+        shapes = [replace(case, shapes=it) for it in vary.image_sizes(case.shapes)]
+        cases += [*arguments, *shapes, *watched[WATCHED:]][:TRIED]
+    unique = list({str(it): it for it in cases}.values())
+    return prover.prove(unit, unique, VARIED + len(watched[:WATCHED]))
+
+
+def unproven(project: Project, unit: Unit, proof: Proof) -> Iterator[SourceRefusal]:
+    """Why a unit that was written is not ported all the same."""
+    node = project.node_of(unit.name)
+    where = str(project.source.path)
+    if proof.differences:
+        why = f"its port is not the same: {proof.differences[0]}"
+        advice = "report it with this file: the rules say otherwise"
+        yield SourceRefusal(where, node.lineno, node.col_offset + 1, unit.name, why, advice, unit.name)
+    elif not proof.cases:
+        why = f"could not be run by itself: {(proof.failed or ['it never ran'])[0]}"
+        yield SourceRefusal(where, node.lineno, node.col_offset + 1, unit.name, why, "add --call", unit.name)
+
+
+def stub(source: SourceFile, refusal: SourceRefusal) -> str:
+    """What stands for a unit that is not ported."""
+    where = f"{source.path.name}:{refusal.line}"
+    node = next(it for it in source.definitions() if it.name == refusal.unit)
+    if isinstance(node, ast.ClassDef):
+        head = f"class {node.name}(nn.Module):\n    def __init__(self, *args, **kwargs):"
+        return f"{head}\n        raise NotImplementedError({where!r})"
+    return f"def {node.name}(*args, **kwargs):\n    raise NotImplementedError({where!r})"
+
+
+__all__ = ["SourcePort", "SourceRefused", "port_source"]

@@ -1,0 +1,312 @@
+"""One expression of the user's as a graph of its own, written by the rules that serve saved models.
+
+layers.Conv2D(width * 2, 3, activation="relu")(x)
+->  F.relu(self.conv(x)),  nn.Conv2d(x_channels, width * 2, 3)
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any
+
+from torchport import watch
+from torchport.axes import Order
+from torchport.emit.expression import ATOM, Writer
+from torchport.errors import Refused, Unsupported
+from torchport.graph import Graph, Op, refs
+from torchport.idioms import idiomatic
+from torchport.infer import infer
+from torchport.layout import choose_orders, write
+from torchport.named import Named, NamedFloat, binds_of
+from torchport.normalise import normalise
+from torchport.program import Apply, Definition, Expr, Module, State, Unpack, Var, rewrite, walk
+from torchport.read.subclass import package_of
+from torchport.source.observe import Seen, is_tensor, tensors
+from torchport.source.values import Flow, Items, Static
+
+#: Options of layers whose values are no numbers of the program's.
+UNNAMED = frozenset({"name", "dtype", "seed"})
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """An expression as steps over its operands `x0`, `x1`…"""
+
+    definition: Definition
+    graph: Graph
+
+    @property
+    def outputs(self) -> tuple[Any, ...]:
+        return self.definition.outputs
+
+    @property
+    def modules(self) -> list[Apply]:
+        """The modules that it calls, in the order in which it does, each once."""
+        nodes = (node for step in self.definition.steps for node in walk(step.value))
+        found = {(it.owner, it.module.role): it for it in nodes if isinstance(it, Apply)}
+        return list(found.values())
+
+    @property
+    def states(self) -> list[State]:
+        nodes = (node for step in self.definition.steps for node in walk(step.value))
+        return [it for it in nodes if isinstance(it, State)]
+
+
+@dataclass(frozen=True)
+class Call:
+    """An expression as the stage knows it: its operands, and a layer's options that are no literals.
+
+    `function` gives what is called, at the time of the call: TensorFlow's functions are then watched.
+    """
+
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    options: Mapping[str, Static]
+    function: Callable[[], Any] | None = None
+
+
+def of(seen: Seen, made: Call, are_open: bool = False) -> Fragment:
+    """The graph of one evaluation. `are_open`: the sizes of space are not known.
+
+    Raises Unsupported for what no rule ports.
+    """
+    args, kwargs, options = made.args, made.kwargs, made.options
+    flows: list[tuple[Flow, Any]] = []
+    rebuilt_args = [rebuild(value, given, flows) for value, given in zip(args, seen.args, strict=True)]
+    rebuilt_kwargs = {key: rebuild(value, seen.kwargs[key], flows) for key, value in kwargs.items()}
+    try:
+        if is_layer(seen.function):
+            graph = of_layer(seen, rebuilt_args, rebuilt_kwargs, flows)
+            graph = with_options(graph, str(seen.function.name), options)
+        else:
+            graph = of_function(made, seen, rebuilt_args, rebuilt_kwargs, flows)
+        graph = with_sizes(graph, [flow for flow, _ in flows], are_open)
+        found: list[Any] = []
+        graph = infer(normalise(graph), found)
+        if found:
+            raise Refused(tuple(found))
+        given = dict(zip(graph.inputs, (flow.order for flow, _ in flows), strict=True))
+        orders = choose_orders(graph, given=given)
+        return Fragment(idiomatic(write(graph, orders)), graph)
+    except Refused as error:
+        first = error.refusals[0]
+        raise Unsupported(first.why, first.advice) from error
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The place of a tensor among the operands."""
+
+    at: int
+
+
+def rebuild(value: Any, given: Any, flows: list[tuple[Flow, Any]]) -> Any:
+    """What was given, with slots for its tensors and texts for its numbers."""
+    if isinstance(value, Flow):
+        if not is_tensor(given) and not hasattr(given, "shape"):
+            raise Unsupported("is a tensor here, and none when it was watched")
+        flows.append((value, given))
+        return Slot(len(flows) - 1)
+    if isinstance(value, Items):
+        return [rebuild(it, one, flows) for it, one in zip(value.items, given, strict=True)]
+    if any(True for _ in tensors(given)):
+        raise Unsupported("uses a tensor that is not one of the function's", "hand it over as an argument")
+    return named(given, value) if isinstance(value, Static) else given
+
+
+def named(given: Any, value: Static) -> Any:
+    """A number with its text, unless it is a literal."""
+    import ast
+
+    if value.is_literal:
+        return given
+    if isinstance(given, (list, tuple)) and isinstance(value.node, (ast.Tuple, ast.List)):
+        pairs = zip(given, value.node.elts, strict=False)
+        return type(given)(named(one, Static(ast.unparse(node), node)) for one, node in pairs)
+    if isinstance(given, bool) or not isinstance(given, (int, float)):
+        return given
+    return Named(given, value.text) if isinstance(given, int) else NamedFloat(given, value.text)
+
+
+def is_layer(function: Any) -> bool:
+    return hasattr(function, "get_config") and hasattr(function, "weights") and callable(function)
+
+
+def keras_of(layer: Any) -> Any:
+    found = next(filter(None, map(package_of, type(layer).__mro__)), None)
+    return found or sys.modules["keras"]
+
+
+def fill(tree: Any, held: Sequence[Any]) -> Any:
+    """Tensors in their slots."""
+    if isinstance(tree, Slot):
+        return held[tree.at]
+    if isinstance(tree, Mapping):
+        return {key: fill(it, held) for key, it in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(fill(it, held) for it in tree) if type(tree) in (list, tuple) else tree
+    return tree
+
+
+def of_layer(seen: Seen, args: list[Any], kwargs: dict[str, Any], flows: Sequence[tuple[Flow, Any]]) -> Graph:
+    """The graph of the same layer in a model of its own."""
+    keras = keras_of(seen.function)
+    shapes = [tuple(it.shape) for _, it in flows]
+    held = [
+        keras.Input(batch_shape=(None, *shape[1:]), dtype=dtype_of(it))
+        for shape, (_, it) in zip(shapes, flows, strict=True)
+    ]
+    kept = {key: it for key, it in kwargs.items() if key != "training"}
+    made = seen.function(*fill(args, held), **fill(kept, held))
+    return watch.read(keras.Model(held, made))
+
+
+def dtype_of(value: Any) -> str:
+    return str(getattr(value.dtype, "name", value.dtype))
+
+
+def of_function(
+    made: Call, seen: Seen, args: list[Any], kwargs: dict[str, Any], flows: Sequence[tuple[Flow, Any]]
+) -> Graph:
+    """The graph of a function, as of a Lambda that calls it."""
+    import keras
+
+    def call(held: Any) -> Any:
+        held = held if isinstance(held, (list, tuple)) else [held]
+        function = made.function() if made.function else seen.function
+        return function(*fill(args, held), **fill(kwargs, held))
+
+    layer = keras.layers.Lambda(call)
+    start = [SimpleNamespace(shape=tuple(it.shape), dtype=dtype_of(it)) for _, it in flows]
+    target = Target(layer)
+    run = watch.Run.of(target, start, str(keras.__version__), False)
+    event = next(watch.layer_calls(run.root))
+    graph = run.body(event)
+    return graph
+
+
+@dataclass
+class Target:
+    """A layer as a model that is watched."""
+
+    layer: Any
+    trainable_variables: tuple[Any, ...] = ()
+
+    def _flatten_layers(self) -> list[Any]:
+        return [self.layer]
+
+    def __call__(self, given: Any, training: bool) -> Any:
+        return self.layer(given)
+
+
+def with_options(graph: Graph, layer: str, options: Mapping[str, Static]) -> Graph:
+    """The graph with the texts of a layer's options."""
+
+    def one(op: Op) -> Op:
+        if op.layer != layer:
+            return op
+        changed = {
+            key: spread(op.config[key], value)
+            for key, value in options.items()
+            if key in op.config and key not in UNNAMED
+        }
+        return replace(op, config={**op.config, **changed})
+
+    return graph.replace(ops=tuple(map(one, graph.ops)))
+
+
+def spread(given: Any, value: Static) -> Any:
+    """An option with its text; one number in the source may be one for each axis in the layer."""
+    import ast
+
+    if isinstance(given, (list, tuple)) and not isinstance(value.node, (ast.Tuple, ast.List)):
+        return type(given)(named(it, value) for it in given) if len(set(map(repr, given))) == 1 else given
+    return named(given, value)
+
+
+def with_sizes(graph: Graph, flows: Sequence[Flow], are_open: bool) -> Graph:
+    """The graph with the texts of its operands' channels."""
+    found = dict(graph.tensors)
+    for name, flow in zip(graph.inputs, flows, strict=True):
+        shape = list(found[name].shape)
+        if len(shape) < 2:
+            continue
+        if are_open and len(shape) > 2:
+            shape[1:-1] = [None] * (len(shape) - 2)
+        if flow.channels is not None and shape[-1] is not None and not flow.channels.isdigit():
+            shape[-1] = Named(shape[-1], flow.channels)
+        found[name] = replace(found[name], shape=tuple(shape))
+    return graph.replace(tensors=found)
+
+
+class Texts(Writer):
+    """Expressions as text. `number`: what stands for a number that has a text, here."""
+
+    def __init__(
+        self, operands: Mapping[str, str], attribute: Callable[[str, str], str], number: Callable[[str], str]
+    ) -> None:
+        super().__init__(lambda name: operands.get(name, name), attribute)
+        self.number, self.operands = number, operands
+
+    def _bound(self, value: Any) -> tuple[str, int]:
+        if isinstance(value, (Named, NamedFloat)):
+            return self.number(value.text), value.binds
+        if isinstance(value, Var):
+            text = self.variable(value.tensor)
+            return text, binds_of(text) if value.tensor in self.operands else ATOM
+        return super()._bound(value)
+
+
+def inlined(definition: Definition) -> tuple[list[tuple[str, Expr]], Any]:
+    """The steps that stand alone, since they are read more than once, and the result."""
+    uses: dict[str, int] = {}
+    for step in definition.steps:
+        for name in step.inputs:
+            uses[name] = uses.get(name, 0) + 1
+    result = definition.result
+    held: dict[str, Expr] = {}
+    alone: list[tuple[str, Expr]] = []
+
+    def place(node: Any) -> Any:
+        return held.get(node.tensor, node) if isinstance(node, Var) else node
+
+    final: dict[str, Expr] = {}
+    for step in definition.steps:
+        value = rewrite(step.value, place)
+        if len(step.outputs) > 1:
+            if any(uses.get(name) for name in step.outputs):
+                raise Unsupported("gives several tensors that it reads again")
+            names = tuple(Var(name) for name in step.outputs)
+            final[repr(names)] = value.value if isinstance(value, Unpack) else value
+        elif uses.get(step.outputs[0], 0) > 1:
+            alone.append((step.outputs[0], value))
+        else:
+            held[step.outputs[0]] = value
+    if isinstance(result, (tuple, list)) and repr(tuple(result)) in final:
+        return alone, final[repr(tuple(result))]
+    return alone, rewrite(result, place)
+
+
+def sizes(fragment: Fragment) -> list[str | None]:
+    """The text of each output's last axis."""
+    found = list[str | None]()
+    for it in fragment.outputs:
+        shape = it.tensor.shape
+        size = shape[-1] if len(shape) > 1 else None
+        found.append(None if size is None else size.text if isinstance(size, Named) else str(size))
+    return found
+
+
+def loads(fragment: Fragment) -> list[Module]:
+    """The modules with what they load, in the order in which they are called."""
+    return [it.module for it in fragment.modules]
+
+
+def reads_nothing(graph: Graph) -> bool:
+    return not any(refs(op.args) for op in graph.ops)
+
+
+__all__ = ["Fragment", "Order", "Texts", "inlined", "is_layer", "loads", "of", "sizes"]

@@ -1,0 +1,120 @@
+"""The lines of `__init__` and of `forward` while they are written, and the names of what a class holds."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+INDENT = "    "
+
+
+@dataclass
+class Line:
+    """A line. `shadow`: the variable that it is there for alone, and that may be left out with it."""
+
+    depth: int
+    text: str
+    shadow: str = ""
+
+    def __str__(self) -> str:
+        return INDENT * self.depth + self.text if self.text else ""
+
+
+def reads(text: str) -> set[str]:
+    """The names in a line of code."""
+    return set(re.findall(r"(?<![\w.])[A-Za-z_]\w*", re.sub(r"'[^']*'|\"[^\"]*\"|#.*", "", text)))
+
+
+def prune(lines: list[Line], wanted: Iterable[str]) -> list[Line]:
+    """The lines without sizes that nobody reads, and without loops and conditions that are then empty."""
+    kept, wanted = list(lines), set(wanted)
+    while True:
+        shadows = {it.shadow for it in kept if it.shadow}
+        for name in shadows:
+            others = (it for it in kept if it.shadow != name)
+            if name not in wanted and not any(name in reads(it.text) for it in others):
+                kept = [it for it in kept if it.shadow != name]
+                break
+        else:
+            shorter = without_empty(kept)
+            if len(shorter) == len(kept):
+                return kept
+            kept = shorter
+
+
+def without_empty(lines: list[Line]) -> list[Line]:
+    """The lines without headers of blocks that have none."""
+    kept = list[Line]()
+    for at, line in enumerate(lines):
+        code = [it for it in lines[at + 1 :] if it.text and not it.text.startswith("#")]
+        if line.text.endswith(":") and not line.text.startswith("#"):
+            if not code or code[0].depth <= line.depth:
+                nxt = code[0].text if code else ""
+                if not (nxt.startswith("else:") and code[0].depth == line.depth):
+                    continue
+        kept.append(line)
+    return kept
+
+
+@dataclass
+class Names:
+    """Attributes of a class: each has a base, `conv`, and a mark, `__m3__`, until all are known."""
+
+    bases: dict[str, tuple[str, bool]] = field(default_factory=dict)
+
+    def add(self, base: str, is_given: bool = False) -> str:
+        """A mark for a module. `is_given`: by the source, which numbers it itself."""
+        mark = f"__m{len(self.bases)}__"
+        self.bases[mark] = (base, is_given)
+        return mark
+
+    def settled(self, taken: Iterable[str] = ()) -> dict[str, str]:
+        """The names for the marks: those that share one are numbered. `taken`: other attributes."""
+        counts: dict[str, int] = {}
+        for base, _ in self.bases.values():
+            counts[base] = counts.get(base, 0) + 1
+        taken, numbers, found = set(taken), dict[str, int](), dict[str, str]()
+        for mark, (base, _) in self.bases.items():
+            if counts[base] == 1 and base not in taken:
+                name = base
+            else:
+                while True:
+                    numbers[base] = numbers.get(base, 0) + 1
+                    name = f"{base}{'_' if base[-1:].isdigit() else ''}{numbers[base]}"
+                    if name not in taken and name not in counts:
+                        break
+            taken.add(name)
+            found[mark] = name
+        return found
+
+
+MARK = re.compile(r"__m\d+__(s?)")
+
+
+def plural(name: str) -> str:
+    """What a list of them is called."""
+    if number := re.search(r"(?<=[a-z])\d+$", name):
+        return f"{plural(name[: number.start()])}{number[0]}"
+    return f"{name}es" if name.endswith(("s", "x", "sh", "ch")) else f"{name}s"
+
+
+def named(text: str, names: dict[str, str]) -> str:
+    """A text with names for its marks."""
+
+    def one(found: re.Match[str]) -> str:
+        mark = found[0].removesuffix("s") if found[1] else found[0]
+        return plural(names[mark]) if found[1] else names[mark]
+
+    return MARK.sub(one, text)
+
+
+def tidy(text: str) -> str:
+    """A statement without brackets that it does not need."""
+    if "((" not in text and not re.search(r"(= |return )\(", text):
+        return text
+    try:
+        return ast.unparse(ast.parse(text))
+    except SyntaxError:
+        return text

@@ -1,0 +1,79 @@
+"""The file of a port: imports, the constants and functions that it needs, its units in the source's order."""
+
+from __future__ import annotations
+
+import ast
+import types
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from torchport.emit import helpers
+from torchport.emit.source import formatted
+from torchport.source.sites import SourceFile
+from torchport.source.unit import Unit
+
+#: Names that a port imports, by how.
+IMPORTS = {
+    "math": "import math", "torch": "import torch", "F": "import torch.nn.functional as F",
+}  # fmt: skip
+
+
+def text_of(source: SourceFile, units: Sequence[Unit], stubs: Sequence[str] = ()) -> str:
+    """The text of a file. `stubs`: what stands for units that are not ported."""
+    bodies = [it.text for it in sorted(units, key=lambda it: it.line)]
+    bodies += stubs
+    own = {it.cls for it in units} | {it.name for it in units}
+    constants = list(needed(source, bodies, own))
+    used = helpers.used(bodies)
+    everything = "\n\n\n".join([*used, *bodies])
+    names = {
+        it.id for it in ast.walk(ast.parse("\n".join([everything, *constants]))) if isinstance(it, ast.Name)
+    }
+    lines = []
+    if docstring := ast.get_docstring(source.tree, clean=False):
+        lines += [f'"""{docstring}"""', ""]
+    lines += ["from __future__ import annotations", ""]
+    if "math" in names:
+        lines += [IMPORTS["math"], ""]
+    if "Sequence" in names or "Callable" in names:
+        wanted = ", ".join(it for it in ("Callable", "Sequence") if it in names)
+        lines += [f"from collections.abc import {wanted}", ""]
+    lines += [IMPORTS[it] for it in ("torch", "F") if it in names]
+    lines.append(f"from torch import {', '.join(it for it in ('Tensor', 'nn') if it in names)}")
+    if constants:
+        lines += ["", *constants]
+    return formatted("\n".join(lines) + "\n\n\n" + everything + "\n")
+
+
+def needed(source: SourceFile, bodies: Sequence[str], own: set[str]) -> Iterator[str]:
+    """The constants and plain functions of the source that the units read, in its order."""
+    wanted = names_in("\n".join(bodies)) - own
+    found: dict[int, str] = {}
+    changed = True
+    while changed:
+        changed = False
+        for at, node in enumerate(source.tree.body):
+            targets = [it for one in getattr(node, "targets", []) for it in ast.walk(one)]
+            defined = {it.id for it in targets if isinstance(it, ast.Name)}
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                defined = {node.name}
+            if at not in found and defined & wanted:
+                found[at] = ast.get_source_segment(source.text, node) or ast.unparse(node)
+                wanted |= names_in(found[at])
+                changed = True
+    for at in sorted(found):
+        yield found[at]
+
+
+def names_in(text: str) -> set[str]:
+    return {
+        it.id for it in ast.walk(ast.parse(text)) if isinstance(it, ast.Name) and isinstance(it.ctx, ast.Load)
+    }
+
+
+def loaded(text: str, name: str) -> types.ModuleType:
+    """The module that a text is."""
+    made = types.ModuleType(name)
+    space: dict[str, Any] = vars(made)
+    exec(compile(text, f"<{name}>", "exec"), space)
+    return made

@@ -1,0 +1,199 @@
+"""What the user's code does under TensorFlow: what each place in it was given and gave, each time."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import functools
+import inspect
+import operator
+import sys
+import types
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from torchport import scripts
+from torchport.errors import TorchportError
+from torchport.source.instrument import OPERATOR, SEEN, UNIT, VALUE, instrumented
+from torchport.source.sites import Site, SourceFile
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One evaluation of an expression: of a call, what was called with what; what it gave."""
+
+    function: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    result: Any
+
+
+@dataclass(frozen=True)
+class UnitCall:
+    """One call of a function or method of the user's: `arguments` by name, defaults among them."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    result: Any
+
+
+@dataclass
+class Recorder:
+    """All that was seen; `order` is the layers that were called, each once, in the order of first calls."""
+
+    sites: dict[Site, list[Seen]] = field(default_factory=lambda: defaultdict(list))
+    units: dict[str, list[UnitCall]] = field(default_factory=lambda: defaultdict(list))
+    calls: list[tuple[Site, Seen]] = field(default_factory=list)
+    is_on: bool = True
+
+    def seen(self, key: Site, function: Any, *args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        if self.is_on:
+            found = Seen(function, args, kwargs, held(result))
+            self.sites[key].append(replace_lists(found))
+            self.calls.append((key, found))
+        return result
+
+    def value(self, key: Site, result: Any) -> Any:
+        if self.is_on:
+            self.sites[key].append(Seen(None, (), {}, held(result)))
+        return result
+
+    def operator(self, key: Site, name: str, left: Any, right: Any) -> Any:
+        """An operator between two values, an index among them."""
+        function = getattr(operator, name)
+        result = function(left, right)
+        if self.is_on:
+            self.sites[key].append(Seen(function, (held(left), right), {}, held(result)))
+        return result
+
+    def unit(self, name: str) -> Callable[[Callable[..., Any]], Any]:
+        def entered(function: Callable[..., Any]) -> Any:
+            if not isinstance(function, types.FunctionType):
+                return function
+            signature = inspect.signature(function)
+
+            @functools.wraps(function)
+            def called(*args: Any, **kwargs: Any) -> Any:
+                bound = signature.bind(*args, **kwargs)
+                bound.apply_defaults()
+                given = {key: held(it) for key, it in bound.arguments.items()}
+                result = function(*args, **kwargs)
+                if self.is_on:
+                    self.units[name].append(UnitCall(name, given, held(result)))
+                return result
+
+            # Keras looks at signatures without following what wraps a function
+            called.__signature__ = signature  # type: ignore[attr-defined]
+            return called
+
+        return entered
+
+
+def held(value: Any) -> Any:
+    """Lists as they are now: they may grow."""
+    return list(value) if type(value) is list else value
+
+
+def replace_lists(found: Seen) -> Seen:
+    kwargs = {key: held(it) for key, it in found.kwargs.items()}
+    return Seen(found.function, tuple(map(held, found.args)), kwargs, found.result)
+
+
+@dataclass
+class Watched:
+    """The user's module, run, and what its functions were seen doing."""
+
+    source: SourceFile
+    module: types.ModuleType
+    recorder: Recorder
+    #: Names that statements were not run for, and why.
+    missing: dict[str, str]
+
+    def evaluate(self, call: str) -> Any:
+        """What an expression gives in the user's module. Raises TorchportError for what it raises."""
+        with scripts.blame(self.source.path), as_it_is():
+            try:
+                return eval(compile(call, "<call>", "eval"), vars(self.module))
+            except NameError as error:
+                why = next((it for name, it in self.missing.items() if name in str(error)), "")
+                advice = f"{why}; give a --call that says it" if why else "give a --call that does without it"
+                raise TorchportError(f"{call}: {error}", where=str(self.source.path), advice=advice) from None
+
+
+def watch(source: SourceFile) -> Watched:
+    """The user's module: its imports, definitions and constants are run, its scripts are not."""
+    name = f"torchport_source_{source.path.stem}"
+    module = types.ModuleType(name)
+    module.__file__ = str(source.path.resolve())
+    sys.modules[name] = module
+    recorder = Recorder()
+    space = vars(module)
+    space.update(
+        {SEEN: recorder.seen, VALUE: recorder.value, UNIT: recorder.unit, OPERATOR: recorder.operator}
+    )
+    missing: dict[str, str] = {}
+    with scripts.beside(source.path), scripts.blame(source.path), as_it_is():
+        for node in instrumented(source).body:
+            if not is_definition(node, space):
+                names = {
+                    it.id
+                    for it in ast.walk(node)
+                    if isinstance(it, ast.Name) and isinstance(it.ctx, ast.Store)
+                }
+                missing |= dict.fromkeys(names, f"line {node.lineno} is not run")
+                continue
+            exec(compile(ast.Module([node], []), str(source.path.resolve()), "exec"), space)
+    return Watched(source, module, recorder, missing)
+
+
+def is_definition(node: ast.stmt, space: Mapping[str, Any]) -> bool:
+    """Whether a statement of a file is part of what its functions need: no script, nothing that is loaded."""
+    if isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)):
+        return True
+    if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
+        return False
+    calls = (it for it in ast.walk(node.value) if isinstance(it, ast.Call))
+    if any(not (isinstance(it.func, ast.Name) and it.func.id in PLAIN) for it in calls):
+        return False
+    read = {it.id for it in ast.walk(node.value) if isinstance(it, ast.Name)}
+    return all(it in space or hasattr(builtins, it) or it in PLAIN for it in read)
+
+
+#: Functions that a constant may be made with.
+PLAIN = frozenset({"dict", "list", "tuple", "range", "len", "int", "float", "max", "min", "sum", "set"})
+
+
+@contextmanager
+def as_it_is() -> Iterator[None]:
+    """The user's code runs as Python: TensorFlow does not rewrite it, and Keras prints no summary."""
+    from tensorflow.python.autograph.core.ag_ctx import ControlStatusCtx, Status
+
+    with ControlStatusCtx(Status.DISABLED):
+        yield
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether a value is a tensor: Keras's symbol, or TensorFlow's."""
+    if type(value).__name__ == "KerasTensor":
+        return True
+    return (
+        hasattr(value, "shape")
+        and hasattr(value, "dtype")
+        and type(value).__module__.startswith("tensorflow")
+    )
+
+
+def tensors(value: Any) -> Iterator[Any]:
+    """The tensors in a value, in the order of its lists."""
+    if is_tensor(value):
+        yield value
+    elif isinstance(value, Mapping):
+        for it in value.values():
+            yield from tensors(it)
+    elif isinstance(value, (list, tuple)):
+        for it in value:
+            yield from tensors(it)

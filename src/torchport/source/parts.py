@@ -1,0 +1,146 @@
+"""A call of one function or class of the user's in another: an instance of what it became."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from torchport.axes import Order
+from torchport.source.lines import reads
+from torchport.source.observe import Seen
+from torchport.source.sites import NotPorted, site
+from torchport.source.unit import Unit, snake
+from torchport.source.values import Flow, Items, Maker, Static
+
+if TYPE_CHECKING:
+    from torchport.source.evaluate import Evaluator
+
+
+def part_of(
+    at: Evaluator, node: ast.Call, unit: Unit, source: ast.Call, seen: list[Seen], maker: Maker | None
+) -> Any:
+    """What an application of a unit gives. `source`: the call that its parameters are given by."""
+    scope = at.scope
+    bound = arguments(unit, source, at)
+    if maker is None:
+        flows = {it.name: bound.pop(it.name, None) for it in unit.inputs}
+    else:
+        given = [at.value(it) for it in node.args]
+        given += [at.value(it.value) for it in node.keywords if it.arg not in ("training", "mask")]
+        flows = dict(zip((it.name for it in unit.inputs), given, strict=False))
+    texts: list[str] = []
+    table: dict[str, str] = {}
+    for taken in unit.inputs:
+        flow = flows.get(taken.name)
+        if not isinstance(flow, Flow):
+            raise NotPorted(
+                node, f"its argument {taken.name} is no single tensor", "hand each tensor over by itself"
+            )
+        if flow.rank != taken.rank:
+            raise NotPorted(
+                node, f"{unit.name} is called with tensors of {flow.rank} and of {taken.rank} axes"
+            )
+        texts.append(scope.ordered(flow, taken.order).text)
+        if taken.channels:
+            size = (
+                channels(flow, taken.name, seen, node)
+                if taken.channels in unit.sizes
+                else flow.channels or "?"
+            )
+            table[taken.channels] = size
+    if unit.kind == "function":
+        inside = [
+            *texts,
+            *(f"{key}={scope.forward_text(it.text)}" for key, it in bound.items() if isinstance(it, Static)),
+        ]
+        return results(at, unit, f"{unit.cls}({', '.join(inside)})", table, bound, None)
+    constructor = [table[name] for name in unit.sizes]
+    named = False
+    for it in unit.parameters:
+        if it.name not in bound:
+            named = named or it.default is not None
+            continue
+        text = bound[it.name].text
+        constructor.append(f"{it.name}={text}" if named else text)
+    base, given_name = (maker.name, True) if maker is not None and maker.name else (snake(unit.cls), False)
+    key = site(maker.node) if maker is not None else None
+    callee = scope.module(base, f"{unit.cls}({', '.join(constructor)})", given_name, key)
+    return results(at, unit, f"{callee}({', '.join(texts)})", table, bound, callee)
+
+
+def channels(flow: Flow, name: str, seen: list[Seen], node: ast.Call) -> str:
+    """The text of the size that a unit asks for. Raises NotPorted where it has none."""
+    if flow.channels is not None:
+        return flow.channels
+    raise NotPorted(node, f"the channels of {name} are not known where the model is built")
+
+
+def arguments(unit: Unit, source: ast.Call, at: Evaluator) -> dict[str, Any]:
+    """The arguments of a call by the names of the unit's parameters."""
+    function = at.scope.project.signature(unit.name)
+    if any(isinstance(it, ast.Starred) for it in source.args) or any(
+        it.arg is None for it in source.keywords
+    ):
+        raise NotPorted(source, "has arguments with a star", "write them out")
+    try:
+        bound = function.bind(*source.args, **{it.arg: it.value for it in source.keywords if it.arg})
+    except TypeError as error:
+        raise NotPorted(source, str(error)) from error
+    asked = {name for it in unit.results if it.channels for name in reads(it.channels)}
+    known = {it.name for it in unit.parameters} | {it.name for it in unit.inputs} | asked
+    found = {}
+    for name, it in bound.arguments.items():
+        if name not in known or not isinstance(it, ast.expr):
+            continue
+        value = at.value(it)
+        if name not in {one.name for one in unit.inputs} and not isinstance(value, Static):
+            raise NotPorted(it, f"{unit.name} wants a number there")
+        found[name] = value
+    return found
+
+
+def results(
+    at: Evaluator, unit: Unit, text: str, table: dict[str, str], bound: dict[str, Any], callee: str | None
+) -> Any:
+    """What a unit gives, with channels in the terms of its caller."""
+    known = dict(table)
+    for it in unit.known:
+        known[it.name] = bound[it.name].text if it.name in bound else it.default or "None"
+
+    def size(flow: Flow, number: int) -> str | None:
+        if flow.channels is None:
+            return None
+        if unit.exposes and callee is not None:
+            attribute = f"{at.scope.last(callee)}.out_channels"
+            return f"{attribute}[{number}]" if unit.is_tuple else attribute
+        asked = reads(flow.channels)
+        return None if any(known.get(it) == "?" for it in asked) else substituted(flow.channels, known)
+
+    if not unit.is_tuple:
+        (flow,) = unit.results
+        return Flow(text, flow.rank, size(flow, 0), flow.order)
+    flows = tuple(
+        Flow(f"{text}[{number}]", it.rank, size(it, number), it.order)
+        for number, it in enumerate(unit.results)
+    )
+    return Items(flows, text, is_tuple=True)
+
+
+def substituted(text: str, known: dict[str, str]) -> str:
+    """An expression with others for its names."""
+
+    class Names(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.AST:
+            return ast.parse(known[node.id], mode="eval").body if node.id in known else node
+
+    return ast.unparse(Names().visit(ast.parse(text, mode="eval").body))
+
+
+def parameters_of(function: Any) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+def order_of(rank: int) -> Order:
+    """The order that units take and give tensors in: images channels first, all else as the source has it."""
+    return Order.CHANNELS_FIRST if rank > 3 else Order.SOURCE

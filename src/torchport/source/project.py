@@ -1,0 +1,281 @@
+"""A file of the user's while it is ported: its functions and classes, each staged once."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from dataclasses import dataclass, field
+from typing import Any
+
+from torchport.errors import Unsupported
+from torchport.source import fragment
+from torchport.source.fragment import Call, Fragment, is_layer
+from torchport.source.lines import INDENT, Line, named, prune, reads
+from torchport.source.observe import Seen, UnitCall, Watched, is_tensor, tensors
+from torchport.source.parts import order_of
+from torchport.source.scope import Scope
+from torchport.source.sites import NotPorted, SourceFile, SourceRefusal, site
+from torchport.source.stage import Stage
+from torchport.source.unit import Input, Parameter, Unit, class_name
+from torchport.source.values import Flow, Items, Static
+
+
+@dataclass
+class Project:
+    """One file. `units`: what was staged so far; None while it is being staged."""
+
+    source: SourceFile
+    watched: Watched
+    units: dict[str, Unit | None] = field(default_factory=dict)
+    refusals: dict[str, list[SourceRefusal]] = field(default_factory=dict)
+    failed: dict[str, NotPorted] = field(default_factory=dict)
+    fragments: dict[Any, Any] = field(default_factory=dict)
+
+    # What stages ask for
+
+    def node_of(self, name: str) -> ast.FunctionDef | ast.ClassDef:
+        name = name.partition(".")[0]
+        return next(it for it in self.source.definitions() if it.name == name)
+
+    def signature(self, name: str) -> inspect.Signature:
+        """The signature of a function, or of a class's constructor."""
+        node = self.node_of(name)
+        if isinstance(node, ast.FunctionDef):
+            return signature(node, 0)
+        method = method_of(node, "__init__")
+        return signature(method, 1) if method is not None else inspect.Signature()
+
+    def unit(self, name: str) -> Unit:
+        """What a function or class became. Raises NotPorted for one that is not ported."""
+        if name in self.failed:
+            raise NotPorted(self.failed[name].node, self.failed[name].why, self.failed[name].advice)
+        if name not in self.units:
+            self.units[name] = None
+            try:
+                self.units[name] = self.staged(name)
+            except NotPorted as error:
+                self.failed[name] = error
+                del self.units[name]
+                raise
+        found = self.units[name]
+        if found is None:
+            raise NotPorted(self.node_of(name), "calls itself", "write it as a loop")
+        return found
+
+    def fragment(self, seen: Seen, made: Call, are_open: bool) -> Fragment:
+        """The graph of one evaluation of an expression. Raises Unsupported."""
+        recorder = self.watched.recorder
+        key = (id(seen), id(made), are_open)
+        if key not in self.fragments:
+            was, recorder.is_on = recorder.is_on, False
+            try:
+                self.fragments[key] = fragment.of(seen, made, are_open), seen, made
+            finally:
+                recorder.is_on = was
+        found: Fragment = self.fragments[key][0]
+        return found
+
+    # Staging
+
+    def staged(self, name: str) -> Unit:
+        node = self.node_of(name)
+        if isinstance(node, ast.ClassDef):
+            from torchport.source.classes import staged_class
+
+            return staged_class(self, node)
+        return self.function(node)
+
+    def calls(self, node: ast.AST, name: str) -> list[UnitCall]:
+        found = self.watched.recorder.units.get(name, [])
+        if not found:
+            raise NotPorted(node, f"{name} never ran", f'add --call "{name}(...)"')
+        return found
+
+    def function(self, node: ast.FunctionDef) -> Unit:
+        calls = self.calls(node, node.name)
+        is_function = not self.makes_layers(node)
+        scope = Scope(self, node.name, is_function)
+        stage = Stage(scope)
+        if node.args.vararg or node.args.kwarg:
+            raise NotPorted(node, "has parameters with a star", "name them")
+        parameters = parameters_of(node, 0)
+        taken = self.tensors_of(node, calls, parameters, stage)
+        known = tuple(it for it in parameters if it.name not in taken)
+        for it in known:
+            scope.env[it.name] = Static(it.name)
+            scope.assigned[it.name] = 1
+        stage.body(node.body)
+        kind = "builder" if stage.is_network else "function" if is_function else "block"
+        return finished(self, node, stage, known, kind)
+
+    def makes_layers(self, node: ast.FunctionDef) -> bool:
+        """Whether a function makes layers, itself or by another that it calls."""
+        for it in ast.walk(node):
+            for seen in self.watched.recorder.sites.get(site(it), []) if isinstance(it, ast.Call) else []:
+                function = seen.function
+                if is_layer(function) or is_layer(seen.result):
+                    return True
+                name = getattr(function, "__qualname__", "")
+                own = getattr(inspect.unwrap(function), "__globals__", None) if callable(function) else None
+                if own is vars(self.watched.module) and name in self.source.functions():
+                    if any(True for _ in tensors(seen.result)) and self.unit(name).kind != "function":
+                        return True
+        return False
+
+    def tensors_of(
+        self, node: ast.AST, calls: list[UnitCall], parameters: list[Parameter], stage: Stage
+    ) -> set[str]:
+        """The parameters that are tensors: they become those of `forward`."""
+        found = [
+            it.name for it in parameters if any(is_tensor(call.arguments.get(it.name)) for call in calls)
+        ]
+        for name in found:
+            given = [call.arguments.get(name) for call in calls]
+            if not all(map(is_tensor, given)):
+                raise NotPorted(node, f"{name} is a tensor in one call and none in another")
+            ranks = {len(it.shape) for it in given if it is not None}
+            if len(ranks) > 1:
+                raise NotPorted(node, f"{name} has {' and '.join(map(str, sorted(ranks)))} axes")
+            (rank,) = ranks
+            channels = "" if rank < 2 else "in_channels" if len(found) == 1 else f"{name}_channels"
+            stage.inputs.append(Input(name, channels, rank, order_of(rank)))
+            stage.scope.env[name] = Flow(name, rank, channels or None, order_of(rank))
+        return set(found)
+
+
+def method_of(node: ast.ClassDef, name: str) -> ast.FunctionDef | None:
+    return next((it for it in node.body if isinstance(it, ast.FunctionDef) and it.name == name), None)
+
+
+def signature(node: ast.FunctionDef, start: int) -> inspect.Signature:
+    kinds = inspect.Parameter
+    made = [
+        kinds(it.name, kinds.POSITIONAL_OR_KEYWORD, default=kinds.empty if it.default is None else it.default)
+        for it in parameters_of(node, start)
+    ]
+    if node.args.kwarg:
+        made.append(kinds(node.args.kwarg.arg, kinds.VAR_KEYWORD))
+    return inspect.Signature(made)
+
+
+def parameters_of(node: ast.FunctionDef, start: int) -> list[Parameter]:
+    """The parameters of a function, `start` of them left out."""
+    given = [*node.args.posonlyargs, *node.args.args]
+    defaults: list[ast.expr | None] = [None] * (len(given) - len(node.args.defaults))
+    defaults += node.args.defaults
+    pairs = list(zip(given, defaults, strict=True))[start:]
+    pairs += zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+    return [
+        Parameter(
+            it.arg, None if default is None else ast.unparse(default),
+            ast.unparse(it.annotation) if it.annotation else "",
+        )
+        for it, default in pairs
+    ]  # fmt: skip
+
+
+#: Annotations that mean the same in a port.
+PLAIN = frozenset({"int", "float", "bool", "str", "tuple", "list", "dict"})
+
+
+def declared(it: Parameter) -> str:
+    annotation = it.annotation if it.annotation.partition("[")[0] in PLAIN else ""
+    text = f"{it.name}: {annotation}" if annotation else it.name
+    if it.default is None:
+        return text
+    return f"{text} = {it.default}" if annotation else f"{text}={it.default}"
+
+
+def finished(
+    project: Project,
+    node: ast.FunctionDef | ast.ClassDef,
+    stage: Stage,
+    known: tuple[Parameter, ...],
+    kind: str,
+) -> Unit:
+    """The unit that a walk through a function or class gave."""
+    scope = stage.scope
+    if stage.result is None:
+        raise NotPorted(node, "returns no tensor")
+    results = tuple(stage.result.items) if isinstance(stage.result, Items) else (stage.result,)
+    unused = {id(it) for it in scope.waiting.values()}
+    init = [it for it in scope.init if id(it) not in unused]
+    asked = {name for it in results if it.channels for name in reads(it.channels)}
+    own = {it.channels for it in stage.inputs if it.channels} | {it.name for it in known}
+    exposes = kind in ("block", "layer") and bool(asked - own - set(vars(project.watched.module)))
+    if exposes:
+        init = prune(init, {*asked, *scope.kept})
+        text = [str(it.channels) for it in results]
+        sizes_of = text[0] if len(text) == 1 else f"({', '.join(text)})"
+        init.append(Line(0, f"self.out_channels = {sizes_of}"))
+    init = prune(init, scope.kept)
+    read = {name for it in init for name in reads(it.text)} | set(scope.kept)
+    flowing = {name for it in scope.forward for name in reads(it.text)}
+    if kind == "function":
+        read |= flowing
+    sizes = tuple(it.channels for it in stage.inputs if it.channels in read) if kind != "function" else ()
+    parameters = tuple(it for it in known if it.name in read or it.name in own and it.name in flowing)
+    made = Unit(
+        node.name, node.name if kind in ("function", "layer") else class_name(node.name), kind,
+        tuple(stage.inputs), parameters, known, sizes, results, isinstance(stage.result, Items), exposes,
+        applied=scope.applied, dropped=tuple(it.name for it in known if it not in parameters),
+        notes=scope.notes, line=node.lineno,
+    )  # fmt: skip
+    made.text = text_of(made, node, stage, init)
+    return made
+
+
+def text_of(unit: Unit, node: ast.FunctionDef | ast.ClassDef, stage: Stage, init: list[Any]) -> str:
+    """The source of a unit."""
+    scope = stage.scope
+    attributes = {name for it in init for name in attributes_in(it.text)}
+    names = scope.names.settled({*attributes, *scope.kept})
+    docstring = doc(node)
+    result = "Tensor" if not unit.is_tuple else f"tuple[{', '.join(['Tensor'] * len(unit.results))}]"
+    inputs = ", ".join(f"{it.name}: Tensor" for it in unit.inputs)
+    if unit.kind == "function":
+        given = ", ".join(filter(None, [inputs, *map(declared, unit.parameters)]))
+        lines = [f"def {unit.cls}({given}) -> {result}:", *indented(docstring, 1)]
+        lines += [INDENT + str(it) if it.text else "" for it in scope.forward]
+        return named("\n".join(lines), names)
+    defaults = {it.channels: it.default for it in unit.inputs}
+    sizes = [f"{it}: int" + (f" = {defaults[it]}" if defaults[it] else "") for it in unit.sizes]
+    plain = [declared(it) for it in unit.parameters]
+    given_first = [it for it in sizes if "=" not in it] + [it for it in plain if "=" not in it]
+    given_last = [it for it in sizes if "=" in it] + [it for it in plain if "=" in it]
+    lines = [f"class {unit.cls}(nn.Module):", *indented(docstring, 1)]
+    if docstring:
+        lines.append("")
+    if init or given_first or given_last or scope.kept:
+        lines += [
+            f"{INDENT}def __init__({', '.join(['self', *given_first, *given_last])}) -> None:",
+            f"{INDENT * 2}super().__init__()",
+        ]
+        taken = {it.name for it in unit.parameters} | set(unit.sizes)
+        lines += [f"{INDENT * 2}self.{it} = {it}" for it in scope.kept if it in taken]
+        lines += [INDENT * 2 + str(it) if it.text else "" for it in init]
+        lines += [f"{INDENT * 2}self.{it} = {it}" for it in scope.kept if it not in taken]
+        lines.append("")
+    lines.append(f"{INDENT}def forward(self, {inputs}) -> {result}:")
+    lines += [INDENT * 2 + str(it) if it.text else "" for it in scope.forward]
+    return named("\n".join(lines), names)
+
+
+def attributes_in(text: str) -> set[str]:
+    import re
+
+    return set(re.findall(r"\bself\.([A-Za-z]\w*) =", text))
+
+
+def doc(node: ast.FunctionDef | ast.ClassDef) -> str:
+    found = ast.get_docstring(node)
+    if not found:
+        return ""
+    return f'"""{found}"""' if "\n" not in found else f'"""{found}\n"""'
+
+
+def indented(text: str, depth: int) -> list[str]:
+    return [INDENT * depth + it if it else "" for it in text.splitlines()]
+
+
+__all__ = ["Project", "SourceFile", "Unsupported"]

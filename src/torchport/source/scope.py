@@ -1,0 +1,252 @@
+"""One function or class while it is staged: what its names are, and its lines so far."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from torchport.axes import Order, dims
+from torchport.named import ATOM, binds_of
+from torchport.source.fragment import Call
+from torchport.source.lines import Line, Names
+from torchport.source.observe import Seen
+from torchport.source.sites import NotPorted, Site, site
+from torchport.source.values import Flow, Items, Maker, Shape, Stack, Static
+
+if TYPE_CHECKING:
+    from torchport.source.project import Project
+
+
+@dataclass
+class Loop:
+    """A loop that is being staged: the names that it counts with, and the modules that are made in it."""
+
+    targets: frozenset[str]
+    marks: list[str] = field(default_factory=list)
+    #: Whether `forward` asks for what it counts.
+    counts: bool = False
+
+
+@dataclass
+class Scope:
+    """`is_function`: nothing of it is kept, so that there is no `__init__`."""
+
+    project: Project
+    name: str
+    is_function: bool = False
+    env: dict[str, Any] = field(default_factory=dict)
+    init: list[Line] = field(default_factory=list)
+    forward: list[Line] = field(default_factory=list)
+    depth: int = 0
+    loops: list[Loop] = field(default_factory=list)
+    names: Names = field(default_factory=Names)
+    #: Names of numbers that `forward` asks for.
+    kept: dict[str, None] = field(default_factory=dict)
+    applied: dict[Site, Call] = field(default_factory=dict)
+    #: Layers by the place where they are made: their mark and constructor, and the line that waits for it.
+    made: dict[Site, tuple[str, str]] = field(default_factory=dict)
+    waiting: dict[Site, Line] = field(default_factory=dict)
+    assigned: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    #: Whether `__init__` of a class is being staged, where tensors are not yet known.
+    in_init: bool = False
+
+    def seen(self, node: ast.AST) -> list[Seen]:
+        return self.project.watched.recorder.sites.get(site(node), [])
+
+    def say(self, text: str, shadow: str = "") -> None:
+        """A line of `__init__`."""
+        self.init.append(Line(self.depth, text, shadow))
+
+    def do(self, text: str) -> None:
+        """A line of `forward`."""
+        self.forward.append(Line(self.depth, text))
+
+    # Texts
+
+    def static_text(self, node: ast.expr) -> str:
+        """The source's own text, as it stands in `__init__`. Raises NotPorted where it needs a tensor."""
+        scope = self
+
+        class Sizes(ast.NodeTransformer):
+            changed = False
+
+            def visit(self, it: ast.AST) -> Any:
+                if isinstance(it, ast.expr) and (size := scope.size_of(it)) is not None:
+                    self.changed = True
+                    return ast.parse(size, mode="eval").body
+                return super().visit(it)
+
+            def visit_Name(self, it: ast.Name) -> ast.AST:
+                value = scope.env.get(it.id)
+                if value is not None and not isinstance(value, Static):
+                    raise NotPorted(node, f"needs {it.id}, a tensor, where the model is built")
+                if isinstance(value, Static) and value.text != it.id:
+                    self.changed = True
+                    return ast.parse(value.text, mode="eval").body
+                return it
+
+        change = Sizes()
+        made = change.visit(ast.parse(ast.unparse(node), mode="eval").body)
+        return ast.unparse(made) if change.changed else self.project.source.segment(node)
+
+    def size_of(self, node: ast.expr) -> str | None:
+        """The text of the size of a tensor's last axis, where an expression asks for it."""
+        if not isinstance(node, ast.Subscript):
+            return None
+        flow = self.shape_of(node.value)
+        if flow is None:
+            return None
+        try:
+            at = ast.literal_eval(node.slice)
+        except (ValueError, SyntaxError):
+            return None
+        if at not in (-1, flow.rank - 1):
+            return None
+        if flow.channels is None:
+            raise NotPorted(node, "is a size that is not known where the model is built")
+        return flow.channels
+
+    def shape_of(self, node: ast.expr) -> Flow | None:
+        """The tensor of which an expression is the shape: `x.shape`, `K.int_shape(x)`."""
+        if isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in ("int_shape", "shape") and len(node.args) == 1:
+                return self.flow_of(node.args[0])
+            if called in ("get_shape",) and isinstance(node.func, ast.Attribute):
+                return self.flow_of(node.func.value)
+            if called == "as_list" and isinstance(node.func, ast.Attribute):
+                return self.shape_of(node.func.value)
+            return None
+        if isinstance(node, ast.Attribute) and node.attr in ("shape", "_keras_shape"):
+            return self.flow_of(node.value)
+        if isinstance(node, ast.Name) and isinstance(self.env.get(node.id), Shape):
+            found: Flow = self.env[node.id].flow
+            return found
+        return None
+
+    def flow_of(self, node: ast.expr) -> Flow | None:
+        found = self.env.get(ast.unparse(node))
+        return found if isinstance(found, Flow) else None
+
+    def is_static(self, node: ast.expr) -> bool:
+        """Whether an expression is known when the model is built."""
+        if self.size_of(node) is not None:
+            return True
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            value = self.env.get(ast.unparse(node))
+            if value is not None:
+                return isinstance(value, Static)
+            return isinstance(node, ast.Name) or self.is_static(node.value)
+        if isinstance(node, ast.Call):
+            from torchport.source.fragment import is_layer
+            from torchport.source.observe import tensors
+
+            for it in self.seen(node):
+                if is_layer(it.result) or any(True for _ in tensors(it.result)):
+                    return False
+        return all(
+            self.is_static(it) for it in ast.iter_child_nodes(node) if isinstance(it, ast.expr)
+        ) and all(
+            self.is_static(it.value) for it in ast.iter_child_nodes(node) if isinstance(it, ast.keyword)
+        )
+
+    def is_static_index(self, node: ast.expr) -> bool:
+        """Whether an index, slices among it, is known when the model is built."""
+        parts = [it for it in ast.walk(node) if isinstance(it, ast.expr)]
+        return all(isinstance(it, (ast.Slice, ast.Tuple)) or self.is_static(it) for it in parts)
+
+    def static_index(self, node: ast.expr) -> str:
+        return ast.unparse(node)
+
+    def forward_text(self, text: str) -> str:
+        """A text of `__init__` as `forward` has it: what the class keeps is an attribute."""
+        if self.is_function:
+            return text
+        names = {it.id for it in ast.walk(ast.parse(text, mode="eval")) if isinstance(it, ast.Name)}
+        for name in sorted(names):
+            loop = next((it for it in self.loops if name in it.targets), None)
+            if loop is not None:
+                loop.counts = True
+                continue
+            if name in self.env or name.endswith("_channels"):
+                if self.assigned.get(name, 0) > 1:
+                    raise NotPorted(
+                        ast.Name(name), f"{name} changes, and is needed where tensors flow",
+                        "give each of its values a name of its own",
+                    )  # fmt: skip
+                self.kept[name] = None
+                text = re.sub(rf"(?<![\w.]){name}\b(?!\s*=[^=])", f"self.{name}", text)
+        return text
+
+    # Tensors
+
+    def ordered(self, flow: Flow, order: Order) -> Flow:
+        """The tensor in that order: permuted, where it is in the other."""
+        if flow.order is order or flow.rank < 3:
+            return flow
+        turn = ", ".join(map(str, dims(flow.order, order, flow.rank)))
+        text = flow.text if binds_of(flow.text) == ATOM else f"({flow.text})"
+        return Flow(f"{text}.permute({turn})", flow.rank, flow.channels, order)
+
+    def module(self, base: str, constructor: str, is_given: bool = False, key: Site | None = None) -> str:
+        """Keeps a module; what `forward` calls it. `key`: the place where it is made, if apart from here."""
+        if key is not None and key in self.made:
+            mark, known = self.made[key]
+            if known != constructor:
+                raise NotPorted(ast.Constant(base), f"is {known} and {constructor} at once")
+            return self.callee(mark)
+        mark = self.names.add(base, is_given)
+        text = self.holding(mark, constructor)
+        if key is not None:
+            self.made[key] = mark, constructor
+        if key is not None and key in self.waiting:
+            line = self.waiting[key]
+            line.text = text
+            self.waiting = {at: it for at, it in self.waiting.items() if it is not line}
+        else:
+            self.say(text)
+        for loop in self.loops:
+            loop.marks.append(mark)
+        return self.callee(mark)
+
+    def holding(self, mark: str, constructor: str) -> str:
+        if len(self.loops) > 2:
+            raise NotPorted(ast.Constant(mark), "loops in loops in loops", "make the inner one a function")
+        if self.loops:
+            return f"{'self.' if len(self.loops) == 1 else ''}{mark}s.append({constructor})"
+        return f"self.{mark} = {constructor}"
+
+    def callee(self, mark: str) -> str:
+        return mark if any(mark in it.marks for it in self.loops) else f"self.{mark}"
+
+    def last(self, callee: str) -> str:
+        """In `__init__`, the module that was made last under that name."""
+        if callee.startswith("self."):
+            return callee
+        return f"{'self.' if len(self.loops) == 1 else ''}{callee}s[-1]"
+
+    @contextmanager
+    def apart(self) -> Iterator[tuple[list[Line], list[Line]]]:
+        """Lines that are written one level deeper, and kept apart."""
+        init, forward = self.init, self.forward
+        self.init, self.forward = [], []
+        self.depth += 1
+        try:
+            yield self.init, self.forward
+        finally:
+            self.depth -= 1
+            self.init, self.forward = init, forward
+
+
+def values_in(env: Mapping[str, Any]) -> Iterator[tuple[str, Flow]]:
+    for name, value in env.items():
+        if isinstance(value, Flow):
+            yield name, value
+
+
+__all__ = ["Items", "Loop", "Maker", "Scope", "Stack", "values_in"]

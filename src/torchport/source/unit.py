@@ -1,0 +1,72 @@
+"""A function or class of the user's that was ported, and what those that use it need to know."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from torchport.axes import Order
+from torchport.source.fragment import Call
+from torchport.source.sites import Site
+from torchport.source.values import Flow
+
+#: Words that say that a function makes something, before what it makes.
+VERBS = re.compile(r"^(build|get|make|create|define|construct)_(?=[a-z])")
+
+
+@dataclass(frozen=True)
+class Input:
+    """A tensor that a unit takes: its name, the parameter with the size of its last axis, its order."""
+
+    name: str
+    channels: str
+    rank: int
+    order: Order
+    default: str = ""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of the source's function: its default as text; None: it has none."""
+
+    name: str
+    default: str | None
+    annotation: str = ""
+
+
+@dataclass
+class Unit:
+    """What a function or class became.
+
+    `kind`: "builder", "block", "layer" or "function". `results`: what it gives: the flows, with channels in
+    terms of its parameters. `drops`: parameters that it does without. `applied`: its expressions by place.
+    """
+
+    name: str
+    cls: str
+    kind: str
+    inputs: tuple[Input, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    #: All of the source's; `parameters` are those that the port has.
+    known: tuple[Parameter, ...] = ()
+    sizes: tuple[str, ...] = ()
+    results: tuple[Flow, ...] = ()
+    is_tuple: bool = False
+    exposes: bool = False
+    text: str = ""
+    applied: dict[Site, Call] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
+    variables: dict[str, Any] = field(default_factory=dict)
+    line: int = 0
+
+
+def class_name(function: str) -> str:
+    """The class of a function: `build_unet` makes a `Unet`."""
+    words = VERBS.sub("", function).split("_")
+    return "".join(it[:1].upper() + it[1:] for it in words)
+
+
+def snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

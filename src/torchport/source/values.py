@@ -1,0 +1,102 @@
+"""What an expression is while a function is staged: known when the model is built, or a tensor."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from torchport.axes import Order
+
+
+@dataclass(frozen=True)
+class Static:
+    """Known when the model is built; `text` stands in `__init__`."""
+
+    text: str
+    node: ast.AST | None = field(default=None, compare=False)
+
+    @property
+    def is_literal(self) -> bool:
+        try:
+            ast.literal_eval(self.text)
+        except (ValueError, SyntaxError):
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A tensor: `text` stands in `forward`, `channels` in `__init__` for the size of its last axis.
+
+    `channels` None: that size has no text that is right each time. `weight`: a parameter of the class itself.
+    """
+
+    text: str
+    rank: int
+    channels: str | None = None
+    order: Order = Order.SOURCE
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list or tuple whose entries are known one by one; `text` is what stands for it in `forward`."""
+
+    items: tuple[Any, ...]
+    text: str = ""
+    is_tuple: bool = False
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A list of tensors that grows: `text` in `forward`, in `__init__` `shadow`, their channels."""
+
+    text: str
+    shadow: str
+    rank: int = 0
+    order: Order = Order.SOURCE
+
+
+@dataclass(frozen=True)
+class Maker:
+    """A layer, or another part, that is made here: `node` is the call of its class; not yet applied."""
+
+    node: ast.Call
+    #: Attribute that holds it, where it was assigned to one: `conv1`.
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The shape of a tensor."""
+
+    flow: Flow
+
+
+@dataclass(frozen=True)
+class Network:
+    """`keras.Model(inputs, outputs)`."""
+
+    outputs: Any
+
+
+def leaves(value: Any) -> Iterator[Flow]:
+    """The tensors of a value, in order."""
+    if isinstance(value, Flow):
+        yield value
+    elif isinstance(value, Items):
+        for it in value.items:
+            yield from leaves(it)
+    elif isinstance(value, (list, tuple)):
+        for it in value:
+            yield from leaves(it)
+    elif isinstance(value, dict):
+        for it in value.values():
+            yield from leaves(it)
+
+
+def is_static(value: Any) -> bool:
+    if isinstance(value, Items):
+        return all(map(is_static, value.items))
+    return isinstance(value, Static)

@@ -1,0 +1,50 @@
+"""Other arguments than those that were watched: flags flipped, counts and widths changed, lists shortened."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def variations(arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Arguments of which one is another, then all that can be at once; the source may refuse them."""
+    changed: dict[str, Any] = {}
+    for name, value in arguments.items():
+        for other in others(value):
+            changed.setdefault(name, other)
+            yield {**arguments, name: other}
+    if len(changed) > 1:
+        yield {**arguments, **changed}
+
+
+def others(value: Any) -> Iterator[Any]:
+    """Other values of the same kind."""
+    if isinstance(value, bool):
+        yield not value
+    elif isinstance(value, int):
+        yield smaller(value)
+    elif isinstance(value, float):
+        yield value + 0.25 if 0 <= value < 0.7 else value * 0.5
+    elif isinstance(value, (list, tuple)) and value and all(type(it) is int for it in value):
+        yield type(value)(map(smaller, value))
+        yield type(value)(value[:-1] if len(value) > 1 else (*value, value[-1]))
+
+
+def smaller(value: int) -> int:
+    """Another whole number: half of an even one that is large, so that both sides run quickly."""
+    return value // 2 if value > 7 and value % 2 == 0 else value + 1
+
+
+def image_sizes(shapes: tuple[tuple[int, ...], ...]) -> Iterator[tuple[tuple[int, ...], ...]]:
+    """The same tensors with other sizes of space, and with other channels."""
+    if any(len(it) > 3 for it in shapes):
+        yield tuple((it[0], *map(smaller, it[1:-1]), it[-1]) if len(it) > 3 else it for it in shapes)
+    if shapes and all(len(it) > 1 for it in shapes):
+        yield tuple((*it[:-1], smaller(it[-1])) for it in shapes)
+
+
+def has_defaults(function: Any) -> bool:
+    """Whether a function can be called without arguments."""
+    found = inspect.signature(function).parameters.values()
+    return all(it.default is not it.empty or it.kind in (it.VAR_POSITIONAL, it.VAR_KEYWORD) for it in found)
