@@ -4,6 +4,8 @@ BIN := .venv/bin
 READY := .venv/ready
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Tests start many processes: none should compile again what another has.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: page demo test bench zoo pretrained lint clean
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from tests.quick import QUICK
 
 import torchport
 from torchport.blocks.naming import local
@@ -38,7 +39,7 @@ def test_numbers_of_operators_are_short() -> None:
     model = keras.Model(x, ops.relu6(x + 3.0) * (1 / 6))
     port = torchport.convert(model)
     assert "return F.relu6(x + 3) / 6" in port.code
-    found = torchport.verify(model, port)
+    found = torchport.verify(model, port, **QUICK)
     assert found.passed, str(found)
     whole = keras.Input((4,), dtype="int32")
     assert "x + 3.0" in torchport.convert(keras.Model(whole, whole + 3.0)).code, "of whole numbers a float"

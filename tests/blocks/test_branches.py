@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import pytest
 import torch
+from tests.quick import QUICK
 
 import torchport
 from torchport.port import load
@@ -65,7 +66,7 @@ def test_branches_are_a_list(branches: Callable[[Any], Any], tmp_path: Path) -> 
     model = keras.Model(series, L.Dense(2)(L.Flatten()(branches(series))))
     port = torchport.convert(model)
     assert WRITTEN[branches] in port.code
-    found = torchport.verify(model, port, steps=1)
+    found = torchport.verify(model, port, **QUICK)
     assert found.passed, str(found)
     torch.jit.script(load(port.save(tmp_path / "port")))
 
@@ -80,7 +81,7 @@ def test_what_is_no_list(kind: str) -> None:
     last = [branches[0]] if kind == "read twice" else [layers[0](L.ReLU()(series))]
     x = L.Concatenate()([*branches, *(last if kind != "frozen" else [])])
     model = keras.Model(series, L.Dense(2)(L.Flatten()(x)))
-    found = torchport.verify(model, torchport.convert(model), steps=1)
+    found = torchport.verify(model, torchport.convert(model), **QUICK)
     assert found.passed, str(found)
 
 
@@ -93,5 +94,5 @@ def test_lists_stand_in_blocks() -> None:
     model = keras.Model(series, L.Dense(2)(L.Flatten()(x)))
     port = torchport.convert(model)
     assert "class InceptionBlock" in port.code and "self.convs = nn.ModuleList(" in port.code
-    found = torchport.verify(model, port, steps=1)
+    found = torchport.verify(model, port, **QUICK)
     assert found.passed, str(found)

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import pytest
+from tests.quick import QUICK
 
 import torchport
 
@@ -32,7 +33,7 @@ def test_calls_of_one_layer_keep_their_order(order: tuple[int, ...], join: str) 
         made = [named[1](named[0](it)) for it in made]
     picked = [made[at] for at in order]
     model = keras.Model(inputs, picked if join == "outputs" else L.Concatenate()(picked))
-    found = torchport.verify(model, torchport.convert(model))
+    found = torchport.verify(model, torchport.convert(model), **QUICK)
     assert found.passed, str(found)
 
 
@@ -58,7 +59,7 @@ def test_a_layer_that_is_called_again_stays_one(wrapped: bool) -> None:
             parts.append(keras.Model(x, L.Add()(tower(x, L.ReLU()(x), L.Dropout(0.1)(x)))))
         model = keras.Model(inputs[0], parts[1](parts[0](inputs[0])))
     port = torchport.convert(model)
-    found = torchport.verify(model, port)
+    found = torchport.verify(model, port, **QUICK)
     assert found.passed, str(found)
     assert len(list(port.module().parameters())) == len(model.trainable_variables)
 
@@ -71,5 +72,5 @@ def test_one_module_reads_tensors_of_other_ranks(make: Callable[[], Any]) -> Non
     padded = L.ZeroPadding1D(1)(series)
     shifted = L.Add()([layer(flat), padded])
     model = keras.Model([series, flat], [L.SeparableConv1D(3, 2)(padded), layer(shifted)])
-    result = torchport.verify(model, torchport.convert(model), steps=1)
+    result = torchport.verify(model, torchport.convert(model), **QUICK)
     assert result.passed, result

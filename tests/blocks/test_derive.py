@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import pytest
+from tests.quick import QUICK
 
 import torchport
 from torchport.blocks.derive import derived, padding_before
@@ -82,5 +83,5 @@ def test_causal_convolutions_say_their_dilation_only() -> None:
         "ResidualBlock(dilation=dilation) for dilation in (1, 2, 4, 8, 16)" in port.code
         and "pad=" not in port.code
     )
-    found = torchport.verify(model, port)
+    found = torchport.verify(model, port, **QUICK)
     assert found.passed, str(found)

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import pytest
+from tests.quick import QUICK
 
 import torchport
 
@@ -50,7 +51,7 @@ def test_a_backbone_is_frozen_from_outside(frozen: int) -> None:
     port = torchport.convert(model)
     module = port.module()
     assert sum(it.requires_grad for it in module.parameters()) == len(model.trainable_variables)
-    found = torchport.verify(model, port, steps=1)
+    found = torchport.verify(model, port, **QUICK)
     assert found.passed, str(found)
     lines = [line.strip() for line in port.code.splitlines() if "requires_grad_" in line]
     assert len(lines) <= 1

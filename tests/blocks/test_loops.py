@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import pytest
 import torch
+from tests.quick import QUICK
 
 import torchport
 from torchport.port import load
@@ -43,6 +44,6 @@ def test_skips_are_collected_in_a_loop(meeting: type[keras.Layer], whole: bool, 
     port = torchport.convert(model)
     assert "skips.append(skip)" in port.code and "for block in self.blocks:" in port.code
     assert "class GatedResidual" in port.code
-    found = torchport.verify(model, port, steps=1)
+    found = torchport.verify(model, port, **QUICK)
     assert found.passed, str(found)
     torch.jit.script(load(port.save(tmp_path / "port")))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.blocks.networks import encoder, encoder_decoder, vit
+from tests.quick import QUICK
 
 import torchport
 
@@ -19,5 +20,5 @@ def test_it_agrees(make: Any, tmp_path: Path) -> None:
     model = make()
     model.save(tmp_path / "model.keras")
     ported = torchport.convert(tmp_path / "model.keras")
-    found = torchport.verify(tmp_path / "model.keras", ported, steps=1)
+    found = torchport.verify(tmp_path / "model.keras", ported, **QUICK)
     assert found.passed, [row for row in found.rows if not row.passed]

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 from tests.field.test_packages import FixedDropout, Kept
+from tests.quick import QUICK
 
 import torchport
 from torchport.errors import Refused
@@ -219,7 +220,7 @@ def test_as_their_source(case: str, suffix: str, tmp_path: Path) -> None:
 def test_verified_in_both_modes(case: str, tmp_path: Path) -> None:
     model_of(*CASES[case]).save(tmp_path / "model.h5")
     port = torchport.convert(tmp_path / "model.h5")
-    assert torchport.verify(tmp_path / "model.h5", port, custom=OWN).passed
+    assert torchport.verify(tmp_path / "model.h5", port, custom=OWN, **QUICK).passed
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])

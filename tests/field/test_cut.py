@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tf_keras
+from tests.quick import QUICK
 from typer.testing import CliRunner
 
 import torchport
@@ -52,7 +53,7 @@ def test_loss_in_the_model(recogniser: tuple[Any, Path]) -> None:
     x = RNG.random((2, 8, 6, 1), "float32")
     np.testing.assert_allclose(port.run(x), network(x), rtol=1e-5, atol=1e-6)
     assert any("ends at softmax" in it and "ctc" in it for it in port.program.notes)
-    result = torchport.verify(path, port)
+    result = torchport.verify(path, port, **QUICK)
     assert result.passed, str(result)
 
 
@@ -63,7 +64,7 @@ def test_from_the_command_line(recogniser: tuple[Any, Path], tmp_path: Path) -> 
     )
     assert made.exit_code == 0, made.output
     assert len(json.loads((folder / "port.json").read_text())["outputs"]) == 2
-    assert torchport.verify(recogniser[1], folder).passed
+    assert torchport.verify(recogniser[1], folder, **QUICK).passed
 
 
 @pytest.mark.parametrize("package", [keras, tf_keras], ids=lambda it: it.__name__)
@@ -85,7 +86,7 @@ def test_features_of_a_network(package: Any, suffix: str, tmp_path: Path) -> Non
         port = torchport.convert(source, outputs=["inner", "first"])
         for ours, theirs in zip(port.run(data), want, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
-    assert torchport.verify(path, port).passed
+    assert torchport.verify(path, port, **QUICK).passed
 
 
 def test_chain(tmp_path: Path) -> None:
@@ -95,7 +96,7 @@ def test_chain(tmp_path: Path) -> None:
     port = torchport.convert(tmp_path / "m.keras", outputs=["a"])
     x = RNG.random((2, 5), "float32")
     np.testing.assert_allclose(port.run(x), model.layers[0](x), rtol=1e-5, atol=1e-6)
-    assert torchport.verify(tmp_path / "m.keras", port).passed
+    assert torchport.verify(tmp_path / "m.keras", port, **QUICK).passed
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 import torch
+from tests.quick import QUICK
 
 import torchport
 from torchport.errors import Refused
@@ -41,7 +42,7 @@ def check(model: Any) -> torchport.Port:
 
 
 def assert_verified(model: Any, port: torchport.Port) -> None:
-    result = torchport.verify(model, port)
+    result = torchport.verify(model, port, **QUICK)
     assert result.passed, "\n".join([str(result), *[str(row) for row in result.rows if not row.passed][:5]])
 
 

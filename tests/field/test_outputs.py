@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.quick import QUICK
 
 import torchport
 
@@ -131,7 +132,7 @@ def test_verify_compares_by_key(build: Any, tmp_path: Path) -> None:
     model = build(keras)
     model.save(tmp_path / "model.keras")
     folder = torchport.convert(tmp_path / "model.keras").save(tmp_path / "port")
-    result = torchport.verify(tmp_path / "model.keras", folder)
+    result = torchport.verify(tmp_path / "model.keras", folder, **QUICK)
     assert result.passed, result
     text = (folder / "model.py").read_text()
     if build is two_of_each:  # the two heads swapped
@@ -140,11 +141,11 @@ def test_verify_compares_by_key(build: Any, tmp_path: Path) -> None:
         edited = text.replace(found[0], f'return {{"b": {found[1]}, "y": {found[2]}}}')
         same = text.replace(found[0], f'return {{"b": {found[2]}, "y": {found[1]}}}')
         (folder / "model.py").write_text(same)
-        assert torchport.verify(tmp_path / "model.keras", folder).passed
+        assert torchport.verify(tmp_path / "model.keras", folder, **QUICK).passed
         (folder / "model.py").write_text(edited)
-        assert not torchport.verify(tmp_path / "model.keras", folder).passed
+        assert not torchport.verify(tmp_path / "model.keras", folder, **QUICK).passed
         (folder / "model.py").write_text(text.replace('{"y":', '{"z":'))
-        wrong = torchport.verify(tmp_path / "model.keras", folder)
+        wrong = torchport.verify(tmp_path / "model.keras", folder, **QUICK)
         assert not wrong.passed and "'y'" in str(wrong)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from tests.quick import QUICK
 
 import torchport
 from torchport.errors import Refused
@@ -119,7 +120,7 @@ def test_as_documented(number: int, suffix: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(port.run(data), model(data), rtol=1e-5, atol=1e-5)
     if suffix == ".h5" and number in (0, 4, 8, 11):
         own = {it.__name__: it for it in (GroupNormalization, Maxout, AdaptiveAveragePooling2D, FixedDropout)}
-        assert torchport.verify(path, port, custom=own).passed
+        assert torchport.verify(path, port, custom=own, **QUICK).passed
 
 
 def test_dropout_of_efficientnet(tmp_path: Path) -> None:
@@ -128,7 +129,9 @@ def test_dropout_of_efficientnet(tmp_path: Path) -> None:
     model.save(tmp_path / "m.h5")
     port = torchport.convert(tmp_path / "m.h5")
     assert "nn.Dropout(0.2)" in port.code
-    assert torchport.verify(tmp_path / "m.h5", port).passed, "Keras has the class, and none need be given"
+    assert torchport.verify(tmp_path / "m.h5", port, **QUICK).passed, (
+        "Keras has the class, and none need be given"
+    )
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 from tests.field.test_packages import Kept
+from tests.quick import QUICK
 
 import torchport
 from torchport.errors import Refused
@@ -172,7 +173,7 @@ def test_verified_with_the_classes(case: str, tmp_path: Path) -> None:
     keras.Model(x, make(x)).save(tmp_path / "m.keras")
     port = torchport.convert(tmp_path / "m.keras")
     own = {it.__name__: it for it in (PositionEmbedding, TokenAndPositionEmbedding)}
-    assert torchport.verify(tmp_path / "m.keras", port, custom=own).passed
+    assert torchport.verify(tmp_path / "m.keras", port, custom=own, **QUICK).passed
 
 
 @pytest.mark.parametrize("mode", ["expand", "concat"])

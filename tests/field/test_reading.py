@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tf_keras
 from keras import ops
+from tests.quick import QUICK
 
 import torchport
 from torchport.errors import Refused
@@ -71,7 +72,7 @@ def test_mixed_precision(package: Any, policy: str, tmp_path: Path) -> None:
         assert program(source) == program(network("float32", "float32"))
     port = torchport.convert(built)
     assert any(policy in it and "torch.autocast" in it for it in port.program.notes)
-    assert torchport.verify(built, port).passed
+    assert torchport.verify(built, port, **QUICK).passed
 
 
 def test_maps_of_policies(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch
+from tests.quick import QUICK
 
 import torchport
 from torchport.errors import Refused
@@ -177,7 +178,7 @@ def test_verify_of_statistics_of_each_step() -> None:
     model = draw(
         keras.Model(x, keras.layers.LSTM(2)(keras.layers.TimeDistributed(keras.layers.Flatten())(y)))
     )
-    found = torchport.verify(model, torchport.convert(model))
+    found = torchport.verify(model, torchport.convert(model), **QUICK)
     assert found.passed, str(found)
 
 

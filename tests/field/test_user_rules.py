@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from tests.quick import QUICK
 
 import torchport
 from torchport import Refused, TorchportError
@@ -302,5 +303,5 @@ def test_an_activation_that_is_a_lambda(tmp_path: Path) -> None:
     port = torchport.convert(file, rules=rules)
     port.save(tmp_path / "port")
     assert "F.leaky_relu(self.conv(x), 0.1).clamp(max=2)" in port.code
-    found = torchport.verify(file, tmp_path / "port", rules=rules, custom=functions)
+    found = torchport.verify(file, tmp_path / "port", rules=rules, custom=functions, **QUICK)
     assert found.passed, str(found)

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import pytest
 from keras import ops
+from tests.quick import QUICK
 
 import torchport
 from torchport.idioms import IDIOMS
@@ -144,7 +145,7 @@ def test_what_is_written_and_that_it_is_the_same(name: str) -> None:
     port = torchport.convert(model, flat=True)
     text = port.code.rpartition("super().__init__()")[2]
     assert written in text and gone not in text, text
-    found = torchport.verify(model, port, steps=1)
+    found = torchport.verify(model, port, **QUICK)
     assert found.passed, f"{found}\n{text}"
 
 

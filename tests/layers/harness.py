@@ -177,7 +177,8 @@ class Reference:
 
     def __init__(self, case: Case) -> None:
         self.case = case
-        self.rng = np.random.default_rng(zlib.crc32(str(case).encode()))
+        self.seed = zlib.crc32(str(case).encode())
+        self.rng = np.random.default_rng(self.seed)
         package = keras
         if case.of in ("tf_keras", "nodes"):
             import tf_keras as package
@@ -245,37 +246,30 @@ class Reference:
 
     @cached_property
     def output(self) -> np.ndarray:
-        """Inference."""
-        if self.case.compiled and not self.trains:
+        """Inference: what the gradients were taken of, where training mode is no other function."""
+        if not self.trains:
             return self.gradients[0]
         run = partial(self.call, training=False)
         run = tf.function(run, jit_compile=True) if self.case.compiled else run
         return run(*map(tf.constant, self.x)).numpy()
 
-    @cached_property
-    def cotangent(self) -> np.ndarray:
+    def cotangent(self, shape: Sequence[int | None]) -> np.ndarray:
         """What the gradients are weighted with."""
-        shape = self.call_shape
-        return self.rng.normal(size=shape).astype(self.case.dtype)
-
-    @cached_property
-    def call_shape(self) -> tuple[int, ...]:
-        if self.case.compiled:
-            return (self.case.shapes[0][0], *self.model.output_shape[1:])
-        return self.output.shape
+        whole = (self.case.shapes[0][0], *self.model.output_shape[1:]) if None in shape else shape
+        return np.random.default_rng(self.seed + 1).normal(size=tuple(whole)).astype(self.case.dtype)
 
     @cached_property
     def gradients(self) -> tuple[np.ndarray, list[np.ndarray], dict[int, np.ndarray]]:
         """The output (in training mode where that differs); the gradients of the inputs, and those
         of the variables by id.
         """
-        trainable, cotangent = self.model.trainable_variables, self.cotangent
+        trainable = self.model.trainable_variables
 
         def run(*x: Any) -> Any:
             with tf.GradientTape() as tape:
                 tape.watch([it for it in x if it.dtype.is_floating])
                 output = self.call(*x, training=self.trains)
-                loss = tf.reduce_sum(output * cotangent)
+                loss = tf.reduce_sum(output * self.cotangent(output.shape))
             zero = tf.UnconnectedGradients.ZERO
             wanted = [[it for it in x if it.dtype.is_floating], [as_tensor(it) for it in trainable]]
             return output, tape.gradient(loss, wanted, unconnected_gradients=zero)
@@ -421,13 +415,14 @@ def problems(case: Case, reference: Reference, port: Ported) -> list[str]:
         found.append(f"inferred {inferred}, it is {reference.output.shape}")
     module = port.module()
     x = [it.requires_grad_(it.is_floating_point()) for it in port.turned(reference.x)]
-    same("forward", port.back(module(*x)).detach().numpy(), reference.output)
-    output, x_grads, weight_grads = reference.gradients
-    module.train(reference.trains)
     y = port.back(module(*x))
-    same("training", y.detach().numpy(), output)
+    same("forward", y.detach().numpy(), reference.output)
+    output, x_grads, weight_grads = reference.gradients
+    if reference.trains:
+        y = port.back(module.train()(*x))
+        same("training", y.detach().numpy(), output)
     if y.requires_grad:
-        (y * torch.from_numpy(reference.cotangent)).sum().backward()
+        (y * torch.from_numpy(reference.cotangent(y.shape))).sum().backward()
     for at, (ours, theirs) in enumerate(zip(port.turned_back(x), x_grads, strict=True)):
         same(f"gradient of input {at}", ours, theirs)
     of = reference.weights(port.graph)

@@ -14,6 +14,7 @@ import torch
 from tests.functions.test_calls import PORTED, model_of
 from tests.layers.cases import CASES, UNREACHABLE
 from tests.layers.harness import Case, Reference, error, pins, ports, problems
+from tests.replay.replay import EXPECTED, VARIANTS, load
 
 from torchport.emit.source import formatted
 from torchport.infer import infer
@@ -103,10 +104,24 @@ def test_random_layers_have_tensorflows_distribution(case: Case) -> None:
             assert set(np.round(ours, 9).flat) == set(np.round(theirs, 9).flat)
 
 
+def kept_texts() -> dict[str, set[str]]:
+    """The programs of cases that the replay holds every conversion to, by case."""
+    outcomes = [it for part in ("layers", "operations", "keras_2") for it in load(EXPECTED, part).items()]
+    return {
+        name: {it["code"] for it in (outcome, *map(outcome.get, VARIANTS)) if it and "code" in it}
+        for name, outcome in outcomes
+    }
+
+
 def test_text_is_clean_and_stays_as_formatted(tmp_path: Path) -> None:
     """ruff format leaves it, ruff check finds nothing, Python parses it; for all cases at once."""
-    texts = {port.code for case in CASES for port in ports(Reference(case).model, ("free", "keep_io"))}
-    for at, text in enumerate(sorted(texts)):
+    texts = kept_texts()
+    for case in CASES:
+        if not texts.get(str(case)):
+            made = ports(Reference(case).model, ("free", "keep_io"))
+            texts[str(case)] = {port.code for port in made}
+    every = set().union(*texts.values())
+    for at, text in enumerate(sorted(every)):
         (tmp_path / f"case_{at}.py").write_text(text)
     ruff = [sys.executable, "-m", "ruff"]
     isolated = ["--isolated", "--line-length=100", "--no-cache"]

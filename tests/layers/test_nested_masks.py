@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import pytest
+from tests.quick import QUICK
 
 import torchport
 from torchport.errors import Refused
@@ -16,7 +17,7 @@ WORDS: dict[str, Any] = {"input_dim": 5, "output_dim": 4, "mask_zero": True}
 
 def verified(model: Any) -> str:
     port = torchport.convert(model)
-    found = torchport.verify(model, port)
+    found = torchport.verify(model, port, **QUICK)
     assert found.passed, str(found)
     return port.code
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 import torch
 from tests.layers.cases_tied import spectral
 from tests.layers.harness import Reference, error, ports
+from tests.quick import QUICK
 
 import torchport
 
@@ -81,7 +82,7 @@ def test_files_and_verify(tmp_path: Path, suffix: str) -> None:
     model.save(path)
     port = torchport.convert(path)
     assert port.code.count("class SpectralNorm(") == 1
-    assert torchport.verify(path, port).passed
+    assert torchport.verify(path, port, **QUICK).passed
 
 
 def test_reversible_embedding_and_verify(tmp_path: Path) -> None:
@@ -91,4 +92,4 @@ def test_reversible_embedding_and_verify(tmp_path: Path) -> None:
     model = keras.Model(ids, logits)
     path = tmp_path / "model.keras"
     model.save(path)
-    assert torchport.verify(path, torchport.convert(path)).passed
+    assert torchport.verify(path, torchport.convert(path), **QUICK).passed

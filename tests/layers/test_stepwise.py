@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.quick import QUICK
 
 import torchport
 
@@ -94,5 +95,5 @@ def test_a_model_at_every_step(of: str, which: str, tmp_path: Path) -> None:
 def test_verify_follows_the_model_at_every_step(tmp_path: Path) -> None:
     keras = importlib.import_module("tf_keras")
     model, _ = build(keras, "frames", 3)
-    found = torchport.verify(model, torchport.convert(model))
+    found = torchport.verify(model, torchport.convert(model), **QUICK)
     assert found.passed, str(found)

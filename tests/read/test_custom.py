@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.quick import QUICK
 
 import torchport
 from torchport.errors import Refused, TorchportError
@@ -49,7 +50,7 @@ def test_the_documented_example_agrees(example: Path) -> None:
     port = torchport.convert(example / "model.keras", rules=example / "my_rules.py")
     assert port.code.count("class Gain(nn.Module)") == 1 and "torchport.rules" not in port.code
     result = torchport.verify(
-        example / "model.keras", port, rules=example / "my_rules.py", custom=example / "my_layers.py"
+        example / "model.keras", port, rules=example / "my_rules.py", custom=example / "my_layers.py", **QUICK
     )
     assert result.passed, result
 

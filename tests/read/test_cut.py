@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import pytest
 import tf_keras
+from tests.quick import QUICK
 from typer.testing import CliRunner
 
 import torchport
@@ -51,7 +52,7 @@ def test_a_layer_that_is_not_ported_is_behind_the_cut(K: Any, tmp_path: Path) ->
     np.testing.assert_allclose(port.run(*x), np.asarray(model(x)[1]), atol=1e-5)
     folder = port.save(tmp_path / "port")
     assert json.loads((folder / "port.json").read_text())["options"]["outputs"] == ["flow"]
-    result = torchport.verify(path, folder)
+    result = torchport.verify(path, folder, **QUICK)
     assert result.passed, str(result)
     other = torchport.convert(path, outputs=["act", "flow"]).run(*x)
     assert [it.shape for it in other] == [(2, 8, 8, 4), (2, 8, 8, 2)]
@@ -64,13 +65,15 @@ def test_features_of_a_nested_model_in_a_sequential(K: Any) -> None:
     inner = K.Sequential([K.Input((6,)), L.Dense(4, name="deep"), L.ReLU()], name="inner")
     model = K.Sequential([K.Input((6,)), inner, L.Dense(3, name="neck"), L.Dense(2, name="head")])
     port = torchport.convert(model, outputs=["neck"])
-    assert "head" not in port.code and torchport.verify(model, port).passed
+    assert "head" not in port.code and torchport.verify(model, port, **QUICK).passed
     a, b = K.Input((4,)), K.Input((5,))
     double = L.Dense(4, name="double")
     y = L.Add(name="sum")([double(double(a)), L.Dense(4, name="right")(b)])
     model = K.Model([a, b], y)
     port = torchport.convert(model, outputs=["right"])
-    assert port.run(np.ones((1, 5), "float32")).shape == (1, 4) and torchport.verify(model, port).passed
+    assert (
+        port.run(np.ones((1, 5), "float32")).shape == (1, 4) and torchport.verify(model, port, **QUICK).passed
+    )
     with pytest.raises(torchport.TorchportError, match="called 2 times"):
         torchport.convert(model, outputs=["double"])
     with pytest.raises(torchport.TorchportError, match="--outputs right"):

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers as L
+from tests.quick import QUICK
 
 import torchport
 from torchport.errors import Refused
@@ -80,7 +81,7 @@ def test_floats(mode: str, groups: bool, tmp_path: Path) -> None:
         assert all(np.array_equal(array, arrays(live)[key]) for key, array in arrays(found).items())
     assert any("dequantised" in it and "kernels train" in it for it in live.program.notes)
     live.save(tmp_path / "port")
-    assert torchport.verify(tmp_path / "m.keras", tmp_path / "port").passed
+    assert torchport.verify(tmp_path / "m.keras", tmp_path / "port", **QUICK).passed
 
 
 @pytest.mark.parametrize(("mode", "groups"), KINDS)

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 from tensorflow.core.protobuf import saved_model_pb2
+from tests.quick import QUICK
 
 import torchport
 from torchport.errors import BadFile, Refused, TorchportError
@@ -311,7 +312,7 @@ def test_the_proof(tmp_path: Path) -> None:
     built = randomise(dense())
     written(built, tmp_path)
     port = torchport.convert(tmp_path / "saved")
-    assert torchport.verify(tmp_path / "saved" / "saved_model.pb", port).passed
+    assert torchport.verify(tmp_path / "saved" / "saved_model.pb", port, **QUICK).passed
     config = tmp_path / "model.json"
     port = torchport.convert(tmp_path / "checkpoint", config=config)
-    assert torchport.verify(tmp_path / "checkpoint", port, config=config).passed
+    assert torchport.verify(tmp_path / "checkpoint", port, config=config, **QUICK).passed

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 import tf_keras
+from tests.quick import QUICK
 
 import torchport
 from torchport.errors import BadFile, TorchportError
@@ -66,7 +67,7 @@ def test_a_function_that_builds_it(ending: str, tmp_path: Path) -> None:
     assert sorted(it.tobytes() for it in tensors(port).values()) == sorted(
         it.tobytes() for it in tensors(torchport.convert(model)).values()
     )
-    result = torchport.verify(tmp_path / f"w{ending}", port, config=f"{config}build")
+    result = torchport.verify(tmp_path / f"w{ending}", port, config=f"{config}build", **QUICK)
     assert result.passed
     for name, said in (
         ("wrong", "not a Keras model"),

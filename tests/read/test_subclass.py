@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tf_keras
+from tests.quick import QUICK
 
 import torchport
 from torchport.errors import Refused
@@ -98,7 +99,7 @@ def test_computes_what_call_does(package: Any) -> None:
 @PACKAGES
 def test_the_proof(package: Any) -> None:
     built = network(package, images, plain, array(IMAGE))
-    assert torchport.verify(built, torchport.convert(built)).passed
+    assert torchport.verify(built, torchport.convert(built), **QUICK).passed
 
 
 @pytest.mark.parametrize(("package", "ending"), [("keras", ".weights.h5"), ("tf_keras", ".h5")])
@@ -252,7 +253,7 @@ def test_classes_that_add_to_training(cls: Any, tmp_path: Path) -> None:
         port = torchport.convert(tmp_path / name, class_name="Net")
         assert port.code == live.code
         assert any(cls.__name__ in it and "`call` of its own" in it for it in port.program.notes)
-    assert torchport.verify(tmp_path / "m.keras", port).passed
+    assert torchport.verify(tmp_path / "m.keras", port, **QUICK).passed
 
 
 def test_configurations_that_do_not_say_the_layers() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from tests.quick import QUICK
 
 import torchport
 from torchport.errors import Refused
@@ -172,7 +173,7 @@ def test_adapted_and_verified(tmp_path: Path, how: str, options: dict[str, Any])
         assert json.loads((folder / "vocabulary.json").read_text()) == words
     else:
         assert not (folder / "vocabulary.json").exists() and "VOCABULARY = [" in port.code
-    found = torchport.verify(source, folder)
+    found = torchport.verify(source, folder, **QUICK)
     assert found.passed, str(found)
     want = model(keras.ops.convert_to_tensor([[it] for it in TEXTS])).numpy()
     np.testing.assert_allclose(port.run(np.array(TEXTS, dtype=object)[:, None]), want, atol=1e-6)
@@ -186,7 +187,7 @@ def test_tf_idf_adapted(tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     model.save(path)
     for source in (path, model):
-        assert torchport.verify(source, torchport.convert(source)).passed
+        assert torchport.verify(source, torchport.convert(source), **QUICK).passed
 
 
 def test_two_texts_and_numbers(tmp_path: Path) -> None:
@@ -204,7 +205,7 @@ def test_two_texts_and_numbers(tmp_path: Path) -> None:
     assert "def encode_title(" in port.code and "def encode_body(" in port.code
     folder = port.save(tmp_path / "port")
     assert {it.name for it in folder.glob("*.json")} == {"port.json", "body_vocabulary.json"}
-    found = torchport.verify(path, folder)
+    found = torchport.verify(path, folder, **QUICK)
     assert found.passed, str(found)
     port.save(folder, force=True)
 
@@ -226,7 +227,7 @@ def test_vectors_of_integers_are_verified() -> None:
     inputs = keras.Input((3,), dtype="int64")
     layer = L.IntegerLookup(vocabulary=[1, 2, 5], output_mode="multi_hot")
     model = keras.Model(inputs, L.Dense(2)(layer(inputs)))
-    found = torchport.verify(model, torchport.convert(model))
+    found = torchport.verify(model, torchport.convert(model), **QUICK)
     assert found.passed, str(found)
 
 
