@@ -22,7 +22,7 @@ import typer
 from click import ClickException
 from typer.core import TyperCommand
 
-from torchport.report.progress import hushed, working
+from torchport.report.progress import hushed, uncollected, working
 
 if TYPE_CHECKING:
     from click import Context
@@ -297,18 +297,19 @@ def convert(
     (source,) = sources
     result: Verification | None = None
     with errors(source, json):
-        from torchport import conversions
-        from torchport.report import conversion
+        with uncollected():
+            from torchport import conversions
+            from torchport.report import conversion
 
-        facts = conversions.convert(source, folder, **options)
-        if not json:
-            from torchport.report.terminal import console
+            facts = conversions.convert(source, folder, **options)
+            if not json:
+                from torchport.report.terminal import console
 
-            conversion.show(facts, console())
-            if not check:
-                given = {"rules": rules, **beside, "custom": custom}
-                files = {flag(name): value for name, value in given.items()}
-                conversion.show_next(source, folder, files, console())
+                conversion.show(facts, console())
+                if not check:
+                    given = {"rules": rules, **beside, "custom": custom}
+                    files = {flag(name): value for name, value in given.items()}
+                    conversion.show_next(source, folder, files, console())
         if check:
             result = compare(source, folder, rules=rules, custom=custom, **beside)
             if not json:

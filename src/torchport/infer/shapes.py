@@ -12,7 +12,6 @@ from torchport.graph import Graph, Op, Shape, Tensor, map_refs, refs
 from torchport.infer.alone import with_batch
 from torchport.infer.axes import channels_first, input_axes, output_axes
 from torchport.infer.constants import lift
-from torchport.infer.lambdas import EXPANDED, expand
 from torchport.infer.sizes import Sizes
 from torchport.rules import find, rule_for
 from torchport.rules.dtypes import is_complex
@@ -83,9 +82,12 @@ class Walk:
 
     def parts(self, op: Op) -> Iterator[Op]:
         """What stands for an op."""
-        if op.kind in EXPANDED and not op.refused and find(op.kind) is None:
-            yield from expand(op, self)
-            return
+        if op.kind != "Model" and not op.refused and find(op.kind) is None:
+            from torchport.infer import lambdas  # which few models need, and takes a while to import
+
+            if op.kind in lambdas.EXPANDED:
+                yield from lambdas.expand(op, self)
+                return
         for known in self.sizes.rewrite(op, self.tensors):
             for one in with_batch(known, self.tensors):
                 yield from lift(one)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from torchport.graph import Graph
 from torchport.program import Fill, Spec
 from torchport.rules.table import is_statistic
 from torchport.shapes import Shapes
@@ -19,11 +20,20 @@ SHOWN = 3
 
 def parameters(port: Port) -> int:
     """`sum(p.numel() for p in model.parameters())`: statistics and counters are buffers."""
+    buffers = set(statistics(port.program.graph))
     return sum(
         math.prod(it.shape)
         for it in port.program.entries
-        if (it.shape if isinstance(it.load, Fill) else not is_statistic(it.load.weight))
+        if (it.shape if isinstance(it.load, Fill) else it.source not in buffers)
     )
+
+
+def statistics(graph: Graph) -> Iterator[str]:
+    """The names of the weights that are not trained: statistics and counters of their layers."""
+    for op in graph.ops:
+        yield from (it.name for name, it in op.weights.items() if is_statistic(name, op.kind))
+    for body in graph.bodies.values():
+        yield from statistics(body)
 
 
 def summary(port: Port) -> str:

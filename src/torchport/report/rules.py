@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from torchport.report.terminal import styled
-from torchport.rules import FAMILIES, TABLE, Rule
+from torchport.rules import TABLE, Rule
+from torchport.rules.families import FAMILIES
 from torchport.rules.refused import REFUSED
 from torchport.rules.refused_operations import REFUSED_OPERATIONS
 from torchport.rules.table import named

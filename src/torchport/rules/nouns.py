@@ -23,11 +23,15 @@ def noun_of(kind: str) -> str:
 
 def layer_noun(kind: str) -> str:
     """The noun of a layer of the source; empty where its own name is as good."""
+    if kind == "Model":
+        return "block"
     entry = find(kind)
-    return "block" if kind == "Model" else entry.noun if entry else ""
+    return entry.noun if entry else ""
 
 
 def value_of(kind: str) -> str:
     """What a person calls what it gives; empty where that has no name of its own."""
+    if kind == "Model":
+        return "block"
     entry = find(kind)
-    return "block" if kind == "Model" else entry.value if entry else ""
+    return entry.value if entry else ""

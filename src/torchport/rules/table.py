@@ -7,9 +7,10 @@ The decorator states what is known whatever the options are.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from torchport.graph import Shape, map_refs
 from torchport.names import short_name
 from torchport.rules import book, facts, guard
 from torchport.rules.bound import RESERVED, Bound, Functions, apply, named
-from torchport.rules.facts import DROPS, Masks, Reads, Training
+from torchport.rules.facts import DROPS, Linear, Masks, Reads, Training
 from torchport.rules.wants import CHANNELS_FIRST, FOLLOWS, MEMORY, SOURCE, Value, Want, Wants, image
 from torchport.rules.window import Reading
 
@@ -81,6 +82,8 @@ class Rule:
     #: Whether what it reads are numbers of rows in a table: steps, not features.
     indexes: bool = False
     reads: Callable[..., Mapping[int, Reading]] | None = None
+    #: None: of a layer that is not affine, or does not say so.
+    linear: Linear | None = None
 
     @property
     def is_recurrent(self) -> bool:
@@ -147,7 +150,30 @@ class Rule:
         }
 
 
-TABLE: dict[str, Rule] = {}
+class Table(Mapping[str, Rule]):
+    """The rules of torchport's own by kind. Those of the usual layers come with the package; all others are
+    imported when a kind is asked for that is not among them, or all kinds are.
+    """
+
+    def __init__(self) -> None:
+        self.entered: dict[str, Rule] = {}
+
+    @property
+    def whole(self) -> dict[str, Rule]:
+        importlib.import_module("torchport.rules.families")
+        return self.entered
+
+    def __getitem__(self, kind: str) -> Rule:
+        return self.entered.get(kind) or self.whole[kind]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.whole)
+
+    def __len__(self) -> int:
+        return len(self.whole)
+
+
+TABLE = Table()
 
 
 def rule(
@@ -168,6 +194,7 @@ def rule(
     value: str = "",
     indexes: bool = False,
     reads: Callable[..., Mapping[int, Reading]] | None = None,
+    linear: Linear | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a function in the table under one or more kinds.
 
@@ -183,7 +210,7 @@ def rule(
     `training`: what it does in training alone. `statistics`: its weights that are not trained.
     `noun`: what a person calls such a layer, `value` what they call its output. `indexes`: what it reads are
     numbers of rows in a table. `reads`: a function as `shape`: what an output step reads along each axis
-    over which something slides, by the axis.
+    over which something slides, by the axis. `linear`: of an affine layer, what it is linear in.
     """
     if isinstance(masks, str) and masks and masks not in MASKS:
         raise TorchportError(f"masks={masks!r}", advice=f"say {' or '.join(map(repr, MASKS))}")
@@ -201,12 +228,13 @@ def rule(
             kinds, write, wants, shape, weights, parts, activation, frozenset(ignores.split()),
             write.__module__.removeprefix("torchport.rules."), frozenset(given - RESERVED), only or {},
             constants, dtype, is_theirs, None, training, frozenset(statistics.split()), noun, value or noun,
-            indexes, reads,
+            indexes, reads, linear,
         )  # fmt: skip
-        table = (opened or book.PROCESS).rules if is_theirs else TABLE
+        table = (opened or book.PROCESS).rules if is_theirs else TABLE.entered
+        known_here = {**TABLE, **table} if is_theirs else table
         for kind in kinds:
-            if kind in TABLE or kind in table:
-                known = (TABLE.get(kind) or table[kind]).write.__module__
+            if kind in known_here:
+                known = known_here[kind].write.__module__
                 advice = "give yours another name; a rule of torchport's own cannot be replaced"
                 raise TorchportError(f"there already is a rule for {kind}, in {known}", advice=advice)
             own = replace(entry, masks=masks_of(kind, is_theirs))

@@ -26,7 +26,6 @@ from torchport.read.nodes import Call, settle
 from torchport.read.subclass import ends, functional, inputs_of, name_of, package_of
 from torchport.rules import find
 from torchport.training import compiled
-from torchport.watch.lambdas import is_read
 from torchport.watch.modes import joined
 from torchport.watch.spy import Event, Spy, is_theirs
 from torchport.watch.walk import Walk, placed, refused
@@ -95,6 +94,8 @@ def is_own(layer: Any) -> bool:
     """Whether what a layer computes is known from its `call` alone."""
     kind = kind_of(layer)
     if kind == "Lambda":
+        from torchport.watch.lambdas import is_read
+
         return not is_read(layer)
     is_keras = type(layer).__module__.split(".")[0] in KERAS
     return not is_keras and not hasattr(layer, "_nodes_by_depth") and find(kind) is None

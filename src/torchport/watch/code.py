@@ -15,13 +15,11 @@ from typing import Any
 
 from torchport import scripts
 from torchport.errors import BadFile, TorchportError, Unsupported
-from torchport.lambdas import stored
 from torchport.read import ZIP, WithConfig, first_bytes, separate
 from torchport.read.archive import CONFIG_LIMIT
 from torchport.read.members import Archive
 from torchport.read.variables import Variables
 from torchport.watch.frameworks import keras_of
-from torchport.watch.lambdas import KEPT, lambdas_by, layer_of
 
 #: Packages whose classes and functions Keras finds by itself.
 FOUND = frozenset({"keras", "tf_keras"})
@@ -142,6 +140,8 @@ def own_lambdas(keras: Any, dialect: str, custom: Mapping[str, Any]) -> Iterator
 
     Where the user's code has none, the layer computes what was read from the bytes.
     """
+    from torchport.lambdas import stored
+    from torchport.watch.lambdas import KEPT, lambdas_by, layer_of
 
     def make(config: Mapping[str, Any]) -> Any:
         held = stored.of(config)
