@@ -12,6 +12,7 @@ from torchport.graph import Tensor
 from torchport.program import Expr, Load
 from torchport.rules.bound import kernels, positions
 from torchport.rules.entry import SPACE, Variable, Windowed, kernel_module, layer, variables
+from torchport.rules.facts import KERNEL, Linear
 from torchport.rules.image import each, one, windows
 from torchport.rules.table import FOLLOWS, Value, Wants
 from torchport.rules.window import Reading, Transposed, Window
@@ -47,7 +48,7 @@ class Convolution(Windowed):
         return ("o", {"o": count}) if self.use_bias else None
 
 
-@layer("Conv1D", "Conv2D", "Conv3D", activation=True, noun="conv")
+@layer("Conv1D", "Conv2D", "Conv3D", activation=True, noun="conv", linear=KERNEL)
 class Conv(Convolution):
     """nn.Conv2d. An uneven 'same' is padded first: torch pads both sides alike. nn.Linear for Conv1D of one
     step among layers that want features last.
@@ -100,7 +101,7 @@ class Depthwise(Convolution):
         )(before)  # fmt: skip
 
 
-@layer("DepthwiseConv1D", "DepthwiseConv2D", activation=True, noun="depthwise")
+@layer("DepthwiseConv1D", "DepthwiseConv2D", activation=True, noun="depthwise", linear=KERNEL)
 class DepthwiseConv(Depthwise):
     """nn.Conv2d with a group for each channel; output i·M + m comes from input channel i."""
 
@@ -115,7 +116,10 @@ class DepthwiseConv(Depthwise):
         return self.depthwise(x, kernel, self.biased(y, bias))
 
 
-@layer("SeparableConv1D", "SeparableConv2D", activation=True, noun="sepconv")
+@layer(
+    "SeparableConv1D", "SeparableConv2D", activation=True, noun="sepconv",
+    linear=Linear(("depthwise_kernel", "pointwise_kernel"), ("bias",)),
+)  # fmt: skip
 class SeparableConv(Depthwise):
     """A depthwise nn.Conv2d without bias, then a pointwise one."""
 
@@ -143,7 +147,7 @@ class SeparableConv(Depthwise):
         )(self.depthwise(x, depthwise_kernel, None, "depthwise"))  # fmt: skip
 
 
-@layer("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", activation=True, noun="up")
+@layer("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", activation=True, noun="up", linear=KERNEL)
 class ConvTranspose(Convolution):
     """nn.ConvTranspose2d; what TensorFlow crops more at the end than at the start is sliced off.
 

@@ -11,6 +11,7 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Load, State, call, module
 from torchport.rules.broadcast import check_bias
+from torchport.rules.facts import KERNEL
 from torchport.rules.table import SOURCE, Value, rule
 
 
@@ -69,7 +70,7 @@ def einsum_weights(
 
 @rule(
     "EinsumDense", wants=SOURCE, shape=einsum_shape, weights=einsum_weights, activation=True,
-    ignores="quantization_config gptq_unpacked_column_size",
+    ignores="quantization_config gptq_unpacked_column_size", linear=KERNEL,
 )  # fmt: skip
 def einsum_dense(
     x: Value, *, out: Value, equation: str, output_shape: Any, bias_axes: str | None = None,

@@ -20,7 +20,7 @@ from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Load, Module, module
 from torchport.rules.bound import kernels, positions
 from torchport.rules.broadcast import check_bias
-from torchport.rules.facts import Masks, Training
+from torchport.rules.facts import Linear, Masks, Training
 from torchport.rules.image import channels, one, padded, slide, spatial, spatial_axes, window_shape
 from torchport.rules.table import CHANNELS_FIRST, FOLLOWS, SOURCE, Bound, Value, Wants, rule
 from torchport.rules.window import Reading, Window
@@ -185,6 +185,7 @@ def layer(
     statistics: str = "",
     noun: str = "",
     value: str = "",
+    linear: Linear | None = None,
 ) -> Callable[[L], L]:
     """Enter a class of layers in the table under one or more kinds; the facts are those of `rule`."""
 
@@ -192,7 +193,7 @@ def layer(
         made = dataclass(frozen=True, kw_only=True)(cls)
         return rule(
             *kinds, activation=activation, ignores=ignores, only=only, constants=constants, masks=masks,
-            training=training, statistics=statistics, noun=noun, value=value,
+            training=training, statistics=statistics, noun=noun, value=value, linear=linear,
         )(made)  # type: ignore[return-value]  # fmt: skip
 
     return enter

@@ -1,4 +1,4 @@
-"""What is known of a layer whatever its options: what it does with masks, what it does in training alone."""
+"""What is known of a layer whatever its options: masks, what it does in training, what it is linear in."""
 
 from __future__ import annotations
 
@@ -58,6 +58,25 @@ PASSES = Masks(gives=Gives.FIRST)
 PASSES_NEWLY = Masks(gives=Gives.FIRST, keras_2=DROPS)
 MERGES = Masks(gives=Gives.MERGED)
 RECURRENT = Masks(Reads.STEPS, Gives.STEPS)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """What an affine layer is linear in: in evaluation, and before its activation, y = A x + b.
+
+    `matrix`: the weights that A is made of; none of a layer whose options alone say it, such as a mean, a cut
+    or a sum of its inputs. `shift`: those beside them that b is made of: without them, or where they are
+    zero, b is zero, or what the options say (the offset of a Rescaling, the value of a margin).
+    """
+
+    matrix: tuple[str, ...] = ()
+    shift: tuple[str, ...] = ()
+
+
+#: A has no weights, b is nothing that is trained.
+LINEAR = Linear()
+#: As most layers with weights.
+KERNEL = Linear(("kernel",), ("bias",))
 
 
 @dataclass(frozen=True)

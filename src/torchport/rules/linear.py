@@ -9,12 +9,12 @@ from torchport.axes import Order
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Infix, Load, State, call
 from torchport.rules.entry import Layer, Span, Variable, kernel_module, layer, variables
-from torchport.rules.facts import PASSES
+from torchport.rules.facts import KERNEL, PASSES
 from torchport.rules.sizes import features
 from torchport.rules.table import FOLLOWS, SOURCE, Value, Want, Wants, rule
 
 
-@layer("Dense", activation=True, ignores="quantization_config", masks=PASSES, noun="fc")
+@layer("Dense", activation=True, ignores="quantization_config", masks=PASSES, noun="fc", linear=KERNEL)
 class Dense(Layer):
     """nn.Linear over the last axis; over channels that come first, a convolution of 1."""
 

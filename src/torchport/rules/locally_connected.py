@@ -10,6 +10,7 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Load
 from torchport.rules.entry import Variable, Windowed, kernel_module, layer, variables
+from torchport.rules.facts import KERNEL
 from torchport.rules.image import each, image_shape, one, windows
 from torchport.rules.table import Value
 from torchport.rules.window import Window
@@ -18,7 +19,7 @@ from torchport.rules.window import Window
 @layer(
     "LocallyConnected1D", "LocallyConnected2D", activation=True,
     only={"implementation": (1,), "padding": ("valid",), "data_format": ("channels_last", None)},
-    ignores="implementation padding",
+    ignores="implementation padding", linear=KERNEL,
 )  # fmt: skip
 class LocallyConnected(Windowed):
     """A module of a few lines: what stands at each place (Tensor.unfold) times its kernel (torch.einsum).

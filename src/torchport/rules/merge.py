@@ -11,7 +11,7 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Expr, Infix, call
 from torchport.rules.broadcast import expand
-from torchport.rules.facts import MERGES, Gives, Masks, Reads
+from torchport.rules.facts import LINEAR, MERGES, Gives, Masks, Reads
 from torchport.rules.sizes import broadcast, end_to_end, with_size
 from torchport.rules.table import FOLLOWS, MEMORY, Value, Wants, rule
 
@@ -37,13 +37,13 @@ def merge(xs: Sequence[Value], out: Value, function: str) -> Expr:
     return reduce(both, operands)
 
 
-@rule("Add", shape=merged_shape, masks=MERGES, noun="total")
+@rule("Add", shape=merged_shape, masks=MERGES, noun="total", linear=LINEAR)
 def add(xs: Sequence[Value], *, out: Value) -> Expr:
     """a + b."""
     return merge(xs, out, "+")
 
 
-@rule("Subtract", shape=merged_shape, masks=MERGES, value="difference")
+@rule("Subtract", shape=merged_shape, masks=MERGES, value="difference", linear=LINEAR)
 def subtract(xs: Sequence[Value], *, out: Value) -> Expr:
     """a - b."""
     return merge(xs, out, "-")
@@ -78,7 +78,7 @@ def multiply(xs: Sequence[Value], *, out: Value, mask: Sequence[Value | None] | 
     return product * wide(some)
 
 
-@rule("Average", shape=merged_shape, masks=MERGES)
+@rule("Average", shape=merged_shape, masks=MERGES, linear=LINEAR)
 def average(xs: Sequence[Value], *, out: Value) -> Expr:
     """(a + b) / 2."""
     return merge(xs, out, "+") / len(xs)
@@ -128,7 +128,7 @@ def concatenate_wants(xs: Sequence[Tensor], *, out: Tensor, axis: int) -> Wants:
 
 @rule(
     "Concatenate", wants=concatenate_wants, shape=concatenate_shape, parts=concatenate_parts, masks=MERGES,
-    noun="merged",
+    noun="merged", linear=LINEAR,
 )  # fmt: skip
 def concatenate(xs: Sequence[Value], *, axis: int = -1) -> Expr:
     """torch.cat over the same named axis, wherever the layout put it."""

@@ -14,7 +14,7 @@ from torchport.program import Expr, Fill, Load, call, module
 from torchport.rules.arguments import default
 from torchport.rules.broadcast import parameter
 from torchport.rules.dtypes import as_bool
-from torchport.rules.facts import PASSES, Gives, Masks, Reads, Training
+from torchport.rules.facts import PASSES, Gives, Linear, Masks, Reads, Training
 from torchport.rules.sizes import all_along, all_of, axes_of, axis_of, dims_of, held, size_of
 from torchport.rules.table import CHANNELS_FIRST, FOLLOWS, SOURCE, Value, Wants, rule
 
@@ -74,6 +74,7 @@ def keeps_biased(dialect: str, axis: int, rank: int, synchronized: bool = False)
     masks=Masks(Reads.TRAINING, Gives.FIRST), training=Training(rests={"trainable": False}, lasts=True),
     statistics="moving_mean moving_variance moving_stddev renorm_mean renorm_stddev", noun="bn",
     only={"virtual_batch_size": (None,)},
+    linear=Linear(("gamma", "moving_variance"), ("beta", "moving_mean")),
 )  # fmt: skip
 def batch_norm(
     x: Value, *, axis: Any = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from torchport.graph import Shape, Tensor
 from torchport.program import Code, Expr, call
 from torchport.rules.entry import Windowed, layer
-from torchport.rules.facts import Masks, Reads
+from torchport.rules.facts import LINEAR, Masks, Reads
 from torchport.rules.image import each, one, spatial_axes, windows
 from torchport.rules.sizes import dims_of
 from torchport.rules.table import FOLLOWS, Value, Wants
@@ -77,7 +77,14 @@ class MaxPooling(Pooling):
     KIND = "max"
 
 
-@layer("AveragePooling1D", "AveragePooling2D", "AveragePooling3D", "keras.ops.AveragePool", noun="pool")
+@layer(
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AveragePooling3D",
+    "keras.ops.AveragePool",
+    noun="pool",
+    linear=LINEAR,
+)
 class AveragePooling(Pooling):
     """F.avg_pool2d. 'same' leaves what it pads out of the mean."""
 
@@ -107,7 +114,7 @@ class Global(Windowed):
 
 @layer(
     "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D",
-    masks={"GlobalAveragePooling1D": Masks(Reads.FIRST)},
+    masks={"GlobalAveragePooling1D": Masks(Reads.FIRST)}, linear=LINEAR,
 )  # fmt: skip
 class GlobalAveragePooling(Global):
     """The mean over space; over those steps that a mask keeps."""
@@ -148,7 +155,7 @@ class AdaptivePooling(Windowed):
 
 @layer(
     "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D",
-    "keras.ops.AdaptiveAveragePool",
+    "keras.ops.AdaptiveAveragePool", linear=LINEAR,
 )  # fmt: skip
 class AdaptiveAveragePooling(AdaptivePooling):
     """F.adaptive_avg_pool2d."""

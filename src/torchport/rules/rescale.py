@@ -11,12 +11,12 @@ from torchport.rules.arguments import plain, scaled
 from torchport.rules.broadcast import constant, parameter
 from torchport.rules.constants import numbers, shape_of
 from torchport.rules.dtypes import as_float, float_dtype
-from torchport.rules.facts import PASSES_NEWLY
+from torchport.rules.facts import LINEAR, PASSES_NEWLY, Linear
 from torchport.rules.sizes import axes_of, size_of
 from torchport.rules.table import Value, rule
 
 
-@rule("Rescaling", masks=PASSES_NEWLY, constants=True, dtype=float_dtype)
+@rule("Rescaling", masks=PASSES_NEWLY, constants=True, dtype=float_dtype, linear=LINEAR)
 def rescaling(x: Value, *, scale: Any, offset: Any = 0.0) -> Expr:
     """x / 127.5 - 1. A list has an entry for each channel."""
     scale, offset = numbers(scale), numbers(offset)
@@ -51,7 +51,7 @@ def normalization_weights(x: Tensor, *, axis: Any, mean: Any) -> Mapping[str, Sh
 
 @rule(
     "Normalization", weights=normalization_weights, constants=True, dtype=float_dtype, masks=PASSES_NEWLY,
-    statistics="mean variance count", noun="normalize",
+    statistics="mean variance count", noun="normalize", linear=Linear(("variance",), ("mean",)),
 )  # fmt: skip
 def normalization(
     x: Value, *, axis: Any = -1, mean: Any = None, variance: Any = None, invert: bool = False

@@ -10,6 +10,7 @@ from torchport.axes import Order, from_order, to_order
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
+from torchport.rules.facts import LINEAR
 from torchport.rules.sizes import product
 from torchport.rules.table import FOLLOWS, MEMORY, SOURCE, Value, Want, Wants, rule
 
@@ -43,7 +44,7 @@ def flatten_wants(x: Tensor, *, out: Tensor, data_format: str | None) -> Wants:
     return FOLLOWS
 
 
-@rule("Flatten", wants=flatten_wants, shape=flatten_shape, parts=flatten_parts)
+@rule("Flatten", wants=flatten_wants, shape=flatten_shape, parts=flatten_parts, linear=LINEAR)
 def flatten(x: Value, *, out: Value, data_format: str | None = None) -> Expr:
     """torch.flatten. The rows of the Dense kernel that reads it are turned, not the tensor."""
     if x.rank < 3:
@@ -82,7 +83,7 @@ def reshape_wants(x: Tensor, *, out: Tensor) -> Wants:
     return MEMORY
 
 
-@rule("Reshape", wants=reshape_wants, shape=reshape_shape, parts=reshape_parts)
+@rule("Reshape", wants=reshape_wants, shape=reshape_shape, parts=reshape_parts, linear=LINEAR)
 def reshape(x: Value, *, out: Value, target_shape: Sequence[int]) -> Expr:
     """x.reshape to sizes in the order in which PyTorch holds the result; one unknown is -1."""
     sizes = [-1 if size is None else size for size in out.sizes[1:]]
@@ -123,7 +124,7 @@ def permute_wants(x: Tensor, *, dims: Sequence[int]) -> Wants:
     return Wants(Want.ANY, Want.ANY)
 
 
-@rule("Permute", wants=permute_wants, shape=permute_shape)
+@rule("Permute", wants=permute_wants, shape=permute_shape, linear=LINEAR)
 def permute(x: Value, *, out: Value, dims: Sequence[int]) -> Expr:
     """x.permute; nothing where the source's order after it is PyTorch's before it."""
     order, axes = permuted(dims), range(x.rank)
@@ -136,7 +137,7 @@ def repeat_shape(x: Tensor, *, n: int) -> Shape:
     return (x.shape[0], n, x.shape[1])
 
 
-@rule("RepeatVector", wants=FOLLOWS, shape=repeat_shape)
+@rule("RepeatVector", wants=FOLLOWS, shape=repeat_shape, linear=LINEAR)
 def repeat_vector(x: Value, *, out: Value, n: int) -> Expr:
     """The vector n times, along a new axis: expand copies nothing."""
     dim = out.dim(1)

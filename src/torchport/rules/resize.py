@@ -10,6 +10,7 @@ from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules.dtypes import as_float, float_dtype, is_float
 from torchport.rules.entry import Windowed, layer
+from torchport.rules.facts import LINEAR
 from torchport.rules.image import channels, image_shape, spatial
 from torchport.rules.table import Value, image, rule
 from torchport.rules.window import Reading, Stretch, Whole
@@ -68,7 +69,7 @@ def cropped(x: Any, size: tuple[int, int], rows: tuple[int, int], columns: tuple
     return x[(..., *cuts)]  # type: ignore[no-any-return]
 
 
-@layer("Resizing", ignores="bounding_box_format factor", only={"fill_mode": ("constant",)})
+@layer("Resizing", ignores="bounding_box_format factor", only={"fill_mode": ("constant",)}, linear=LINEAR)
 class Resizing(Windowed):
     """F.interpolate; bicubic, Lanczos and antialiased as TensorFlow weighs pixels."""
 
@@ -109,7 +110,10 @@ class Resizing(Windowed):
         return resize(read, self.height, self.width, self.interpolation, self.antialias)
 
 
-@rule("CenterCrop", wants=image, shape=resized_shape, dtype=float_dtype, ignores="bounding_box_format factor")
+@rule(
+    "CenterCrop", wants=image, shape=resized_shape, dtype=float_dtype, linear=LINEAR,
+    ignores="bounding_box_format factor",
+)  # fmt: skip
 def center_crop(x: Value, *, height: int, width: int, data_format: str | None = None) -> Expr:
     """A slice; of images that are too small, the largest part of that ratio, resized."""
     size = sizes_of(x, data_format, "a crop")

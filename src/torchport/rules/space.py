@@ -12,13 +12,15 @@ from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules.arguments import indexed
 from torchport.rules.entry import Windowed, layer
+from torchport.rules.facts import LINEAR
 from torchport.rules.image import each, one, pad, spatial_axes
 from torchport.rules.table import FOLLOWS, Value, Wants
 from torchport.rules.window import Reading, Stretch, Window
 
 
 @layer(
-    "UpSampling1D", "UpSampling2D", "UpSampling3D", only={"interpolation": ("nearest", "bilinear")}, noun="up"
+    "UpSampling1D", "UpSampling2D", "UpSampling3D", only={"interpolation": ("nearest", "bilinear")},
+    noun="up", linear=LINEAR,
 )  # fmt: skip
 class UpSampling(Windowed):
     """F.interpolate. 'nearest' is a repeat, which torch's `nearest` is for every whole factor."""
@@ -72,7 +74,7 @@ class Margin(Windowed):
         return pad(x, pairs[first:])
 
 
-@layer("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", value="pad")
+@layer("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", value="pad", linear=LINEAR)
 class ZeroPadding(Margin):
     """F.pad."""
 
@@ -82,7 +84,7 @@ class ZeroPadding(Margin):
         return amounts(self.padding, len(x.shape) - 2)
 
 
-@layer("Cropping1D", "Cropping2D", "Cropping3D")
+@layer("Cropping1D", "Cropping2D", "Cropping3D", linear=LINEAR)
 class Cropping(Margin):
     """A slice."""
 
