@@ -2,7 +2,8 @@
 
 The graphs are those that `read` gives, before any stage has touched them. Their models are the cases of all
 layers and operations, the networks of the golden files, the smallest of each family of keras.applications,
-the networks and structures that the tests of reading save in every dialect, and random networks of blocks.
+the networks and structures that the tests of reading save in every dialect, random networks of blocks, and
+what other tests convert.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import json
 import random
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -116,6 +119,70 @@ def parameters(test: Callable[..., None]) -> Iterator[Any]:
         yield from mark.args[1]
 
 
+#: Tests that convert what no table of cases has: masks and modes across models, frozen layers, quantised and
+#: cuDNN's weights, text, functions of the user's, files of weights alone, what people reported.
+MET = (
+    "tests/layers/test_training.py", "tests/layers/test_nested_masks.py", "tests/layers/test_recurrent.py",
+    "tests/layers/test_cudnn.py", "tests/layers/test_stepwise.py", "tests/layers/test_spectral.py",
+    "tests/layers/test_refusals.py", "tests/read/test_quantised.py", "tests/read/test_cut.py",
+    "tests/read/test_by_order.py", "tests/text", "tests/functions", "tests/idioms", "tests/field",
+    "tests/graphs", "tests/watch/test_people.py", "tests/test_names.py",
+)  # fmt: skip
+#: Larger graphs are left out.
+MOST_OPS = 80
+
+
+class Recorder:
+    """A plugin of pytest: the graphs that tests convert, one of those that differ in names alone."""
+
+    def __init__(self) -> None:
+        self.test, self.graphs = "", dict[str, Graph]()
+
+    def pytest_runtest_setup(self, item: Any) -> None:
+        self.test = item.nodeid.rpartition("/")[2]
+
+    def meet(self, graph: Graph) -> None:
+        if len(graph.ops) <= MOST_OPS:
+            try:
+                self.graphs.setdefault(structure(graph), graph.replace(name=f"{self.test} {graph.name}"))
+            except TypeError:  # it holds an object of the test's
+                return
+
+
+def structure(graph: Graph) -> str:
+    """A graph as text in which names are numbers, by where they come first."""
+    text = json.dumps(encode(graph), sort_keys=True)
+    seen: dict[str, str] = {}
+    names = {it for op in graph.ops for it in (op.name, op.layer, *op.outputs) if it}
+    return re.sub(
+        r'"([^"]*)"',
+        lambda it: seen.setdefault(it[1], str(len(seen))) if it[1].split("/")[0] in names else it[0],
+        text,
+    )
+
+
+def met() -> Iterator[tuple[str, Graph]]:
+    """What the tests of MET convert."""
+    import pytest
+
+    from torchport import pipeline
+
+    recorder, prepare = Recorder(), pipeline.prepare
+
+    def recording(graph: Graph, *others: Any) -> Graph:
+        recorder.meet(graph)
+        return prepare(graph, *others)
+
+    pipeline.prepare = recording
+    try:
+        pytest.main(["-q", "-n", "0", "-p", "no:cacheprovider", *MET], [recorder])
+    finally:
+        pipeline.prepare = prepare
+    for at, graph in enumerate(recorder.graphs.values()):
+        test, _, name = graph.name.rpartition(" ")
+        yield f"{test} {at}", graph.replace(name=name)
+
+
 def blocks() -> Iterator[tuple[str, Graph]]:
     """Random networks of blocks; they need no TensorFlow."""
     for seed in random.Random(0).sample(range(10_000), RANDOM):
@@ -124,7 +191,7 @@ def blocks() -> Iterator[tuple[str, Graph]]:
 
 PARTS: dict[str, Callable[[], Iterator[tuple[str, Any]]]] = {
     "applications": applications, "networks": networks, "layers": layers, "operations": operations,
-    "keras_2": keras_2, "dialects": dialects, "refusals": refusals, "random": blocks,
+    "keras_2": keras_2, "dialects": dialects, "refusals": refusals, "random": blocks, "met": met,
 }  # fmt: skip
 
 
