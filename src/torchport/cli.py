@@ -7,6 +7,8 @@ everything else goes to standard error.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import io
 import json as json_module
 import shlex
@@ -201,6 +203,7 @@ def main(
     ] = False,
 ) -> None:
     """Takes what comes before a command."""
+    atexit.register(gc.freeze)  # at its end Python would search through all that is left once more
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED))  # folders in the making are removed
     for stream in (sys.stdout, sys.stderr):
