@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 from tests.field import hand_ports
 
 import torchport
+from torchport.verify import record
 
 State = dict[str, np.ndarray]
 NETWORKS = {
@@ -182,17 +183,18 @@ HARMLESS = [
 
 
 @pytest.fixture(scope="module")
-def ports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Any, Path]]:
+def ports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]]:
+    """What TensorFlow computes, kept once for all edits of a network, and the right port."""
     found = {}
     for name, build in NETWORKS.items():
         model, folder = build(), tmp_path_factory.mktemp(name) / "port"
         torchport.convert(model).save(folder)
-        found[name] = (model, folder)
+        found[name] = (record(model, folder.parent / "truth"), folder)
     return found
 
 
-def verified(edit: Edit, ports: dict[str, tuple[Any, Path]], folder: Path) -> Any:
-    model, right = ports[edit.network]
+def verified(edit: Edit, ports: dict[str, tuple[Path, Path]], folder: Path) -> Any:
+    truth, right = ports[edit.network]
     shutil.copytree(right, folder)
     if edit.text:
         before, after = edit.text
@@ -203,11 +205,11 @@ def verified(edit: Edit, ports: dict[str, tuple[Any, Path]], folder: Path) -> An
         state = load_file(folder / "model.safetensors")
         edit.state(state)
         save_file(state, folder / "model.safetensors")
-    return torchport.verify(model, folder)
+    return torchport.verify(truth, folder)
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=lambda it: it.name)
-def test_the_cause_is_named(edit: Edit, ports: dict[str, tuple[Any, Path]], tmp_path: Path) -> None:
+def test_the_cause_is_named(edit: Edit, ports: dict[str, tuple[Path, Path]], tmp_path: Path) -> None:
     result = verified(edit, ports, tmp_path / "port")
     assert not result.passed
     assert result.first is not None
@@ -217,6 +219,6 @@ def test_the_cause_is_named(edit: Edit, ports: dict[str, tuple[Any, Path]], tmp_
 
 @pytest.mark.parametrize("edit", HARMLESS, ids=lambda it: it.name)
 def test_what_changes_no_number_passes(
-    edit: Edit, ports: dict[str, tuple[Any, Path]], tmp_path: Path
+    edit: Edit, ports: dict[str, tuple[Path, Path]], tmp_path: Path
 ) -> None:
     assert verified(edit, ports, tmp_path / "port").passed

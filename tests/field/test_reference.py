@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.quick import QUICK
 
 import torchport
 from torchport.graph import Graph
@@ -25,14 +26,14 @@ tf = pytest.importorskip("tensorflow")
 FIRST: Any = {"data_format": "channels_first"}
 
 
-def verified(model: Any, tmp_path: Path | None = None, name: str = "") -> Verification:
+def verified(model: Any, tmp_path: Path | None = None, name: str = "", **options: Any) -> Verification:
     """A port of a live model, or of the file that it is saved as, compared; it has to agree."""
     source = model
     if name:
         assert tmp_path is not None
         source = tmp_path / name
         model.save(str(source))
-    result = torchport.verify(source, torchport.convert(source))
+    result = torchport.verify(source, torchport.convert(source), **{"steps": 1, **options})
     shown = [str(row) for row in result.rows if not row.passed]
     assert result.passed, "\n".join([str(result), *shown[:5]])
     return result
@@ -138,7 +139,7 @@ def test_tokens_into_a_float_input(framework: Any, tmp_path: Path) -> None:
     model.build((None, 20))
     verified(model, tmp_path, "model.h5")
     for dtype in ("float32", "float64", "float16", "int8", "uint16"):
-        verified(tokens(framework, dtype=dtype))
+        verified(tokens(framework, dtype=dtype), **QUICK)
 
 
 def wholes_of(inputs: Any, outputs: Any) -> dict[str, Any]:
@@ -203,7 +204,7 @@ def test_recurrent_dropout(framework: Any, kind: str) -> None:
     y = L.Bidirectional(getattr(L, kind)(4, return_sequences=True, recurrent_dropout=0.2))(x)
     y = getattr(L, kind)(3, return_sequences=True, **drop)(y)
     y = L.RNN(getattr(L, f"{kind}Cell")(2, **drop))(y)
-    result = verified(framework.Model(x, y))
+    result = verified(framework.Model(x, y), **QUICK)
     assert sum("recurrent dropout" in row.note for row in result.rows) == 3
 
 

@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import torchport
-from torchport.verify import CHECKS, Verification
+from torchport.verify import CHECKS, Verification, record
 from torchport.verify.reference import Reference
 
 keras = pytest.importorskip("keras")
@@ -44,6 +44,12 @@ def model() -> Any:
     return made
 
 
+@pytest.fixture(scope="module")
+def truth(model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What TensorFlow computes, kept once for all errors."""
+    return record(model, tmp_path_factory.mktemp("net") / "truth", precision="float64")
+
+
 def compared(model: Any, folder: Path) -> Verification:
     return torchport.verify(model, folder, precision="float64")
 
@@ -55,21 +61,23 @@ def test_nothing_is_planted(model: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("check", "old", "new"), PLANTED, ids=[it[0] for it in PLANTED])
-def test_an_error_in_the_text(check: str, old: str, new: str, model: Any, tmp_path: Path) -> None:
+def test_an_error_in_the_text(
+    check: str, old: str, new: str, model: Any, truth: Path, tmp_path: Path
+) -> None:
     folder = torchport.convert(model).save(tmp_path / "port")
     text = (folder / "model.py").read_text()
     assert old in text, text
     (folder / "model.py").write_text(text.replace(old, new))
-    result = compared(model, folder)
+    result = torchport.verify(truth, folder)
     assert check in {row.check for row in result.rows if row.differs}, str(result)
 
 
-def test_an_error_in_the_weights(model: Any, tmp_path: Path) -> None:
+def test_an_error_in_the_weights(model: Any, truth: Path, tmp_path: Path) -> None:
     folder = torchport.convert(model).save(tmp_path / "port")
     weights = load_file(folder / "model.safetensors")
     weights["fc.bias"] = np.nextafter(weights["fc.bias"], np.float32(9))
     save_file(weights, folder / "model.safetensors")
-    result = compared(model, folder)
+    result = torchport.verify(truth, folder)
     assert result.first and result.first.check == "state"
 
 

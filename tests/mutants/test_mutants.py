@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 from verify.models import build
 
 import torchport
+from torchport.verify import record
 
 keras = pytest.importorskip("keras")
 
@@ -408,19 +409,20 @@ MUTANTS = [
 
 
 @pytest.fixture(scope="module")
-def ports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Any, Path]]:
+def ports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]]:
+    """What TensorFlow computes, kept once for all mutants of a model, and the good port."""
     found = {}
     for name in sorted({mutant.model for mutant in MUTANTS}):
         model = build(name, keras)
         folder = tmp_path_factory.mktemp(name) / "port"
         torchport.convert(model).save(folder)
-        found[name] = (model, folder)
+        found[name] = (record(model, folder.parent / "truth"), folder)
     return found
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda it: it.name)
-def test_is_caught(mutant: Mutant, ports: dict[str, tuple[Any, Path]], tmp_path: Path) -> None:
-    model, good = ports[mutant.model]
+def test_is_caught(mutant: Mutant, ports: dict[str, tuple[Path, Path]], tmp_path: Path) -> None:
+    truth, good = ports[mutant.model]
     folder = Path(shutil.copytree(good, tmp_path / "port"))
     code = (folder / "model.py").read_text()
     for before, after in mutant.text:
@@ -431,7 +433,7 @@ def test_is_caught(mutant: Mutant, ports: dict[str, tuple[Any, Path]], tmp_path:
         state = load_file(folder / "model.safetensors")
         mutant.state(state)
         save_file(state, folder / "model.safetensors")
-    result = torchport.verify(model, folder)
+    result = torchport.verify(truth, folder)
     assert not result.passed
     assert result.first is not None
     assert (result.first.check, result.first.layer) == (mutant.check, mutant.layer), result.first
