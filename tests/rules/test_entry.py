@@ -21,6 +21,7 @@ NEEDED = {
     "filters": 4, "kernel_size": 2, "units": 5, "output_size": 2, "height": 5, "width": 5, "size": 2,
     "frame_length": 4, "top_padding": 1, "bottom_padding": 2, "left_padding": 0, "right_padding": 1,
     "top_cropping": 1, "bottom_cropping": 2, "left_cropping": 0, "right_cropping": 1,
+    "input_dim": 7, "output_dim": 4,
 }  # fmt: skip
 CLASSES = {kind: it.write for kind, it in TABLE.items() if isinstance(it.write, type)}
 WINDOWED = {kind: it for kind, it in CLASSES.items() if issubclass(it, Windowed)}

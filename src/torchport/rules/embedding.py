@@ -6,66 +6,73 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torchport.graph import Shape, Tensor
-from torchport.program import Apply, Code, Expr, Infix, Load, call, module
+from torchport.program import Apply, Code, Expr, Infix, call, module
 from torchport.rules.dtypes import as_index
+from torchport.rules.entry import Layer, Variable, layer, variables
 from torchport.rules.facts import Gives, Masks
 from torchport.rules.sizes import end_to_end
 from torchport.rules.table import FOLLOWS, SOURCE, Value, Wants, rule
 
-
-def embedding_shape(x: Tensor, *, output_dim: int) -> Shape:
-    return (*x.shape, output_dim)
-
-
-def embedding_weights(x: Tensor, *, input_dim: int, output_dim: int) -> Mapping[str, Shape]:
-    return {"embeddings": (input_dim, output_dim)}
-
-
 LOOKUP = Masks(gives=Gives.LOOKUP)
 
 
-@rule(
-    "Embedding", wants=SOURCE, shape=embedding_shape, weights=embedding_weights, dtype="float32",
-    ignores="mask_zero quantization_config", masks=LOOKUP, indexes=True,
-)  # fmt: skip
-def embedding(x: Value, *, input_dim: int, output_dim: int) -> Expr:
+@layer("Embedding", ignores="mask_zero quantization_config", masks=LOOKUP, indexes=True)
+class Embedding(Layer):
     """nn.Embedding. `mask_zero` is not `padding_idx`: the row of zero is used and trained."""
-    loads = {"weight": Load.of("embeddings", "v d -> v d")}
-    table = module("nn.Embedding", input_dim, output_dim, loads=loads)
-    return table(as_index(x))
+
+    input_dim: int
+    output_dim: int
+
+    def shape(self, x: Tensor) -> Shape:
+        return (*x.shape, self.output_dim)
+
+    def weights(self, x: Any, y: Any) -> Mapping[str, Variable]:
+        return variables(embeddings=("v d", {"v": self.input_dim, "d": self.output_dim}))
+
+    def wants(self, x: Any, y: Any) -> Wants:
+        return SOURCE
+
+    def dtype(self, x: Any) -> str:
+        return "float32"
+
+    def write(self, x: Value, y: Value, embeddings: Variable) -> Expr:
+        table = module("nn.Embedding", *embeddings.shape, loads={"weight": embeddings("v d")})
+        return table(as_index(x))
 
 
-def reversible_shape(x: Tensor, *, input_dim: int, output_dim: int, reverse: bool) -> Shape:
-    return (*x.shape[:-1], input_dim) if reverse else (*x.shape, output_dim)
-
-
-def reversible_weights(
-    x: Tensor, *, input_dim: int, output_dim: int, tie_weights: bool
-) -> Mapping[str, Shape]:
-    table: dict[str, Shape] = {"embeddings": (input_dim, output_dim)}
-    return table if tie_weights else {**table, "reverse_embeddings": (output_dim, input_dim)}
-
-
-@rule(
-    "ReversibleEmbedding", wants=SOURCE, shape=reversible_shape, weights=reversible_weights,
-    dtype="float32", ignores="mask_zero quantization_config", only={"reverse_dtype": (None, "float32")},
-    masks=LOOKUP, indexes=True,
+@layer(
+    "ReversibleEmbedding", ignores="mask_zero quantization_config",
+    only={"reverse_dtype": (None, "float32")}, masks=LOOKUP, indexes=True,
 )  # fmt: skip
-def reversible_embedding(
-    x: Value, *, input_dim: int, output_dim: int, tie_weights: bool = True,
-    logit_soft_cap: float | None = None, reverse_dtype: str | None = None, reverse: bool = False,
-) -> Expr:  # fmt: skip
+class ReversibleEmbedding(Embedding):
     """An nn.Embedding with a method for the way back: a product with its own, or another, table."""
-    loads = {"weight": Load.of("embeddings", "v d -> v d")}
-    if not tie_weights:
-        loads["reverse_weight"] = Load.of("reverse_embeddings", "d v -> v d")
-    table = module(
-        "ReversibleEmbedding", input_dim, output_dim, tied=None if tie_weights else False,
-        soft_cap=None if logit_soft_cap is None else float(logit_soft_cap), loads=loads,
-    )  # fmt: skip
-    if reverse:
-        return call(".reverse", Apply(table, (), called=False), x)
-    return table(as_index(x))
+
+    tie_weights: bool = True
+    logit_soft_cap: float | None = None
+    reverse_dtype: str | None = None
+    reverse: bool = False
+
+    def shape(self, x: Tensor) -> Shape:
+        return (*x.shape[:-1], self.input_dim) if self.reverse else super().shape(x)
+
+    def weights(self, x: Any, y: Any) -> Mapping[str, Variable]:
+        back = "d v", {"d": self.output_dim, "v": self.input_dim}
+        table = super().weights(x, y)
+        return table if self.tie_weights else {**table, **variables(reverse_embeddings=back)}
+
+    def write(
+        self, x: Value, y: Value, embeddings: Variable, reverse_embeddings: Variable | None = None
+    ) -> Expr:
+        loads = {"weight": embeddings("v d")}
+        if reverse_embeddings:
+            loads["reverse_weight"] = reverse_embeddings("v d")
+        table = module(
+            "ReversibleEmbedding", *embeddings.shape, tied=None if self.tie_weights else False,
+            soft_cap=None if self.logit_soft_cap is None else float(self.logit_soft_cap), loads=loads,
+        )  # fmt: skip
+        if self.reverse:
+            return call(".reverse", Apply(table, (), called=False), x)
+        return table(as_index(x))
 
 
 @rule("Masking", ignores="mask_value", masks=Masks(gives=Gives.VALUES))

@@ -185,6 +185,7 @@ def layer(
     statistics: str = "",
     noun: str = "",
     value: str = "",
+    indexes: bool = False,
     linear: Linear | None = None,
 ) -> Callable[[L], L]:
     """Enter a class of layers in the table under one or more kinds; the facts are those of `rule`."""
@@ -193,7 +194,8 @@ def layer(
         made = dataclass(frozen=True, kw_only=True)(cls)
         return rule(
             *kinds, activation=activation, ignores=ignores, only=only, constants=constants, masks=masks,
-            training=training, statistics=statistics, noun=noun, value=value, linear=linear,
+            training=training, statistics=statistics, noun=noun, value=value, indexes=indexes,
+            linear=linear,
         )(made)  # type: ignore[return-value]  # fmt: skip
 
     return enter
