@@ -177,8 +177,8 @@ class Reference:
 
     def __init__(self, case: Case) -> None:
         self.case = case
-        self.seed = zlib.crc32(str(case).encode())
-        self.rng = np.random.default_rng(self.seed)
+        self.rng = np.random.default_rng(zlib.crc32(str(case).encode()))
+        self.drawn: np.ndarray | None = None
         package = keras
         if case.of in ("tf_keras", "nodes"):
             import tf_keras as package
@@ -254,9 +254,11 @@ class Reference:
         return run(*map(tf.constant, self.x)).numpy()
 
     def cotangent(self, shape: Sequence[int | None]) -> np.ndarray:
-        """What the gradients are weighted with."""
-        whole = (self.case.shapes[0][0], *self.model.output_shape[1:]) if None in shape else shape
-        return np.random.default_rng(self.seed + 1).normal(size=tuple(whole)).astype(self.case.dtype)
+        """What the gradients are weighted with: drawn once, when the shape of the output is known."""
+        if self.drawn is None:
+            whole = (self.case.shapes[0][0], *self.model.output_shape[1:]) if None in shape else shape
+            self.drawn = self.rng.normal(size=tuple(whole)).astype(self.case.dtype)
+        return self.drawn
 
     @cached_property
     def gradients(self) -> tuple[np.ndarray, list[np.ndarray], dict[int, np.ndarray]]:
