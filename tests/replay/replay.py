@@ -29,9 +29,7 @@ FORMATTED = ("applications", "networks", "random")
 #: Of larger weights only the turn is compared, not what it makes of the numbers.
 LARGEST = 5_000
 #: Other ways to write a program, asked for where they could make another; kept where they do.
-VARIANTS = {
-    "keep_io": Options(keep_io=True), "exact": Options(exact=True), "dequantise": Options(dequantise=True),
-}  # fmt: skip
+VARIANTS = {"keep_io": Options(keep_io=True), "exact": Options(exact=True)}
 
 
 def parts() -> list[str]:
@@ -77,8 +75,6 @@ def outcomes(graph: Graph) -> dict[str, Any]:
     """What becomes of one graph, and with options that make another program of it."""
     plain = outcome(graph)
     if "refused" in plain:
-        if any("quantised" in why for why in plain["refused"]):
-            return {**plain, "dequantise": outcome(graph, VARIANTS["dequantise"])}
         return plain
     is_normalised = any(op.kind == "BatchNormalization" for op in graph.ops)
     wanted = ("keep_io", "exact") if is_normalised else ("keep_io",)
