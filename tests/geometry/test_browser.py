@@ -306,6 +306,36 @@ def test_lines_and_layers_light_each_other(browser: Browser, folder: Path) -> No
     opened.close()
 
 
+def test_works_in_a_notebooks_frame(browser: Browser, tmp_path: Path) -> None:
+    """A sandboxed frame has no address of its own, and reaches nothing around it."""
+    file = tmp_path / "notebook.html"
+    file.write_text(f"<!doctype html><title>notebook</title>{explanation('nested')._repr_html_()}")
+    window = browser.new_page(viewport={"width": 1000, "height": 900})
+    said: list[str] = []
+    window.on("pageerror", lambda it: said.append(str(it)))
+    window.goto(file.as_uri())
+    frame = window.frame_locator("iframe")
+    frame.locator('[data-node="tensor:fc"]').click()
+    frame.get_by_role("article", name="Card of fc").wait_for()
+    assert not said and window.title() == "notebook"
+    window.close()
+
+
+def test_blocks_open_in_place_and_close(browser: Browser, folder: Path) -> None:
+    opened = Opened(browser, folder, "ResNet50")
+    opened.choose("conv4_block3_2_conv")
+    nodes = opened.page.locator(".node")
+    before, path = nodes.count(), opened.page.locator(".path button")
+    assert [it.split()[0] for it in path.all_inner_texts()] == ["conv4", "2"]
+    path.nth(0).click()
+    assert nodes.count() == before + 5  # six in the place of one
+    path.nth(1).click()
+    assert opened.page.locator('[data-node="tensor:conv4_block3_2_conv"]').count() == 1
+    path.nth(0).click()
+    assert nodes.count() == before
+    opened.close()
+
+
 def test_picture_is_a_u_and_a_staircase(browser: Browser, folder: Path) -> None:
     for network, said in (("ihc_unet", "a U of 4 levels"), ("ResNet50", "a staircase of 6 levels")):
         opened = Opened(browser, folder, network)

@@ -45,7 +45,7 @@ export function Card() {
         <SeesPart />
         <Seen tensor={now} />
         {weights.length > 0 && <Part title="Weights" about={count(own!.parameters, own!.statistics)}><Weights key={own!.id} weights={weights} /></Part>}
-        {drawn && <Part title="The layer is a matrix" about="columns are inputs, rows are outputs"><MatrixView key={giver!.id} op={giver!} />{said("matrix").map((it) => <p class="note">{it}</p>)}</Part>}
+        {drawn && <Part title="The layer is a matrix" about="columns are inputs, rows are outputs"><MatrixView key={giver!.id} op={giver!} />{said("matrix").filter((it) => !it.startsWith("a sum over the taps")).map((it) => <p class="note">{it}</p>)}</Part>}
         {options.length > 0 && <Part title="Options in Keras"><dl class="options">{options.map(([key, it]) => <><dt>{key}</dt><dd class="mono">{String(it)}</dd></>)}</dl></Part>}
       </div>
     </article>

@@ -94,7 +94,7 @@ function form(node: Node, largest: number): { w: number; h: number; d: number } 
 }
 
 /** Of a character of a label, of a label below a box, of the sizes at the left, and of a picture at most. */
-const CHARACTER = 6.1, LABEL = 29, LEFT = 62, TALL = 560;
+const CHARACTER = 6.9, LABEL = 29, LEFT = 62, TALL = 560;
 
 /** The layout in `room` pixels; turned, rows become columns and it is read downwards. */
 export function layout(picture: Picture, inputs: Set<string>, room: number, turned: boolean): Layout {

@@ -14,7 +14,7 @@ export interface Held { title: string; axes: string[]; sizes: number[]; strides:
 
 /** The axes of a tensor that have elements, and how each framework holds them. A flat axis is opened into its parts. */
 export function held(tensor: Tensor): { axes: string[]; sizes: number[]; ways: Held[] } {
-  const [part] = tensor.parts, group = tensor.keras.axes.at(-1)!;
+  const [part] = tensor.parts, group = tensor.keras.axes.at(-1) ?? "";
   const letters = group.startsWith("(") ? group.slice(1, -1).split(" ") : [];
   if (tensor.parts.length === 1 && part.length === letters.length && tensor.keras.axes.length === 2) {
     const other = tensor.torch.axes.at(-1)!.replace(/[()]/g, "").split(" ");

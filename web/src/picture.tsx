@@ -123,8 +123,8 @@ function Box({ node, made, on, image, zoom, onKeyDown }: {
 }) {
   const { x, y, w, h, dx, dy, labelWidth } = made.boxes.get(node.id)!;
   const tensor = node.shown, flat = space(tensor).length === 0, deep = channels(tensor);
-  const label = made.small && zoom < 2 ? "" : fitted(node.label, labelWidth * zoom), letters = Math.max(1, zoom * 0.8), count = `×${deep}`;
-  const visible = label ? `${label} ${count}${times(node)}` : "", whole = label === node.label ? "" : `${node.label}, `;
+  const label = made.small && zoom < 2 ? "" : fitted(node.label, labelWidth * zoom), letters = Math.max(1, zoom * 0.8), row = times(node), plain = `×${deep}`, count = fitted(plain + row, labelWidth * zoom) === plain + row ? plain + row : plain;
+  const visible = label ? `${label} ${count}` : "", whole = label === node.label ? "" : `${node.label}, `;
   const name = `${visible}${visible && ", "}${whole}${node.block ? `${node.block.class}, ` : ""}${written(tensor)}`;
   return (
     <g class={`node${on ? " on" : ""}${node.block ? " block" : ""}`} tabindex={0} role="button" data-node={node.id} aria-label={name} aria-pressed={on}
@@ -141,7 +141,7 @@ function Box({ node, made, on, image, zoom, onKeyDown }: {
       {on && !flat && space(tensor).length > 1 && <path class="mark ax-w" d={`M${x},${y + h} h${w}`} />}
       {on && <path class="mark ax-c" d={space(tensor).length === 1 ? `M${x},${y + h} h${w}` : `M${x + w},${y + h} l${dx},${-dy}`} />}
       {label && <text class="label" x={x} y={y + h + 13 / letters} style={{ fontSize: `${11 / letters}px` }}>{label}</text>}
-      {label && <text class="count ax-c" x={x} y={y + h + 24 / letters} style={{ fontSize: `${10 / letters}px` }}>{count}{times(node)}</text>}
+      {label && <text class="count ax-c" x={x} y={y + h + 24 / letters} style={{ fontSize: `${10 / letters}px` }}>{count}</text>}
     </g>
   );
 }

@@ -52,7 +52,7 @@ describe("layout", () => {
     }
   });
   it("shortens labels in the middle", () => {
-    expect(fitted("global_average_pooling", 80)).toHaveLength(13);
+    expect(fitted("global_average_pooling", 80)).toHaveLength(11);
     expect(fitted("abc", 10)).toBe("");
   });
 });
