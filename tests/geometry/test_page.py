@@ -123,6 +123,10 @@ def test_both_sides_have_one_basis_and_their_difference() -> None:
     assert [it["channel"] for it in found["top"]] == list(np.argsort(variance, kind="stable")[::-1][:9])
     same = features(network, Activations(keras, keras), "", "")["tensors"]["up3"]
     assert same["largest"] == 0 and same["difference"] is None
+    broken = {"up3": np.full_like(keras["up3"], np.inf)}
+    other = features(network, Activations(broken, keras), "", "")["tensors"]["up3"]
+    assert other["largest"] is None and other["difference"] is None
+    assert "NaN" not in json.dumps(other, allow_nan=False)
 
 
 def test_inputs_that_do_not_fit_are_refused(tmp_path: Path, tissue: Path) -> None:

@@ -16,7 +16,7 @@ export function Seen({ tensor }: { tensor: Tensor }) {
         {found.difference && <Map src={found.difference} text={`difference × 10${power(found.power ?? 0)}`} about="difference of both" />}
       </div>
       <dl class="facts">
-        {found.largest !== null && <><dt>largest difference</dt><dd class="mono">{found.largest.toExponential(1)}</dd></>}
+        {all.ran.includes("keras") && <><dt>largest difference</dt><dd class="mono">{found.largest === null ? "no number" : found.largest && found.largest.toExponential(1)}</dd></>}
         <dt>values</dt><dd class="mono">{found.range.map((it) => it.toFixed(2)).join(" … ")}</dd>
         {found.share.length > 0 && <><dt>variance shown</dt><dd class="mono">{found.share.map(percent).join(" + ")}</dd></>}
       </dl>

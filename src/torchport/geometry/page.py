@@ -29,7 +29,7 @@ def page(network: Network, found: Activations | None = None, note: str = "") -> 
     first = network.inputs[0]
     picture = shown(found.torch[first], sides[first]) if first in found.torch else ""
     document = {**network.record(), "features": features(network, found, picture, note)}
-    return written(json.dumps(document, separators=(",", ":"), ensure_ascii=False))
+    return written(json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False))
 
 
 def written(document: str) -> str:

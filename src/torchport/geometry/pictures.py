@@ -55,7 +55,7 @@ class Basis:
 
     def colours(self, values: np.ndarray) -> np.ndarray:
         """A map (h, w, c) as (h, w, 3), 0 to 255."""
-        shown = (values.astype(np.float64) - self.mean) @ self.directions
+        shown = (np.nan_to_num(values.astype(np.float64)) - self.mean) @ self.directions
         shown = (shown - self.low) / np.maximum(self.high - self.low, 1e-12)
         grey = np.repeat(shown[..., :1], 3, -1) if shown.shape[-1] < 3 else shown
         return np.asarray(np.clip(grey, 0, 1) * 255, np.uint8)
@@ -66,7 +66,7 @@ def features(network: Network, found: Activations, picture: str, note: str) -> d
     arrays = found.keras if found.keras is not None else found.torch
     maps = {
         it.id: it for it in network.tensors
-        if it.id in arrays and it.id in found.torch and image(arrays[it.id], it.keras.axes) is not None
+        if it.id in arrays and it.id in found.torch and is_picture(arrays[it.id], it.keras.axes)
     }  # fmt: skip
     few = len(maps) <= MANY
     sources = found.keras or {}
@@ -96,11 +96,12 @@ def feature(axes: Sequence[str], torch: np.ndarray, keras: np.ndarray | None, wh
     }  # fmt: skip
     if keras is not None:
         difference = np.abs(torch.astype(np.float64) - keras)
-        made["largest"] = float(difference.max())
+        largest = float(difference.max())
+        made["largest"] = largest if math.isfinite(largest) else None
         if whole:
             made["torch"] = encode(basis.colours(image(torch, axes)), long)  # type: ignore[arg-type]
-        if whole and made["largest"] > 0 and math.isfinite(made["largest"]):
-            power = -math.floor(math.log10(made["largest"]))
+        if whole and largest > 0 and math.isfinite(largest):
+            power = -math.floor(math.log10(largest))
             apart = image(difference, axes)
             assert apart is not None
             made["difference"] = encode(grey(apart.max(-1) * 10.0**power / 10), long)
@@ -112,12 +113,17 @@ def feature(axes: Sequence[str], torch: np.ndarray, keras: np.ndarray | None, wh
 
 def channels(values: np.ndarray) -> Iterator[dict[str, Any]]:
     """The channels of largest variance."""
-    variance = values.reshape(-1, values.shape[-1]).var(0)
+    variance = values.reshape(-1, values.shape[-1]).astype(np.float64).var(0)
     for channel in np.argsort(variance, kind="stable")[::-1][:CHANNELS]:
         own = values[..., channel].astype(np.float64)
         low, high = np.percentile(own, [1, 99])
         scaled = (own - low) / max(float(high - low), 1e-12)
         yield {"channel": int(channel), "picture": encode(grey(scaled), SMALL)}
+
+
+def is_picture(array: np.ndarray, axes: Sequence[str]) -> bool:
+    """Whether a tensor can be looked at: it has rows and columns, and numbers."""
+    return image(array, axes) is not None and bool(np.isfinite(array).all())
 
 
 def image(array: np.ndarray, axes: Sequence[str]) -> np.ndarray | None:
