@@ -129,12 +129,7 @@ def is_picture(array: np.ndarray, axes: Sequence[str]) -> bool:
 def image(array: np.ndarray, axes: Sequence[str]) -> np.ndarray | None:
     """The first sample as (h, w, c): of a volume the middle, of a sequence a sheet; None for what is flat."""
     array, axes = array[0], list(axes[1:])
-    if (
-        array.ndim != len(axes)
-        or array.size == 0
-        or array.dtype.kind not in "fiu"
-        or not np.isfinite(array).all()
-    ):
+    if array.ndim != len(axes) or array.size == 0 or array.dtype.kind not in "fiu":
         return None
     if "c" in axes:
         array = np.moveaxis(array, axes.index("c"), -1)
