@@ -8,7 +8,6 @@ everything else goes to standard error.
 from __future__ import annotations
 
 import atexit
-import gc
 import io
 import json as json_module
 import shlex
@@ -24,7 +23,7 @@ import typer
 from click import ClickException
 from typer.core import TyperCommand
 
-from torchport.report.progress import hushed, uncollected, working
+from torchport.report.progress import hushed, uncollected, unsearched, working
 
 if TYPE_CHECKING:
     from click import Context
@@ -203,7 +202,7 @@ def main(
     ] = False,
 ) -> None:
     """Takes what comes before a command."""
-    atexit.register(gc.freeze)  # at its end Python would search through all that is left once more
+    atexit.register(unsearched)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED))  # folders in the making are removed
     for stream in (sys.stdout, sys.stderr):

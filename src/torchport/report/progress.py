@@ -63,6 +63,12 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
+def unsearched() -> None:
+    """At the end of a process Python searches through all that is left; TensorFlow alone needs that."""
+    if "tensorflow" not in sys.modules:
+        gc.freeze()
+
+
 @contextmanager
 def hushed() -> Iterator[None]:
     """Standard error is closed: TensorFlow announces itself there whatever its log level is."""
