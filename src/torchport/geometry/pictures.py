@@ -55,7 +55,7 @@ class Basis:
 
     def colours(self, values: np.ndarray) -> np.ndarray:
         """A map (h, w, c) as (h, w, 3), 0 to 255."""
-        shown = (np.nan_to_num(values.astype(np.float64)) - self.mean) @ self.directions
+        shown = (np.where(np.isfinite(values), values, 0.0) - self.mean) @ self.directions
         shown = (shown - self.low) / np.maximum(self.high - self.low, 1e-12)
         grey = np.repeat(shown[..., :1], 3, -1) if shown.shape[-1] < 3 else shown
         return np.asarray(np.clip(grey, 0, 1) * 255, np.uint8)
