@@ -64,8 +64,8 @@ def uncollected() -> Iterator[None]:
 
 
 def unsearched() -> None:
-    """At the end of a process Python searches through all that is left; TensorFlow alone needs that."""
-    if "tensorflow" not in sys.modules:
+    """At the end of a process Python searches through all that is left; frameworks alone need that."""
+    if not {"tensorflow", "torch"} & sys.modules.keys():
         gc.freeze()
 
 
