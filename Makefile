@@ -28,6 +28,10 @@ pretrained: $(READY)
 page:
 	cd web && npm ci --no-audit --no-fund && npm test && npm run build
 
+# What the programs on the pages print, written anew.
+docs: $(READY)
+	python docs/run.py
+
 lint: $(READY)
 	ruff check
 	ruff format --check

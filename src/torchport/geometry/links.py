@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -120,55 +121,110 @@ def described(reading: Reading, n: int | None, link: Link) -> dict[str, Any]:
     return {"kind": "table", "of": type(reading).__name__.lower(), "spans": spans}
 
 
+@dataclass(frozen=True)
+class Question:
+    """A call whose tensors have sizes that know their axis, so that its rule may be asked which it hands on.
+
+    `tags`: the tensors by a name of their own for each time they are read; `origin`: what they are of.
+    """
+
+    op: Op
+    tags: Mapping[str, Tensor]
+    origin: Mapping[str, str]
+
+    @classmethod
+    def of(cls, op: Op, tensors: Mapping[str, Tensor]) -> Question:
+        tags: dict[str, Tensor] = {}
+        origin: dict[str, str] = {}
+
+        def tag(name: str) -> Ref:
+            own, tensor = f"{name}#{len(tags)}", tensors[name]
+            axes = tuple(Axis(str(at), own) for at in range(len(tensor.shape)))
+            shape = tuple(map(Size.of, tensor.shape, axes, range(len(axes))))
+            tags[own], origin[own] = replace(tensor, name=own, shape=shape), name
+            return Ref(own)
+
+        known = replace(op, args=map_refs(op.args, tag), kwargs=map_refs(op.kwargs, tag), bound=None)
+        return cls(known, tags, origin)
+
+    def shape(self, tags: Mapping[str, Tensor]) -> Sequence[int | None]:
+        """The sizes of the first output, those that are handed on with their axis; may raise as rules do."""
+        found = bind(self.op, tags).shape(*map_refs(self.op.args, tags.__getitem__))
+        if found is None:
+            return next(iter(tags.values())).shape
+        return found[0] if isinstance(found, list) else found  # type: ignore[no-any-return]
+
+    def reads(self) -> Mapping[int, Reading]:
+        """What slides along the axes of the first input."""
+        return bind(self.op, self.tags).reads(*map_refs(self.op.args, self.tags.__getitem__))
+
+    def is_same(self, own: str, at: int, axis: int, rank: int) -> bool:
+        """Whether an axis of an input is an axis of the output although another's stands there.
+
+        It is, where the output has its size as soon as all others are 1 there, as tensors that are broadcast
+        do, and where they may not be: these have to be of one size.
+        """
+        tags = dict(self.tags)
+        for name, it in self.tags.items():
+            place = axis - rank + len(it.shape)
+            if name != own and 0 <= place < len(it.shape):
+                tags[name] = replace(it, shape=(*it.shape[:place], 1, *it.shape[place + 1 :]))
+        try:
+            size = self.shape(tags)[axis]
+        except ERRORS:
+            return True
+        return isinstance(size, Size) and size.axis == Axis(str(at), own)
+
+
+#: What a rule may raise that is asked about sizes that are none of its model's.
+ERRORS = (TorchportError, Unsupported, TypeError, ValueError, KeyError, IndexError, AttributeError)
+
+
 def links(op: Op, tensors: Mapping[str, Tensor], outputs: Sequence[Tensor]) -> list[tuple[str, list[Link]]]:
     """For each tensor that an op reads, as often as it does, a link for each axis: to the first output."""
-    tags: dict[str, Tensor] = {}
-    origin: dict[str, str] = {}
-
-    def tag(name: str) -> Ref:
-        own = f"{name}#{len(tags)}"
-        tensor = tensors[name]
-        axes = tuple(Axis(str(at), own) for at in range(len(tensor.shape)))
-        shape = tuple(map(Size.of, tensor.shape, axes, range(len(axes))))
-        tags[own] = replace(tensor, name=own, shape=shape)
-        origin[own] = name
-        return Ref(own)
-
-    known = replace(op, args=map_refs(op.args, tag), kwargs=map_refs(op.kwargs, tag), bound=None)
-    y = outputs[0]
-    try:
-        entry = bind(known, tags)
-        args = map_refs(known.args, tags.__getitem__)
-        shape, reads = entry.shape(*args), entry.reads(*args)
-    except (TorchportError, Unsupported, TypeError, ValueError, KeyError, IndexError, AttributeError):
-        shape, reads = [], {}
+    asked, y = Question.of(op, tensors), outputs[0]
     rule = find(op.kind)
-    if rule is None or rule.is_theirs:
-        shape, reads = [], {}
-    elif shape is None:
-        shape = next(iter(tags.values())).shape if tags else ()
-    if isinstance(shape, list):
-        shape = shape[0] if shape else ()
+    shape: Sequence[int | None] = ()
+    reads: Mapping[int, Reading] = {}
+    if rule is not None and not rule.is_theirs:
+        with suppress(*ERRORS):
+            shape, reads = asked.shape(asked.tags), asked.reads()
     kept = {
         (size.axis.origin, int(size.axis.name)): at
         for at, size in enumerate(shape) if isinstance(size, Size) and len(shape) == len(y.shape)
     }  # fmt: skip
     mixes = any(name.rpartition("/")[2].endswith("kernel") for name in op.weights) and not reads
-    is_joint = bool(kept) and len(known.inputs) > 1 and not reads and not op.weights
     found = []
-    for number, own in enumerate(known.inputs):
-        x = tensors[origin[own]]
+    for number, own in enumerate(asked.op.inputs):
+        x = tensors[asked.origin[own]]
         if number == 0 and op.kind in REGROUPING:
-            axes = regrouped(op, x, y)
-        else:
-            axes = [_axis(at, x, y, kept.get((own, at)), is_joint, mixes) for at in range(len(x.shape))]
-        if number == 0:
-            for at, reading in reads.items():
-                at %= len(x.shape)
-                axis = None if isinstance(reading, Whole) else _place(at, reading.length(x.shape[at]), y)
-                axes[at] = Link(axis, reading, x.shape[at], None if axis is None else y.shape[axis])
-        found.append((origin[own], axes))
-    return found
+            found.append((x.name, regrouped(op, x, y)))
+            continue
+        axes = []
+        for at in range(len(x.shape)):
+            there = at - len(x.shape) + len(y.shape)
+            if kept and (own, at) not in kept and len(asked.tags) > 1 and there >= 0:
+                fits = x.shape[at] is not None and x.shape[at] == y.shape[there] != 1
+                if fits and asked.is_same(own, at, there, len(y.shape)):
+                    kept[own, at] = there
+            axes.append(_axis(at, x, y, kept.get((own, at)), mixes))
+        for at, reading in (reads if number == 0 else {}).items():
+            at %= len(x.shape)
+            axis = None if isinstance(reading, Whole) else _place(at, reading.length(x.shape[at]), y)
+            axes[at] = Link(axis, reading, x.shape[at], None if axis is None else y.shape[axis])
+        found.append((x.name, axes))
+    return [(name, mixed(axes)) for name, axes in found] if is_product(found) else found
+
+
+def is_product(found: Sequence[tuple[str, Sequence[Link]]]) -> bool:
+    """Whether an axis of one of several tensors is summed over: as in attention."""
+    alone = (link.axis is None and link.n not in (None, 1) for _, axes in found for link in axes[1:])
+    return len(found) > 1 and any(alone)
+
+
+def mixed(axes: list[Link]) -> list[Link]:
+    """The same, all features read: one tensor may be key and value, whose features meet in the scores."""
+    return [*axes[:-1], Link(None, WHOLE, axes[-1].n, None)] if len(axes) > 2 else axes
 
 
 def _place(at: int, length: int | None, y: Tensor) -> int | None:
@@ -177,21 +233,11 @@ def _place(at: int, length: int | None, y: Tensor) -> int | None:
     return next((it for it in places if it < len(y.shape) and y.shape[it] == length), None)
 
 
-def _axis(at: int, x: Tensor, y: Tensor, kept: int | None, is_joint: bool, mixes: bool) -> Link:
+def _axis(at: int, x: Tensor, y: Tensor, kept: int | None, mixes: bool) -> Link:
     """The link of an axis over which nothing slides."""
     n = x.shape[at]
     if mixes and at == len(x.shape) - 1:
         return Link(None, WHOLE, n, None)
-    if kept is None and is_joint:  # one that is broadcast, counted from the end
-        there = at - len(x.shape) + len(y.shape)
-        if (
-            there >= 0
-            and n is not None
-            and n == y.shape[there]
-            and n != 1
-            and str(x.axes[at]) == str(y.axes[there])
-        ):
-            kept = there
     if kept is None and at == 0 and y.shape and n == y.shape[0]:
         kept = 0
     return Link(None, WHOLE, n, None) if kept is None else Link(kept, POINT, n, y.shape[kept])

@@ -78,7 +78,11 @@ def measure(function: Function, shape: Sequence[int], limit: int = 20_000_000, n
     shape = tuple(map(int, shape))
     size = math.prod(shape)
     rng = np.random.default_rng(0)
-    zero = np.asarray(function(np.zeros((1, *shape))))[0]
+    try:
+        zero = np.asarray(function(np.zeros((1, *shape))))[0]
+    except (RuntimeError, ValueError) as problem:
+        what = f"takes no sample of the shape {shape}: {problem}"
+        raise TorchportError(what, where=name, advice="give the shape of one, without the batch") from problem
     shape_out, b = zero.shape, zero.reshape(-1)
     _check_sums(function, shape, zero, rng, name)
     one = np.zeros((1, *shape))
