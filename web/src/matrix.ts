@@ -4,7 +4,7 @@
  * channels stand on the other side of the product, which is P A Pᵀ.
  */
 
-import type { Layer, Op, Weight } from "./document";
+import type { Layer, Op } from "./document";
 import { products, sliding, type Sliding } from "./sliding";
 
 export interface Entry { out: number; from: number; channel: number; of: number; value: number; tap: number[] }
@@ -15,24 +15,36 @@ export interface Matrix {
 
 const CHANNELS = 2, MOST = 1600;
 
-/** The kernel of a layer that slides, with axes `… i o` or `… o i`; null where channels do not mix so. */
-export function kernel(layer: Layer | undefined, rank: number): Weight | null {
-  const groups = layer?.options.groups;
-  if (!layer || (groups !== undefined && groups !== null && groups !== 1)) return null;
-  const found = layer.weights.filter((it) => it.sample && it.keras_side?.axes.length === rank + 2);
-  if (found.length !== 1) return null;
-  const last = found[0].keras_side!.axes.slice(-2).join("");
-  return last === "io" || last === "oi" ? found[0] : null;
+/** How a layer mixes channels at each tap: `value(place of the tap, output channel, input channel)`, null for no entry. */
+interface Mix { channels: [number, number]; shape: number[] | null; largest: number; value: (start: number, channel: number, of: number) => number | null }
+
+/** What an op does with its channels, from a corner of its kernel; null where it is no matrix, or not so simple a one. */
+function mix(op: Op, layer: Layer | undefined, rank: number): Mix | null {
+  const kernels = layer?.weights.filter((it) => it.sample && it.keras_side?.axes.length === rank + 2) ?? [], groups = layer?.options.groups;
+  if (/^AveragePooling/.test(op.kind)) {
+    return { channels: [CHANNELS, CHANNELS], shape: null, largest: 1, value: (_, channel, of) => (channel === of ? 1 : null) };
+  }
+  if (kernels.length !== 1 || (groups !== undefined && groups !== null && groups !== 1)) return null;
+  const { sample, keras_side, largest } = kernels[0], { shape, values } = sample!, [a, b] = shape.slice(-2);
+  const common = { shape: shape.slice(0, -2).concat(a * b), largest: largest || 1 };
+  switch (keras_side!.axes.slice(-2).join("")) {
+    case "io": return { ...common, channels: [Math.min(CHANNELS, b), Math.min(CHANNELS, a)], value: (start, channel, of) => values[start + of * b + channel] };
+    case "oi": return { ...common, channels: [Math.min(CHANNELS, a), Math.min(CHANNELS, b)], value: (start, channel, of) => values[start + channel * b + of] };
+    case "im": {
+      const count = Math.min(CHANNELS, a), many = keras_side!.sizes.at(-1)!;
+      if (many > b) return null;
+      return { ...common, channels: [count * many, count], value: (start, channel, of) => (Math.floor(channel / many) === of ? values[start + of * b + (channel % many)] : null) };
+    }
+    default: return null;
+  }
 }
 
 /** The matrix of an op on as small an input as shows its ends; null where it is none, or too large to be seen. */
 export function matrix(op: Op, layer: Layer | undefined): Matrix | null {
-  const axes = sliding(op), weight = kernel(layer, axes.length);
-  if (!axes.length || axes.length > 2 || !weight || axes.some(({ reading }) => reading.k > 5 || reading.d > 2)) return null;
-  const { sample, keras_side, largest } = weight, names = keras_side!.axes, isOut = names.at(-1) === "o";
-  if (axes.some(({ reading }, at) => sample!.shape[at] !== reading.k)) return null;
-  const [a, b] = sample!.shape.slice(-2), inputs = axes.map((it) => small(it.reading, it.n, axes.length));
-  const channels: [number, number] = [Math.min(CHANNELS, isOut ? b : a), Math.min(CHANNELS, isOut ? a : b)];
+  const axes = sliding(op), mixed = axes.length ? mix(op, layer, axes.length) : null;
+  if (!mixed || axes.length > 2 || axes.some(({ reading }) => reading.k > 5 || reading.d > 2)) return null;
+  const { channels, shape } = mixed, inputs = axes.map((it) => small(it.reading, it.n, axes.length));
+  if (shape && axes.some(({ reading }, at) => shape[at] !== reading.k)) return null;
   const parts = axes.map((it, at) => products(it.reading, inputs[at])), outputs = parts.map((it) => it.outputs);
   if (outputs.some((it) => it < 1)) return null;
   let found: { out: number; from: number; tap: number[] }[] = [{ out: 0, from: 0, tap: [] }];
@@ -41,14 +53,16 @@ export function matrix(op: Op, layer: Layer | undefined): Matrix | null {
     found = found.flatMap((it) => inside.map(([tap, from, out]) => ({ out: it.out * outputs[axis] + out, from: it.from * inputs[axis] + from, tap: [...it.tap, tap] })));
   });
   if (found.length * channels[0] * channels[1] > MOST) return null;
+  const read = new Map<number, number>();
+  for (const it of found) read.set(it.out, (read.get(it.out) ?? 0) + 1);
   const entries = found.flatMap((it) => {
-    const start = it.tap.reduce((sum, tap, axis) => sum * sample!.shape[axis] + tap, 0) * a * b;
-    return Array.from({ length: channels[0] * channels[1] }, (_, pair): Entry => {
-      const channel = pair % channels[0], of = Math.floor(pair / channels[0]);
-      return { ...it, channel, of, value: sample!.values[start + (isOut ? of * b + channel : channel * b + of)] };
-    });
+    const start = shape ? it.tap.reduce((sum, tap, axis) => sum * shape[axis] + tap, 0) * shape[shape.length - 1] : 0;
+    return Array.from({ length: channels[0] * channels[1] }, (_, pair): Entry[] => {
+      const channel = pair % channels[0], of = Math.floor(pair / channels[0]), value = mixed.value(start, channel, of);
+      return value === null ? [] : [{ ...it, channel, of, value: shape ? value : value / read.get(it.out)! }];
+    }).flat();
   });
-  return { axes: axes.map((it) => it.axis), inputs, outputs, channels, entries, largest: largest || 1, kind: axes[0].reading.kind };
+  return { axes: axes.map((it) => it.axis), inputs, outputs, channels, entries, largest: mixed.largest, kind: axes[0].reading.kind };
 }
 
 /** A few steps with the padding of the whole. */

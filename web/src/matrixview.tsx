@@ -35,7 +35,7 @@ export function MatrixView({ op }: { op: Op }) {
         <Images it={it} near={near} />
       </div>
       <p class="formula"><Formula it={it} way={way} /></p>
-      <p class="note">Drawn for {it.inputs.join("×")} steps and {it.channels[1]} → {it.channels[0]} channels, with this layer's own kernel. A row is what an output reads,
+      <p class="note">Drawn for {it.inputs.join("×")} steps and {it.channels[1]} → {it.channels[0]} channels, {op.kind.startsWith("Average") ? "each weight one share of what is really read" : "with this layer's own kernel"}. A row is what an output reads,
         a column where an input is added. Sorting rows and columns is all that “channels first” means: P A Pᵀ.
         {near && <> <span class="mono">{shownNumber(near.value)}</span></>}</p>
     </>

@@ -129,6 +129,30 @@ describe("matrix", () => {
   });
 });
 
+describe("other matrices", () => {
+  const axis = (at: number): Reading => ({ axis: at, kind: "window", k: 2, s: 2, d: 1, before: 0, after: 1 });
+  const reads: Reading[] = [{ axis: 0, kind: "point" }, axis(1), axis(2), { axis: 3, kind: "point" }];
+  const ofKind = (kind: string, layer?: Layer) => {
+    const net = made([tensor("x", [5, 5, 2], null), tensor("y", [3, 3, 2])], [op("y", ["x"], reads, kind)]);
+    network.value = net;
+    return matrix(net.document.ops[0], layer);
+  };
+  it("averages what is really read: rows sum to one", () => {
+    const found = ofKind("AveragePooling2D")!, rows = new Map<number, number>();
+    for (const it of found.entries) { const [row] = position(found, it, 0); rows.set(row, (rows.get(row) ?? 0) + it.value); }
+    expect(found.inputs).toEqual([5, 5]);
+    expect(rows.size).toBe(18);
+    for (const sum of rows.values()) expect(sum).toBeCloseTo(1, 12);
+  });
+  it("keeps channels apart where the layer does", () => {
+    const layer = { id: "y", options: {}, weights: [{ keras: "k", keras_side: { axes: ["h", "w", "i", "m"], sizes: [2, 2, 2, 2] }, sample: { shape: [2, 2, 2, 2], values: Array.from({ length: 16 }, (_, it) => it) }, largest: 15 }] } as unknown as Layer;
+    const found = ofKind("DepthwiseConv2D", layer)!;
+    expect(found.channels).toEqual([4, 2]);
+    for (const it of found.entries) expect([Math.floor(it.channel / 2), it.value]).toEqual([it.of, (it.tap[0] * 2 + it.tap[1]) * 4 + it.of * 2 + (it.channel % 2)]);
+  });
+  it("is none for what is none", () => { expect(ofKind("MaxPooling2D")).toBeNull(); });
+});
+
 describe("code", () => {
   it("keeps every character, and knows what is what", () => {
     const text = 'class A:\n    """é <b>\n    two"""\n    x = F.relu(self.a(1e-3))  # end\n';
