@@ -4,10 +4,8 @@ BIN := .venv/bin
 READY := .venv/ready
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# Tests start many processes: none should compile again what another has.
-unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: page demo test bench zoo pretrained lint clean
+.PHONY: demo test bench zoo pretrained examples lint clean
 
 demo: $(READY)
 	python examples/ihc_unet/demo.py
@@ -24,9 +22,8 @@ zoo: $(READY)
 pretrained: $(READY)
 	python bench/pretrained.py $(ARGS)
 
-# Builds src/torchport/geometry/page.html from web/; needs Node. What is built is committed.
-page:
-	cd web && npm ci --no-audit --no-fund && npm test && npm run build
+examples: $(READY)
+	python bench/examples.py $(ARGS)
 
 # What the programs on the pages print, written anew.
 docs: $(READY)
