@@ -120,11 +120,10 @@ def parameters(test: Callable[..., None]) -> Iterator[Any]:
 
 
 #: Tests that convert what no table of cases has: masks and modes across models, frozen layers, quantised and
-#: cuDNN's weights, text, sizes that are open.
+#: cuDNN's weights, layers at every step.
 MET = (
     "tests/read/test_quantised.py", "tests/layers/test_nested_masks.py", "tests/layers/test_training.py",
-    "tests/layers/test_cudnn.py", "tests/layers/test_stepwise.py", "tests/layers/test_recurrent.py",
-    "tests/text", "tests/field/test_lambdas.py", "tests/field/test_raw_ops.py", "tests/field/test_outputs.py",
+    "tests/layers/test_cudnn.py", "tests/layers/test_stepwise.py",
 )  # fmt: skip
 #: Larger graphs are left out.
 MOST_OPS = 80
