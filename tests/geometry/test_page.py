@@ -132,9 +132,11 @@ def test_both_sides_have_one_basis_and_their_difference() -> None:
 def test_inputs_that_do_not_fit_are_refused(tmp_path: Path, tissue: Path) -> None:
     np.save(tmp_path / "flat.npy", np.zeros((5, 5), np.float32))
     with pytest.raises(TorchportError, match="the model takes"):
-        activations(explanation("ihc_unet").port, [np.zeros((1, 5, 5, 4), np.float32)], with_keras=False)
+        explain(UNET, input=np.zeros((5, 5, 4), np.float32))
     with pytest.raises(TorchportError, match="takes no picture: its axes are n t"):
         explain(explanation("bilstm").port, input=tissue)
+    with pytest.raises(TorchportError, match="32 64 is not the input's size, 48 64"):
+        explain(UNET, size=(32, 64), input=tissue)
     with pytest.raises(TorchportError, match="takes 1 inputs"):
         explain(UNET, input=[tissue, tissue])
     (tmp_path / "no.png").write_bytes(b"no picture")

@@ -135,10 +135,16 @@ def explain(
     note = ""
     if input is not None:
         from torchport.geometry import given
+        from torchport.verify import inputs
 
         graph = port.program.graph
         arrays, note = given.read_all(input if isinstance(input, (list, tuple)) else [input], graph)
-        size = size or given.open_sizes(arrays[0], graph.tensors[graph.inputs[0]])
+        arrays = inputs.given(graph, arrays)
+        own = given.open_sizes(arrays[0], graph.tensors[graph.inputs[0]])
+        if size and own and list(size) != own:
+            what = f"{' '.join(map(str, size))} is not the input's size, {' '.join(map(str, own))}"
+            raise TorchportError(what, where="--size", advice="leave --size out: the input has its own")
+        size = own or size
     found = Explanation(port, tuple(size or ()), tuple(arrays), note, tell)
     _ = found.network  # sizes that do not fit are said now
     return found

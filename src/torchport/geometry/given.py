@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from torchport.errors import BadFile, TorchportError
+from torchport.geometry.pictures import Basis, encode, grey, image, pillow
 from torchport.graph import Graph, Tensor
 
 if TYPE_CHECKING:
@@ -48,8 +49,7 @@ def pixels(path: Path, graph: Graph, tensor: Tensor) -> tuple[np.ndarray, str]:
 
     Pixels are 0 to 1, and 0 to 255 where the model scales them itself.
     """
-    from PIL import Image, UnidentifiedImageError
-
+    Image = pillow()
     axes = [str(it) for it in tensor.axes]
     if sorted(axes) != sorted("nhwc"):
         where = f"the input {tensor.name!r}"
@@ -66,7 +66,7 @@ def pixels(path: Path, graph: Graph, tensor: Tensor) -> tuple[np.ndarray, str]:
     try:
         with Image.open(path) as file:
             made = file.convert(mode)
-    except (OSError, UnidentifiedImageError) as error:
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
         advice = "give a PNG, a JPEG, or an .npy file"
         raise BadFile(f"is no picture ({error})", where=str(path), advice=advice) from error
     notes = []
@@ -94,8 +94,6 @@ def open_sizes(array: np.ndarray, tensor: Tensor) -> list[int]:
 
 def shown(array: np.ndarray, side: Side) -> str:
     """The input as a picture: its own colours where it has three channels between 0 and 1, or 0 and 255."""
-    from torchport.geometry.pictures import Basis, encode, grey, image
-
     found = image(array, side.axes)
     if found is None:
         return ""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from torchport.errors import TorchportError
 from torchport.geometry.activations import Activations
 from torchport.geometry.network import Network
 
@@ -147,10 +148,19 @@ def grey(values: np.ndarray) -> np.ndarray:
     return np.repeat((np.clip(values, 0, 1) * 255).astype(np.uint8)[..., None], 3, -1)
 
 
+def pillow() -> Any:
+    """Pillow's `Image`. Raises TorchportError where it is not installed."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        advice = 'pip install "torchport[explain]"'
+        raise TorchportError("pictures need Pillow", where="--input", advice=advice) from error
+    return Image
+
+
 def encode(pixels: np.ndarray, long: int) -> str:
     """A picture as a data URL."""
-    from PIL import Image
-
+    Image = pillow()
     made = Image.fromarray(pixels)
     if max(made.size) > long:
         sizes = (max(1, round(size * long / max(made.size))) for size in made.size)
