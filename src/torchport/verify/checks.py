@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from torchport.record import Stored
-from torchport.verify.compare import compare
+from torchport.verify.compare import compare, same_bits
 from torchport.verify.port_runs import State
 from torchport.verify.result import Row
 from torchport.verify.weights import explain
@@ -32,11 +32,7 @@ def renames(folder: Path, entries: Sequence[Stored], variables: Mapping[str, Any
     alike: dict[str, list[str]] = {}
     for entry in missing if extra else ():
         want = entry.expected(variables)
-        alike[entry.name] = [
-            name for name in extra
-            if found[name].shape == want.shape and found[name].dtype == want.dtype
-            and found[name].tobytes() == want.tobytes()
-        ]  # fmt: skip
+        alike[entry.name] = [name for name in extra if same_bits(found[name], want)]
     modules = {parent(name): parent(others[0]) for name, others in alike.items() if len(others) == 1}
     made: dict[str, str] = {}
     for name, others in alike.items():
@@ -82,7 +78,7 @@ def state_rows(folder: Path, entries: Sequence[Stored], variables: Mapping[str, 
         note = ""
         if got.shape != want.shape or got.dtype != want.dtype:
             note = f"is {got.dtype}{list(got.shape)}, the source's is {want.dtype}{list(want.shape)}"
-        elif got.tobytes() != want.tobytes():
+        elif not same_bits(got, want):
             same = [it for it in entries if it.shape == want.shape or it.layer == layer]
             note = explain(got, want, entry, {it.name: it.expected(variables) for it in same})
         elif want.dtype.kind == "f" and not np.isfinite(want).all():

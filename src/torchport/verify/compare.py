@@ -9,6 +9,7 @@ two of its branches, decides nothing.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,8 @@ CARRIED = 1e-6
 ROUNDING = {"float64": 1e-11, "float32": 1e-4}
 #: How often a float32 run decides otherwise, by rounding, where whole numbers are made of fractions.
 TIES = 1e-3
+#: So many values are compared at a time: what is computed of them takes no room beside a large tensor.
+BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,35 @@ class Compared:
         return None if self.distance is None else self.distance / self.size
 
 
+def blocks(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    """Arrays of one shape, in parts of at most BLOCK values, in the order in which the last of them lies."""
+    last = arrays[-1]
+    if last.size <= BLOCK:
+        yield arrays
+        return
+    axis = max((at for at in range(last.ndim) if last.shape[at] > 1), key=lambda at: abs(last.strides[at]))
+    rows = max(BLOCK * last.shape[axis] // last.size, 1)
+    for start in range(0, last.shape[axis], rows):
+        part = (slice(None),) * axis + (slice(start, start + rows),)
+        yield from blocks(*(it[part] for it in arrays))
+
+
+def same_bits(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two arrays have one dtype, one shape and the same bits."""
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    return all(a.tobytes() == b.tobytes() for a, b in blocks(one, other))
+
+
+def largest(array: np.ndarray) -> float:
+    """The largest absolute value; 0 where there is none."""
+    return float(np.max([np.max(np.abs(it), initial=0.0) for (it,) in blocks(array)]))
+
+
 def size_of(want: np.ndarray) -> float:
     """The largest finite value; 1 where all is zero."""
-    values = np.abs(want)
-    return float(np.max(values, initial=0.0, where=np.isfinite(values))) or 1.0
+    found = (np.max(np.abs(it), initial=0.0, where=np.isfinite(it)) for (it,) in blocks(want))
+    return float(max(found)) or 1.0
 
 
 def compare(got: np.ndarray, want: np.ndarray, size: float | None = None) -> Compared:
@@ -71,15 +99,18 @@ def compare(got: np.ndarray, want: np.ndarray, size: float | None = None) -> Com
         return Compared(problem=f"is {got.dtype}, the source {want.dtype}")
     if not is_fraction(want):
         return Compared(distance_of(got, want), is_whole=True)
-    if np.isnan(want).any():
+    if any(np.isnan(it).any() for (it,) in blocks(want)):
         return Compared(
             problem="the source's own value is not a number: nothing to compare with", is_open=True
         )
-    endless = np.isinf(want)
-    bad = ~np.isfinite(got) if not endless.any() else np.where(endless, got != want, ~np.isfinite(got))
-    if bad.any():
-        return Compared(problem=f"{int(bad.sum())} of {got.size} values are not finite as the source's are")
+    if bad := sum(count_bad(one, other) for one, other in blocks(got, want)):
+        return Compared(problem=f"{bad} of {got.size} values are not finite as the source's are")
     return Compared(distance_of(got, want), size or size_of(want))
+
+
+def count_bad(got: np.ndarray, want: np.ndarray) -> int:
+    """How many values are not finite, or not the infinity that the source's is."""
+    return int(np.count_nonzero(np.where(np.isinf(want), got != want, ~np.isfinite(got))))
 
 
 def is_fraction(array: np.ndarray) -> bool:
@@ -91,7 +122,12 @@ def distance_of(got: np.ndarray, want: np.ndarray) -> float:
     if not got.size:
         return 0.0
     if not is_fraction(want):
-        return float(np.mean(got != want))
+        return sum(int(np.count_nonzero(one != other)) for one, other in blocks(got, want)) / got.size
+    return float(np.max([furthest(one, other) for one, other in blocks(got, want)]))
+
+
+def furthest(got: np.ndarray, want: np.ndarray) -> float:
+    """The largest absolute difference of fractions."""
     with np.errstate(invalid="ignore"):
         apart = np.abs(np.subtract(got, want, dtype=np.result_type(got, want, np.float64)))
     return float(np.max(np.where(got == want, 0.0, apart)))

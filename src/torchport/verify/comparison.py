@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from torchport.graph import Op
-from torchport.verify import dropout, forward, localise, training
+from torchport.verify import dropout, forward, localise, memory, training
 from torchport.verify.compare import Compared
 from torchport.verify.forward import Seen, Watch
 from torchport.verify.instrument import Instrumented
@@ -113,7 +112,7 @@ class Comparison:
         """The port in a precision, with the weights of its file; the one before is let go of."""
         if self.is_trained or self.port.dtype != dtype:
             self.port.module = None
-            gc.collect()
+            memory.release()
             self.port, self.is_trained = self.load(self.code, dtype), False
         return self.port
 

@@ -187,6 +187,6 @@ def owner(node: Any) -> Any:
 
 
 def array(value: Any) -> np.ndarray:
-    """A tensor of TensorFlow as numpy has it, copied."""
-    made = np.array(value)
+    """A tensor of TensorFlow as numpy has it: the same memory, which TensorFlow writes to no more."""
+    made = np.asarray(value)
     return made.astype(np.float32) if made.dtype.kind not in "fciubO" else made

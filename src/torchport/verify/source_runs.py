@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from torchport.nest import leaves
+from torchport.verify.compare import largest
 from torchport.verify.dropout import count_draws
 from torchport.verify.frameworks import tensorflow
 from torchport.verify.recorder import Key, Recorder, array
@@ -138,7 +139,7 @@ class SourceRuns:
                         # Large models have no room for two.
                         value = gradients[name] if steps else gradients.pop(name)
                         taken = array(tf.convert_to_tensor(value))
-                        steepest = max(steepest, float(np.max(np.abs(taken), initial=0.0)))
+                        steepest = max(steepest, largest(taken))
                         gradient(name, taken)
                     weights = (value_of(self.variables[name]) for name in names)
                     made = Trained([array(it) for it in outputs], rate or chosen_rate(steepest, weights))
@@ -182,10 +183,10 @@ def chosen_rate(steepest: float, weights: Iterable[np.ndarray]) -> float:
     `steepest`: the largest gradient. Larger steps make training chaotic: the last digits of both sides then
     part within a few steps.
     """
-    largest = max((float(np.max(np.abs(it), initial=0.0)) for it in weights), default=0.0)
-    if not np.isfinite(steepest) or not np.isfinite(largest) or steepest == 0:
+    most = max(map(largest, weights), default=0.0)
+    if not np.isfinite(steepest) or not np.isfinite(most) or steepest == 0:
         return 1e-3
-    return 1e-3 * (largest or 1.0) / steepest
+    return 1e-3 * (most or 1.0) / steepest
 
 
 def is_float32(values: np.ndarray) -> bool:

@@ -1,4 +1,4 @@
-"""Arrays by key, on disk: what a large model gives is read back one tensor at a time."""
+"""Arrays by key, on disk: what a large model gives is looked at one tensor at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SMALL = 1 << 16
 
 
 class Store(Mapping[Key, np.ndarray], Generic[Key]):
-    """Arrays in the order in which they were put; each look-up reads the array anew.
+    """Arrays in the order in which they were put; each look-up maps the array anew.
 
     It can be pickled: the file is told by its path, and belongs to the folder that it is in.
     """
@@ -48,8 +48,8 @@ class Store(Mapping[Key, np.ndarray], Generic[Key]):
         if isinstance(found, np.ndarray):
             return found
         offset, dtype, shape = found
-        count = int(np.prod(shape))
-        return np.fromfile(self.path, dtype, count, offset=offset).reshape(shape)
+        # Written to by nobody; mode "r" would make torch warn of that.
+        return np.asarray(np.memmap(self.path, dtype, "c", offset, shape))
 
     def __contains__(self, key: Any) -> bool:
         return key in self._found

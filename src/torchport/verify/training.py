@@ -9,7 +9,7 @@ import numpy as np
 
 from torchport.program import Spec
 from torchport.record import Stored
-from torchport.verify.compare import CANCELLED, EPS32, LIMIT32, Compared, Noise, agrees, compare
+from torchport.verify.compare import CANCELLED, EPS32, LIMIT32, Compared, Noise, agrees, compare, largest
 from torchport.verify.forward import row
 from torchport.verify.observations import Nudge, Training
 from torchport.verify.places import held
@@ -160,7 +160,7 @@ def measure(source: Training, name: str, want: np.ndarray, steps: int, layer: fl
     it says how far, and of one that is zero at first; a mean is measured by the spread of what it is the mean
     of.
     """
-    size = float(np.max(np.abs(want), initial=0.0))
+    size = largest(want)
     if name in source.gradients:
         steepest, noise = source.sizes[name], source.noise.get(name)
         if noise is None or not steepest:
@@ -170,7 +170,7 @@ def measure(source: Training, name: str, want: np.ndarray, steps: int, layer: fl
         size = max(size, source.rate * steps * steepest)
     variance = f"{name.removesuffix('mean')}variance"
     if name.endswith("mean") and variance in source.weights:
-        size = max(size, float(np.sqrt(np.max(np.abs(source.weights[variance]), initial=0.0))))
+        size = max(size, float(np.sqrt(largest(source.weights[variance]))))
     return size or 1.0
 
 

@@ -6,8 +6,7 @@ and a large model is let go of after its run: at no time are there more than the
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ import numpy as np
 
 from torchport.errors import TorchportError
 from torchport.graph import Graph
-from torchport.verify import forward, frameworks, inputs
-from torchport.verify.compare import LIMIT32, compare, distance_of, is_fraction
+from torchport.verify import forward, frameworks, inputs, memory
+from torchport.verify.compare import LIMIT32, compare, distance_of, is_fraction, largest
 from torchport.verify.dropout import Amount, amounts, recurrent_rates
 from torchport.verify.forward import measured
 from torchport.verify.observations import Nudge, Observations, Record, Training
@@ -45,6 +44,8 @@ class Truth:
     record: Record | None = None
     steps: int = 0
     seed: int = 0
+    #: Of the source's weights.
+    bytes: int = 0
     start: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
@@ -76,8 +77,10 @@ class Truth:
     def variables(self) -> Store[str]:
         """The source's variables by the graph's names."""
         found: Store[str] = Store(self.folder)
+        self.bytes = 0
         for name, it in variables(self.reference.model, self.graph):
             found[name] = value_of(it)
+            self.bytes += found[name].nbytes
         self.start = found
         return found
 
@@ -221,13 +224,10 @@ class Truth:
         return self.runs[dtype]
 
     def release(self, dtype: str) -> None:
-        """Let go of a large model's copy."""
-        if sum(it.nbytes for _, it in self.sized()) >= KEPT:
+        """Let go of a large model's copy, and of the memory that a run needed."""
+        if self.bytes >= KEPT:
             self.runs.pop(dtype, None)
-            gc.collect()
-
-    def sized(self) -> Iterator[tuple[str, np.ndarray]]:
-        yield from ((name, value_of(it)) for name, it in variables(self.reference.model, self.graph))
+        memory.release()
 
     def inference(
         self, dtype: str, arrays: Sequence[np.ndarray], low: Observations | None = None
@@ -259,7 +259,7 @@ class Truth:
         made = Training(observed, projections, 0.0, gradients, {}, {}, weights, {})
 
         def gradient(name: str, value: np.ndarray) -> None:
-            gradients[name], made.sizes[name] = value, float(np.max(np.abs(value), initial=0.0))
+            gradients[name], made.sizes[name] = value, largest(value)
             if low and name in low.gradients:
                 made.noise[name] = distance_of(low.gradients[name], value)
 
