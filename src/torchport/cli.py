@@ -672,9 +672,9 @@ def compare(
     arrays = given_arrays(inputs)
     with working("starting TensorFlow") as tell:
         from torchport.verify import frameworks, process, verify
-        from torchport.verify.kept import is_kept
+        from torchport.verify.recording import is_recording
 
-        if not is_kept(source) and not process.is_possible(source):
+        if not is_recording(source) and not process.is_possible(source):
             with hushed():
                 frameworks.tensorflow()
         return verify(source, folder, inputs=arrays, seed=seed, progress=tell, **given)

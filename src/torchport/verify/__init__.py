@@ -115,7 +115,7 @@ def record(
     """
     from torchport.options import Options
     from torchport.verify.folder import source_graph
-    from torchport.verify.kept import keep
+    from torchport.verify.recording import keep
     from torchport.verify.truth import Truth
 
     tell = progress or (lambda text: None)

@@ -13,14 +13,11 @@ from torchport.verify import dropout, forward, localise, memory, training
 from torchport.verify.compare import Compared
 from torchport.verify.forward import Seen, Watch
 from torchport.verify.instrument import Instrumented
-from torchport.verify.kept import Kept
-from torchport.verify.observations import Nudge, Observations, Record, Training
+from torchport.verify.observations import Facts, Nudge, Observations, Record, Source, Training
 from torchport.verify.places import Places
 from torchport.verify.port_runs import PortRuns
-from torchport.verify.process import Elsewhere
 from torchport.verify.result import Row, first_line
 from torchport.verify.training import MAGNIFIED, Gradients
-from torchport.verify.truth import Truth
 
 #: So often the source is run again with last bits moved, where the port looks wrong by as little.
 NUDGES = 6
@@ -43,13 +40,13 @@ class Pass:
 class Comparison:
     """The port against a record; rows are made when both precisions are known.
 
-    `variables`: the source's weights. `load`: makes the port in a precision. `port`: the one at hand.
+    `load`: makes the port in a precision. `port`: the one at hand.
     """
 
-    truth: Truth | Elsewhere | Kept
+    truth: Source
     record: Record
     places: Places
-    variables: Mapping[str, np.ndarray]
+    facts: Facts
     load: Callable[[Instrumented, str], PortRuns]
     code: Instrumented
     port: PortRuns
@@ -187,7 +184,7 @@ class Comparison:
         assert two.gradients is not None
         rows = list(training.gradient_rows(two.gradients, low.gradients if low else None, nudge))
         if steps:
-            stepped = training.step_rows(two.gradients, two.state, self.variables, steps, exact, nudge)
+            stepped = training.step_rows(two.gradients, two.state, self.facts.variables, steps, exact, nudge)
             rows += (localise.with_momentum(it, self.port.module, self.places) for it in stepped)
         return [*self.forward_rows("training", two, low, nudge), *((it, None) for it in rows)]
 
@@ -214,8 +211,8 @@ class Comparison:
         passes = {"inference": one, "training": two}
         calls = {mode: it.watch.reference.draws for mode, it in passes.items()}
         ran = {mode: it.draws for mode, it in passes.items()}
-        rows = dropout.dropout_rows(self.port.module, self.places, self.truth.amounts(), ran, calls)
-        return [*rows, *dropout.recurrent_rows(self.port.module, self.places, self.truth.rates())]
+        rows = dropout.dropout_rows(self.port.module, self.places, self.facts.amounts, ran, calls)
+        return [*rows, *dropout.recurrent_rows(self.port.module, self.places, self.facts.rates)]
 
     def note_unseen(self, watch: Watch) -> None:
         """What could not be compared alone."""
@@ -284,7 +281,7 @@ class Comparison:
         for row, at in forward.rows(check, one.watch, None, nudge):
             if row.differs and at in one.watch.wrong:
                 port = self.in_dtype(self.port.dtype)
-                scene = localise.Scene(self.places, self.record.inputs, self.variables)
+                scene = localise.Scene(self.places, self.record.inputs, self.facts.variables)
                 self.explained[check, at] = localise.explain(one.watch, at, port, scene, check == "training")
                 return
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from torchport.graph import Op
 from torchport.verify.compare import Noise
+from torchport.verify.dropout import Amount
 from torchport.verify.recorder import Key
 from torchport.verify.result import Row
 from torchport.verify.statistics import RunningVariance
@@ -93,6 +94,18 @@ class Nudge:
 
 
 @dataclass
+class Facts:
+    """What is asked of a source before it runs: its variables, what trains, what is random, who computes."""
+
+    variables: Mapping[str, np.ndarray]
+    trained: frozenset[str]
+    amounts: Mapping[str, Amount]
+    rates: Mapping[str, list[float]]
+    versions: dict[str, str]
+    shapes: list[list[int | None]]
+
+
+@dataclass
 class Record:
     """All that a port is compared with. `sizes`: other inputs than the first, and what the source gave.
 
@@ -106,3 +119,23 @@ class Record:
     training: Training | None
     problem: str
     notes: list[str]
+
+
+class Source(Protocol):
+    """What a port is compared with: TensorFlow in this process or in others, or what it gave once."""
+
+    @property
+    def tell(self) -> Callable[[str], None]:
+        """Told what is being done."""
+
+    def facts(self) -> Facts:
+        """Asked first."""
+
+    def observe(self, given: Any, seed: int, steps: int, precision: str) -> Record:
+        """Everything of the source, in `precision`: float64, float32 or both."""
+
+    def nudge(self, mode: str, dtype: str, number: int) -> Nudge:
+        """One more run, "inference", "sizes" or "training", with last bits moved: by `number`."""
+
+    def close(self) -> None:
+        """Let go of all that is held."""

@@ -1,6 +1,6 @@
-"""TensorFlow in a process of its own: where it dies, a verification does not; the two share no memory.
+"""TensorFlow in processes of its own: where it dies, a verification does not; the two share no memory.
 
-The process is a fork of this one from before either framework is imported: what was read of the model is
+They are forks of this one from before either framework is imported: what was read of the model is
 there already. Where one is imported, or there is no fork, the source's side runs in this process.
 """
 
@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,9 +19,7 @@ from typing import Any
 
 from torchport.errors import TorchportError
 from torchport.graph import Graph
-from torchport.verify.dropout import Amount
-from torchport.verify.observations import Nudge, Record
-from torchport.verify.store import Store
+from torchport.verify.observations import Facts, Nudge, Record, Source
 from torchport.verify.truth import Truth
 
 FRAMEWORKS = ("tensorflow", "torch", "keras", "tf_keras")
@@ -36,29 +35,29 @@ def is_possible(source: Any) -> bool:
     return hasattr(os, "fork") and is_file and not set(FRAMEWORKS) & set(sys.modules)
 
 
-def truth_of(
-    source: Any, graph: Graph, custom: Any, folder: Path, tell: Callable[[str], None]
-) -> Truth | Elsewhere:
-    """The source's side, in a process of its own where that can be."""
+def truth_of(source: Any, graph: Graph, custom: Any, folder: Path, tell: Callable[[str], None]) -> Source:
+    """The source's side, in processes of its own where that can be."""
     if is_possible(source):
-        return Elsewhere(source, graph, custom, folder, tell)
+        return ForkedTruth(source, graph, custom, folder, tell)
     return Truth.load(source, graph, custom, folder, tell)
 
 
-class Elsewhere:
-    """A `Truth` in another process: asked by name, it answers over a pipe. Raises Died where it does not."""
+class Worker:
+    """A fork with a `Truth`: asked by name, it answers over a pipe. Raises Died where it does not."""
 
     def __init__(
-        self, source: Any, graph: Graph, custom: Any, folder: Path, tell: Callable[[str], None]
+        self, load: Callable[[Callable[[str], None]], Truth], tell: Callable[[str], None], *others: Worker
     ) -> None:
+        """`others`: earlier ones; as long as a process has this end of their pipes, it is not closed."""
         self.tell = tell
         self.pipe, other = Pipe()
         sys.stdout.flush()
         sys.stderr.flush()
         self.child = os.fork()
         if not self.child:
-            self.pipe.close()
-            serve(other, lambda say: Truth.load(source, graph, custom, folder, say))
+            for it in (self, *others):
+                it.pipe.close()
+            serve(other, load)
         other.close()
 
     def ask(self, name: str, *arguments: Any) -> Any:
@@ -84,31 +83,48 @@ class Elsewhere:
 
     def close(self) -> None:
         self.pipe.close()
-        try:
+        with suppress(ChildProcessError):  # it ended before
             os.waitpid(self.child, 0)
-        except ChildProcessError:
-            return  # it ended before
 
-    def variables(self) -> Store[str]:
-        return self.ask("variables")  # type: ignore[no-any-return]
 
-    def trained(self) -> frozenset[str]:
-        return self.ask("trained")  # type: ignore[no-any-return]
+class ForkedTruth:
+    """A `Truth` in other processes, so that TensorFlow's memory and the port's are never held at once.
 
-    def amounts(self) -> Mapping[str, Amount]:
-        return self.ask("amounts")  # type: ignore[no-any-return]
+    One records and ends. A second stands by without TensorFlow: it loads the model where the record is in
+    doubt.
+    """
 
-    def rates(self) -> Mapping[str, list[float]]:
-        return self.ask("rates")  # type: ignore[no-any-return]
+    def __init__(
+        self, source: Any, graph: Graph, custom: Any, folder: Path, tell: Callable[[str], None]
+    ) -> None:
+        def load(say: Callable[[str], None]) -> Truth:
+            return Truth.load(source, graph, custom, folder, say)
 
-    def versions(self) -> dict[str, str]:
-        return self.ask("versions")  # type: ignore[no-any-return]
+        self.tell = tell
+        self.recorder = Worker(load, tell)
+        self.spare = Worker(load, tell, self.recorder)
+        #: What the second process has to know, till it knows.
+        self.found: tuple[Any, ...] = ()
+
+    def facts(self) -> Facts:
+        return self.recorder.ask("facts")  # type: ignore[no-any-return]
 
     def observe(self, given: Any, seed: int, steps: int, precision: str) -> Record:
-        return self.ask("observe", given, seed, steps, precision)  # type: ignore[no-any-return]
+        record: Record = self.recorder.ask("observe", given, seed, steps, precision)
+        self.found = (record, seed, steps)
+        self.recorder.close()
+        return record
 
     def nudge(self, mode: str, dtype: str, number: int) -> Nudge:
-        return self.ask("nudge", mode, dtype, number)  # type: ignore[no-any-return]
+        if self.found:
+            self.tell("loading the source with TensorFlow again")
+            self.spare.ask("resume", *self.found)
+            self.found = ()
+        return self.spare.ask("nudge", mode, dtype, number)  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        self.recorder.close()
+        self.spare.close()
 
 
 def serve(pipe: Connection, load: Callable[[Callable[[str], None]], Truth]) -> None:

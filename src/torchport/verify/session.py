@@ -22,13 +22,12 @@ from torchport.verify.folder import (
     variables_of,
 )
 from torchport.verify.instrument import Instrumented, instrument, watched
-from torchport.verify.kept import Kept, is_kept
-from torchport.verify.observations import Record
+from torchport.verify.observations import Record, Source
 from torchport.verify.places import Places
 from torchport.verify.port_runs import PortRuns
-from torchport.verify.process import Died, Elsewhere, truth_of
+from torchport.verify.process import Died, truth_of
+from torchport.verify.recording import Recording, is_recording
 from torchport.verify.result import Row, Verification
-from torchport.verify.truth import Truth
 
 
 @dataclass
@@ -37,7 +36,7 @@ class Session:
 
     folder: Path
     port: PortRecord
-    truth: Truth | Elsewhere | Kept
+    truth: Source
     given: Any
     seed: int
     steps: int
@@ -48,7 +47,6 @@ class Session:
     notes: list[str] = field(default_factory=list)
     record: Record | None = None
     causes: dict[Row, str] = field(default_factory=dict)
-    variables: Mapping[str, np.ndarray] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -57,9 +55,9 @@ class Session:
         steps: int, tell: Callable[[str], None], custom: Any, precision: str,
     ) -> Session:  # fmt: skip
         port = read_record(folder)
-        if is_kept(source):
-            kept = Kept.load(Path(source), tell)
-            check_same(port, set(kept.variables()), kept.shapes(), folder)
+        if is_recording(source):
+            kept = Recording.load(Path(source), tell)
+            check_same(port, set(kept.known.variables), kept.known.shapes, folder)
             told = (kept.settings[name] for name in ("seed", "steps", "precision"))
             seed, steps, precision = told
             return cls(folder, port, kept, given, seed, steps, tell, precision)
@@ -87,7 +85,7 @@ class Session:
     @property
     def is_given(self) -> bool:
         """Whether the user chose the inputs."""
-        return self.given is not None or (isinstance(self.truth, Kept) and self.truth.settings["given"])
+        return self.given is not None or (isinstance(self.truth, Recording) and self.truth.settings["given"])
 
     def run(self) -> Verification:
         """All checks; stops early only where a side does not run."""
@@ -102,11 +100,10 @@ class Session:
 
     def checked(self) -> Verification:
         self.tell("comparing weights")
-        self.variables = self.truth.variables()
-        self.versions = self.truth.versions()
-        frameworks.torch()
-        self.follow_names()
-        self.rows += checks.state_rows(self.folder, self.port.weights, self.variables)
+        facts = self.truth.facts()
+        self.versions = facts.versions
+        self.follow_names(facts.variables)
+        self.rows += checks.state_rows(self.folder, self.port.weights, facts.variables)
         if checks.all_differ(self.rows):
             self.notes.append(
                 "every weight differs: the port holds those of another training, or of another model"
@@ -123,9 +120,9 @@ class Session:
         except Exception as error:  # model.py is the user's: it may raise anything
             self.rows.append(failed("run", error, "", "model.py or its weights cannot be loaded: "))
             return self.result()
-        self.rows += checks.trainable_rows(port.module, self.port.weights, self.truth.trained())
+        self.rows += checks.trainable_rows(port.module, self.port.weights, facts.trained)
         places = Places(self.port)
-        comparison = Comparison(self.truth, record, places, self.variables, self.load, code, port)
+        comparison = Comparison(self.truth, record, places, facts, self.load, code, port)
         comparison.run(self.steps, self.precision == "both", self.port.options.exact)
         self.rows += comparison.rows
         self.notes += comparison.notes
@@ -134,9 +131,9 @@ class Session:
             self.note_edits(code, comparison.unseen)
         return self.result()
 
-    def follow_names(self) -> None:
+    def follow_names(self, variables: Mapping[str, np.ndarray]) -> None:
         """Modules that were given other names, in code and weights alike, are known by what they hold."""
-        names = checks.renames(self.folder, self.port.weights, self.variables)
+        names = checks.renames(self.folder, self.port.weights, variables)
         if not names:
             return
         shown = ", ".join(f"{old} is {new}" for old, new in list(names.items())[:5])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, BinaryIO, Generic, TypeVar
 
 import numpy as np
 
@@ -40,16 +41,13 @@ class Store(Mapping[Key, np.ndarray], Generic[Key]):
             self._found[key] = np.array(array)
             return
         with self.path.open("ab") as file:
-            self._found[key] = (file.tell(), array.dtype.str, array.shape)
-            np.ascontiguousarray(array).tofile(file)
+            self._found[key] = (append(array, file), array.dtype.str, array.shape)
 
     def __getitem__(self, key: Key) -> np.ndarray:
         found = self._found[key]
         if isinstance(found, np.ndarray):
             return found
-        offset, dtype, shape = found
-        # Written to by nobody; mode "r" would make torch warn of that.
-        return np.asarray(np.memmap(self.path, dtype, "c", offset, shape))
+        return read(self.path, *found)
 
     def __contains__(self, key: Any) -> bool:
         return key in self._found
@@ -64,3 +62,19 @@ class Store(Mapping[Key, np.ndarray], Generic[Key]):
         """Forget all, and free the room on disk."""
         self._found.clear()
         self.path.unlink(missing_ok=True)
+
+
+def append(array: np.ndarray, file: BinaryIO) -> int:
+    """Writes an array at an offset that every dtype can be mapped at; gives that."""
+    file.write(bytes(-file.tell() % 64))
+    offset = file.tell()
+    np.ascontiguousarray(array).tofile(file)
+    return offset
+
+
+def read(path: Path, offset: int, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    """An array of a file: a large one is mapped, as memory that can be written to and the file is not."""
+    count = math.prod(shape)
+    if count * np.dtype(dtype).itemsize < SMALL:
+        return np.fromfile(path, dtype, count, offset=offset).reshape(shape)
+    return np.asarray(np.memmap(path, dtype, "c", offset, shape))

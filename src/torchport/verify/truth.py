@@ -17,9 +17,10 @@ from torchport.errors import TorchportError
 from torchport.graph import Graph
 from torchport.verify import forward, frameworks, inputs, memory
 from torchport.verify.compare import LIMIT32, compare, distance_of, is_fraction, largest
-from torchport.verify.dropout import Amount, amounts, recurrent_rates
+from torchport.verify.dropout import amounts, recurrent_rates
+from torchport.verify.folder import shapes_of
 from torchport.verify.forward import measured
-from torchport.verify.observations import Nudge, Observations, Record, Training
+from torchport.verify.observations import Facts, Nudge, Observations, Record, Training
 from torchport.verify.ranges import Whole, ranges
 from torchport.verify.recorder import Key, array
 from torchport.verify.reference import Reference, value_of, without_amounts
@@ -61,18 +62,15 @@ class Truth:
         """Let go of all copies."""
         self.runs.clear()
 
-    def versions(self) -> dict[str, str]:
-        """Who computed this side."""
-        keras = self.reference.keras
-        return {"tensorflow": frameworks.tensorflow().__version__, keras.__name__: keras.__version__}
-
-    def amounts(self) -> Mapping[str, Amount]:
-        """How random each layer is that is random in training."""
-        return amounts(self.graph, self.reference.model)
-
-    def rates(self) -> Mapping[str, list[float]]:
-        """The recurrent dropout of each layer."""
-        return recurrent_rates(self.graph, self.reference.model)
+    def facts(self) -> Facts:
+        model, keras = self.reference.model, self.reference.keras
+        trained = {id(it) for it in model.trainable_variables}
+        names = frozenset(name for name, it in variables(model, self.graph) if id(it) in trained)
+        versions = {"tensorflow": frameworks.tensorflow().__version__, keras.__name__: keras.__version__}
+        rates = recurrent_rates(self.graph, model)
+        return Facts(
+            self.variables(), names, amounts(self.graph, model), rates, versions, shapes_of(self.graph)
+        )
 
     def variables(self) -> Store[str]:
         """The source's variables by the graph's names."""
@@ -84,17 +82,14 @@ class Truth:
         self.start = found
         return found
 
-    def trained(self) -> frozenset[str]:
-        """The names of those that train."""
-        trained = {id(it) for it in self.reference.model.trainable_variables}
-        return frozenset(
-            name for name, it in variables(self.reference.model, self.graph) if id(it) in trained
-        )
+    def resume(self, record: Record, seed: int, steps: int) -> None:
+        """Know what was observed, as if it had been here."""
+        self.variables()
+        self.record, self.seed, self.steps = record, seed, steps
 
     # What is recorded
 
     def observe(self, given: Any, seed: int, steps: int, precision: str) -> Record:
-        """Everything of the source, in `precision`: float64, float32 or both."""
         self.seed, self.steps = seed, steps
         self.tell("choosing inputs")
         arrays, own = self.choose(given)
@@ -284,7 +279,6 @@ class Truth:
     # How far the source is from itself
 
     def nudge(self, mode: str, dtype: str, number: int) -> Nudge:
-        """One more run, "inference", "sizes" or "training", with last bits moved: by `number`."""
         assert self.record is not None
         training = self.record.training
         observed = training.tensors if training and mode == "training" else self.record.inference

@@ -17,11 +17,10 @@ import numpy as np
 
 from torchport.errors import BadFile, TorchportError
 from torchport.verify.dropout import Amount
-from torchport.verify.folder import shapes_of
-from torchport.verify.observations import Nudge, Observations, Record, Training
+from torchport.verify.observations import Facts, Nudge, Observations, Record, Training
 from torchport.verify.result import Row
 from torchport.verify.statistics import RunningVariance
-from torchport.verify.store import Store
+from torchport.verify.store import Store, append, read
 from torchport.verify.truth import Truth
 
 #: Of the folder's files; another one is refused.
@@ -30,21 +29,9 @@ FORMAT = 1
 NUDGES = 2
 
 
-def is_kept(source: Any) -> bool:
+def is_recording(source: Any) -> bool:
     """Whether a source is a folder of numbers that were kept."""
     return isinstance(source, (str, Path)) and (Path(source) / "truth.json").is_file()
-
-
-@dataclass
-class Facts:
-    """What is asked of a source before it runs: its variables, what trains, what is random, who computes."""
-
-    variables: Mapping[str, np.ndarray]
-    trained: frozenset[str]
-    amounts: Mapping[str, Amount]
-    rates: Mapping[str, list[float]]
-    versions: dict[str, str]
-    shapes: list[list[int | None]]
 
 
 #: What is kept besides arrays, numbers, texts and their collections.
@@ -58,14 +45,7 @@ def keep(truth: Truth, folder: Path, given: Any, seed: int, steps: int, precisio
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise TorchportError("is not empty", where=str(folder), advice="give a folder that is not there yet")
-    facts = Facts(
-        truth.variables(),
-        truth.trained(),
-        truth.amounts(),
-        truth.rates(),
-        truth.versions(),
-        shapes_of(truth.graph),
-    )
+    facts = truth.facts()
     record = truth.observe(given, seed, steps, precision)
     nudges = {
         mode: [truth.nudge(*mode, number) for number in range(1, NUDGES + 1)]
@@ -94,19 +74,19 @@ def modes(record: Record, precision: str) -> Iterator[tuple[str, str]]:
 
 
 @dataclass
-class Kept:
-    """Stands for the source in a comparison, as `Truth` does."""
+class Recording:
+    """What TensorFlow gave once: it stands for the source in a comparison."""
 
     folder: Path
     tell: Callable[[str], None]
-    facts: Facts
+    known: Facts
     record: Record
     nudges: Mapping[tuple[str, str], list[Nudge]]
     #: With which seed, steps and precision, and whether inputs were given.
     settings: Mapping[str, Any]
 
     @classmethod
-    def load(cls, folder: Path, tell: Callable[[str], None]) -> Kept:
+    def load(cls, folder: Path, tell: Callable[[str], None]) -> Recording:
         """Raises BadFile for a folder that is damaged."""
         try:
             found = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
@@ -123,26 +103,10 @@ class Kept:
     def close(self) -> None:
         """Nothing is held."""
 
-    def shapes(self) -> list[list[int | None]]:
-        return self.facts.shapes
-
-    def variables(self) -> Mapping[str, np.ndarray]:
-        return self.facts.variables
-
-    def trained(self) -> frozenset[str]:
-        return self.facts.trained
-
-    def amounts(self) -> Mapping[str, Amount]:
-        return self.facts.amounts
-
-    def rates(self) -> Mapping[str, list[float]]:
-        return self.facts.rates
-
-    def versions(self) -> dict[str, str]:
-        return self.facts.versions
+    def facts(self) -> Facts:
+        return self.known
 
     def observe(self, given: Any, seed: int, steps: int, precision: str) -> Record:
-        """What was recorded, whatever is asked for now."""
         if given is not None:
             raise TorchportError(
                 "the inputs are those that were recorded", where=str(self.folder),
@@ -166,9 +130,7 @@ def encoded(value: Any, file: BinaryIO) -> Any:
     if isinstance(value, np.ndarray):
         if value.dtype.hasobject:
             return {"texts": value.ravel().tolist(), "shape": list(value.shape)}
-        at = file.tell()
-        np.ascontiguousarray(value).tofile(file)
-        return {"array": at, "dtype": value.dtype.str, "shape": list(value.shape)}
+        return {"array": append(value, file), "dtype": value.dtype.str, "shape": list(value.shape)}
     if isinstance(value, (float, np.floating)):
         return float(value) if math.isfinite(value) else {"float": repr(float(value))}
     if isinstance(value, np.integer):
@@ -193,7 +155,7 @@ def decoded(found: Any, arrays: Path) -> Any:
     if not isinstance(found, dict):
         return found
     if "array" in found:
-        return array_at(found, arrays)
+        return read(arrays, *place(found, arrays))
     if "texts" in found:
         return np.array(found["texts"], dtype=object).reshape(found["shape"])
     if "float" in found:
@@ -219,8 +181,3 @@ def place(found: Mapping[str, Any], arrays: Path) -> tuple[int, str, tuple[int, 
     if at + math.prod(shape) * dtype.itemsize > arrays.stat().st_size:
         raise ValueError(f"{arrays.name} is shorter than it should be")
     return at, dtype.str, shape
-
-
-def array_at(found: Mapping[str, Any], arrays: Path) -> np.ndarray:
-    at, dtype, shape = place(found, arrays)
-    return np.fromfile(arrays, dtype, math.prod(shape), offset=at).reshape(shape)
