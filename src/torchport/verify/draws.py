@@ -70,6 +70,16 @@ TENSORFLOW: dict[str, Callable[[], np.ndarray]] = {
 }  # fmt: skip
 
 
+def zeros(tf: Any, original: Callable[..., Any]) -> Callable[..., Any]:
+    """An initialiser that draws nothing."""
+
+    @wraps(original)
+    def call(self: Any, shape: Any, dtype: Any = None, **options: Any) -> Any:
+        return tf.zeros(shape, dtype) if dtype and not options else original(self, shape, dtype, **options)
+
+    return call
+
+
 #: What is said where a model draws.
 NOTE = "the model draws random numbers: both sides were given the same ones"
 

@@ -3,6 +3,7 @@
 In float32 TensorFlow's own kernels run, except where a CPU has none. DOUBLES: in float64 what computes with
 fewer digits than that. KERNELS: what has no kernel on a CPU, by others that have one. DRAWS: the numbers
 that a model draws are the same on both sides. MODES: each layer is in the mode that its author said.
+INITIAL: weights that another model's replace are not drawn.
 """
 
 from __future__ import annotations
@@ -82,6 +83,13 @@ DRAWS: tuple[Patch, ...] = tuple(
     Patch(f"{OPS}.{module}", name, partial(draws.tensorflow_draw, numbers), optional=True)
     for module in draws.MODULES
     for name, numbers in draws.TENSORFLOW.items()
+)
+#: Weights that another model's take the place of at once need not be drawn: of large ones that takes seconds,
+#: and three times their room.
+INITIAL: tuple[Patch, ...] = tuple(
+    Patch(f"{module}:{name}", "__call__", lambda tf, original, note: draws.zeros(tf, original), optional=True)
+    for module in ("keras.src.initializers.random_initializers", "tf_keras.src.initializers.initializers")
+    for name in ("VarianceScaling", "RandomNormal", "RandomUniform", "TruncatedNormal", "Orthogonal")
 )
 MODES: tuple[Patch, ...] = (
     Patch("keras.src.models.functional", "operation_fn",

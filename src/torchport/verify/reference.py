@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from torchport.verify.custom import adopt_functions, custom_objects, of_model, w
 from torchport.verify.definitions import definitions
 from torchport.verify.frameworks import default_dtype, keras_of, tensorflow
 from torchport.verify.modes import UNSAID
-from torchport.verify.patches import DRAWS, MODES, patched
+from torchport.verify.patches import DRAWS, INITIAL, MODES, patched
 from torchport.verify.retype import retyped
 from torchport.verify.twin import Stand, Twin
 from torchport.watch import is_own, sources
@@ -40,21 +41,25 @@ RANDOM = {"rate": 0.0, "dropout": 0.0, "_dropout": 0.0, "recurrent_dropout": 0.0
 AUGMENT = frozenset(kind for kind, it in TABLE.items() if it.training and it.training.is_image)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Reference:
-    """The source as Keras loads it. It is only read: what runs are models rebuilt from it."""
+    """The source as Keras loads it. It is only read: what runs are models rebuilt from it.
+
+    `open`: loads the model, each time anew where it is a file's.
+    """
 
     keras: Any
-    model: Any
+    open: Callable[[], Any]
     graph: Graph
     #: Rebuilt batch normalisations that are not fused although the source's is: a fused one keeps
     #: the unbiased variance (tf_keras/src/layers/normalization/batch_normalization.py), and exists
     #: in float32 only.
-    unfused: set[int] = field(default_factory=set)
+    unfused: WeakSet[Any] = field(default_factory=WeakSet)
     #: Classes of layers that are the user's own, by name.
     custom: Mapping[str, Any] = field(default_factory=dict)
     #: What a reader has to know of how it is computed, each once.
     notes: dict[str, None] = field(default_factory=dict)
+    _model: Any = None
 
     @classmethod
     def load(cls, source: Any, graph: Graph, custom: Any) -> Reference:
@@ -68,35 +73,29 @@ class Reference:
         if not isinstance(source, (str, Path, WithConfig)):
             live = built(keras, graph) if graph.is_part else source_of(source)
             notes = dict.fromkeys([NOTE] if any(map(is_read, live._flatten_layers())) else [])
-            return cls(keras, of_floats(live), graph, custom={**of_model(source), **custom}, notes=notes)
+            model = of_floats(live)
+            return cls(keras, lambda: model, graph, custom={**of_model(source), **custom}, notes=notes)
         functions, known = definitions(keras, graph)
         custom = {**stand_ins(keras, graph), **functions, **custom}
         notes = dict.fromkeys(known)
-        try:
-            with as_read(keras, graph.dialect, notes), keras.utils.custom_object_scope(custom):
-                model = of_floats(built(keras, graph) if graph.is_part else loaded(keras, source))
-            return cls(keras, model, graph, custom=custom, notes=notes)
-        except Exception as error:  # whatever Keras raises: there is no list of it
-            first = str(error).strip().split("\n")[0][:300]
-            read = as_read(keras, graph.dialect, notes)
-            with suppress(Exception), read, keras.utils.custom_object_scope(custom):
-                note = (
-                    f"{keras.__name__} does not load this file: it built the layers, with the file's weights"
-                )
-                model = built(keras, graph)
-                return cls(keras, model, graph, custom=custom, notes={**notes, note: None})
-            if unknown := re.search(r"(?:locate class|Unknown layer:?)\s+'?([\w>]+)", str(error)):
-                raise TorchportError(
-                    f"no reference: {keras.__name__} does not know the class {unknown[1]}",
-                    where=str(source),
-                    advice="add --custom FILE.py, the file that has this class (in Python custom=...)",
-                ) from error
-            raise TorchportError(
-                f"no reference: {keras.__name__} {keras.__version__} does not load this file "
-                f"({type(error).__name__}: {first})",
-                where=str(source),
-                advice="load it with the Keras version that wrote it, and give verify the live model",
-            ) from error
+
+        def open() -> Any:
+            return opened(keras, source, graph, custom, notes)
+
+        found = cls(keras, open, graph, custom=custom, notes=notes)
+        found.model  # noqa: B018  it is told now where Keras does not load it
+        return found
+
+    @property
+    def model(self) -> Any:
+        """The source."""
+        if self._model is None:
+            self._model = self.open()
+        return self._model
+
+    def forget(self) -> None:
+        """Let go of the source, until it is asked for again."""
+        self._model = None
 
     @property
     def is_mixed(self) -> bool:
@@ -125,7 +124,8 @@ class Reference:
             with without_functions(self.model, linear), as_read(self.keras, self.graph.dialect, {}):
                 config = retyped(stand.configured(self.model.get_config(), self.model), dtype)
         with self.computing(dtype), self.keras.utils.custom_object_scope({**self.custom, **stand.custom}):
-            with by_name(self.keras), as_read(self.keras, self.graph.dialect, {}):
+            filled = patched(tensorflow(), INITIAL)
+            with filled, by_name(self.keras), as_read(self.keras, self.graph.dialect, {}):
                 made = type(self.model).from_config(config)
             if not made.built and self.model.inputs is not None:
                 made.build([tuple(it.shape) for it in self.model.inputs][0])
@@ -151,6 +151,36 @@ class Reference:
     def note(self, text: str) -> None:
         """Remember what a reader has to know."""
         self.notes[text] = None
+
+
+def opened(
+    keras: Any, source: str | Path | WithConfig, graph: Graph, custom: Mapping[str, Any],
+    notes: dict[str, None],
+) -> Any:  # fmt: skip
+    """The model of a file, of float layers. What a reader has to know of it goes to `notes`."""
+    try:
+        with as_read(keras, graph.dialect, notes), keras.utils.custom_object_scope(custom):
+            return of_floats(built(keras, graph) if graph.is_part else loaded(keras, source))
+    except Exception as error:  # whatever Keras raises: there is no list of it
+        first = str(error).strip().split("\n")[0][:300]
+        read = as_read(keras, graph.dialect, notes)
+        with suppress(Exception), read, keras.utils.custom_object_scope(custom):
+            model = built(keras, graph)
+            note = f"{keras.__name__} does not load this file: it built the layers, with the file's weights"
+            notes[note] = None
+            return model
+        if unknown := re.search(r"(?:locate class|Unknown layer:?)\s+'?([\w>]+)", str(error)):
+            raise TorchportError(
+                f"no reference: {keras.__name__} does not know the class {unknown[1]}",
+                where=str(source),
+                advice="add --custom FILE.py, the file that has this class (in Python custom=...)",
+            ) from error
+        raise TorchportError(
+            f"no reference: {keras.__name__} {keras.__version__} does not load this file "
+            f"({type(error).__name__}: {first})",
+            where=str(source),
+            advice="load it with the Keras version that wrote it, and give verify the live model",
+        ) from error
 
 
 def amounts_in(model: Any) -> Iterator[tuple[Any, str]]:
@@ -289,7 +319,7 @@ def struct_of(model: Any) -> Any:
     return list(model.inputs)
 
 
-def copy_weights(source: Any, target: Any, unfused: set[int]) -> None:
+def copy_weights(source: Any, target: Any, unfused: WeakSet[Any]) -> None:
     """Layer by layer, each variable to the one in its place."""
     for ours, theirs in zip(layers_of(source), layers_of(target), strict=True):
         if ours.name != theirs.name and type(theirs) is type(ours) and "name" not in ours.get_config():
@@ -302,7 +332,7 @@ def copy_weights(source: Any, target: Any, unfused: set[int]) -> None:
         for one, other in zip(parts_of(ours), parts_of(theirs), strict=True):
             adopt_functions(one, other)
             if getattr(one, "fused", False) is True and not getattr(other, "fused", False):
-                unfused.add(id(other))
+                unfused.add(other)
         if hasattr(ours, "get_vocabulary"):
             copy_vocabulary(ours, theirs)
         for have, want in zip(theirs.weights, weights_of(ours, theirs), strict=True):
@@ -323,7 +353,7 @@ def of_floats(model: Any) -> Any:
     made = type(model).from_config(retyped(model.get_config(), "float32"))
     if not made.built:
         made.build([tuple(it.shape) for it in model.inputs][0])
-    copy_weights(model, made, set())
+    copy_weights(model, made, WeakSet())
     return made
 
 

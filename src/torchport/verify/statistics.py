@@ -63,7 +63,7 @@ class Statistics:
 
     #: Layers by the names of their running variances, and these.
     layers: Mapping[str, tuple[Any, Any]]
-    unfused: Set[int] = frozenset()
+    unfused: Set[Any] = frozenset()
     running: dict[str, RunningVariance] = field(default_factory=dict)
 
     @contextmanager
@@ -93,7 +93,7 @@ class Statistics:
         return with_variance
 
     def follow(self, name: str, layer: Any, given: np.ndarray, before: np.ndarray, now: np.ndarray) -> None:
-        entry = self.running.setdefault(name, RunningVariance(before, own=id(layer) in self.unfused))
+        entry = self.running.setdefault(name, RunningVariance(before, own=layer in self.unfused))
         kept = float(layer.momentum)
         taken = (now - kept * before) / (1 - kept) if kept != 1 else before
         factor = self.factor(layer, given, taken)
@@ -117,7 +117,7 @@ class Statistics:
 
 
 def normalisations(
-    graph: Graph, model: Any, variables: Mapping[str, Any], unfused: Set[int] = frozenset()
+    graph: Graph, model: Any, variables: Mapping[str, Any], unfused: Set[Any] = frozenset()
 ) -> Statistics:
     """The batch normalisations of a model."""
     found: dict[str, tuple[Any, Any]] = {}

@@ -1,13 +1,14 @@
 """The source's side of a verification: what TensorFlow gives, kept on disk, and how far it is from itself.
 
 All that the port is compared with is here; nothing here knows the port. One precision runs after the other,
-and a large model is let go of after its run: at no time are there more than the source and one copy of it.
+and a large model is let go of after its run: while one runs, the source is not held but in its file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from torchport.verify.store import Store
 from torchport.verify.variables import variables
 
 #: Models of fewer bytes of weights are kept for the next run; larger ones are built anew.
-KEPT = 1 << 26
+LARGE = 1 << 26
 
 
 @dataclass
@@ -47,6 +48,8 @@ class Truth:
     seed: int = 0
     #: Of the source's weights.
     bytes: int = 0
+    #: The precision in which it runs last.
+    last: str = "float64"
     start: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
@@ -85,7 +88,7 @@ class Truth:
     def resume(self, record: Record, seed: int, steps: int) -> None:
         """Know what was observed, as if it had been here."""
         self.variables()
-        self.record, self.seed, self.steps = record, seed, steps
+        self.record, self.seed, self.steps, self.last = record, seed, steps, ""
 
     # What is recorded
 
@@ -93,12 +96,13 @@ class Truth:
         self.seed, self.steps = seed, steps
         self.tell("choosing inputs")
         arrays, own = self.choose(given)
+        _ = self.batches  # asked of the source as long as it is held
         rng = np.random.default_rng(seed + 1)
         projections = [rng.standard_normal(it.shape) for it in own]
         low: Observations | None = None
         low_training: Training | None = None
         rows: list[Row] = []
-        main = "float32" if precision == "float32" else "float64"
+        main = self.last = "float32" if precision == "float32" else "float64"
         if precision == "both":
             self.tell("TensorFlow in float32")
             low = self.inference("float32", arrays)
@@ -132,13 +136,17 @@ class Truth:
         if training and observed.inexact:
             training.tensors.inexact = set(training.tensors.tensors)
         self.release(main)
+        if low:
+            drop(low.tensors)
+        if low_training:
+            drop(low_training.tensors.tensors, low_training.gradients)
         self.notes += self.reference.notes
         self.record = Record(arrays, rows, observed, sizes, training, problem, self.notes)
         return self.record
 
     def choose(self, given: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Inputs that the model takes, and its own outputs for them."""
-        run = self.rebuilt("float32").inference if self.reference.is_mixed else self.own
+        run = self.rebuilt("float32").inference if self.is_mixed else self.own
         if given is not None:
             arrays = inputs.given(self.graph, given)
             for name, it in zip(self.graph.inputs, arrays, strict=True):
@@ -160,20 +168,24 @@ class Truth:
         with self.reference.computing("float32"), without_amounts(self.reference.model):
             return [array(it) for it in self.reference.call(self.reference.model, given, training=False)]
 
-    @property
+    @cached_property
+    def is_mixed(self) -> bool:
+        return self.reference.is_mixed
+
+    @cached_property
     def batches(self) -> dict[str, int | None]:
         """The batch that the source was built for, by input."""
         models = getattr(self.reference.model, "inputs", None) or ()
         return {name: it.shape[0] for name, it in zip(self.graph.inputs, models, strict=False)}
 
-    @property
+    @cached_property
     def wholes(self) -> dict[str, Whole]:
         """The inputs that hold whole numbers, and which."""
         return ranges(self.graph, self.reference.layer)
 
     def rebuilt_rows(self, own: Sequence[np.ndarray], observed: Observations) -> list[Row]:
         """What is compared with is a rebuilt model: it has to be the source."""
-        if self.reference.is_mixed:
+        if self.is_mixed:
             self.notes.append(
                 "the source computes in reduced precision; it is compared in float64 and float32"
             )
@@ -197,8 +209,8 @@ class Truth:
 
     def other_sizes(self, dtype: str, given: Any) -> tuple[list[np.ndarray], Observations] | None:
         """Sizes that nothing divides, where the model leaves them open and TensorFlow takes them."""
-        sizes = inputs.odd(self.graph, self.batches)
-        if given is not None or sizes is None:
+        sizes = None if given is not None else inputs.odd(self.graph, self.batches)
+        if sizes is None:
             return None
         arrays = inputs.random(self.graph, sizes, self.seed, self.wholes)
         try:
@@ -213,14 +225,23 @@ class Truth:
 
     # Runs
 
+    @property
+    def is_large(self) -> bool:
+        return self.bytes >= LARGE
+
     def rebuilt(self, dtype: str) -> SourceRuns:
         if dtype not in self.runs:
+            if self.is_large:
+                self.runs.clear()
             self.runs[dtype] = SourceRuns.of(self.reference, dtype)
+            if self.is_large and dtype == self.last:
+                self.reference.forget()
+                memory.release()
         return self.runs[dtype]
 
     def release(self, dtype: str) -> None:
         """Let go of a large model's copy, and of the memory that a run needed."""
-        if self.bytes >= KEPT:
+        if self.is_large:
             self.runs.pop(dtype, None)
         memory.release()
 
@@ -310,7 +331,7 @@ class Truth:
                     name: apart(value_of(it), training.weights[name]) for name, it in runs.variables.items()
                 }
         found.outputs = [apart(a, b) for a, b in zip(outputs, observed.outputs, strict=True)]
-        self.release(dtype)
+        memory.release()
         return found
 
 
@@ -325,6 +346,13 @@ def observer(
             found.noise[key] = distance_of(other, value)
 
     return sink
+
+
+def drop(*arrays: Mapping[Any, np.ndarray]) -> None:
+    """Free what is no longer compared with."""
+    for it in arrays:
+        if isinstance(it, Store):
+            it.drop()
 
 
 def apart(one: np.ndarray, other: np.ndarray) -> float:
