@@ -16,6 +16,7 @@ from torchport.verify.instrument import Instrumented
 from torchport.verify.observations import Facts, Nudge, Observations, Record, Source, Training
 from torchport.verify.places import Places
 from torchport.verify.port_runs import PortRuns
+from torchport.verify.progress import teller
 from torchport.verify.result import Row, first_line
 from torchport.verify.training import MAGNIFIED, Gradients
 
@@ -62,7 +63,6 @@ class Comparison:
     def run(self, steps: int, low: bool, exact: bool) -> None:
         """All that is asked. `low`: float32 beside float64. `exact`: what `training.step_rows` says."""
         record, trained = self.record, self.record.training
-        self.tell("inference mode")
         one = self.inference(record.inference)
         if one is None:
             return
@@ -100,8 +100,11 @@ class Comparison:
         failures, self.rows = self.rows, []
         self.rows = [*(row for row, _ in found), *more, *failures]
 
-    def tell(self, text: str) -> None:
+    def teller(self, dtype: str, mode: str) -> Callable[[str], None]:
+        """Tells which tensor of the port was compared last."""
+        text = f"the port in {dtype}, {mode} mode"
         self.truth.tell(text)
+        return teller(self.truth.tell, text)
 
     # The port's runs
 
@@ -115,9 +118,10 @@ class Comparison:
 
     def inference(self, reference: Observations, dtype: str = "") -> Pass | None:
         """One run in inference mode; None, and rows, where it fails."""
-        made = Pass(Watch(reference))
+        dtype = dtype or reference.dtype
+        made = Pass(Watch(reference, self.teller(dtype, "inference")))
         try:
-            port = self.in_dtype(dtype or reference.dtype)
+            port = self.in_dtype(dtype)
             outputs = port.inference(self.record.inputs, made.watch)
             made.draws = dict(port.draws)
         except Exception as error:  # the port may be wrong in any way
@@ -130,14 +134,14 @@ class Comparison:
         """Steps in training mode; None, and rows, where it fails."""
         entries = {it.name: it for it in self.places.record.weights}
         gradients = Gradients(entries, self.places.record.inputs, truth)
-        made = Pass(Watch(truth.tensors), gradients=gradients)
-        self.tell("training mode")
+        dtype = dtype or truth.dtype
+        made = Pass(Watch(truth.tensors, self.teller(dtype, "training")), gradients=gradients)
 
         def first(outputs: list[np.ndarray]) -> None:
             made.outputs = self.compared(outputs, truth.tensors)
 
         try:
-            port = self.in_dtype(dtype or truth.dtype)
+            port = self.in_dtype(dtype)
             self.is_trained = True
             ran = port.training(
                 self.record.inputs, truth.projections, steps, truth.rate, made.watch, first, gradients

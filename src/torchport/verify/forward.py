@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,6 +27,7 @@ class Watch:
     """A sink for the port's tensors: compares each at once, and keeps the first that differ."""
 
     reference: Observations
+    tell: Callable[[str], None] = lambda name: None
     seen: dict[Seen, tuple[Compared, Place]] = field(default_factory=dict)
     wrong: dict[Seen, np.ndarray] = field(default_factory=dict)
     unknown: set[Key] = field(default_factory=set)
@@ -37,6 +38,7 @@ class Watch:
 
     def __call__(self, key: Key, place: Place, got: np.ndarray) -> None:
         self.last = place
+        self.tell(name_of(key))
         if key not in self.order:
             self.unknown.add(key)
             return

@@ -22,6 +22,7 @@ from torchport.verify.dropout import amounts, recurrent_rates
 from torchport.verify.folder import shapes_of
 from torchport.verify.forward import measured
 from torchport.verify.observations import Facts, Nudge, Observations, Record, Training
+from torchport.verify.progress import teller
 from torchport.verify.ranges import Whole, ranges
 from torchport.verify.recorder import Key, array
 from torchport.verify.reference import Reference, value_of, without_amounts
@@ -251,7 +252,8 @@ class Truth:
         """A run in inference mode. `low`: the one in float32."""
         store: Store[Key] = Store(self.folder)
         found, first = Observations(store, dtype), list[Key]()
-        sink = observer(found, store, low)
+        tell = teller(self.tell, f"TensorFlow in {dtype}, inference mode")
+        sink = observer(found, store, low, tell)
         runs = self.rebuilt(dtype)
         found.outputs = runs.inference(arrays, sink, first.append)
         found.draws = dict(runs.draws)
@@ -274,12 +276,16 @@ class Truth:
         observed = Observations(tensors, dtype)
         made = Training(observed, projections, 0.0, gradients, {}, {}, weights, {})
 
+        tell = teller(self.tell, f"TensorFlow in {dtype}, training mode")
+        more = f", then {steps - 1} steps more" if steps > 1 else ""
+
         def gradient(name: str, value: np.ndarray) -> None:
+            tell(f"the gradient of {name}{more}")
             gradients[name], made.sizes[name] = value, largest(value)
             if low and name in low.gradients:
                 made.noise[name] = distance_of(low.gradients[name], value)
 
-        sink = observer(observed, tensors, low.tensors if low else None)
+        sink = observer(observed, tensors, low.tensors if low else None, tell)
         runs = self.rebuilt(dtype)
         try:
             ran = runs.training(arrays, projections, steps, sink, gradient)
@@ -336,11 +342,12 @@ class Truth:
 
 
 def observer(
-    found: Observations, store: Store[Key], low: Observations | None
+    found: Observations, store: Store[Key], low: Observations | None, tell: Callable[[str], None]
 ) -> Callable[[Key, np.ndarray], None]:
     """Keeps what is given, its size, and how far the run in float32 was off."""
 
     def sink(key: Key, value: np.ndarray) -> None:
+        tell(forward.name_of(key))
         store[key], found.sizes[key] = value, measured(value)
         if low and key in low.tensors and (other := low.tensors[key]).shape == value.shape:
             found.noise[key] = distance_of(other, value)
