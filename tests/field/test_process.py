@@ -55,3 +55,16 @@ def test_tensorflow_dies(model: Path, tmp_path: Path) -> None:
     ran = verify(model, "--custom", str(custom))
     assert ran.returncode == 2, ran.stdout + ran.stderr
     assert "deadly.py" in ran.stderr and "KeyError" in ran.stderr
+
+
+def test_a_port_in_doubt_is_told_by_a_second_process(model: Path) -> None:
+    """The first has ended by then: the source is loaded again to measure how far rounding moves it."""
+    code = model.parent / "port" / "model.py"
+    text = code.read_text()
+    assert "relu(" in text
+    code.write_text(text.replace("relu(", "gelu("))
+    ran = verify(model, "--json")
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    found = json.loads(ran.stdout)
+    assert found["first"]["check"] == "inference" and "gelu" in found["first"]["cause"].lower()
+    assert ran.stderr.strip().endswith("['torch']")

@@ -50,7 +50,7 @@ class Watch:
         noise = self.reference.noise_of(key, place.op, None)
         dtype, exact = self.reference.dtype, key not in self.reference.inexact
         if judge(found, None, noise, dtype, exact).passed is False:
-            self.wrong[at] = got
+            self.wrong[at] = got.copy()
             for late in sorted(self.wrong, key=lambda it: self.order[it[0]])[KEPT:]:
                 del self.wrong[late]
 

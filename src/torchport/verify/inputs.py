@@ -241,8 +241,3 @@ def given(graph: Graph, arrays: Any) -> list[np.ndarray]:
             )
         made.append(array if array.dtype.kind == "f" and wanted == "float32" else array.astype(wanted))
     return made
-
-
-def cast(arrays: Sequence[np.ndarray], dtype: str) -> list[np.ndarray]:
-    """Numbers with a fraction in the dtype that is compared in; all others as they are."""
-    return [array.astype(dtype) if array.dtype.kind == "f" else array for array in arrays]

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from torchport.graph import Graph
 from torchport.verify.cause import cause
 from torchport.verify.compare import LIMIT32, agrees
 from torchport.verify.forward import Seen, Watch
@@ -59,12 +58,6 @@ def first(rows: Sequence[Row], causes: Mapping[Row, str]) -> Divergence | None:
     weights = [row for row in mine if "/" in row.tensor]
     row = (weights or mine)[-1] if check == "gradient" else mine[0]
     return Divergence(check, row.layer, row.tensor, row.name, causes.get(row) or row.note or "differs")
-
-
-def output_layer(graph: Graph, name: str) -> str:
-    """The layer that gives an output of the model."""
-    op = next((op for op in graph.ops if name in op.outputs), None)
-    return op.layer.removesuffix(".activation") if op else name
 
 
 def after(watch: Watch, places: Places) -> str:

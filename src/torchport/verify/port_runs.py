@@ -23,7 +23,7 @@ from torchport.verify.places import Place, Places, held
 from torchport.verify.recorder import Key
 from torchport.verify.reference import AUGMENT
 
-#: Told of every watched tensor, as PyTorch holds it.
+#: Told of every watched tensor, as PyTorch holds it: it may be written to as soon as that is done.
 Sink = Callable[[Key, Place, np.ndarray], None]
 
 
@@ -81,7 +81,7 @@ class PortRuns:
 
     def _seen(self, owner: Any, numbers: tuple[int, ...], value: Any) -> Any:
         if self.sink and hasattr(value, "detach"):
-            found = value.detach().cpu().numpy().copy()
+            found = value.detach().cpu().numpy()
             path = self.paths.get(id(owner), "?")
             for number in numbers:
                 for place in self.places.at(path, number):
@@ -95,7 +95,7 @@ class PortRuns:
             place = self.places.linked(path)
             assert place is not None
             key = ((*self.labels, *self.places.labels(path)), place.tensor.name)
-            self.sink[0](key, place, value.detach().cpu().numpy().copy())
+            self.sink[0](key, place, value.detach().cpu().numpy())
 
     def _call(self, label: str, module: Any, *args: Any, **kwargs: Any) -> Any:
         self.labels.append(label)
