@@ -84,11 +84,12 @@ def run_without_frameworks(*command: str) -> None:
 def test_verify_knows_nothing_of_how_a_port_was_written() -> None:
     """It reads port.json: a port of one version verifies with the next."""
     writers = {"pipeline", "layout", "idioms", "blocks", "emit", "port"}
-    for path in (PACKAGE / "verify").glob("*.py"):
+    for path in (PACKAGE / "verify").rglob("*.py"):
         for name, _ in imports(ast.parse(path.read_text())):
             rooms = name.split(".")
             assert rooms[0] != "torchport" or not writers & set(rooms[1:2]), f"{path.name} imports {name}"
-    rooms = [path.stem for path in (PACKAGE / "verify").glob("*.py") if path.stem != "__init__"]
+    paths = (path.relative_to(PACKAGE / "verify") for path in (PACKAGE / "verify").rglob("*.py"))
+    rooms = [".".join(path.with_suffix("").parts) for path in paths if path.stem != "__init__"]
     script = (
         "import importlib, sys\n"
         f"for room in {rooms!r}: importlib.import_module('torchport.verify.' + room)\n"

@@ -11,9 +11,9 @@ import numpy as np
 
 from torchport.record import Stored
 from torchport.verify.compare import compare, same_bits
+from torchport.verify.diagnosis.weights import explain
 from torchport.verify.port_runs import State
 from torchport.verify.result import Row
-from torchport.verify.weights import explain
 
 
 def renames(folder: Path, entries: Sequence[Stored], variables: Mapping[str, Any]) -> dict[str, str]:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from torchport.graph import Op
-from torchport.verify import dropout, forward, localise, memory, training
+from torchport.verify import dropout, forward, memory, training
 from torchport.verify.compare import Compared
+from torchport.verify.diagnosis import localise
 from torchport.verify.forward import Seen, Watch
 from torchport.verify.instrument import Instrumented
 from torchport.verify.observations import Facts, Nudge, Observations, Record, Source, Training

@@ -16,9 +16,9 @@ import numpy as np
 from torchport import nest
 from torchport.callees import callee
 from torchport.errors import TorchportError
-from torchport.verify.draws import same_in_torch
 from torchport.verify.frameworks import torch
 from torchport.verify.instrument import Instrumented
+from torchport.verify.patches.draws import same_in_torch
 from torchport.verify.places import Place, Places, held
 from torchport.verify.recorder import Key
 from torchport.verify.reference import AUGMENT

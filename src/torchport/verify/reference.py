@@ -23,12 +23,12 @@ from torchport.read.packages import FOREIGN
 from torchport.read.subclass import functional, inputs_of
 from torchport.rules import TABLE
 from torchport.verify.built import built
-from torchport.verify.cudnn import by_name
 from torchport.verify.custom import adopt_functions, custom_objects, of_model, without_functions
 from torchport.verify.definitions import definitions
 from torchport.verify.frameworks import default_dtype, keras_of, tensorflow
-from torchport.verify.modes import UNSAID
 from torchport.verify.patches import DRAWS, INITIAL, MODES, patched
+from torchport.verify.patches.cudnn import by_name
+from torchport.verify.patches.modes import UNSAID
 from torchport.verify.retype import retyped
 from torchport.verify.twin import Stand, Twin
 from torchport.watch import is_own, sources

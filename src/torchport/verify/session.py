@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from torchport.record import PortRecord
-from torchport.verify import checks, frameworks, localise
+from torchport.verify import checks, frameworks
 from torchport.verify.checks import parent
 from torchport.verify.comparison import Comparison, failed
+from torchport.verify.diagnosis import localise
 from torchport.verify.folder import (
     check_rules,
     check_same,

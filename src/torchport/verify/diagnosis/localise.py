@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from torchport.verify.cause import cause
 from torchport.verify.compare import LIMIT32, agrees
+from torchport.verify.diagnosis.cause import cause
+from torchport.verify.diagnosis.relations import EXACT
+from torchport.verify.diagnosis.suspect import ModuleCall, Suspect, axes_of
 from torchport.verify.forward import Seen, Watch
 from torchport.verify.frameworks import torch
 from torchport.verify.places import Place, Places
 from torchport.verify.port_runs import PortRuns
 from torchport.verify.recorder import Key
-from torchport.verify.relations import EXACT
 from torchport.verify.result import CHECKS, Divergence, Row
-from torchport.verify.suspect import ModuleCall, Suspect, axes_of
 
 #: What is blamed first: a layer that is wrong in inference mode is wrong everywhere.
 ORDER = (

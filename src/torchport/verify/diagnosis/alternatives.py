@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from torchport.axes import Order
+from torchport.verify.diagnosis.suspect import Suspect
 from torchport.verify.frameworks import torch
-from torchport.verify.suspect import Suspect
 
 
 def alternatives(it: Suspect) -> Iterator[str]:

@@ -12,11 +12,11 @@ from functools import partial
 import numpy as np
 
 from torchport.axes import Order
-from torchport.verify.alternatives import alternatives
-from torchport.verify.readings import readings
-from torchport.verify.relations import padding, relations, said
-from torchport.verify.repairs import changes, working
-from torchport.verify.suspect import Suspect
+from torchport.verify.diagnosis.alternatives import alternatives
+from torchport.verify.diagnosis.readings import readings
+from torchport.verify.diagnosis.relations import padding, relations, said
+from torchport.verify.diagnosis.repairs import changes, working
+from torchport.verify.diagnosis.suspect import Suspect
 
 
 def cause(it: Suspect) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from torchport.verify import cudnn, doubles, draws, kernels, modes
+from torchport.verify.patches import cudnn, doubles, draws, kernels, modes
 
 #: Told what is computed in another way than it was asked to.
 Note = Callable[[str], None]

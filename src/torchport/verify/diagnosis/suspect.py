@@ -10,8 +10,8 @@ import numpy as np
 
 from torchport.axes import to_order
 from torchport.verify.compare import agrees
+from torchport.verify.diagnosis.relations import EXACT
 from torchport.verify.places import Place
-from torchport.verify.relations import EXACT
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from torchport.rules import window
-from torchport.verify.alternatives import functions, many
+from torchport.verify.diagnosis.alternatives import functions, many
+from torchport.verify.diagnosis.relations import padding, relations, said
+from torchport.verify.diagnosis.suspect import ModuleCall, Suspect
 from torchport.verify.frameworks import torch
-from torchport.verify.relations import padding, relations, said
-from torchport.verify.suspect import ModuleCall, Suspect
 
 Sides = Sequence[tuple[int, int]]
 
