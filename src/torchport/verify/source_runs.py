@@ -11,10 +11,11 @@ import numpy as np
 
 from torchport.nest import leaves
 from torchport.verify.compare import largest
+from torchport.verify.copying import name_of, value_of
 from torchport.verify.dropout import count_draws
 from torchport.verify.frameworks import tensorflow
 from torchport.verify.recorder import Key, Recorder, array
-from torchport.verify.reference import Reference, name_of, value_of
+from torchport.verify.reference import Reference
 from torchport.verify.statistics import RunningVariance, normalisations
 from torchport.verify.variables import variables
 from torchport.watch.parts import variable_of

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from torchport.graph import Graph
+from torchport.verify.copying import value_of
 from torchport.verify.recorder import array
-from torchport.verify.reference import value_of
 from torchport.verify.variables import layer_of
 
 

@@ -18,6 +18,7 @@ from torchport.errors import TorchportError
 from torchport.graph import Graph
 from torchport.verify import forward, frameworks, inputs, memory
 from torchport.verify.compare import LIMIT32, compare, distance_of, is_fraction, largest
+from torchport.verify.copying import value_of
 from torchport.verify.dropout import amounts, recurrent_rates
 from torchport.verify.folder import shapes_of
 from torchport.verify.forward import measured
@@ -25,7 +26,7 @@ from torchport.verify.observations import Facts, Nudge, Observations, Record, Tr
 from torchport.verify.progress import teller
 from torchport.verify.ranges import Whole, ranges
 from torchport.verify.recorder import Key, array
-from torchport.verify.reference import Reference, value_of, without_amounts
+from torchport.verify.reference import Reference, without_amounts
 from torchport.verify.result import Row, first_line
 from torchport.verify.source_runs import SourceRuns
 from torchport.verify.store import Store
