@@ -103,15 +103,17 @@ class ForkedTruth:
         self.tell = tell
         self.recorder = Worker(load, tell)
         self.spare = Worker(load, tell, self.recorder)
-        #: What the second process has to know, till it knows.
-        self.found: tuple[Any, ...] = ()
+        #: What the second process has to know, till it knows: variables, record, seed and steps.
+        self.found: list[Any] = []
 
     def facts(self) -> Facts:
-        return self.recorder.ask("facts")  # type: ignore[no-any-return]
+        found: Facts = self.recorder.ask("facts")
+        self.found = [found.variables]
+        return found
 
     def observe(self, given: Any, seed: int, steps: int, precision: str) -> Record:
         record: Record = self.recorder.ask("observe", given, seed, steps, precision)
-        self.found = (record, seed, steps)
+        self.found += [record, seed, steps]
         self.recorder.close()
         return record
 
@@ -119,7 +121,7 @@ class ForkedTruth:
         if self.found:
             self.tell("loading the source with TensorFlow again")
             self.spare.ask("resume", *self.found)
-            self.found = ()
+            self.found = []
         return self.spare.ask("nudge", mode, dtype, number)  # type: ignore[no-any-return]
 
     def close(self) -> None:

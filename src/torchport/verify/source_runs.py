@@ -146,8 +146,8 @@ class SourceRuns:
                     made = Trained([array(it) for it in outputs], rate or chosen_rate(steepest, weights))
                 del found
                 if steps:
-                    for name, it in gradients.items():
-                        moved = tf.convert_to_tensor(it)
+                    for name in list(gradients):
+                        moved = tf.convert_to_tensor(gradients.pop(name))  # the next step makes others
                         self.variables[name].assign_sub(tf.constant(made.rate, moved.dtype) * moved)
         assert made is not None
         made.unbiased = dict(statistics.running)

@@ -87,9 +87,9 @@ class Truth:
         self.start = found
         return found
 
-    def resume(self, record: Record, seed: int, steps: int) -> None:
+    def resume(self, start: Mapping[str, np.ndarray], record: Record, seed: int, steps: int) -> None:
         """Know what was observed, as if it had been here."""
-        self.variables()
+        self.start, self.bytes = start, sum(it.nbytes for it in start.values())
         self.record, self.seed, self.steps, self.last = record, seed, steps, ""
 
     # What is recorded
