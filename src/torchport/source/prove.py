@@ -344,7 +344,7 @@ def run_port(
     torch: Any, unit: Unit, port: Any, inputs: Sequence[np.ndarray], training: bool, gradients: bool = True
 ) -> Run:
     """One run of the port; arrays in the source's axes in and out."""
-    from torchport.verify import draws
+    from torchport.verify.patches import draws
 
     orders = [it.order for it in unit.inputs]
     given = [
