@@ -64,8 +64,13 @@ def uncollected() -> Iterator[None]:
 
 
 def unsearched() -> None:
-    """At the end of a process Python searches through all that is left; frameworks alone need that."""
-    if not {"tensorflow", "torch"} & sys.modules.keys():
+    """At the end of a process Python searches through all that is left; frameworks need that, and HDF5.
+
+    What HDF5 has open it closes after Python has ended: through a Python file that is no more.
+    """
+    h5py = sys.modules.get("h5py")
+    is_open = h5py is not None and h5py.h5f.get_obj_count(h5py.h5f.OBJ_ALL, h5py.h5f.OBJ_FILE)
+    if not {"tensorflow", "torch"} & sys.modules.keys() and not is_open:
         gc.freeze()
 
 
