@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from torchport.nest import leaves
+from torchport.verify import memory
 from torchport.verify.compare import largest
 from torchport.verify.copying import name_of, value_of
 from torchport.verify.dropout import count_draws
@@ -149,6 +150,7 @@ class SourceRuns:
                     for name in list(gradients):
                         moved = tf.convert_to_tensor(gradients.pop(name))  # the next step makes others
                         self.variables[name].assign_sub(tf.constant(made.rate, moved.dtype) * moved)
+                    memory.release()
         assert made is not None
         made.unbiased = dict(statistics.running)
         return made
