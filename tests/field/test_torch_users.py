@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -36,15 +37,9 @@ INPUTS: dict[str, tuple[Any, ...]] = {
 NAMES = sorted(INPUTS)
 
 STATISTICS = "BatchNorm has no statistics of one value for each channel, in Keras nor here"
-SCALE = "TorchScript takes the scale_factor of F.interpolate as a float alone, where people write 2"
 #: What cannot be done with a program, and why. A test fails if it can after all.
 IMPOSSIBLE: dict[tuple[str, str], str] = {
     **{("batch_of_one", name): STATISTICS for name in ("dcgan", "deeplab", "tabnet")},
-    ("script", "masked_bert"): "TorchScript has no torch.finfo, the least number that scores are set to",
-    (
-        "script",
-        "tagger",
-    ): "the helper that masks a recurrent layer takes it as an argument; TorchScript's do not",
     (
         "export",
         "tagger",
@@ -209,6 +204,36 @@ def functional_call(port: Port) -> None:
     port.agrees(torch.func.functional_call(port.model, values, port.inputs()))
 
 
+def symbolic_trace(port: Port) -> None:
+    port.agrees(torch.fx.symbolic_trace(port.model)(*port.inputs()), 1e-4)
+
+
+def training_in_channels_last(port: Port) -> None:
+    model = copy.deepcopy(port.model).to("meta", memory_format=torch.channels_last).train()
+    given = [it.to("meta") for it in port.inputs()]
+    given = [it.to(memory_format=torch.channels_last) if it.dim() == 4 else it for it in given]
+    loss(model(*given)).backward()
+
+
+def other_sizes(port: Port) -> None:
+    """Images half as large again, unless the first size is in the weights."""
+    given = [torch.empty((1, it[0], *(n * 3 // 2 for n in it[1:])), device="meta") for it in images_of(port)]
+    if given:
+        assert all(it.shape[0] == 1 for it in flat(copy.deepcopy(port.model).to("meta")(*given)))
+
+
+def images_of(port: Port) -> list[Any]:
+    return [it for it in INPUTS[port.name] if not isinstance(it, int) and len(it) == 3]
+
+
+def by_path(port: Port, folder: Path) -> None:
+    """`from_pretrained` takes a path of either kind, and weights that another machine trained."""
+    path = folder / "weights.safetensors"
+    save_file(port.model.state_dict(), path)
+    for it in (path, str(path)):
+        port.agrees(port.cls.from_pretrained(it)(*port.inputs()))  # type: ignore[attr-defined]
+
+
 def batches(port: Port) -> None:
     """As torch's DataParallel cuts them: what a sample gives does not depend on its batch."""
     with torch.no_grad():
@@ -244,6 +269,7 @@ def training(port: Port) -> None:
 CHECKS = (
     half, bfloat16, double, default_dtype, autocast, script, trace, export, state_dict, deepcopy,
     pickled, channels_last, meta_device, functional_call, batches, batch_of_one, checkpointing, training,
+    symbolic_trace, training_in_channels_last, other_sizes,
 )  # fmt: skip
 
 
@@ -265,10 +291,25 @@ def test_compile(name: str) -> None:
     port.agrees(torch.compile(port.model, fullgraph=True, backend="eager")(*port.inputs()), 1e-4)
 
 
-@pytest.mark.parametrize("name", UNLIKE)
+@pytest.mark.parametrize("name", (*UNLIKE, "tagger", "masked_bert"))
 def test_onnx(name: str) -> None:
     port = port_of(name)
     assert torch.onnx.export(port.model, port.inputs(), dynamo=True, verbose=False) is not None
+
+
+@pytest.mark.parametrize("name", ("dcgan", "tagger", "vit"))
+def test_weights_of_a_path(name: str, tmp_path: Path) -> None:
+    by_path(port_of(name), tmp_path)
+
+
+@pytest.mark.parametrize("name", ("dcgan", "vit", "encoder"))
+def test_export_and_compile_for_training(name: str) -> None:
+    torch._dynamo.reset()
+    port = port_of(name)
+    model = copy.deepcopy(port.model).train()
+    assert torch.export.export(model, port.inputs()) is not None
+    loss(torch.compile(model, fullgraph=True, backend="aot_eager")(*port.inputs())).backward()
+    assert all(it.grad is not None for it in model.parameters() if it.requires_grad)
 
 
 def test_every_golden_program_is_tried() -> None:

@@ -31,8 +31,8 @@ class ZeroMaskedMultiHeadAttention(nn.Module):
         q, k, v = (x.unflatten(2, (self.num_heads, -1)).transpose(1, 2) for x in projected)
         mask = mask[:, None] if mask.dim() == 3 else mask
         scores = q @ k.transpose(2, 3) / math.sqrt(q.size(3))
-        lowest = torch.finfo(scores.dtype).min
-        weights = F.softmax(scores.masked_fill(~mask, lowest), dim=-1) * mask
+        scores = scores.masked_fill(~mask, -math.inf).nan_to_num(nan=math.nan)  # the least number
+        weights = F.softmax(scores, dim=-1) * mask
         x = self.dropout(weights) @ v
         return self.out(x.transpose(1, 2).flatten(2))
 

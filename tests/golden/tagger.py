@@ -13,16 +13,22 @@ from torch import Tensor, nn
 WEIGHTS = Path(__file__).with_name("model.safetensors")
 
 
-def run_kept(rnn: nn.RNN | nn.LSTM | nn.GRU, x: Tensor, mask: Tensor) -> Tensor:
-    """Run a bidirectional `rnn` over the steps that `mask` (n, t) keeps; zeros elsewhere."""
-    mask = mask.unsqueeze(2)
-    count, steps = mask.cumsum(dim=1), x.size(1)
-    start = torch.where(mask, count - 1, steps)  # forwards the others are behind,
-    end = torch.where(mask, count - count[:, -1:] + steps, 0)  # backwards before those it keeps
-    empty = F.pad(torch.zeros_like(x), (0, 0, 0, 1))
-    ahead, back = (rnn(empty.scatter(1, it.expand_as(x), x))[0] for it in (start, end))
-    ahead, back = ahead[..., : rnn.hidden_size], back[..., rnn.hidden_size :]
-    return torch.cat([ahead.take_along_dim(start, 1), back.take_along_dim(end, 1)], dim=2) * mask
+def kept_steps(x: Tensor, mask: Tensor, at_end: bool = False) -> Tensor:
+    """The steps of `x` that `mask` (n, t) keeps, then zeros; or zeros, then the steps."""
+    place = mask.cumsum(dim=1) - 1
+    if at_end:
+        place = place - place[:, -1:] + x.size(1) - 1
+    place = torch.where(mask, place, x.size(1)).unsqueeze(2).expand_as(x)
+    return F.pad(torch.zeros_like(x), (0, 0, 0, 1)).scatter(1, place, x)[:, :-1]
+
+
+def join_kept(ahead: Tensor, back: Tensor, mask: Tensor) -> Tensor:
+    """What two directions give of `kept_steps` at either end, in its places; zeros elsewhere."""
+    start = mask.cumsum(dim=1).unsqueeze(2) - 1
+    end = start - start[:, -1:] + mask.size(1) - 1
+    ahead = ahead.chunk(2, dim=2)[0].take_along_dim(start.clamp(min=0), 1)
+    back = back.chunk(2, dim=2)[1].take_along_dim(end.clamp(min=0), 1)
+    return torch.cat([ahead, back], dim=2) * mask.unsqueeze(2)
 
 
 class Tagger(nn.Module):
@@ -37,9 +43,11 @@ class Tagger(nn.Module):
         self.lstm.bias_hh_l0_reverse.requires_grad_(False)
 
     def forward(self, words: Tensor) -> Tensor:
-        x = self.embedding(words)
-        x = run_kept(self.lstm, x, words != 0)
-        return F.softmax(self.tags(x), dim=2)
+        embedding = self.embedding(words)
+        words_mask = words != 0
+        ahead, _ = self.lstm(kept_steps(embedding, words_mask))
+        back, _ = self.lstm(kept_steps(embedding, words_mask, at_end=True))
+        return F.softmax(self.tags(join_kept(ahead, back, words_mask)), dim=2)
 
     @classmethod
     def from_pretrained(cls, path: str | Path = WEIGHTS) -> Tagger:

@@ -172,7 +172,7 @@ def test_a_rule_says_what_becomes_of_a_mask(tmp_path: Path) -> None:
         port = torchport.convert(model, rules=rules)
         ours = port.module()(torch.from_numpy(words)).detach().numpy()
         np.testing.assert_allclose(ours, np.asarray(model(words)), atol=1e-6)
-        assert ("run_masked" in port.code) is passes
+        assert ("kept_steps" in port.code) is passes
 
 
 def test_a_mask_is_said_in_a_known_way(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_states_go_in_and_out(kind: str, masked: str, sequences: bool) -> None:
     outputs = layer(y, initial_state=states, mask=mask)
     given = [sequence(3, 5, 3, zeros=ZEROS), *(sequence(3, 4) + at for at in range(count))]
     code = agrees(keras.Model([x, *states], outputs), given)
-    assert ("run_packed" in code) is (masked == "given")
+    assert ("pack_kept" in code) is (masked == "given")
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -283,6 +283,6 @@ def test_a_tagger_reads_as_if_by_hand(tmp_path: Path) -> None:
     model.save(tmp_path / "tagger.keras")
     torchport.convert(tmp_path / "tagger.keras").save(tmp_path / "port")
     text = (tmp_path / "port" / "model.py").read_text()
-    assert len(text.splitlines()) <= 50
+    assert len(text.splitlines()) <= 58  # the module is called in forward: TorchScript and ONNX take that
     assert "self.encoder = nn.LSTM(16, 12, batch_first=True, bidirectional=True)" in text
     assert torchport.verify(tmp_path / "tagger.keras", tmp_path / "port", **QUICK).passed

@@ -163,6 +163,46 @@ def test_one_function_in_the_code_and_one_in_the_file(
     assert any("bytes were not run" in " ".join(it.split()) for it in result.notes), result.notes
 
 
+NAMELESS = """
+import {package} as keras
+
+
+@keras.utils.register_keras_serializable(package="mine")
+class Twice(keras.layers.Layer):
+    def __init__(self, factor=2.0):
+        super().__init__()
+        self.factor = factor
+
+    def call(self, x):
+        return x * self.factor
+
+    def get_config(self):
+        return {{"factor": self.factor}}
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("package", "name"), SAVED)
+def test_a_class_that_hands_its_name_on_to_nobody(package: Any, name: str, tmp_path: Path) -> None:
+    """Keras makes up a name at each load: the same, so that every tensor is compared each time."""
+    code, path = tmp_path / "mine.py", tmp_path / name
+    code.write_text(NAMELESS.format(package=package.__name__))
+    Twice = scripts.run(code, "").Twice
+    inputs = package.Input((4,))
+    x = package.layers.Dense(5)(Twice()(inputs))
+    package.Model(inputs, Twice(3.0)(x)).save(path)
+    texts, counts = set(), set()
+    for _ in range(3):
+        Twice()  # what other models of a session take of the names
+        os.utime(path, ns=(0, os.stat(path).st_mtime_ns + 10**9))
+        port = torchport.convert(path, code=code)
+        result = torchport.verify(path, port, code=code, precision="float64", steps=1)
+        assert result.passed, str(result)
+        texts.add(port.code)
+        counts.add(len(result.rows))
+    assert len(texts) == 1 and len(counts) == 1, counts
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_bytes_that_are_not_read_beside_code(tmp_path: Path) -> None:
     code = tmp_path / "my_layers.py"

@@ -28,12 +28,17 @@ def resolve_modes(graph: Graph) -> Graph:
     return _resolved(graph, None, is_keras_2(graph.dialect))
 
 
-def _resolved(graph: Graph, outer: bool | None, keras_2: bool) -> Graph:
+def _resolved(graph: Graph, outer: bool | None, keras_2: bool, seen: bool = False) -> Graph:
+    """`seen`: whether `outer` is the mode that the model was called in by code of the user's own.
+
+    Such a call was watched: its mode is the one that Keras ran it in, also where Keras 3 is told False.
+    """
     modes: dict[str, bool | None] = {}
     ops, bodies = [], dict(graph.bodies)
     for op in graph.ops:
+        is_seen = op.training is not None and "training" not in op.kwargs
         own = op.kwargs.get("training", op.training)
-        mode = _said(None if own is None else bool(own), outer, keras_2)
+        mode = _said(None if own is None else bool(own), None if is_seen else outer, keras_2)
         kwargs = {key: it for key, it in op.kwargs.items() if key != "training"}
         refused = op.refused
         if modes.setdefault(op.layer, mode) != mode and op.layer:
@@ -41,10 +46,11 @@ def _resolved(graph: Graph, outer: bool | None, keras_2: bool) -> Graph:
                 "it is called with different values of training",
                 "call it with the same value, or none",
             )
+        holds = is_seen or seen
         if op.kind == "Model":
-            bodies[op.layer] = _resolved(graph.bodies[op.layer], mode, keras_2)
-        # Of Keras 3 only True is left to say something.
-        shown = mode if keras_2 or mode else None
+            bodies[op.layer] = _resolved(graph.bodies[op.layer], mode, keras_2, holds)
+        # Of Keras 3 only True is left to say something, but for what was seen.
+        shown = mode if keras_2 or mode or holds else None
         ops.append(replace(op, kwargs=kwargs, training=shown, refused=refused))
     return graph.replace(ops=tuple(ops), bodies=bodies)
 

@@ -9,7 +9,7 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape
 from torchport.names import snake
-from torchport.program import Apply, Code, Expr, Fill, Load, Module, call, module
+from torchport.program import Code, Fill, Item, Load, Module, call, module
 from torchport.rules.table import rule_for
 
 #: Gates of each kind, and their order in PyTorch by their place in Keras.
@@ -28,11 +28,6 @@ MODULES = {
 FUNCTIONS = {
     "exponential": "torch.exp", "hard_sigmoid": "hard_gate", "keras2>hard_sigmoid": "clipped_gate",
 }  # fmt: skip
-
-
-def itself(made: Module) -> Apply:
-    """The submodule, not called."""
-    return Apply(made, (), called=False)
 
 
 def activation_name(spec: Any) -> str:
@@ -177,12 +172,30 @@ class Cell:
             role=role, loads=loads,
         )  # fmt: skip
 
-    def called(self, made: Module, x: Any, state: Sequence[Any], mask: Any) -> Expr:
-        """The module applied; those of torch know no masks."""
-        if self.is_plain:
-            return made(x, *state) if mask is None else call("run_packed", itself(made), x, mask, *state)
-        given = {"state": state[0] if state else None, "mask": mask}
-        return made(x, **{key: value for key, value in given.items() if value is not None})
+    def called(
+        self, made: Module, x: Any, state: Sequence[Any], start: Sequence[Any], mask: Any, directions: int = 1
+    ) -> tuple[Any, list[Any]]:
+        """The module applied: what it gives of every step, and the last states of each direction.
+
+        `state`: as the module takes it; `start`: the same in a row. Modules of torch know no masks.
+        """
+        packs = self.is_plain and mask is not None
+        if packs:
+            result = made(call("pack_kept", x, mask), *state)
+        elif self.is_plain:
+            result = made(x, *state)
+        else:
+            given = {"state": state[0] if state else None, "mask": mask}
+            result = made(x, **{key: value for key, value in given.items() if value is not None})
+        pattern = ("x", self.states if len(self.states) > 1 else self.states[0])
+        outputs = Item(result, pattern, "x")
+        places = range(directions) if directions > 1 else (-1,)
+        ends: list[Any] = [Item(result, pattern, it)[at] for at in places for it in self.states]
+        if not packs:
+            return outputs, ends
+        before = [[it] for it in start] or [[]] * len(ends)
+        ends = [call("end_kept", end, mask, *it) for end, it in zip(ends, before, strict=True)]
+        return call("unpack_kept", outputs, mask), ends
 
     def dropped(self, x: Any, role: str) -> Any:
         """The input with Keras's dropout: one mask for all steps."""

@@ -89,6 +89,11 @@ def slide(x: Value, over: Sequence[Window], data_format: str | None) -> tuple[Ex
     return padded(x, over, data_format), options
 
 
+def per_axis(number: Any) -> Any:
+    """One number for all axes, or a list: TorchScript has no tuples of any length."""
+    return list(number) if isinstance(number, tuple) else number
+
+
 def padded(x: Value, over: Sequence[Window], data_format: str | None) -> Expr:
     """The input with all that its windows add; a helper does so where only the run time knows how much."""
     amounts = [it.pads(n) for it, n in zip(over, spatial(x.shape, data_format), strict=True)]
@@ -96,7 +101,7 @@ def padded(x: Value, over: Sequence[Window], data_format: str | None) -> Expr:
     if len(known) < len(amounts):
         rate = one([it.d for it in over], 1)
         window = [one([it.k for it in over]), one([it.s for it in over]), *([] if rate is None else [rate])]
-        return call("same_pad", x, *window)
+        return call("same_pad", x, *map(per_axis, window))
     return pad(x, known) if any(map(any, known)) else x
 
 

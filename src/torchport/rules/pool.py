@@ -10,7 +10,7 @@ from torchport.graph import Shape, Tensor
 from torchport.program import Code, Expr, call
 from torchport.rules.entry import Windowed, layer
 from torchport.rules.facts import LINEAR, Masks, Reads
-from torchport.rules.image import each, one, spatial_axes, windows
+from torchport.rules.image import each, one, per_axis, spatial_axes, windows
 from torchport.rules.sizes import dims_of
 from torchport.rules.table import FOLLOWS, Value, Wants
 from torchport.rules.window import Adaptive, Reading, Whole, Window
@@ -57,8 +57,8 @@ class Pooling(Windowed):
         known = [axis for axis in axes if axis]
         if len(known) < len(axes):
             if self.KIND == "avg":
-                return call("same_avg_pool", x, size, stride)
-            before = call("same_pad", x, size, stride, value=Code('float("-inf")'))
+                return call("same_avg_pool", x, per_axis(size), per_axis(stride))
+            before = call("same_pad", x, per_axis(size), per_axis(stride), value=Code('float("-inf")'))
             return call(function, before, size, stride=step)
         pads, drops, hangs = zip(*known, strict=True)
         options: dict[str, Any] = {"padding": one(pads, 0), "ceil_mode": any(hangs) or None}

@@ -9,7 +9,7 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Item, call, module
-from torchport.rules.cells import STATES, Cell, activation_name, cell_of, cells_of, itself
+from torchport.rules.cells import STATES, Cell, activation_name, cell_of, cells_of
 from torchport.rules.dtypes import as_bool
 from torchport.rules.facts import RECURRENT
 from torchport.rules.sizes import features
@@ -46,22 +46,22 @@ def run(
     last: Any = None
     for at, cell in enumerate(cells):
         name = f"{role}_{at}".lstrip("_") if len(cells) > 1 else role
-        start = [call(".unsqueeze", left.pop(0), 0) for _ in cell.states] if left else []
-        state = [] if not start else [start[0] if len(start) == 1 else tuple(start)]
+        start = [left.pop(0) for _ in cell.states] if left else []
+        rows = [call(".unsqueeze", it, 0) for it in start]
+        state = [] if not rows else [rows[0] if len(rows) == 1 else tuple(rows)]
         made = cell.module(count, name)
         if stateful:
             loads = {f"rnn.{key}": load for key, load in made.loads.items()}
             made = module("StatefulRNN", replace(made, loads={}, role=""), role=name, loads=loads)
         inside = cell.dropped(outputs, name)
+        count = cell.units
         if mask is not None and cell.is_plain and (not ends_read or (len(cell.states) == 1 and not state)):
-            found = call("run_masked", itself(made), inside, mask, *state)
-            outputs, last = Item(found, ("x", "h"), "x"), Item(found, ("x", "h"), "h")
-            count, ends = cell.units, [*ends, *[last] * len(cell.states)]
+            kept = made(call("kept_steps", inside, mask), *state)
+            outputs = call("spread_kept", Item(kept, ("x", "h"), "x"), mask)
+            last = outputs[:, -1]
+            ends += [last] * len(cell.states)
             continue
-        result = cell.called(made, inside, state, mask)
-        pattern = ("x", cell.states if len(cell.states) > 1 else cell.states[0])
-        end = [Item(result, pattern, it)[-1] for it in cell.states]
-        outputs, count = Item(result, pattern, "x"), cell.units
+        outputs, end = cell.called(made, inside, state, start, mask)
         last = outputs[:, -1] if mask is not None else end[0]
         ends += end
     return Run(outputs, last, tuple(ends))

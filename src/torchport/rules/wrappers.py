@@ -9,7 +9,7 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Apply, Item, Load, call, module, rewrite
-from torchport.rules.cells import Cell, cells_of, itself, serialized
+from torchport.rules.cells import Cell, cells_of, serialized
 from torchport.rules.facts import RECURRENT, Gives, Masks, Reads, Training
 from torchport.rules.recurrent import as_mask, check, initial, layer_shape, layer_weights, run, zeroed
 from torchport.rules.sizes import features
@@ -143,16 +143,18 @@ def together(
     """One module: its outputs, last states, and whether the outputs are laid end to end already."""
     cell = forward.cells[0]
     made = cell.module(features(x), "", backward.cells[0])
-    if mask is not None and forward.return_sequences and not forward.return_state and not start:
-        return [call("run_kept", itself(made), x, mask)], [], True
+    if mask is not None and not forward.return_state and not start:
+        kept = {"ahead": call("kept_steps", x, mask), "back": call("kept_steps", x, mask, at_end=True)}
+        runs = [Item(made(it), (name, "h"), name) for name, it in kept.items()]
+        if forward.return_sequences:
+            return [call("join_kept", *runs, mask)], [], True
+        last = call("last_kept", *runs, mask)
+        return [Item(last, ("ahead", "back"), it) for it in ("ahead", "back")], [], False
     count = len(cell.states)
     pairs = [call("torch.stack", [start[at], start[at + count]]) for at in range(count)] if start else []
     state = [pairs[0] if count == 1 else tuple(pairs)] if start else []
-    result = cell.called(made, x, state, mask)
-    pattern = ("x", cell.states if count > 1 else cell.states[0])
-    ends = [Item(result, pattern, name)[at] for at in range(2) for name in cell.states]
+    output, ends = cell.called(made, x, state, start, mask, directions=2)
     if forward.return_sequences:
-        output: Any = Item(result, pattern, "x")
         return [output if mask is None else zeroed(output, mask, True, False)], ends, True
     return [ends[0], ends[count]], ends, False
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from torchport.graph import Graph
-from torchport.read.dialect import RENAMED, is_operation
+from torchport.read.dialect import RENAMED, is_operation, policy_name
 from torchport.verify.folder import variables_of
 from torchport.verify.variables import variables
 
@@ -50,6 +50,8 @@ def built(keras: Any, graph: Graph) -> Any:
 def readable(keras: Any, value: Any, version: str) -> Any:
     """A configuration without what the layers' classes of today do not take: torchport read it, and knows.
 
+    Quantised layers are those of the floats that their weights stand for, as the graph has them.
+
     What an old option does is known to the rules, which refuse it where it changes what is computed. An
     HDF5 file does not say where an operation is from, and Keras 3 takes `x + y` for the layer Add.
     """
@@ -58,6 +60,9 @@ def readable(keras: Any, value: Any, version: str) -> Any:
     if not isinstance(value, Mapping):
         return value
     found = {key: readable(keras, it, version) for key, it in value.items()}
+    if "dtype" in found:
+        found["dtype"] = dequantised(found["dtype"])
+    found.pop("quantization_config", None)
     if "inbound_nodes" in value and "module" not in value and is_operation(value, version):
         return {**found, "module": module_of(str(value["class_name"])), "registered_name": None}
     config = found.get("config")
@@ -70,6 +75,13 @@ def readable(keras: Any, value: Any, version: str) -> Any:
             key: it for key, it in config.items() if key in taken and not (key == "dtype" and kind in HASHES)
         }
     return found
+
+
+def dequantised(policy: Any) -> Any:
+    """A dtype policy; of a quantised one what it was made from: float32 of int8_from_float32."""
+    name = policy_name(policy)
+    made_from = name.partition("_from_")[2] if isinstance(name, str) else ""
+    return made_from or policy
 
 
 def module_of(operation: str) -> str:

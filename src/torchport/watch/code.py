@@ -19,7 +19,7 @@ from torchport.read import ZIP, WithConfig, first_bytes, separate
 from torchport.read.archive import CONFIG_LIMIT
 from torchport.read.members import Archive
 from torchport.read.variables import Variables
-from torchport.watch.frameworks import keras_of
+from torchport.watch.frameworks import fresh_names, keras_of
 
 #: Packages whose classes and functions Keras finds by itself.
 FOUND = frozenset({"keras", "tf_keras"})
@@ -62,7 +62,7 @@ class WithCode:
 def loaded(source: WithCode, states: tuple[int, ...]) -> Any:
     """A file as Keras loads it with the user's code. Raises TorchportError where it does not.
 
-    Once: a layer whose class hands its name on to nobody has another name each time.
+    A layer whose class hands its name on to nobody has one that Keras makes up: the same each time.
     """
     version, names = about(source.path)
     keras = keras_of(version)
@@ -70,7 +70,8 @@ def loaded(source: WithCode, states: tuple[int, ...]) -> Any:
     named = {name: custom[short] for name in names if (short := name.rpartition(">")[2]) in custom}
     try:
         scope = keras.utils.custom_object_scope({**custom, **named})
-        with scope, scripts.blame(*source.code), own_lambdas(keras, version, custom):
+        told = scripts.blame(*source.code)
+        with scope, told, own_lambdas(keras, version, custom), fresh_names(keras):
             model = by_keras(keras, source.path)
     except TorchportError:
         raise

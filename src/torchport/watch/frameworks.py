@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torchport.errors import TorchportError
@@ -58,3 +62,28 @@ def keras_of(version: str) -> Any:
             advice="set KERAS_BACKEND=tensorflow before keras is first imported",
         )
     return keras
+
+
+@contextmanager
+def fresh_names(keras: Any) -> Iterator[None]:
+    """Where Keras counts the names that it makes up from the start: a model has the same each time.
+
+    Sources: keras/src/utils/naming.py, uniquify; tf_keras/src/backend.py, get_default_graph_uid_map.
+    """
+    if is_keras_2(keras.__version__):
+        counts = importlib.import_module("tf_keras.src.backend").PER_GRAPH_OBJECT_NAME_UIDS
+        before = dict(counts)
+        counts.clear()
+        try:
+            yield
+        finally:
+            counts.clear()
+            counts.update(before)
+        return
+    state = importlib.import_module("keras.src.backend.common.global_state")
+    before = state.get_global_attribute("object_name_uids")
+    state.set_global_attribute("object_name_uids", defaultdict(int))
+    try:
+        yield
+    finally:
+        state.set_global_attribute("object_name_uids", before)

@@ -41,8 +41,8 @@ class MaskedMultiHeadAttention(nn.Module):
         q, k, v = (x.unflatten(2, (self.num_heads, -1)).transpose(1, 2) for x in projected)
         mask = mask[:, None] if mask.dim() == 3 else mask
         scores = q @ k.transpose(2, 3) / math.sqrt(q.size(3))
-        lowest = torch.finfo(scores.dtype).min
-        weights = F.softmax(scores.masked_fill(~mask, lowest), dim=-1)
+        scores = scores.masked_fill(~mask, -math.inf).nan_to_num(nan=math.nan)  # the least number
+        weights = F.softmax(scores, dim=-1)
         x = self.dropout(weights) @ v
         return self.out(x.transpose(1, 2).flatten(2))
 
@@ -64,8 +64,8 @@ class ZeroMaskedMultiHeadAttention(nn.Module):
         q, k, v = (x.unflatten(2, (self.num_heads, -1)).transpose(1, 2) for x in projected)
         mask = mask[:, None] if mask.dim() == 3 else mask
         scores = q @ k.transpose(2, 3) / math.sqrt(q.size(3))
-        lowest = torch.finfo(scores.dtype).min
-        weights = F.softmax(scores.masked_fill(~mask, lowest), dim=-1) * mask
+        scores = scores.masked_fill(~mask, -math.inf).nan_to_num(nan=math.nan)  # the least number
+        weights = F.softmax(scores, dim=-1) * mask
         x = self.dropout(weights) @ v
         return self.out(x.transpose(1, 2).flatten(2))
 
@@ -144,7 +144,8 @@ class MaskedAttention(AttentionHeads):
         return self.out(x.transpose(1, 2).flatten(2)), weights
 
     def softmax(self, scores: Tensor, mask: Tensor) -> Tensor:
-        return F.softmax(scores.masked_fill(~mask, torch.finfo(scores.dtype).min), dim=-1)
+        scores = scores.masked_fill(~mask, -math.inf).nan_to_num(nan=math.nan)  # the least number
+        return F.softmax(scores, dim=-1)
 
 
 class ZeroMaskedAttention(MaskedAttention):
@@ -206,5 +207,6 @@ def masked_attention(
         steps = torch.ones(scores.shape[2:], dtype=torch.bool, device=query.device).tril()
         mask = steps if mask is None else mask & steps
     if mask is not None:
-        scores = torch.where(mask, scores, 0.7 * torch.finfo(scores.dtype).min)
+        lowest = scores.new_full((), -math.inf).nan_to_num()
+        scores = torch.where(mask, scores, 0.7 * lowest)
     return torch.softmax(scores, dim=-1) @ value

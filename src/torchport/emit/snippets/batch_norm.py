@@ -222,7 +222,10 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         if not self.training:
-            return super().forward(x)
+            running = self.running_mean, self.running_var
+            return nn.functional.batch_norm(
+                x, *running, self.weight, self.bias, False, 0.0, self.eps
+            )
         kept = mask.unsqueeze(1)
         count = kept.sum(dtype=x.dtype) + self.spare
         mean = torch.where(kept, x, 0).sum((0, 2), keepdim=True) / count

@@ -48,7 +48,9 @@ class ConvLSTM(nn.Module):
         self.recurrent_activation = recurrent_activation
         self.dropout, self.recurrent_dropout = dropout, recurrent_dropout  # if dropout
 
-    def forward(self, x: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple:
+    def forward(
+        self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         folded = x.transpose(1, 2).flatten(0, 1)
         gates = self.conv_x(folded)  # unless dropout
         kept = gate_masks(x[:, :, 0], self.dropout, self.training)  # if dropout

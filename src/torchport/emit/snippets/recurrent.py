@@ -12,56 +12,56 @@ class VariationalDropout(nn.Dropout):
     """Dropout of the same features at all steps of (n, t, c)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * super().forward(torch.ones_like(x[:, :1]))
+        return x * F.dropout(torch.ones_like(x[:, :1]), self.p, self.training)
 
 
-def run_masked(
-    rnn: nn.RNN | nn.LSTM | nn.GRU,
-    x: Tensor,
-    mask: Tensor,
-    state: Tensor | tuple[Tensor, Tensor] | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Run `rnn` over the steps that `mask` (n, t) keeps; others repeat the output. And the last."""
-    count = mask.cumsum(dim=1).unsqueeze(2)
-    place = torch.where(mask.unsqueeze(2), count - 1, x.size(1)).expand_as(x)
-    kept = F.pad(torch.zeros_like(x), (0, 0, 0, 1)).scatter(1, place, x)  # a step for the others
-    y = F.pad(rnn(kept, state)[0], (0, 0, 1, 0)).take_along_dim(count, 1)
-    return y, y[:, -1]
+def kept_steps(x: Tensor, mask: Tensor, at_end: bool = False) -> Tensor:
+    """The steps of `x` that `mask` (n, t) keeps, then zeros; or zeros, then the steps."""
+    place = mask.cumsum(dim=1) - 1
+    if at_end:
+        place = place - place[:, -1:] + x.size(1) - 1
+    place = torch.where(mask, place, x.size(1)).unsqueeze(2).expand_as(x)
+    return F.pad(torch.zeros_like(x), (0, 0, 0, 1)).scatter(1, place, x)[:, :-1]
 
 
-def run_kept(rnn: nn.RNN | nn.LSTM | nn.GRU, x: Tensor, mask: Tensor) -> Tensor:
-    """Run a bidirectional `rnn` over the steps that `mask` (n, t) keeps; zeros elsewhere."""
-    mask = mask.unsqueeze(2)
-    count, steps = mask.cumsum(dim=1), x.size(1)
-    start = torch.where(mask, count - 1, steps)  # forwards the others are behind,
-    end = torch.where(mask, count - count[:, -1:] + steps, 0)  # backwards before those it keeps
-    empty = F.pad(torch.zeros_like(x), (0, 0, 0, 1))
-    ahead, back = (rnn(empty.scatter(1, it.expand_as(x), x))[0] for it in (start, end))
-    ahead, back = ahead[..., : rnn.hidden_size], back[..., rnn.hidden_size :]
-    return torch.cat([ahead.take_along_dim(start, 1), back.take_along_dim(end, 1)], dim=2) * mask
+def spread_kept(y: Tensor, mask: Tensor) -> Tensor:
+    """The steps of `kept_steps` in their places; others repeat the one before, or are zero."""
+    return F.pad(y, (0, 0, 1, 0)).take_along_dim(mask.cumsum(dim=1).unsqueeze(2), 1)
 
 
-def run_packed(
-    rnn: nn.RNN | nn.LSTM | nn.GRU,
-    x: Tensor,
-    mask: Tensor,
-    state: Tensor | tuple[Tensor, Tensor] | None = None,
-) -> tuple[Tensor, Tensor | tuple[Tensor, Tensor]]:
-    """Run `rnn` over the steps that `mask` (n, t) keeps; others repeat the output and the state."""
-    order = (~mask).int().argsort(dim=1, stable=True).unsqueeze(2)
-    lengths = mask.sum(dim=1)
-    packed = nn.utils.rnn.pack_padded_sequence(
-        x.take_along_dim(order, 1), lengths.clamp(min=1).cpu(), True, False
-    )
-    packed, end = rnn(packed, state)
-    x, _ = nn.utils.rnn.pad_packed_sequence(packed, True, total_length=mask.size(1))
-    x = F.pad(x, (0, 0, 1, 0))  # zeros, until the first step that is kept
-    x = x.take_along_dim(mask.cumsum(dim=1).unsqueeze(2), 1)
-    some = (lengths > 0).unsqueeze(1)
-    if isinstance(end, tuple):
-        start = state if isinstance(state, tuple) else (end[0].new_zeros(()), end[1].new_zeros(()))
-        return x, (torch.where(some, end[0], start[0]), torch.where(some, end[1], start[1]))
-    return x, torch.where(some, end, state if isinstance(state, Tensor) else 0.0)
+def join_kept(ahead: Tensor, back: Tensor, mask: Tensor) -> Tensor:
+    """What two directions give of `kept_steps` at either end, in its places; zeros elsewhere."""
+    start = mask.cumsum(dim=1).unsqueeze(2) - 1
+    end = start - start[:, -1:] + mask.size(1) - 1
+    ahead = ahead.chunk(2, dim=2)[0].take_along_dim(start.clamp(min=0), 1)
+    back = back.chunk(2, dim=2)[1].take_along_dim(end.clamp(min=0), 1)
+    return torch.cat([ahead, back], dim=2) * mask.unsqueeze(2)
+
+
+def last_kept(ahead: Tensor, back: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The last output of two directions of `kept_steps` at either end; zeros of no steps."""
+    count = mask.sum(dim=1)[:, None, None]
+    ahead = F.pad(ahead.chunk(2, dim=2)[0], (0, 0, 1, 0)).take_along_dim(count, 1)
+    back = F.pad(back.chunk(2, dim=2)[1], (0, 0, 0, 1)).take_along_dim(mask.size(1) - count, 1)
+    return ahead[:, 0], back[:, 0]
+
+
+def pack_kept(x: Tensor, mask: Tensor) -> nn.utils.rnn.PackedSequence:
+    """The steps of `x` that `mask` (n, t) keeps, of each sequence at least one."""
+    lengths = mask.sum(dim=1).clamp(min=1).cpu()
+    return nn.utils.rnn.pack_padded_sequence(kept_steps(x, mask), lengths, True, False)
+
+
+def unpack_kept(packed: nn.utils.rnn.PackedSequence, mask: Tensor) -> Tensor:
+    """The steps of `pack_kept` in their places; others repeat the one before, or are zero."""
+    y, _ = nn.utils.rnn.pad_packed_sequence(packed, True, total_length=mask.size(1))
+    return spread_kept(y, mask)
+
+
+def end_kept(end: Tensor, mask: Tensor, start: Tensor | None = None) -> Tensor:
+    """A last state (n, c) of `pack_kept`; of no steps the state before them, or zeros."""
+    start = torch.zeros_like(end) if start is None else start
+    return torch.where(mask.any(dim=1, keepdim=True), end, start)
 
 
 def gate_inputs(x: Tensor, weight: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import torch
+import math
+
 from torch import Tensor
 
 
@@ -12,6 +13,5 @@ def segments(x: Tensor, ids: Tensor, count: int, how: str = "sum") -> Tensor:
     shape = (count, *x.shape[1:])
     if how == "sum":
         return x.new_zeros(shape).index_add(0, ids, x)
-    least, most = torch.finfo(x.dtype).min, torch.finfo(x.dtype).max
-    start = {"prod": 1.0, "amax": least, "amin": most}[how]
-    return x.new_full(shape, start).index_reduce(0, ids, x, how)
+    start = {"prod": 1.0, "amax": -math.inf, "amin": math.inf}[how]
+    return x.new_full(shape, start).nan_to_num().index_reduce(0, ids, x, how)
