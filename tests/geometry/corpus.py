@@ -21,10 +21,12 @@ from torchport.port import Port
 from torchport.rules import book
 
 
-def ports(part: str) -> Iterator[tuple[str, Port]]:
-    """The ports of a part of the corpus by name; their text is not formatted."""
+def ports(part: str, starts: tuple[str, ...] = ("",)) -> Iterator[tuple[str, Port]]:
+    """The ports of a part of the corpus by name, of those that begin so; their text is not formatted."""
     with replay.without_formatting():
         for name, encoded in replay.load(replay.CORPUS, part).items():
+            if not name.startswith(starts):
+                continue
             graph = decode(encoded)
             try:
                 program = pipeline.written(graph, "Replay")

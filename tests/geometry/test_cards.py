@@ -179,3 +179,18 @@ def test_a_layer_that_is_not_there_is_told_from_those_that_are(unet: Explanation
     with pytest.raises(torchport.TorchportError, match="no layer 'enc1_conv'(.|\n)*enc1_conv"):
         unet.card("enc1_conv")
     assert unet.card("enc1.conv1") == unet.card("enc1_conv1")
+
+
+@pytest.mark.parametrize("k", range(1, 8))
+@pytest.mark.parametrize("s", range(1, 4))
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_what_is_cut_off_leaves_what_is_said(k: int, s: int, padding: str) -> None:
+    """Of all that is stamped: the sum on a card adds up, and the document's `before` and `after` too."""
+    from torchport.geometry.arithmetic import says
+
+    over = Transposed(k, s, padding=padding)
+    before, after = over.ends(5)
+    assert 4 * s + k - before - after == over.length(5)
+    stamped, start, end, length = map(int, re.findall(r"-?\d+", says(over, 5).partition(" = ")[2]))
+    is_added = "added" in says(over, 5)
+    assert stamped - start + (end if is_added else -end) == length

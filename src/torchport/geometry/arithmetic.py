@@ -24,8 +24,8 @@ def says(reading: Reading, n: int | None) -> str:
         return f"{whole} = {length}{reach}{edge}"
     if isinstance(reading, Transposed):
         laid = (n - 1) * reading.s + reading.full
-        before, end = reading.cuts(n)
-        tail = f"{-end} off the end" if end <= 0 else f"{end} of zeros added at the end"
+        before, after = reading.ends(n)
+        tail = f"{after} off the end" if after >= 0 else f"{-after} of zeros added at the end"
         whole = f"({n} - 1) * {reading.s} + {reading.full} = {laid} are stamped"
         return f"{whole}; {before} off the start, {tail}: {length}"
     if isinstance(reading, Stretch):

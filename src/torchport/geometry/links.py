@@ -113,8 +113,8 @@ def described(reading: Reading, n: int | None, link: Link) -> dict[str, Any]:
         numbers = {"k": reading.k, "s": reading.s, "d": reading.d, "before": before, "after": after}
         return {"kind": "window", **numbers}
     if isinstance(reading, Transposed):
-        before, after = reading.cuts(n or 1)
-        numbers = {"k": reading.k, "s": reading.s, "d": reading.d, "before": before, "after": -after}
+        before, after = reading.ends(n or 1)
+        numbers = {"k": reading.k, "s": reading.s, "d": reading.d, "before": before, "after": after}
         return {"kind": "transposed", **numbers}
     first, last = link.spans
     spans = [[int(a), int(b)] for a, b in zip(first, last, strict=True)]

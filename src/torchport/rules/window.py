@@ -152,6 +152,11 @@ class Transposed:
         before = max(laid - length, 0) // 2
         return before, length - laid + 2 * before
 
+    def ends(self, n: int) -> tuple[int, int]:
+        """What is cut off at the start and at the end of all that is laid down; less than zero is added."""
+        before, missing = self.cuts(n)
+        return before, before - missing
+
     def reads(self, at: int, n: int) -> Sequence[int]:
         place = at + self.cuts(n)[0]
         taps = range(0, self.full, self.d)
