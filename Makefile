@@ -11,7 +11,7 @@ demo: $(READY)
 	python examples/ihc_unet/demo.py
 
 test: $(READY)
-	pytest -n 2 $(ARGS)
+	pytest -n 2 --dist worksteal $(ARGS)
 
 bench: $(READY)
 	python bench/run.py $(ARGS)
