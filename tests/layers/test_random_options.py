@@ -110,17 +110,10 @@ def test_every_option_is_drawn() -> None:
             if isinstance(it, Inner):
                 note(it.kind, it.options)
 
-    def left() -> set[tuple[str, str]]:
-        return {
-            (kind, option)
-            for kind, options in drawn.items()
-            if kind in TABLE and not kind.startswith("activation:")
-            for option in TABLE[kind].options - options - ELSEWHERE_HELD.keys()
-        }
+    for strategy in FAMILIES.values():
 
-    def draw(strategy: Any, count: int) -> None:
         @settings(
-            max_examples=count,
+            max_examples=100,
             derandomize=True,
             deadline=None,
             database=None,
@@ -128,21 +121,20 @@ def test_every_option_is_drawn() -> None:
             suppress_health_check=list(HealthCheck),
         )
         @given(strategy)
-        def once(case: Case) -> None:
+        def draw(case: Case) -> None:
             note(case.kind, case.options)
             for it in case.then:
                 note(*it)
             drawn[case.kind].update(re.findall(r"(\w+)=", case.call))
 
-        once()
-
-    for strategy in FAMILIES.values():
-        draw(strategy, 10)
-    lacking = {kind for kind, _ in left()}  # most show all of their options soon
-    for family, strategy in FAMILIES.items():
-        if lacking & {family[1], "Bidirectional", "TimeDistributed"}:
-            draw(strategy, 100)
-    assert not left()
+        draw()
+    left = {
+        (kind, option)
+        for kind, options in drawn.items()
+        if kind in TABLE and not kind.startswith("activation:")
+        for option in TABLE[kind].options - options - ELSEWHERE_HELD.keys()
+    }
+    assert not left
 
 
 def test_every_layer_is_drawn() -> None:
