@@ -151,7 +151,7 @@ def verify(
     progress: told what is being done.
     custom: the classes of Keras layers of your own, by name, or the Python file that has them, which is run.
     rules, config, code, call, weights, input_shape: as `convert` was given them.
-    precision: "both", or "float64" or "float32" alone, which takes half of the time; the result says so.
+    precision: "both", or "float64" or "float32" alone, which takes less time, and float32 half of the memory.
 
     The result's `passed` says whether all agrees; `str` of it says what was compared, and what differs first.
     Needs TensorFlow, which is imported now. Raises TorchportError where there is nothing to compare.

@@ -64,8 +64,8 @@ def verify(
     classes and functions of the user's own by name, or the Python file or module that has them, which is
     run, or several of these; a live model has its own. rules, config, code,
     call, weights, input_shape: as `torchport.convert` was given.
-    precision: "both", or "float64" or "float32" alone, which takes half of the time; the result says
-    what was left out.
+    precision: "both", or "float64" or "float32" alone, which takes less time, and float32 half of the
+    memory; the result says what was left out.
 
     If all agrees, and a folder was given, its port.json says so under "verified"; else that is
     cleared. Raises TorchportError where there is nothing to compare: no TensorFlow, no reference, a
