@@ -478,7 +478,7 @@ class Sized(Command):
 def sizes(given: str | None) -> list[int]:
     """The numbers of `--size`: "256 256", "256,256" or "256x256"."""
     words = (given or "").replace(",", " ").replace("x", " ").split()
-    if not all(word.isdigit() and int(word) for word in words):
+    if given is not None and not (words and all(word.isdigit() and int(word) for word in words)):
         from torchport.errors import TorchportError
 
         what = f"{given!r} is no size"
