@@ -216,7 +216,8 @@ class Graph:
     entry: Any = field(default=None, compare=False, repr=False)
     #: The class of the user's own whose `call` it is.
     cls: str = ""
-    #: Of such a class, for each output what becomes of the mask of the first input: "passes" or "drops".
+    #: Of such a class, for each output what becomes of the mask of the first input: "passes", "drops";
+    #: "unlike 0" where it makes one, of the numbers of that input that are not 0; "makes" for another.
     masks: tuple[str, ...] = ()
 
     def replace(self, **changes: Any) -> Graph:

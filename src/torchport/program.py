@@ -229,6 +229,18 @@ class IfElse(Expr):
 
 
 @dataclass(frozen=True)
+class Assign(Expr):
+    """A statement, `self.mean = value.detach()`; its step's output is read by nobody.
+
+    `state`: a State or the weight of a module, once it stands in place. `test`: without it, it is not run.
+    """
+
+    state: Any
+    value: Any
+    test: str = ""
+
+
+@dataclass(frozen=True)
 class Each(Expr):
     """A list: `value` for each module of a list, which it calls: `F.relu(conv(x)) for conv in self.convs`."""
 
@@ -265,6 +277,29 @@ def apart(tensor: str) -> str:
 
 #: Modules that hold others in a row: called as one, or each in a loop over them.
 IN_A_ROW = ("nn.Sequential", "nn.ModuleList")
+
+
+def reads_state(value: Any, assigned: Assign) -> bool:
+    """Whether a value reads what is assigned to."""
+    target = _keeper(assigned.state)
+    return any(_keeper(node) == target for node in walk(value) if isinstance(node, (State, Apply)))
+
+
+def _keeper(node: Any) -> tuple[str, str] | None:
+    """Whose a buffer or a module is, or the module that has a weight: owner and role."""
+    node = node.value if isinstance(node, Attribute) else node
+    if isinstance(node, State):
+        return node.owner, node.role
+    return (node.owner, node.module.role) if isinstance(node, Apply) else None
+
+
+#: The mode that a module is in.
+TRAINING = Code("self.training")
+
+
+def is_choice(value: Any) -> bool:
+    """Whether a value is one thing in training and another in inference."""
+    return isinstance(value, IfElse) and value.test == TRAINING
 
 
 def is_heavy(expr: Any) -> bool:
@@ -307,6 +342,8 @@ def children(expr: Any) -> Iterator[Any]:
         yield expr.loop
     elif isinstance(expr, IfElse):
         yield from (expr.value, expr.other)
+    elif isinstance(expr, Assign):
+        yield from (expr.state, expr.value)
     elif isinstance(expr, Index):
         yield expr.value
         yield from expr.index
@@ -339,6 +376,8 @@ def rewrite(expr: Any, change: Callable[[Any], Any]) -> Any:
         expr = replace(expr, loop=rewrite(expr.loop, change))
     elif isinstance(expr, IfElse):
         expr = IfElse(expr.test, rewrite(expr.value, change), rewrite(expr.other, change))
+    elif isinstance(expr, Assign):
+        expr = Assign(rewrite(expr.state, change), rewrite(expr.value, change), expr.test)
     elif isinstance(expr, (Attribute, Mark, Item, Unpack, Each)):
         expr = replace(expr, value=rewrite(expr.value, change))
     elif isinstance(expr, Index):
@@ -476,7 +515,7 @@ class Definition:
 
 
 __all__ = [
-    "Apply", "Attribute", "Call", "Code", "Collect", "Definition", "Each", "Expr", "Fill",
+    "Apply", "Assign", "Attribute", "Call", "Code", "Collect", "Definition", "Each", "Expr", "Fill",
     "IfElse", "Index", "Infix", "Inside", "Item", "Load", "Mark", "Module", "Parameter", "Permute",
     "REQUIRED", "Spec",
     "State", "Step", "Unpack", "Var", "call", "children", "is_heavy", "module", "rewrite", "walk",

@@ -39,9 +39,7 @@ class ConvNeXtBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out = self.layernorm(self.depthwise_conv(x))
         out = F.gelu(self.pointwise_conv_1(out))
-        out = self.pointwise_conv_2(out)
-        out = out * self.layer_scale_gamma
-        return x + out
+        return x + self.pointwise_conv_2(out) * self.layer_scale_gamma
 
 
 class ConvNeXtTiny(nn.Module):

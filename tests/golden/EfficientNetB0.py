@@ -111,8 +111,7 @@ class EfficientNetB0(nn.Module):
         self.predictions = nn.Linear(1280, 1000)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x / 255
-        x = (x - self.normalize_mean) / self.normalize_variance.sqrt().clamp(min=1e-7)
+        x = (x / 255 - self.normalize_mean) / self.normalize_variance.sqrt().clamp(min=1e-7)
         x = F.pad(x, (0, 1, 0, 1))
         x = F.silu(self.stem_bn(self.stem_conv(x)))
         x = self.block1a(x)

@@ -64,8 +64,7 @@ class ViT(nn.Module):
         self.fc = nn.Linear(1024, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.patches(x).permute(0, 2, 3, 1).reshape(-1, 16, 64)
-        x = x + self.offset
+        x = self.patches(x).permute(0, 2, 3, 1).reshape(-1, 16, 64) + self.offset
         x = self.dropout(torch.flatten(self.norm(self.blocks(x)), 1))
         return self.fc(x)
 

@@ -586,7 +586,7 @@ UNREACHABLE = {
     "activation:threshold", "CuDNNLSTM", "CuDNNGRU",
     *(f"mask:{it}" for it in "unlike any_unlike steps or and all cat".split()), "time:fold", "time:unfold",
     "both:ConvLSTM",
-    "StringLookup", "TextVectorization", "tf.Variable", "mode:select",
+    "StringLookup", "TextVectorization", "tf.Variable", "mode:select", "state:assign",
     "tf.nn.dropout", *(f"tf.random.{it}" for it in "normal truncated_normal uniform".split()),
     "activation:Addons>lisht", "activation:Addons>snake",
     # Of packages that are not installed: tests/field has stand-ins.

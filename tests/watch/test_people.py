@@ -21,7 +21,7 @@ from torchport.errors import Refused
 
 PACKAGES = {"keras3": (keras, 3), "keras2": (tf_keras, 2)}
 #: What is refused, and what the refusal says.
-REFUSED = {"bn_own": "assigns to mm", "cond": "a condition or a loop", "stn": ""}
+REFUSED = {"cond": "a condition or a loop"}
 #: Every other model of each Keras, to be quick; ALL are tried where somebody asks for many examples.
 ALL = [
     (name, package, at)

@@ -10,11 +10,12 @@ statistics.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 from torchport.blocks.regions import dominators
 from torchport.callees import callee
-from torchport.program import Apply, Definition, Step, walk
+from torchport.program import Apply, Assign, Definition, Step, reads_state, walk
 
 
 def in_reading_order(definition: Definition, seen: dict[int, Definition] | None = None) -> Definition:
@@ -31,6 +32,7 @@ def in_reading_order(definition: Definition, seen: dict[int, Definition] | None 
         below = [depth[producer[name].name] for name in step.inputs if name in producer]
         depth[step.name] = 1 + max(below, default=0)
     previous = _previous_calls(definition)
+    before = _around_assignments(definition.steps)
     place = {step.name: at for at, step in enumerate(definition.steps)}
     done: dict[str, Step] = {}
 
@@ -38,6 +40,7 @@ def in_reading_order(definition: Definition, seen: dict[int, Definition] | None 
         found = {producer[name].name: producer[name] for name in step.inputs if name in producer}
         if step.name in previous:
             found[previous[step.name].name] = previous[step.name]
+        found.update((it.name, it) for it in before.get(step.name, ()))
         if step.kind == "Concatenate":
             return list(found.values())
         return sorted(found.values(), key=lambda it: (-depth[it.name], place[it.name]))
@@ -65,6 +68,18 @@ def in_reading_order(definition: Definition, seen: dict[int, Definition] | None 
     return seen[id(definition)]
 
 
+def _around_assignments(steps: Sequence[Step]) -> dict[str, list[Step]]:
+    """For each step those that stand before it since it assigns what they read, or reads what they assign."""
+    found: dict[str, list[Step]] = {}
+    for at, step in enumerate(steps):
+        if isinstance(step.value, Assign):
+            for place, other in enumerate(steps):
+                if other is not step and reads_state(other.value, step.value):
+                    first, second = (other, step) if place < at else (step, other)
+                    found.setdefault(second.name, []).append(first)
+    return found
+
+
 #: So many chains that lead aside from the way to one step are written where they leave it.
 SIDES = 3
 
@@ -74,6 +89,8 @@ def _sides_first(steps: list[Step], results: set[str]) -> list[Step]:
 
     A chain that leads aside begins at a tensor through which not all goes that meets there.
     """
+    if any(isinstance(step.value, Assign) for step in steps):
+        return steps
     producer = {name: at for at, step in enumerate(steps) for name in step.outputs}
     readers = Counter(name for step in steps for name in step.inputs)
     readers.update(results)
@@ -109,6 +126,8 @@ def _side(name: str, steps: list[Step], producer: dict[str, int], readers: Count
 def _has_state(step: Step, definition: Definition) -> bool:
     """Whether a call of a module in a step depends on those before it: it changes, or draws numbers."""
     for node in walk(step.value):
+        if isinstance(node, Assign):
+            return True
         if isinstance(node, Apply) and node.module.cls == "Model" and step.layer in definition.parts:
             part = definition.parts[step.layer]
             return any(_has_state(inner, part) for inner in part.steps)

@@ -39,7 +39,7 @@ def attribute_names(
         numbers.setdefault(layer, len(numbers) + 1)
     names: dict[tuple[str, str], str] = {}
     taken: set[str] = set()
-    for (layer, role, _), noun in zip(layers, nouns, strict=True):
+    for (layer, role, kind), noun in zip(layers, nouns, strict=True):
         if (layer, role) in names:
             continue
         told_name = told.get(layer, layer)
@@ -48,7 +48,8 @@ def attribute_names(
             number = f"{'_' if noun[-1].isdigit() else ''}{owners[noun][layer]}"
             base = noun if len(owners[noun]) == 1 else f"{noun}{number}"
         called = role if noun and (layer, role) in constants else base
-        called = f"{base}_{role}" if called is base and role and role != layer else called
+        said = role not in ("", layer) and kind != "tf.constant"
+        called = f"{base}_{role}" if called is base and said else called
         name = unique(identifier(called), taken)
         taken.add(name)
         names[layer, role] = name

@@ -14,11 +14,14 @@ from typing import Any
 
 from torchport.emit.calls import called, out_of_turn, repeated
 from torchport.emit.expression import Writer
+from torchport.emit.modes import Branches, branched
 from torchport.emit.unpack import ITEM, unpacked
 from torchport.emit.variables import Statement, Variables
 from torchport.program import (
     APART,
     Apply,
+    Assign,
+    Attribute,
     Call,
     Collect,
     Definition,
@@ -29,13 +32,16 @@ from torchport.program import (
     Infix,
     Item,
     Mark,
+    State,
     Step,
     Unpack,
     Var,
     children,
+    is_choice,
     is_heavy,
     is_loop,
     loop_of,
+    reads_state,
     rewrite,
     walk,
 )
@@ -52,6 +58,8 @@ def depth(expr: Any) -> int:
 
 def heavy_depth(expr: Any) -> int:
     """How many working modules stand inside one another."""
+    if isinstance(expr, Attribute):  # a weight of a module, which is not called
+        return 0
     below = max((heavy_depth(child) for child in children(expr)), default=0)
     return below + is_heavy(expr)
 
@@ -70,6 +78,12 @@ def size(expr: Any) -> int:
         return 2 + commas
     if isinstance(expr, Each):
         return 32 + commas
+    if isinstance(expr, Assign):
+        return 20 + size(expr.value)
+    if isinstance(expr, State):
+        return 5 + len(expr.role)
+    if isinstance(expr, Attribute):
+        return size(expr.value) + 1 + len(expr.name)
     return commas if isinstance(expr, (Mark, Item)) else len(str(expr))
 
 
@@ -107,6 +121,10 @@ def statements(definition: Definition, result: Any) -> list[Statement]:
         return expr
 
     for step in definition.steps:
+        if isinstance(step.value, Assign):  # what reads the old value comes before
+            for name in [it for it in values if reads_state(values[it], step.value)]:
+                if name in values:
+                    write((name,), values.pop(name))
         write_early(step.value, _Room(step, followers).takes)
         room = _Room(step, followers)
 
@@ -119,13 +137,16 @@ def statements(definition: Definition, result: Any) -> list[Statement]:
             return expr if room.loop else first_read(expr)
 
         value = rewrite(step.value, settle)
-        if isinstance(value, Unpack):
+        if isinstance(value, Assign):
+            pass
+        elif isinstance(value, Unpack):
             unmarked.update(name for name in step.outputs if ITEM not in name)
         elif len(step.outputs) == 1:
-            unseen = isinstance(value, Var) or is_loop(value)
+            unseen = isinstance(value, Var) or is_loop(value) or is_choice(value)
             unseen |= step.kind == "pad" or step.outputs[0].endswith(APART)
             value = value if unseen else Mark(value, step.outputs[0])
-            if uses[step.outputs[0]] == 1 and not is_loop(value) and step.outputs[0] not in looped:
+            stands_alone = is_loop(value) or is_choice(value)
+            if uses[step.outputs[0]] == 1 and not stands_alone and step.outputs[0] not in looped:
                 values[step.outputs[0]] = value
                 continue
         write(step.outputs, value)
@@ -205,18 +226,43 @@ def body(
     lines = statements(definition, result)
     variables = Variables(definition, lines, inputs, attribute)
     writer = Writer(variables.__getitem__, attribute, marks, variables.new("branch"))
-    text = []
-    for line in lines:
-        value = line.value
-        if is_loop(value):
-            text += _loop(value, writer.variable(line.outputs[0]), variables.new("block"), writer)
-        elif isinstance(value, Collect):
-            text += _collecting(value, list(map(writer.variable, line.outputs)), variables, writer)
-        elif not line.outputs:
-            text.append(f"return {returned(value, writer)}")
-        elif (names := _targets(line, writer)) != writer.text(value):
-            text.append(f"{names} = {writer.text(value)}")
-    return text
+    return [text for line in branched(lines) for text in _texts(line, variables, writer)]
+
+
+def _texts(line: Statement | Branches, variables: Variables, writer: Writer) -> list[str]:
+    """The lines of a statement."""
+    if isinstance(line, Branches):
+        return _branches(line, variables, writer)
+    value = line.value
+    if is_loop(value):
+        return _loop(value, writer.variable(line.outputs[0]), variables.new("block"), writer)
+    if isinstance(value, Collect):
+        return _collecting(value, list(map(writer.variable, line.outputs)), variables, writer)
+    if isinstance(value, Assign):
+        return _assigned(value, writer)
+    if not line.outputs:
+        return [f"return {returned(value, writer)}"]
+    names = _targets(line, writer)
+    plain = Writer(writer.variable, writer.attribute, False, writer.turn).text(value)
+    return [f"{names} = {writer.text(value)}"] if names != plain else []
+
+
+def _branches(branches: Branches, variables: Variables, writer: Writer) -> list[str]:
+    """`if self.training:`, and what is done there; `else:` where inference does anything."""
+    done, other = (
+        [f"    {text}" for it in side for text in _texts(it, variables, writer)]
+        for side in (branches.training, branches.inference)
+    )
+    if not done:
+        return ["if not self.training:", *other] if other else []
+    return ["if self.training:", *done, *(["else:", *other] if other else [])]
+
+
+def _assigned(value: Assign, writer: Writer) -> list[str]:
+    """`self.mean = x.detach()`."""
+    trains = not isinstance(value.state, State) or value.state.trainable
+    target = f"{writer.text(value.state)}{'.data' if trains else ''}"
+    return [f"{target} = {writer.text(Call('.detach', (value.value,)))}"]
 
 
 def returned(value: Any, writer: Writer) -> str:

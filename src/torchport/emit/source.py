@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torchport import __version__, nest
 from torchport.emit import helpers
+from torchport.emit.alike import Shared, shared
 from torchport.emit.attributes import attribute_names
 from torchport.emit.expression import Writer
 from torchport.emit.forward import body
@@ -47,11 +48,46 @@ class Class:
     attributes: dict[tuple[str, str], str]
     inputs: dict[str, str]
     parts: dict[str, Class] = field(default_factory=dict)
+    #: What it is called without a number, where it is the user's own or in one.
+    base: str = ""
+    #: The text that it shares with others, and its numbers there.
+    shared: Shared | None = None
+    values: tuple[Any, ...] = ()
 
 
 def name_classes(definition: Definition, name: str | None = None) -> Class:
     """The definition and all in it with names for everything a person reads; its own is `name` itself."""
-    return _Naming().named(definition, name or class_name(definition.name))
+    return _merged(_Naming().named(definition, name or class_name(definition.name)))
+
+
+def _merged(root: Class) -> Class:
+    """The classes, those of the user's own that differ in numbers alone as one."""
+    made: dict[int, Class] = {}
+    levels: dict[int, list[Class]] = {}
+
+    def level(item: Class) -> int:
+        height = 1 + max(map(level, item.parts.values()), default=0)
+        if all(it is not item for it in levels.setdefault(height, [])):
+            levels[height].append(item)
+        return height
+
+    level(root)
+    for _, items in sorted(levels.items()):
+        alike: dict[Any, list[tuple[Class, Class]]] = {}
+        for item in items:
+            new = replace(item, parts={key: made[id(it)] for key, it in item.parts.items()})
+            made[id(item)] = new
+            if item.base:
+                alike.setdefault((item.base, _forward(new)), []).append((item, new))
+        for group in alike.values():
+            told = {it.name: [name for name, _ in it.shared.parameters]
+                    for _, new in group for it in new.parts.values() if it.shared}  # fmt: skip
+            constructors = [_constructor(new, False) for _, new in group]
+            shapes = [_shapes(new, False) for _, new in group]
+            if len(group) > 1 and (found := shared(constructors, shapes, told)) is not None:
+                for (item, new), values in zip(group, found[1], strict=True):
+                    made[id(item)] = replace(new, name=group[0][1].name, shared=found[0], values=values)
+    return made[id(root)]
 
 
 class _Naming:
@@ -63,7 +99,9 @@ class _Naming:
         #: Classes of the user's own by their text, that of its tensors in the graph too.
         self.texts: dict[str, str] = {}
 
-    def named(self, definition: Definition, name: str) -> Class:
+    def named(self, definition: Definition, name: str, is_own: bool = False) -> Class:
+        """`is_own`: whether it is the user's, or a part of what is."""
+        base, is_own = name, is_own or bool(definition.cls)
         if id(definition) in self.known:
             return self.known[id(definition)]
         if not definition.cls:
@@ -93,12 +131,12 @@ class _Naming:
             inputs[spec.name] = unique(own, functions | set(inputs.values()))
         told = {layer: own_name(layer, part) for layer, part in definition.parts.items()}
         parts = {
-            layer: self.named(part, class_name(part.cls or told[layer]))
+            layer: self.named(part, class_name(part.cls or told[layer]), is_own)
             for layer, part in definition.parts.items()
         }
         named = {layer: name for layer, name in told.items() if not definition.parts[layer].shapes}
         attributes = attribute_names(owned, "" if definition.cls else definition.name, named, constants)
-        made = Class(name, definition, attributes, inputs, parts)
+        made = Class(name, definition, attributes, inputs, parts, base if is_own else "")
         made = self._once(made) if definition.cls else made
         self.known[id(definition)] = made
         return made
@@ -172,6 +210,12 @@ def ordered(item: Class) -> list[Class]:
     for part in item.parts.values():
         found += [it for it in ordered(part) if it not in found]
     return [*found, item]
+
+
+def whole_dtype(load: Load) -> str:
+    """The dtype of a variable that is no fraction, as the source has it; fractions have that of the model."""
+    dtype = load.source.dtype if load.source is not None else "float32"
+    return "float32" if dtype.startswith(("float", "bfloat")) else dtype
 
 
 def source(
@@ -255,22 +299,38 @@ def _receiver(call: ast.Call) -> ast.expr | None:
     return None if known else inside
 
 
-def _class(item: Class, marks: bool, pretrained: str, sharded: bool) -> str:
+def _shapes(item: Class, is_model: bool) -> str:
+    """What a class takes and gives, as its docstring says it."""
     definition = item.definition
     known = Shapes(definition.inputs)
     takes = ", ".join(
         known.text(spec) if item.inputs[spec.name] == "x" else f"{item.inputs[spec.name]} {known.text(spec)}"
         for spec in definition.inputs
     )
-    shapes = definition.shapes or f"{takes} -> {_gives(definition, bool(pretrained), known)}"
+    return definition.shapes or f"{takes} -> {_gives(definition, is_model, known)}"
+
+
+def _forward(item: Class) -> tuple[Any, ...]:
+    """The text of `forward` of a nested model."""
+    result = _result(item.definition, False)
+    lines = body(item.definition, result, item.inputs, lambda owner, role: item.attributes[owner, role])
+    return _parameters(item), nest.annotation(result), *lines
+
+
+def class_text(item: Class, marks: bool) -> str:
+    """The text of a nested model's class, not yet formatted."""
+    return _class(item, marks, "", False)
+
+
+def _class(item: Class, marks: bool, pretrained: str, sharded: bool) -> str:
+    definition, known = item.definition, item.shared
+    shapes = _shapes(item, bool(pretrained)) if known is None else known.shapes
+    constructor = _constructor(item, bool(pretrained)) if known is None else known.lines
+    docstring = [f'    """{shapes if len(shapes) <= WIDTH - 11 else shapes.replace(" -> ", BELOW)}."""', ""]
     lines = [
         f"class {item.name}(nn.Module):",
-        f'    """{shapes if len(shapes) <= WIDTH - 11 else shapes.replace(" -> ", BELOW)}."""',
-        "",
-        f"    def __init__({_constructor_parameters(definition)}) -> None:",
-        "        super().__init__()",
-        *(f"        {line}" for line in _constructor(item, bool(pretrained))),
-        "",
+        *(docstring if shapes else []),
+        *(_initialiser(item, constructor) if constructor or not item.base else []),
         f"    def forward({_parameters(item)}) -> {nest.annotation(_result(definition, bool(pretrained)))}:",
         *(
             f"        {line}"
@@ -285,7 +345,20 @@ def _class(item: Class, marks: bool, pretrained: str, sharded: bool) -> str:
     return "\n".join(lines)
 
 
-def _constructor_parameters(definition: Definition) -> str:
+def _initialiser(item: Class, lines: Sequence[str]) -> list[str]:
+    """The lines of a constructor; a class of the user's own that keeps nothing has none."""
+    return [
+        f"    def __init__({_constructor_parameters(item)}) -> None:",
+        "        super().__init__()",
+        *(f"        {line}" for line in lines),
+        "",
+    ]
+
+
+def _constructor_parameters(item: Class) -> str:
+    definition = item.definition
+    if item.shared is not None:
+        return ", ".join(["self", *(f"{name}: {kind}" for name, kind in item.shared.parameters)])
     writer = Writer(str, lambda owner, role: owner)
     given = [
         f"{it.name}: {it.annotation}" + ("" if it.default is REQUIRED else f" = {writer.text(it.default)}")
@@ -332,14 +405,14 @@ def _constructor(item: Class, is_model: bool) -> list[str]:
             continue
         made = node.module
         if made.cls == "Model":
-            made = replace(made, cls=item.parts[key[0]].name)
+            made = replace(made, cls=item.parts[key[0]].name, args=item.parts[key[0]].values)
         lines.append(f"self.{item.attributes[key]} = {writer.constructor(made)}")
     return lines + frozen_lines(item, held, is_model)
 
 
 def _state_line(name: str, node: State, frozen: bool, writer: Writer) -> str:
     shape = ", ".join(map(writer.text, node.shape)) if node.shape else "()"
-    dtype = node.load.dtype if isinstance(node.load, Fill) else "float32"
+    dtype = node.load.dtype if isinstance(node.load, Fill) else whole_dtype(node.load)
     zeros = f"torch.zeros({shape}{'' if dtype == 'float32' else f', dtype=torch.{dtype}'})"
     if not node.trainable:
         return f"self.{name} = nn.Buffer({zeros})"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torchport.emit.source import Class, owned, source
+from torchport.emit.source import Class, class_text, owned, source
 from torchport.emit.weights import Entry
 from torchport.expressions import called_attribute, expressions, forwards
 from torchport.graph import Graph
@@ -23,19 +23,22 @@ def trace(item: Class, graph: Graph, code: str, entries: Sequence[Entry]) -> dic
     """ "trace" of port.json: modules, and what each class's `forward` was."""
     found = list(standing(item, graph))
     written, plain = forwards(source(item, marks=True)), forwards(code)
-    classes: dict[str, tuple[dict[int, tuple[str, ...]], dict[int, str]]] = {}
+    classes: dict[Any, tuple[dict[int, tuple[str, ...]], dict[int, str]]] = {}
     modules: dict[str, Standing] = {}
     for it in found:
         if isinstance(it, Link):
             modules[it.module] = it.standing()
             continue
-        if it.item.name not in classes:
-            classes[it.item.name] = watched(it, written[it.item.name])
-        modules[it.module] = it.standing(*classes[it.item.name])
+        key = id(it.item.definition) if it.item.shared else it.item.name
+        if key not in classes:  # each use of a shared class has tensors of its own
+            marked = forwards(class_text(it.item, True)) if it.item.shared else written
+            classes[key] = watched(it, marked[it.item.name])
+        modules[it.module] = it.standing(*classes[key])
+    used = dict.fromkeys(it.item.name for it in found if isinstance(it, Instance))
     return {
         "modules": {path: it.record() for path, it in modules.items()},
-        "layers": layers(modules, graph, {name: plain[name] for name in classes}, entries),
-        "forwards": {name: ast.unparse(plain[name]) for name in classes},
+        "layers": layers(modules, graph, {name: plain[name] for name in used}, entries),
+        "forwards": {name: ast.unparse(plain[name]) for name in used},
     }  # fmt: skip
 
 

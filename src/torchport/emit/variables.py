@@ -18,6 +18,7 @@ from torchport.layout.write import base_of
 from torchport.names import identifier, is_automatic, short_name, snake, unique
 from torchport.program import (
     Apply,
+    Assign,
     Call,
     Collect,
     Definition,
@@ -25,6 +26,7 @@ from torchport.program import (
     Step,
     Unpack,
     Var,
+    is_choice,
     is_heavy,
     is_loop,
     loop_of,
@@ -99,6 +101,8 @@ class Variables:
             self.holders[function], self.last[function] = function, len(lines)
         self.numbered = self._numbered(lines)
         for at, line in enumerate(lines):
+            if isinstance(line.value, Assign):  # what it gives is read where it is kept
+                continue
             for name in line.outputs:
                 self.names[name] = self._name(name, at, len(line.outputs))
                 self.holders[self.names[name]] = name
@@ -133,6 +137,8 @@ class Variables:
             return unique(item, {it for it in self.holders if not self._free(it, at)})
         if isinstance(step.value, Collect) and tensor == step.outputs[1]:
             return unique("skips", {it for it in self.holders if not self._free(it, at)})
+        if (kept := self._kept(tensor, at)) is not None:
+            return kept
         loop = loop_of(step.value)
         if loop is not None and isinstance(first := loop.args[0], Var):
             same = self.names[first.tensor]
@@ -145,6 +151,15 @@ class Variables:
                     return variable
         name = self.numbered.get(tensor) or self._descriptive(tensor)
         return unique(name, {it for it in self.holders if not self._free(it, at)} | self._others(tensor))
+
+    def _kept(self, tensor: str, at: int) -> str | None:
+        """The variable of what stays the same in one mode, where nobody needs it after."""
+        value = self.lines[tensor].value
+        if not is_choice(value):
+            return None
+        sides = [it for it in (value.other, value.value) if isinstance(it, Var)]
+        names = [self.names[it.tensor] for it in sides if self.last.get(it.tensor, -1) <= at]
+        return next((it for it in names if "." not in it), None)
 
     def _module(self, node: Any) -> str:
         """The attribute that holds a module or a value, where a node is one."""

@@ -42,12 +42,15 @@ COMPARED: dict[str, Callable[[Any, Any], bool]] = {
 #: What hands its argument on.
 SAME = (f"{OPS}Copy", f"{OPS}StopGradient", f"{OPS}ConvertToTensor")
 RESHAPE = f"{OPS}Reshape"
+SEGMENTS = tuple(f"{OPS}Segment{how}" for how in ("Sum", "Max", "Min", "Prod"))
 #: Operations that take a number of Python in the place of a tensor, or a size that is one.
 OPEN = frozenset({
     *(kind for kind, (sign, _) in ARITHMETIC.items() if not sign.isalpha()), *COMPARED, RESHAPE,
-    f"{OPS}BroadcastTo", f"{OPS}Tile", f"{OPS}GetItem", f"{OPS}Resize", "tf.zeros", "tf.ones", "tf.fill",
-    "tf.range", "tf.random.normal", "tf.random.uniform", "tf.random.truncated_normal", "tf.sequence_mask",
+    *(f"{OPS}{name}" for name in "BroadcastTo Tile Repeat GetItem Resize".split()),
+    "tf.zeros", "tf.ones", "tf.fill", "tf.range",
+    "tf.random.normal", "tf.random.uniform", "tf.random.truncated_normal", "tf.sequence_mask",
     f"{OPS}OneHot", "tf.compat.v1.image.resize",
+    *SEGMENTS,
 })  # fmt: skip
 #: Operations that make a tensor of a shape alone; they are told of a tensor, whose device it shares.
 MADE = frozenset({
@@ -70,6 +73,7 @@ class Sizes:
         self.origin: dict[str, str] = {}
         self.whole: dict[str, str] = {}
         #: Tensors whose first axis is the batch, which has one size; the op that gives it.
+        self.first = next(iter(inputs), "")
         self.batch = set(inputs)
         self.count: Ref | None = None
 
@@ -82,6 +86,8 @@ class Sizes:
             self._shape(op, tensors[first.tensor])
         elif op.kind == "tf.rank" and isinstance(first, Ref) and first.tensor in tensors:
             self._keep(op, len(tensors[first.tensor].shape), first.tensor)
+        elif op.kind in MADE and not op.inputs and self.first:
+            yield replace(op, args=(Ref(self.first), *op.args))
         elif not any(map(self._knows, op.inputs)):
             if op.inputs and self.batch.issuperset(op.inputs) and keeps_batch(op):
                 self.batch.update(op.outputs)
@@ -149,6 +155,10 @@ class Sizes:
             self._keep(op, [it for part in first for it in (part if isinstance(part, list) else [part])])
         elif op.kind in SAME:
             self._keep(op, first)
+        elif op.kind == f"{OPS}ExpandDims" and not isinstance(first, list):
+            self._keep(op, [first])
+        elif op.kind == RESHAPE and op.config.get("newshape") in ([1], [-1]) and not isinstance(first, list):
+            self._keep(op, [first])
         elif op.kind == f"{OPS}Cast":
             self._keep(op, self._cast(first, str(op.config.get("dtype"))))
         elif op.kind == f"{OPS}Prod" and isinstance(first, list):
@@ -228,7 +238,8 @@ class Sizes:
         found = [name for name in refs((args, kwargs)) if name in self.open]
         if found and op.kind not in OPEN:
             raise Unsupported("of a size that only the run time knows", KNOWN)
-        return replace(op, args=args, kwargs=kwargs)
+        counted = {"counted": True} if op.kind in SEGMENTS else {}
+        return replace(op, args=args, kwargs=kwargs, config={**op.config, **counted})
 
     def _spread(self, op: Op) -> Op:
         """A transposed convolution that is told all sizes: that of the batch is its input's own."""

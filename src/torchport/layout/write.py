@@ -12,6 +12,9 @@ from torchport.graph import Graph, Op, Tensor, map_refs
 from torchport.layout.cut import Orders, is_permutable, walk, wants_of
 from torchport.program import (
     Apply,
+    Assign,
+    Attribute,
+    Call,
     Definition,
     Expr,
     Fill,
@@ -41,14 +44,14 @@ def write(graph: Graph, orders: Orders, exact: bool = False) -> Definition:
 
 
 def needed(steps: Sequence[Step], outputs: Iterable[str]) -> tuple[Step, ...]:
-    """The steps that are read, and those that hold modules, which may change in training.
+    """The steps that are read, and those that hold modules or assign, which may change in training.
 
     Keras hands on arguments that a layer ignores; what computes them is not written.
     """
     read = set(outputs)
     kept: list[Step] = []
     for step in reversed(steps):
-        held = any(isinstance(node, Apply) for node in walk_expression(step.value))
+        held = any(isinstance(node, (Apply, Assign)) for node in walk_expression(step.value))
         if held or read.intersection(step.outputs):
             kept.append(step)
             read.update(step.inputs)
@@ -69,6 +72,68 @@ def in_place(steps: Sequence[Step], outputs: Iterable[str]) -> list[Step]:
 
     kept = (step for step in steps if step.outputs[0] not in held)
     return [replace(step, value=rewrite(step.value, placed)) for step in kept]
+
+
+def shared(steps: Sequence[Step]) -> Iterator[Step]:
+    """The steps in which a layer's weight that the class reads itself is the layer's: `self.emb.weight.T`.
+
+    Raises Unsupported where the layer has it in a form that it is not read in.
+    """
+    held: dict[int, tuple[Expr, Load]] = {}
+    for step in steps:
+        for node in walk_expression(step.value):
+            if isinstance(node, Apply):
+                for name, load in node.module.loads.items():
+                    if isinstance(load, Load) and load.source is not None:
+                        module = replace(node, args=(), kwargs={}, called=False)
+                        held.setdefault(id(load.source.load), (Attribute(module, name), load))
+
+    def of(node: Any) -> tuple[Expr, Load] | None:
+        is_weight = isinstance(node, State) and isinstance(node.load, Load) and node.load.source is not None
+        return held.get(id(node.load.source.load)) if is_weight else None
+
+    def read(node: Any) -> Any:
+        if (found := of(node)) is None:
+            return turned_twice(node)
+        weight, load = found
+        return permuted(weight, *reversed(dims_of(load)))
+
+    for step in steps:
+        value = step.value
+        if isinstance(value, Assign) and (found := of(value.state)) is not None:
+            given = permuted(rewrite(value.value, read), *dims_of(found[1]))
+            yield replace(step, value=replace(value, state=found[0], value=given))
+        else:
+            yield replace(step, value=rewrite(value, read))
+
+
+def turned_twice(node: Any) -> Any:
+    """A weight of a module that is transposed is `weight.T`; one that was before, itself."""
+    if not isinstance(node, Call) or node.function != ".transpose" or node.args[1:] != (0, 1):
+        return node
+    inner = node.args[0]
+    if not isinstance(inner, Attribute):
+        return node
+    if inner.name == "T":
+        return inner.value
+    return Attribute(inner, "T") if isinstance(inner.value, Apply) else node
+
+
+def dims_of(load: Load) -> tuple[list[str], list[str]]:
+    """The axes of a weight in the source and in torch. Raises Unsupported where torch regroups them."""
+    turn = load.turn
+    if turn.regroup or turn.blocks or turn.view or "(" in turn.pattern or " 1" in turn.pattern:
+        why = "it reads a weight that its layer keeps in another form"
+        raise Unsupported(why, "make the weight one of the class, with add_weight")
+    source, _, target = turn.pattern.partition(" -> ")
+    return source.split(), target.split()
+
+
+def permuted(value: Any, before: Sequence[str], after: Sequence[str]) -> Any:
+    """A tensor of these axes in another order."""
+    if list(before) == list(after):
+        return value
+    return Attribute(value, "T") if len(before) == 2 else call(".permute", value, *map(before.index, after))
 
 
 class _Writer:
@@ -101,6 +166,10 @@ class _Writer:
             for layer, body in graph.bodies.items()
         }
         steps = needed(in_place(self.steps, renamed.values()), renamed.values())
+        try:
+            steps = tuple(shared(steps))
+        except Unsupported as error:
+            self.refusals.append(Refusal(graph.name, graph.cls or "Model", error.why, error.advice))
         written = {it.name for it in steps}
         return Definition(
             graph.name,

@@ -26,6 +26,14 @@ def gathered(config: Config) -> None:
         config.pop("batch_dims", None)
 
 
+def counted(config: Config) -> None:
+    """Only numbers are counted: not as far as one, and not whether they are there."""
+    for name in ("maxlength", "axis", "weights", "binary_output"):
+        if config.pop(name, None):
+            raise Unsupported(f"bincount with {name}", "leave it out")
+    config["minlength"] = config.get("minlength") or 0
+
+
 def direction(config: Config) -> None:
     config["descending"] = config.pop("direction", "ASCENDING") == "DESCENDING"
 

@@ -162,7 +162,8 @@ class _Masks:
         written = written.replace(inputs=(*written.inputs, *used), tensors={**written.tensors, **added})
         made = [inner.masks.get(name) for name in body.outputs]
         if body.cls:
-            self.inside = [_after(how, found[0] if found else None) for how in body.masks]
+            mask, first = (found[0], op.inputs[0]) if found else (None, "")
+            self.inside = [_after(how, mask, first) for how in body.masks]
         places = dict(zip(body.inputs, op.inputs, strict=False))
         if not body.cls:
             self.inside = [it and (_outside(it, outer, places) or ("inside", op.layer)) for it in made]
@@ -359,8 +360,10 @@ def _outside(mask: Mask, outer: Mapping[str, Mask], places: Mapping[str, str]) -
     return (kind, first, parts) if kind == "cat" else (kind, parts)
 
 
-def _after(how: str, mask: Mask) -> Mask:
-    """The mask behind a layer of the user's own."""
+def _after(how: str, mask: Mask, first: str) -> Mask:
+    """The mask behind a layer of the user's own, of which `first` is the first input."""
+    if how.startswith("unlike "):
+        return ("unlike", first, int(how.removeprefix("unlike ")))
     if how == "makes":
         return ("unknown", "the mask that the `compute_mask` of a layer before it makes")
     return mask if how == "passes" else None

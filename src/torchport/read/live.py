@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from torchport.errors import BadFile
+from torchport.errors import BadFile, Refusal, Refused
 from torchport.graph import Graph, Weight, is_keras_2
 from torchport.read import config
 from torchport.read.document import bounded
@@ -67,11 +67,35 @@ def entry(model: Any, twins: Twins | None = None) -> tuple[dict[str, Any], str]:
     """
     model = functional(model)
     version = version_of(model, f"the model {model.name!r}")
-    with variables_as_numbers(model):
+    with variables_as_numbers(model), with_configs(model):
         saved = with_operands(as_saved(model.get_config()), model)
     tell_functions(saved, model)
     stand_in(saved, model, version, {} if twins is None else twins)
     return {"class_name": class_name(model), "config": saved}, version
+
+
+@contextmanager
+def with_configs(model: Any) -> Iterator[None]:
+    """Layers of which Keras knows no configuration have one of their name alone.
+
+    A class of the user's need not have a `get_config` to be called; Keras 2 raises where an argument of its
+    `__init__` is no plain value. Source: tf_keras/src/engine/base_layer.py, get_config.
+    """
+    changed = []
+    for layer in getattr(model, "_flatten_layers", lambda: ())():
+        if type(layer).__module__.partition(".")[0] in ("keras", "tf_keras") or layer is model:
+            continue
+        try:
+            layer.get_config()
+        except Exception:  # the code is the user's: it may raise anything
+            named = {"name": layer.name, "trainable": layer.trainable}
+            object.__setattr__(layer, "get_config", lambda named=named: dict(named))
+            changed.append(layer)
+    try:
+        yield
+    finally:
+        for layer in changed:
+            object.__delattr__(layer, "get_config")
 
 
 @contextmanager
@@ -91,10 +115,16 @@ def variables_as_numbers(model: Any) -> Iterator[None]:
         is_variable = hasattr(value, "assign") and not hasattr(value, "_keras_history")
         return np.asarray(value) if is_variable else value
 
+    owners = {id(it): layer for layer in model.layers for it in layer.weights}
     for layer in getattr(model, "_flatten_layers", lambda: ())():
         for node in getattr(layer, "_inbound_nodes", ()):
             for name in ("call_args", "call_kwargs"):
-                if variables_in(given := getattr(node, name, None)):
+                given = getattr(node, name, None)
+                for owner in (owners[id(it)] for it in variables_in(given) if id(it) in owners):
+                    why = f"it reads a weight of {owner.name}, which trains with that"
+                    advice = "do so in the `call` of a layer or of a model of your own that has the layer"
+                    raise Refused((Refusal(str(layer.name), type(layer).__name__, why, advice),))
+                if next(variables_in(given), None) is not None:
                     held.append((node, name, given))
                     setattr(node, name, number(given))
     try:
@@ -104,17 +134,18 @@ def variables_as_numbers(model: Any) -> Iterator[None]:
             setattr(node, name, given)
 
 
-def variables_in(tree: Any) -> bool:
-    """Whether there are variables of TensorFlow in the arguments of a call."""
-    if isinstance(tree, dict):
-        return any(map(variables_in, tree.values()))
-    if isinstance(tree, (list, tuple)):
-        return any(map(variables_in, tree))
-    return hasattr(tree, "assign") and not hasattr(tree, "_keras_history")
+def variables_in(tree: Any) -> Iterator[Any]:
+    """The variables of TensorFlow in the arguments of a call."""
+    if isinstance(tree, (dict, list, tuple)):
+        for it in tree.values() if isinstance(tree, dict) else tree:
+            yield from variables_in(it)
+    elif hasattr(tree, "assign") and not hasattr(tree, "_keras_history"):
+        yield tree
 
 
 def stand_in(saved: dict[str, Any], model: Any, version: str, twins: Twins) -> None:
     """In place of models of the user's own classes, puts functional ones into a model's configuration."""
+    name_layers(saved, model)
     inside = {it.name: it for it in model.layers if is_model(it) and hasattr(it, "compile")}  # no Pipeline
     for item in saved.get("layers", ()):
         inner = inside.get(item.get("name", item["config"].get("name")))
@@ -132,6 +163,19 @@ def stand_in(saved: dict[str, Any], model: Any, version: str, twins: Twins) -> N
         if class_of(inner) is None and not is_keras_2(version):
             # Calls of a functional model would be counted from 1 here (`config.keras_3_output`).
             saved["output_layers"] = counted_from_1(saved["output_layers"], inner.name)
+
+
+def name_layers(saved: Mapping[str, Any], model: Any) -> None:
+    """Gives layers in the configuration of a Sequential their names, where their class has no `get_config`.
+
+    Source: tf_keras/src/saving/legacy/serialization.py, serialize_keras_object.
+    """
+    items = saved.get("layers", ())
+    for item, layer in zip(reversed(items), reversed(model.layers), strict=False):
+        if not isinstance(item.get("config"), dict):
+            item["config"] = {}
+        if "name" not in item and "name" not in item["config"]:
+            item["config"]["name"] = layer.name
 
 
 def counted_from_1(outputs: Any, name: str) -> Any:

@@ -29,7 +29,7 @@ REFUSED_FUNCTIONS: dict[str, tuple[str, str]] = {
     for names, reason in {
         "cond case switch_case while_loop map_fn vectorized_map scan foldl foldr numpy_function py_function "
         "py_func recompute_grad custom_gradient grad_pass_through rnn with_space_to_batch": (PYTHON, LAYER),
-        "unique unique_with_counts dynamic_partition dynamic_stitch bincount where boolean_mask "
+        "unique unique_with_counts dynamic_partition dynamic_stitch where boolean_mask "
         "non_max_suppression non_max_suppression_with_scores non_max_suppression_padded "
         "combined_non_max_suppression non_max_suppression_overlaps generate_bounding_box_proposals "
         "collapse_repeated ctc_unique_labels difference intersection union sets.size": (SIZES, MASK),

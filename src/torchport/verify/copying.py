@@ -17,7 +17,7 @@ from torchport.verify.retype import retyped
 def copy_weights(source: Any, target: Any, unfused: WeakSet[Any]) -> None:
     """Layer by layer, each variable to the one in its place."""
     for ours, theirs in zip(layers_of(source), layers_of(target), strict=True):
-        if ours.name != theirs.name and type(theirs) is type(ours) and "name" not in ours.get_config():
+        if ours.name != theirs.name and type(theirs) is type(ours) and not has_name(ours):
             rename(theirs, ours.name)
         if ours.name != theirs.name:
             raise TorchportError(f"rebuilt {theirs.name!r} where the source has {ours.name!r}")
@@ -34,6 +34,14 @@ def copy_weights(source: Any, target: Any, unfused: WeakSet[Any]) -> None:
             if tuple(have.shape) != tuple(want.shape):
                 raise TorchportError(f"rebuilt with the shape {have.shape}", where=f"{ours.name}/{want.name}")
             have.assign(np.asarray(value_of(want)).astype(str(name_of(have.dtype))))
+
+
+def has_name(layer: Any) -> bool:
+    """Whether a layer's configuration has its name."""
+    try:
+        return "name" in layer.get_config()
+    except Exception:  # the code is the user's: it may raise anything
+        return False
 
 
 def rename(layer: Any, name: str) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from torchport.graph import Graph, is_keras_2
 from torchport.nest import leaves
 from torchport.read import WithConfig
+from torchport.read.live import with_configs
 from torchport.read.subclass import inputs_of
 from torchport.rules import TABLE
 from torchport.verify.built import built
@@ -118,7 +119,8 @@ class Reference:
             stand = Stand(Twin(self.keras, dtype))
             linear = self.keras.activations.linear
             with without_functions(self.model, linear), as_read(self.keras, self.graph.dialect, {}):
-                config = retyped(stand.configured(self.model.get_config(), self.model), dtype)
+                with with_configs(self.model):
+                    config = retyped(stand.configured(self.model.get_config(), self.model), dtype)
         with self.computing(dtype), self.keras.utils.custom_object_scope({**self.custom, **stand.custom}):
             filled = patched(tensorflow(), INITIAL)
             with filled, by_name(self.keras), as_read(self.keras, self.graph.dialect, {}):

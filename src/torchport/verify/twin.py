@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from torchport.read import dialect
+from torchport.read.live import with_configs
 from torchport.verify.frameworks import tensorflow
 from torchport.verify.retype import retyped
 from torchport.watch import is_own
@@ -114,7 +115,8 @@ class Twin:
     def _model(self, value: Any) -> Any:
         """A model that is described by its layers, which Keras rebuilds."""
         stand = Stand(self)
-        config = retyped(stand.configured(value.get_config(), value), self.dtype)
+        with with_configs(value):
+            config = retyped(stand.configured(value.get_config(), value), self.dtype)
         with self.keras.utils.custom_object_scope(stand.custom):
             made = type(value).from_config(config)
         if not made.built:

@@ -45,7 +45,7 @@ def variables(model: Any, graph: Graph, path: str = "") -> Iterator[tuple[str, A
     """
     seen: set[str] = set()
     for op in graph.ops:
-        if op.layer in seen or not (op.weights or op.kind == "Model"):
+        if op.layer in seen or not (op.weights or op.kind == "Model") or op.config.get("of_"):
             continue
         seen.add(op.layer)
         layer = layer_of(model, op.layer)

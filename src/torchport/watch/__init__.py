@@ -12,12 +12,12 @@ import sys
 import types
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torchport import scripts
 from torchport.errors import Refusal, Refused
-from torchport.graph import Graph, Op, Ref, is_keras_2, map_refs, refs
+from torchport.graph import Graph, Op, Ref, Weight, is_keras_2, map_refs, refs
 from torchport.nest import leaves
 from torchport.read import config, dialect, live
 from torchport.read.document import bounded
@@ -26,9 +26,11 @@ from torchport.read.nodes import Call, settle
 from torchport.read.subclass import ends, functional, inputs_of, name_of, package_of
 from torchport.rules import find
 from torchport.training import compiled
+from torchport.watch.arguments import placed
 from torchport.watch.modes import joined
+from torchport.watch.nodes import refused
 from torchport.watch.spy import Event, Spy, is_theirs
-from torchport.watch.walk import Walk, placed, refused
+from torchport.watch.walk import Walk
 
 #: Packages whose layers are known by the table.
 KERAS = ("keras", "tf_keras")
@@ -36,6 +38,7 @@ KERAS = ("keras", "tf_keras")
 
 def read(model: Any) -> Graph:
     """The graph of a live model; of one whose `call` is not made of layers alone, that of its `call`."""
+    check_built(model)
     try:
         return watch(live.read(model), model)
     except Refused as error:
@@ -45,6 +48,16 @@ def read(model: Any) -> Graph:
             return whole(model)
         except Refused as other:
             raise other from error
+
+
+def check_built(model: Any) -> None:
+    """Raises Refused for a model with a part that was never called: it has no weights yet."""
+    try:
+        list(model.weights)
+    except ValueError as error:
+        why = f"a layer in it was never called: {str(error).strip().splitlines()[0][:200]}"
+        advice = "call the model on data, all of its layers, before it is converted; or leave the layer out"
+        raise Refused((Refusal(str(model.name), type(model).__name__, why, advice),)) from error
 
 
 def whole(model: Any) -> Graph:
@@ -117,6 +130,8 @@ class Run:
     version: str
     exact: Mapping[str, float]
     losses: Mapping[str, str]
+    #: The weights by the ids of their variables: one that is used in two places is one.
+    weights: dict[int, Weight] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: Any, start: Any, version: str, training: bool) -> Run:
@@ -154,8 +169,15 @@ class Run:
 
     def body(self, event: Event) -> Graph:
         """The graph of one call of a layer of the user's own."""
-        walk = Walk(self.keras, event, self.graph, self.trained, self.version, self.exact, self.inner)
+        walk = Walk(
+            self.keras, event, self.graph, self.trained, self.version, self.exact, self.inner, self.weight
+        )
         return walk.run()
+
+    def weight(self, variable: Any, name: str) -> Weight:
+        """A variable by the name that it has in a layer, and whether it trains."""
+        known = self.weights.setdefault(id(variable), live.reference(variable, name))
+        return replace(known, name=name, trains=id(variable) in self.trained)
 
     def inner(
         self, event: Event, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -174,7 +196,7 @@ class Run:
         call = settle(Call(args, kwargs), kind, self.version)
         found = Layer(name, kind, {**entry, "name": name}, (call,), False)
         stored = {
-            str(at): replace(live.reference(it, f"{name}/{live.short(it)}"), trains=id(it) in self.trained)
+            str(at): self.weight(it, f"{name}/{live.short(it)}")
             for at, it in enumerate(live.variables(layer))
         }
         return config.op(found, name, call, (), stored, self.version, where), None

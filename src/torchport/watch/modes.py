@@ -13,7 +13,7 @@ from typing import Any
 
 from torchport.graph import Graph, Op, Ref, map_refs, refs
 from torchport.names import numbered
-from torchport.watch.walk import refused
+from torchport.watch.nodes import refused
 
 #: Layers that change something of themselves when they are called in training mode.
 STATEFUL = frozenset({"BatchNormalization", "SpectralNormalization"})
@@ -115,6 +115,8 @@ class _Join:
         names.update(zip(op.outputs, outputs, strict=True))
         if op.layer in graph.bodies:
             self.bodies[op.layer] = graph.bodies[op.layer]
+        if op.kind == "state:assign":
+            op = replace(op, config={"training": names is self.first})
         if op.training is (names is self.first):  # told its own mode, in which alone it is read
             op = replace(op, training=None)
         layer = op.layer if op.layer != op.name else outputs[0]

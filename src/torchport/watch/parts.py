@@ -20,7 +20,8 @@ DEPTH = 4
 
 
 def is_layer(value: Any) -> bool:
-    return hasattr(value, "weights") and hasattr(value, "get_config") and callable(value)
+    kind = type(value)  # of the object itself, `weights` raises where it was never called
+    return hasattr(kind, "weights") and hasattr(kind, "get_config") and callable(value)
 
 
 def is_variable(value: Any) -> bool:

@@ -149,7 +149,8 @@ class Spy:
 
         base.__call__, base.add_loss, constant_op.constant = call, add_loss, constant
         try:
-            yield
+            with known_values():
+                yield
         finally:
             base.__call__, base.add_loss, constant_op.constant = original, add, make
             for space, name, value in replaced:
@@ -172,10 +173,15 @@ class Spy:
             return original(layer, *args, **kwargs)
         event = Event(layer, str(layer.name), args, kwargs, True, mode_around(self.keras))
         opened = self.is_open(layer)
+        if opened:  # sizes go from layer to layer as the numbers that they are
+            args, kwargs = mapped((args, kwargs), size_or_tensor)
+            event.args, event.kwargs = args, kwargs
         for tensor in leaves((args, kwargs)):
             self.seen[id(tensor)] = tensor
         with self.entered(event, opened), self.spied(event, layer) if opened else nullcontext():
             event.result = self.own(original(layer, *args, **kwargs))
+        if opened and len(self.stack) > 1:
+            event.result = mapped(event.result, size_or_tensor)
         return event.result
 
     @contextmanager
@@ -230,6 +236,54 @@ class Spy:
         if (mask := getattr(value, "_keras_mask", None)) is not None:
             made._keras_mask = mask
         return self.keep(made)
+
+
+@contextmanager
+def known_values() -> Iterator[None]:
+    """Tensors of the graph whose value is known answer Python's `len`, `if` and `for`.
+
+    AutoGraph, which Keras 2 runs `call` through, does the same: `(1,) * (len(tf.shape(x)) - 1)`.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.tensor import Tensor
+
+    own = {name: getattr(Tensor, name) for name in ("__len__", "__bool__", "__iter__")}
+
+    def length(tensor: Any) -> int:
+        size = tensor.shape[0] if tensor.shape.rank else None
+        return own["__len__"](tensor) if size is None else int(size)
+
+    def truth(tensor: Any) -> bool:
+        found = tf.get_static_value(tensor)
+        return own["__bool__"](tensor) if found is None else bool(found)
+
+    def items(tensor: Any) -> Any:
+        size = tensor.shape[0] if tensor.shape.rank else None
+        return own["__iter__"](tensor) if size is None else iter([tensor[at] for at in range(size)])
+
+    for name, change in (("__len__", length), ("__bool__", truth), ("__iter__", items)):
+        setattr(Tensor, name, change)
+    try:
+        yield
+    finally:
+        for name, before in own.items():
+            setattr(Tensor, name, before)
+
+
+def size_or_tensor(tensor: Any) -> Any:
+    """The number that `tf.shape(x)[1]` is, where the shape says it; any other tensor as it is."""
+    import tensorflow as tf
+
+    op = getattr(tensor, "op", None)
+    while op is not None and op.type == "Identity":
+        op = op.inputs[0].op
+    if op is None or op.type != "StridedSlice" or op.inputs[0].op.type != "Shape" or tensor.shape.rank:
+        return tensor
+    at = tf.get_static_value(op.inputs[1])
+    shape = op.inputs[0].op.inputs[0].shape
+    if at is None or shape.rank is None or shape[int(at[0])] is None:
+        return tensor
+    return int(shape[int(at[0])])
 
 
 def mapped(tree: Any, change: Callable[[Any], Any]) -> Any:

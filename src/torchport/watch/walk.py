@@ -16,43 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from torchport.errors import Refusal, Refused
 from torchport.graph import Graph, Op, Ref, Tensor, refs
 from torchport.names import numbered
 from torchport.nest import leaves
 from torchport.normalise.nodes import MASKS, NODES, index_of
-from torchport.read import dialect, live
+from torchport.read import live
+from torchport.watch.arguments import by_name, given, implied, nested, placed
+from torchport.watch.constants import DRAWS, WHOLE_DRAWS, constant, exactly, sizes_of, varying
+from torchport.watch.nodes import handle_of, is_tensor, layers_in, line_of, number_of, refused
+from torchport.watch.operations import operation
 from torchport.watch.parts import is_variable, parts, variable_of
-from torchport.watch.spy import Event, is_theirs
-
-#: Nodes of a graph that draw random numbers, and the function that draws the same.
-DRAWS = {
-    "RandomStandardNormal": "random.normal", "StatelessRandomNormal": "random.normal",
-    "StatelessRandomNormalV2": "random.normal", "RandomUniform": "random.uniform",
-    "StatelessRandomUniform": "random.uniform", "StatelessRandomUniformV2": "random.uniform",
-    "TruncatedNormal": "random.truncated_normal", "StatelessTruncatedNormal": "random.truncated_normal",
-    "StatelessTruncatedNormalV2": "random.truncated_normal",
-}  # fmt: skip
-#: The same of whole numbers: the inputs that are the bounds.
-WHOLE_DRAWS = {"RandomUniformInt": 1, "StatelessRandomUniformInt": 2, "StatelessRandomUniformIntV2": 4}
-#: Nodes that hand on what they read.
-SAME = frozenset({"Identity", "ReadVariableOp", "StopGradient_"})
-
-
-def refused(layer: Any, why: str, advice: str, where: str = "") -> Refused:
-    """The refusal of a user's layer, with its line."""
-    at = f"{where}: " if where else ""
-    return Refused((Refusal(str(layer.name), type(layer).__name__, f"{at}{why}", advice),))
-
-
-def line_of(op: Any) -> str:
-    """The user's line that made an operation of TensorFlow's graph."""
-    from torchport import scripts
-
-    for frame in reversed(op.traceback or ()):
-        if is_theirs(frame.filename):
-            return f"{scripts.shown(frame.filename)}:{frame.lineno}"
-    return ""
+from torchport.watch.spy import Event
+from torchport.watch.writes import ASSIGNS, WRITES, WRITTEN, Write, measured
 
 
 @dataclass
@@ -67,6 +42,8 @@ class Walk:
     #: Numbers of Python by the nodes that hold them: a node has them in its dtype.
     exact: Mapping[str, float]
     inner: Any
+    #: Gives the weight of a variable, by the name that it has here.
+    weight: Any
     names: dict[int, str] = field(default_factory=dict)
     keep: list[Any] = field(default_factory=list)
     ops: list[tuple[int, Op]] = field(default_factory=list)
@@ -76,6 +53,10 @@ class Walk:
     done: dict[int, tuple[str, ...]] = field(default_factory=dict)
     constants: dict[int, Any] = field(default_factory=dict)
     layers: dict[int, str] = field(default_factory=dict)
+    #: The numbers of the writes that are entered.
+    after: set[int] = field(default_factory=set)
+    #: The number of the operation before which arguments are read.
+    now: int = 0
 
     @property
     def layer(self) -> Any:
@@ -87,10 +68,8 @@ class Walk:
         self.parts = {id(variable_of(it)): name for name, it in parts(self.layer).items()}
         self.objects = {id(variable_of(it)): it for it in parts(self.layer).values()}
         self.captured = {id(inner): outer for outer, inner in self.graph.captures}
-        for event in self.event.inside:
-            self.register(event)
         tensors: dict[str, Tensor] = {}
-        self.check_assigned()
+        self.writes = list(self.find_writes())
         own_masks = {key: kwargs[key] for key in implied(self.event)}
         kwargs = {key: it for key, it in kwargs.items() if key not in own_masks}
         for path, tensor in given(self.layer, args, kwargs):
@@ -99,9 +78,16 @@ class Walk:
             shape = (None, *(size for size in tensor.shape[1:])) if tensor.shape.rank else ()
             tensors[name] = Tensor(name, shape, dtype=tensor.dtype.name)
         self.inputs = frozenset(tensors)
+        self.varying = varying(self.graph, {id(it) for _, it in given(self.layer, args, kwargs)})
+        for event in self.event.inside:
+            self.register(event)
         self.note_masks(args, kwargs, own_masks)
-        result = [it for it in leaves(self.event.result) if it is not None]
+        result = [it for it in leaves(self.event.result) if hasattr(it, "dtype")]  # others are sizes
+        if not result:
+            raise refused(self.layer, "it gives no tensor", "give one", self.event.where)
         outputs = tuple(self.output(it) for it in result)
+        for write in self.writes:
+            self.written(write)
         written = [op for _, op in sorted(self.ops, key=lambda pair: pair[0])]
         ops = tuple(replace(op, turn=at) for at, op in enumerate(written))
         structure = nested(self.event.result, iter(outputs))
@@ -110,18 +96,77 @@ class Walk:
             self.bodies, cls=type(self.layer).__name__, masks=tuple(self.masks(result)),
         )  # fmt: skip
 
-    def check_assigned(self) -> None:
-        """Raises Refused where `call` gives a variable of the layer another value."""
-        handles = {id(it.handle): it for it in self.variables() if hasattr(it, "handle")}
+    def find_writes(self) -> Iterator[Write]:
+        """What `call` gives variables of the layer. Raises Refused for those that train, or are of others."""
         spans = [(it.first, it.last) for it in layers_in(self.event)]
         for at, op in enumerate(self.graph.get_operations()[self.event.first : self.event.last]):
             number = at + self.event.first
             if not op.type.startswith(ASSIGNS) or any(first <= number < last for first, last in spans):
                 continue
-            variable = handles.get(id(self.captured.get(id(op.inputs[0]))))
-            if variable is not None:
-                name = self.parts[id(variable)]
-                raise refused(self.layer, f"its `call` assigns to {name}", ADVICE, line_of(op))
+            handle = self.captured.get(id(op.inputs[0]))
+            if any(handle_of(it) is handle for it in measured(self.layer)):
+                continue
+            own = next((it for it in self.readable() if handle_of(it) is handle), None)
+            if own is None:
+                others = (
+                    it for it in self.layer.weights if getattr(variable_of(it), "handle", None) is handle
+                )
+                name = next((live.short(it) for it in others), "a variable")
+                raise refused(
+                    self.layer, f"its `call` assigns to {name}, of a layer in it", WRITES, line_of(op)
+                )
+            if op.type not in WRITTEN:
+                raise refused(self.layer, "its `call` assigns to a part of a variable", WRITES, line_of(op))
+            if own.trainable and self.is_read_before(own, op, number):
+                why = "its `call` reads a weight that trains, and assigns to it before that is used"
+                raise refused(self.layer, why, WRITES, line_of(op))
+            yield Write(number, own, op)
+
+    def is_read_before(self, variable: Any, write: Any, number: int) -> bool:
+        """Whether what a variable was is used after it was given another value."""
+        before = self.graph.get_operations()[self.event.first : number]
+        reads = [
+            it for it in before
+            if it.type == "ReadVariableOp" and self.captured.get(id(it.inputs[0])) is variable.handle
+        ]  # fmt: skip
+        stack, seen = [user for it in reads for user in it.outputs[0].consumers()], {write.name}
+        while stack:
+            op = stack.pop()
+            if op.name in seen:
+                continue
+            if number_of(self.graph, op) > number:
+                return True
+            seen.add(op.name)
+            users = [user for it in op.outputs for user in it.consumers()]
+            if not users:  # it is a result
+                return True
+            stack += users
+        return False
+
+    def written(self, write: Write) -> None:
+        """Enters what gives a variable another value."""
+        if write.number in self.after:
+            return
+        self.after.add(write.number)
+        variable, given = self.variable(write.variable), self.tree(write.op.inputs[1])
+        if function := WRITTEN[write.op.type]:
+            before, name = self.state(write.variable, write.number), self.free(f"{variable.tensor}_next")
+            op = Op(name, "TFOpLambda", (before,), (name,), {"function": function}, {"y": given}, layer=name,
+                    where=line_of(write.op))  # fmt: skip
+            self.ops.append((write.number, op))
+            given = Ref(name)
+        elif not isinstance(given, Ref):
+            given = self.operand(write.op.inputs[1])
+        name = self.free(f"{variable.tensor}_after")
+        op = Op(name, "state:assign", (variable, given), (name,), layer=name, where=line_of(write.op))
+        self.ops.append((write.number, op))
+
+    def state(self, variable: Any, at: int) -> Ref:
+        """A variable as it is before an operation of that number: behind what assigns to it."""
+        for write in self.writes:
+            if write.variable is variable and write.number < at:
+                self.written(write)
+        return self.variable(variable)
 
     def note_masks(self, args: Any, kwargs: Any, masks: Mapping[str, Any]) -> None:
         """The masks that Keras hands to `call` are those of its arguments."""
@@ -142,7 +187,17 @@ class Walk:
         own = getattr(first, "_keras_mask", None)
         for it in result:
             mask = getattr(it, "_keras_mask", None)
-            yield "drops" if mask is None else "passes" if mask is own else "makes"
+            yield "drops" if mask is None else "passes" if mask is own else self.how_made(mask, first)
+
+    def how_made(self, mask: Any, first: Any) -> str:
+        """ "unlike 0" for a mask of the numbers of the first argument that are not 0; else "makes"."""
+        if mask.op.type == "NotEqual" and mask.op.inputs[1].op.name not in self.varying:
+            tensor = mask.op.inputs[0]
+            while tensor.op.type in ("Identity", "Cast") and tensor is not first:
+                tensor = tensor.op.inputs[0]
+            if tensor is first and first.dtype.is_integer:
+                return f"unlike {int(self.fold(mask.op.inputs[1]))}"
+        return "makes"
 
     def register(self, event: Event) -> None:
         """Who gives each tensor: the outermost calls that can stand in the program."""
@@ -194,7 +249,7 @@ class Walk:
         import tensorflow as tf
 
         if is_variable(value):
-            return self.variable(variable_of(value))
+            return self.state(variable_of(value), self.now)
         if is_tensor(value):
             return self.tensor(value)
         if isinstance(value, (np.ndarray, tf.Tensor)):  # one that runs at once is a constant
@@ -215,39 +270,25 @@ class Walk:
         """The tensor by its name, or a constant."""
         if id(value) in self.names:
             return Ref(self.names[id(value)])
+        if not self.depends(value):
+            return constant(self.fold(value))
         event = self.givers.get(id(value))
         if event is not None:
             self.called(event)
             return Ref(self.names[id(value)])
-        if not self.depends(value):
-            return constant(self.fold(value))
         self.node(value.op)
         return Ref(self.names[id(value)])
 
     def depends(self, value: Any) -> bool:
         """Whether a tensor is made of the layer's arguments, of variables or of random numbers."""
-        stack, seen = [value], set[int]()
-        while stack:
-            it = stack.pop()
-            if id(it) in self.names or id(it) in self.givers:
-                return True
-            if id(it) in seen:
-                continue
-            seen.add(id(it))
-            kind = it.op.type
-            if kind == "ReadVariableOp" or kind in DRAWS or kind in WHOLE_DRAWS:
-                return True
-            if kind == "Placeholder" and id(it) not in self.captured:
-                return True
-            stack += list(it.op.inputs)
-        return False
+        return id(value) in self.names or value.op.name in self.varying
 
     def fold(self, value: Any) -> np.ndarray:
         """The value of a tensor that depends on nothing."""
         import tensorflow as tf
 
-        if value.op.name in self.exact:
-            return np.asarray(self.exact[value.op.name])
+        if value.dtype.is_floating and (number := exactly(value, self.exact)) is not None:
+            return np.asarray(number, np.float64)
         found = tf.get_static_value(value)
         if found is not None:
             return np.asarray(found)
@@ -277,18 +318,23 @@ class Walk:
         """A weight as an operand."""
         if id(value) in self.names:
             return Ref(self.names[id(value)])
-        attribute = self.parts.get(id(value))
+        attribute, own = self.parts.get(id(value)), self.objects.get(id(value), value)
+        stored = attribute
+        if attribute is None and (found := self.of_layer(value)) is not None:
+            layer, own = found
+            stored = f"{self.named(layer)}/{live.short(own)}"
+            attribute = stored.replace("/", "_")
         if attribute is None:
             advice = "make it an attribute of the layer, with add_weight"
             raise refused(self.layer, f"it uses a variable, {value.name}, that is none of its attributes",
                           advice, self.event.where)  # fmt: skip
         name = self.free(attribute)
-        own = self.objects[id(value)]
         trainable = any(it is own for it in trainables(self.layer)) or id(own) in self.trained
-        weight = replace(live.reference(own, name), trains=id(own) in self.trained)
+        weight = self.weight(own, name if stored == attribute else stored)
         dtype = getattr(own.dtype, "name", own.dtype)
         config = {
             "attribute": name, "shape": list(weight.shape), "trainable_": trainable, "dtype_": str(dtype),
+            "of_": "" if stored == attribute else stored,
         }  # fmt: skip
         op = Op(name, "tf.Variable", (), (name,), config, layer=name, stored={"0": weight},
                 frozen=id(own) not in self.trained)  # fmt: skip
@@ -297,17 +343,37 @@ class Walk:
         self.keep.append(value)
         return Ref(name)
 
+    def of_layer(self, value: Any) -> tuple[Any, Any] | None:
+        """The layer that is called in this one, and is Keras's own, and its variable."""
+        for event in layers_in(self.event):
+            layer = event.target
+            if type(layer).__module__.startswith(("keras.", "tf_keras.")) and not hasattr(layer, "layers"):
+                for it in layer.weights:
+                    if variable_of(it) is value:
+                        return layer, it
+        return None
+
+    def readable(self) -> Iterator[Any]:
+        """The variables of the layer, and those of Keras's layers that it calls."""
+        yield from self.variables()
+        for event in layers_in(self.event):
+            for it in event.target.weights:
+                if self.of_layer(variable_of(it)) is not None:
+                    yield variable_of(it)
+
     def called(self, event: Event) -> None:
         """A layer or a function as it was called."""
         if id(event) in self.done:
             return
         tensors = [it for it in leaves(event.result) if is_tensor(it)]
+        before, self.now = self.now, event.first
         if event.is_layer:
             self.layer_op(event, tensors)
         elif event.name.startswith("keras.ops."):
             self.operation_op(event, tensors)
         else:
             self.function_op(event, tensors)
+        self.now = before
         self.done[id(event)] = ()
 
     def give(self, op: Op, at: int, tensors: Sequence[Any], base: str) -> None:
@@ -334,15 +400,27 @@ class Walk:
             given |= items
         else:
             (_, first), *rest = items.items()
-            args, given = (self.tree(first),), {}
+            takes_list = short in LISTS or "random." in event.name
+            args, given = (self.tree(first) if takes_list else self.packed(first),), {}
             for name, it in rest:
                 if name == "kwargs":
                     given |= {key: self.tree(item) for key, item in it.items()}
                 else:
-                    given[name] = self.tree(it)
+                    given[name] = sizes_of(self.tree(it)) if name in SIZES else self.tree(it)
         name = event.name.removeprefix("keras.")
         op = Op("", "TFOpLambda", args, (), {"function": name}, given, where=event.where)
         self.give(op, event.first, tensors, "noise" if name.startswith("random.") else short)
+
+    def packed(self, value: Any) -> Any:
+        """An argument of a function of one tensor, which TensorFlow makes of a list of them."""
+        found = self.tree(value)
+        if not isinstance(found, list) or not any(refs(found)):
+            return found
+        name = self.free("stacked")
+        op = Op(name, "TFOpLambda", ([self.packed(it) for it in value],), (name,), {"function": "stack"},
+                {"axis": 0}, layer=name)  # fmt: skip
+        self.ops.append((self.now, op))
+        return Ref(name)
 
     def operation_op(self, event: Event, tensors: Sequence[Any]) -> None:
         """A function of keras.ops as the operation that a functional model has for it."""
@@ -358,10 +436,14 @@ class Walk:
     def layer_op(self, event: Event, tensors: Sequence[Any]) -> None:
         """A layer that is called: one of Keras's as a file would have it, others as nested graphs."""
         name = self.layer_name(event)
-        args = tuple(map(self.operands, event.args))
-        kwargs = {key: self.tree(it) for key, it in event.kwargs.items() if key != "training"}
-        said = event.kwargs.get("training")
+        given, named = by_name(event)
+        args = tuple(map(self.operands, given))
+        kwargs = {key: self.tree(it) for key, it in named.items() if key != "training"}
+        said = named.get("training")
         op, body = self.inner(event, name, args, kwargs)
+        if (body is not None or op.stored) and id(event.target) not in self.parts:
+            raise refused(self.layer, f"it calls a layer, {name}, that is none of its attributes",
+                          "make it an attribute of the class: self.layer = layer", event.where)  # fmt: skip
         if body is not None:
             self.bodies[name] = body
         mode = event.mode if said is None else said
@@ -370,7 +452,9 @@ class Walk:
 
     def layer_name(self, event: Event) -> str:
         """What the class calls a layer: by its attribute, else by the layer's own name."""
-        layer = event.target
+        return self.named(event.target)
+
+    def named(self, layer: Any) -> str:
         if id(layer) not in self.layers:
             wanted = self.parts.get(id(layer), str(layer.name))
             name, at = wanted, 1
@@ -385,11 +469,11 @@ class Walk:
         """An operation of TensorFlow's graph, as TensorFlow 2.0 to 2.3 save it."""
         if op.type == "ReadVariableOp":
             handle = self.captured.get(id(op.inputs[0]))
-            found = next((it for it in self.variables() if getattr(it, "handle", None) is handle), None)
+            found = next((it for it in self.readable() if handle_of(it) is handle), None)
             if found is None:
                 raise refused(self.layer, "it reads a variable that is none of its attributes",
                               "make it an attribute of the layer, with add_weight", line_of(op))  # fmt: skip
-            self.names[id(op.outputs[0])] = self.variable(found).tensor
+            self.names[id(op.outputs[0])] = self.state(found, number_of(self.graph, op)).tensor
             self.keep += op.outputs
             return
         if op.type == "Placeholder" or number_of(self.graph, op) < self.event.first:
@@ -463,7 +547,7 @@ class Walk:
         found = self.tree(value)
         if isinstance(found, Ref):
             return found
-        name = self.free("constant")
+        name = self.free(self.name_of(value) or "constant")
         dtype = str(getattr(value.dtype, "name", value.dtype))
         values = constant(np.asarray(self.fold(value) if is_tensor(value) else value), dtype)
         self.ops.append((-1, Op(name, "tf.constant", (values,), (name,), layer=name)))
@@ -471,6 +555,12 @@ class Walk:
             self.names[id(value)] = name
             self.keep.append(value)
         return Ref(name)
+
+    def name_of(self, value: Any) -> str:
+        """What the author calls a constant: by the attribute that holds it, else by the variable."""
+        outer = self.captured.get(id(value), value)
+        attribute = next((name for name, it in vars(self.layer).items() if it is outer), "")
+        return attribute.strip("_") or self.event.names.get(id(value), "")
 
     def draw(self, op: Any, where: str) -> None:
         """Random numbers between 0 and 1, or normal ones."""
@@ -491,64 +581,13 @@ class Walk:
                 yield variable_of(it)
 
 
-#: Operations that give a variable another value.
-ASSIGNS = ("Assign", "ResourceScatter", "ResourceStridedSliceAssign")
+#: Arguments that are whole numbers, never tensors that are computed with.
+SIZES = frozenset("paddings perm multiples shape axis begin size num_or_size_splits".split())
+#: Functions whose first argument is a list of tensors, or sizes.
+LISTS = frozenset(
+    {"concat", "stack", "add_n", "accumulate_n", "fill", "zeros", "ones", "broadcast_dynamic_shape"}
+)
 ADVICE = "write it with functions that `torchport rules` lists, or give a rule for the class with --rules"
-
-
-def nested(result: Any, names: Iterator[str]) -> Any:
-    """What a layer gave, with the names of its tensors."""
-    if isinstance(result, Mapping):
-        found = {key: nested(result[key], names) for key in sorted(result)}
-        return {key: found[key] for key in result}
-    if isinstance(result, (list, tuple)):
-        items = [nested(it, names) for it in result if it is not None]
-        return items[0] if len(items) == 1 else items
-    return Ref(next(names))
-
-
-def layers_in(event: Event) -> Iterator[Event]:
-    """The calls of layers in a call, each the outermost."""
-    for it in event.inside:
-        yield from [it] if it.is_layer else layers_in(it)
-
-
-def implied(event: Event) -> list[str]:
-    """The masks that Keras handed to a layer's `call` by itself."""
-    _, kwargs = event.called or ((), {})
-    return [
-        key for key in kwargs if (key == "mask" or key.endswith("_mask")) and event.kwargs.get(key) is None
-    ]
-
-
-def is_tensor(value: Any) -> bool:
-    """A tensor of the graph that is built."""
-    return hasattr(value, "op") and hasattr(value, "graph") and hasattr(value, "dtype")
-
-
-def number_of(graph: Any, op: Any) -> int:
-    """The number of an operation in its graph."""
-    known: dict[str, int] | None = getattr(graph, "_torchport_numbers", None)
-    if known is None or op.name not in known:
-        known = {it.name: at for at, it in enumerate(graph.get_operations())}
-        graph._torchport_numbers = known
-    return known[op.name]
-
-
-def constant(array: np.ndarray, dtype: str = "") -> Any:
-    """A constant: a number of Python where it is one number, else its values with their dtype.
-
-    `dtype`: that of a tensor that it stands for, where it has to be one.
-    """
-    if dtype and array.ndim == 0:
-        return {"class_name": "__numpy__", "config": {"value": array.item(), "dtype": dtype}}
-    if array.dtype.kind not in "fiub":
-        array = array.astype(np.float32) if array.dtype.name == "bfloat16" else array
-    if array.ndim == 0:
-        return dialect.shortest(array) if array.dtype.kind == "f" else array.item()
-    if array.dtype.kind in "iu" and array.ndim == 1 and not dtype:
-        return array.tolist()
-    return {"class_name": "__numpy__", "config": {"value": array.tolist(), "dtype": str(array.dtype)}}
 
 
 def trainables(layer: Any) -> list[Any]:
@@ -557,74 +596,3 @@ def trainables(layer: Any) -> list[Any]:
         if (found := getattr(layer, name, None)) is not None:
             return list(found)
     return []
-
-
-def given(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The tensors that a layer's `call` got, by the names of its parameters, modes left out."""
-    seen: set[int] = set()
-
-    def below(path: str, value: Any) -> Iterator[tuple[str, Any]]:
-        if is_tensor(value):
-            if id(value) in seen:
-                return
-            seen.add(id(value))
-            yield path, value
-        elif isinstance(value, Mapping):
-            for key in sorted(value):
-                yield from below(str(key), value[key])
-        elif isinstance(value, (list, tuple)):
-            for at, item in enumerate(value):
-                yield from below(f"{path}_{at}", item)
-
-    for name, value in placed(layer, args, kwargs).items():
-        yield from below(name, value)
-
-
-def placed(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a layer's `call` by the names of its parameters, in their order, modes left out."""
-    names = parameters(layer)
-    found = {names[at] if at < len(names) else f"x{at}": value for at, value in enumerate(args)}
-    order = {name: at for at, name in enumerate(names)}
-    for key in sorted(kwargs, key=lambda key: (order.get(key, len(order)), key)):
-        found[key] = kwargs[key]
-    return {key: value for key, value in found.items() if key != "training"}
-
-
-def parameters(layer: Any) -> list[str]:
-    """What a layer's `call` calls its arguments."""
-    call = layer.function if type(layer).__name__ == "Lambda" else type(layer).call
-    found = inspect.signature(call).parameters.values()
-    names = [it.name for it in found if it.kind not in (it.VAR_POSITIONAL, it.VAR_KEYWORD)]
-    return names if type(layer).__name__ == "Lambda" else names[1:]
-
-
-class Seen(Exception):
-    """Stops a function of keras.ops where it has the operation that it stands for."""
-
-
-def operation(event: Event) -> tuple[Any, tuple[Any, ...], dict[str, Any]] | None:
-    """The operation of keras.ops that a call makes on symbols, and what that is called with."""
-    from keras.src.ops.operation import Operation
-
-    held: list[Any] = []
-    space = getattr(inspect.unwrap(event.target), "__globals__", {})
-    test, own = space.get("any_symbolic_tensors"), Operation.symbolic_call
-
-    def symbolic_call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        held.append((self, args, kwargs))
-        raise Seen
-
-    if test is None:
-        return None
-    space["any_symbolic_tensors"] = lambda *args, **kwargs: True
-    Operation.symbolic_call = symbolic_call
-    try:
-        event.target(*event.args, **event.kwargs)
-    except Seen:
-        pass
-    except Exception:  # what it does before is for symbols alone
-        held.clear()
-    finally:
-        space["any_symbolic_tensors"] = test
-        Operation.symbolic_call = own
-    return held[0] if held else None

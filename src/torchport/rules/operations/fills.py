@@ -7,7 +7,7 @@ from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
-from torchport.program import Attribute, Code, Expr, IfElse, Load, State, call
+from torchport.program import TRAINING, Assign, Attribute, Code, Expr, IfElse, Load, State, call
 from torchport.rules.arguments import default, plain
 from torchport.rules.constants import fixed, numbers, saved_dtype, shape_of
 from torchport.rules.dtypes import as_dtype, dtype_of, is_float
@@ -175,6 +175,9 @@ def uniform(
 ) -> Expr:  # fmt: skip
     """torch.rand_like, or x.new_empty(...).uniform_(); torch.randint of whole numbers."""
     high = 1 if maxval is None else maxval
+    if any(isinstance(it, Value) for it in (minval, high)) and is_float(out.tensor.dtype):
+        drawn = call(".uniform_", empty(like, shape, whole))
+        return high * drawn if minval == 0 else minval + (high - minval) * drawn
     numbers_only(minval=minval, maxval=high)
     if not is_float(out.tensor.dtype):
         sizes: Any = tuple(sizes_of(shape)) if not whole else Attribute(like, "shape")
@@ -213,8 +216,11 @@ def variable_shape(*, shape: Any) -> Shape:
     "tf.Variable", wants=FRESH, shape=variable_shape, weights=lambda *, shape: {"value": tuple(shape)},
     dtype=variable_dtype,
 )  # fmt: skip
-def variable(*, attribute: str, shape: Any, trainable_: bool, dtype_: str) -> Expr:
-    """A parameter, or a buffer where the source does not train it."""
+def variable(*, attribute: str, shape: Any, trainable_: bool, dtype_: str, of_: str = "") -> Expr:
+    """A parameter, or a buffer where the source does not train it.
+
+    `of_`: the layer whose weight it is, and which, `tokens/embeddings`; empty for one of the class itself.
+    """
     axes = " ".join("abcdefgh"[: len(shape)])
     return State(attribute, Load.of("value", f"{axes} -> {axes}"), tuple(shape), trainable=trainable_)
 
@@ -228,7 +234,13 @@ def select_shape(x: Tensor, y: Tensor) -> Shape:
 @rule("mode:select", shape=select_shape)
 def select(x: Value, y: Value) -> Expr:
     """One tensor in training, another in inference."""
-    return IfElse(Code("self.training"), x, y)
+    return IfElse(TRAINING, x, y)
+
+
+@rule("state:assign", shape=lambda state, value: state.shape)
+def assign(state: Value, value: Value, *, training: bool | None = None) -> Expr:
+    """A buffer of the class is given another value, in one mode alone if that is said."""
+    return Assign(state, value, {None: "", True: "self.training", False: "not self.training"}[training])
 
 
 def constant_dtype(value: Any) -> str:

@@ -136,7 +136,7 @@ def unstack(x: Value, *, axis: int = 0) -> Expr:
 
 def repeated_shape(x: Tensor, *, repeats: Any, axis: Any) -> Shape:
     if isinstance(repeats, (Tensor, Value)):
-        raise Unsupported("repeats that are a tensor", "give them as numbers")
+        return (None,) if axis is None else with_size(x.shape, axis, None)
     if axis is None:
         if isinstance(repeats, Sequence) and len(repeats) > 1:
             raise Unsupported(f"repeats={repeats!r} of all values", "give one number, or an axis")

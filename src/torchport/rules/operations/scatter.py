@@ -120,7 +120,7 @@ def segments_shape(x: Tensor, ids: Any, *, num_segments: Any) -> Shape:
         raise Unsupported("how many segments there are is not said", "give num_segments")
     if len(shape_of(ids)) != 1:
         raise Unsupported("numbers of segments with several axes")
-    return (int(num_segments), *x.shape[1:])
+    return (num_segments if isinstance(num_segments, int) else None, *x.shape[1:])
 
 
 #: How each combines, and what an empty segment has.
@@ -128,11 +128,18 @@ SEGMENTS = {"Sum": "sum", "Max": "amax", "Min": "amin", "Prod": "prod"}
 
 
 def segments(how: str) -> Any:
-    def write(x: Value, ids: Any, *, num_segments: Any = None, sorted: bool = False) -> Expr:
+    def write(
+        x: Value, ids: Any, *, num_segments: Any = None, sorted: bool = False, counted: bool = False
+    ) -> Expr:  # fmt: skip
         where = buffer(ids, "segments", "int64")
-        return call("segments", x, where, num_segments, *([how] if how != "sum" else []))
+        is_number = counted or not isinstance(num_segments, Value)
+        count = num_segments if is_number else call("int", num_segments)
+        return call("segments", x, where, count, *([how] if how != "sum" else []))
 
-    write.__doc__ = f"The rows of each segment in one: torch.Tensor.index_reduce with {how!r}."
+    write.__doc__ = f"""The rows of each segment in one: torch.Tensor.index_reduce with {how!r}.
+
+    `counted`: how many there are is a size, a number of Python.
+    """
     return write
 
 
@@ -143,6 +150,8 @@ for _name, _how in SEGMENTS.items():
 @rule("tf.segment_mean", wants=SOURCE, shape=segments_shape)
 def segment_mean(x: Value, ids: Any, *, num_segments: Any = None, root: bool = False) -> Expr:
     """The sum of each segment over how many rows it has, or over the root of that; 0 where it has none."""
+    if not isinstance(num_segments, int):
+        raise Unsupported("so many segments as only the run time knows", "give num_segments as a number")
     where = buffer(ids, "segments", "int64")
     if isinstance(ids, Value):
         where = as_dtype(ids, ids.tensor.dtype, "int64")

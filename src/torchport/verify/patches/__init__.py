@@ -62,6 +62,13 @@ DOUBLES: tuple[Patch, ...] = (
     Patch("tf_keras.src.layers.normalization.batch_normalization:BatchNormalizationBase",
           "_renorm_correction_and_moments",
           lambda tf, original, note: doubles.renormalised(tf, original), optional=True),
+    Patch("tensorflow", "cast", lambda tf, original, note: doubles.cast(tf, original)),
+    *(Patch(module, name, lambda tf, original, note: doubles.made(tf, original))
+      for module, names in doubles.MADE.items() for name in names),
+    *(Patch(module, name, lambda tf, original, note: doubles.promoted(tf, original))
+      for module, names in doubles.SEVERAL.items() for name in names),
+    *(Patch("tensorflow.python.framework.tensor:Tensor", name,
+            lambda tf, original, note: doubles.promoted(tf, original)) for name in doubles.OPERATORS),
     *(Patch(f"{OPS}.gen_nn_ops", f"{name}3d", volumes(f"{name}2d")) for name in ("max_pool", "avg_pool")),
 )  # fmt: skip
 

@@ -5,8 +5,34 @@ In float32 its own kernels run, unchanged.
 
 from __future__ import annotations
 
+import functools
+import inspect
+import sys
+from functools import cache
 from typing import Any
 
+import numpy as np
+
+from torchport.nest import leaves
+from torchport.read.dialect import shortest
+from torchport.watch.spy import is_theirs, mapped
+
+#: Functions of several tensors, by module.
+SEVERAL = {
+    "tensorflow": "add subtract multiply divide pow maximum minimum matmul einsum tensordot where concat "
+    "stack clip_by_value".split(),
+    "tensorflow:math": "add subtract multiply divide truediv pow maximum minimum divide_no_nan "
+    "squared_difference".split(),
+    "tensorflow:linalg": ["matmul", "einsum", "tensordot"],
+    "tensorflow:nn": "conv1d conv2d conv3d depthwise_conv2d bias_add".split(),
+}
+OPERATORS = tuple(
+    f"__{side}{name}__"
+    for name in "add sub mul truediv pow matmul mod floordiv".split()
+    for side in ("", "r")
+)
+MADE = {"tensorflow:random": ("normal", "uniform", "truncated_normal"),
+        "tensorflow": ("zeros", "ones", "eye", "one_hot")}  # fmt: skip
 #: Modules that have TensorFlow's functions too: tf-keras imports the second of them.
 COMPATIBLE = ("tensorflow.compat.v1", "tensorflow.compat.v2")
 
@@ -40,6 +66,81 @@ def number(tf: Any, original: Any) -> Any:
         return original(x, dtype, name=name)
 
     return cast
+
+
+@cache
+def is_user(filename: str) -> bool:
+    """Whether a file is the user's own code."""
+    return is_theirs(filename)
+
+
+def cast(tf: Any, original: Any) -> Any:
+    """`tf.cast` as the user's own code calls it: fractions, masks and single numbers are float64 for float32.
+
+    A class that says float32 of its tensors does not run on float64. Rows of whole numbers become float32 as
+    it says: tables of positions are made of them, which the port has in float32.
+    """
+
+    def call(x: Any, dtype: Any, name: str | None = None) -> Any:
+        if is_user(sys._getframe(1).f_code.co_filename) and tf.as_dtype(dtype) == tf.float32:
+            if getattr(x, "dtype", None) in (tf.float64, tf.bool) or np.ndim(x) == 0:
+                dtype = tf.float64
+        return original(x, dtype, name=name)
+
+    return call
+
+
+def made(tf: Any, original: Any) -> Any:
+    """Random numbers, zeros and ones that the user's own code makes: float64 where they would be float32."""
+    signature = inspect.signature(original)
+
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        if tf.as_dtype(bound.arguments["dtype"] or tf.float32) == tf.float32:
+            if is_user(sys._getframe(1).f_code.co_filename):
+                bound.arguments["dtype"] = tf.float64
+        return original(*bound.args, **bound.kwargs)
+
+    return call
+
+
+def promoted(tf: Any, original: Any) -> Any:
+    """A function that is given float64 and float32 together, which TensorFlow refuses: all as float64.
+
+    So numbers and tables that the user's code made as float32 meet the tensors of the model. A single number
+    is the one by its shortest decimal, as the port has it; it makes no table float64.
+    """
+
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(*args, **kwargs)
+        except (TypeError, ValueError, tf.errors.InvalidArgumentError):
+            kinds = {it.dtype for it in leaves((list(args), kwargs)) if isinstance(it, tf.Tensor)}
+            if not kinds.issuperset((tf.float32, tf.float64)):
+                raise
+        given = [it for it in leaves((list(args), kwargs)) if isinstance(it, tf.Tensor)]
+        tables = any(it.dtype == tf.float32 and it.shape.rank for it in given)
+        single = not any(it.dtype == tf.float64 and it.shape.rank for it in given)
+        change = functools.partial(single_as, tf) if tables and single else functools.partial(double, tf)
+        return original(*mapped(list(args), change), **mapped(kwargs, change))
+
+    return call
+
+
+def double(tf: Any, tensor: Any) -> Any:
+    """A float32 tensor as float64."""
+    if tensor.dtype != tf.float32:
+        return tensor
+    is_number = tensor.shape.rank == 0 and hasattr(tensor, "numpy")
+    return tf.constant(shortest(tensor.numpy()), tf.float64) if is_number else tf.cast(tensor, tf.float64)
+
+
+def single_as(tf: Any, tensor: Any) -> Any:
+    """A float64 tensor as float32."""
+    return tf.cast(tensor, tf.float32) if tensor.dtype == tf.float64 else tensor
 
 
 def scaled(original: Any) -> Any:
