@@ -36,6 +36,19 @@ def test_the_page_holds_the_document(network: str) -> None:
     assert document(found.page) == json.loads(found.network.text())
 
 
+def test_the_command_writes_it(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from torchport.cli import app
+
+    file = tmp_path / "new" / "unet.html"
+    result = CliRunner().invoke(app, ["explain", str(UNET), "--size", "64", "96", "--html", str(file)])
+    assert result.exit_code == 0 and not result.stdout, result.output
+    assert document(file.read_text(encoding="utf-8"))["size"] == {"h": 64, "w": 96}
+    alone = CliRunner().invoke(app, ["explain", str(UNET), "--input", "tissue.png"])
+    assert alone.exit_code == 2 and "add --html FILE" in alone.output
+
+
 def test_no_name_ends_the_script_that_it_stands_in() -> None:
     text = explanation("hostile").page
     assert text.count("<script") == text.count("</script>") == 2

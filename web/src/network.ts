@@ -89,10 +89,11 @@ export class Network {
     return found;
   }
 
-  /** Whether an op changes values only where they stand: BatchNormalization, ReLU, Dropout. */
+  /** Whether an op leaves the shape and mixes with no kernel: BatchNormalization, ReLU, Dropout, softmax. */
   private isQuiet(op: Op): boolean {
-    return op.inputs.length === 1 && op.outputs.length === 1 && op.reads.length > 0 &&
-      op.reads.every((it) => it.axes.every((axis, at) => axis.kind === "point" && axis.axis === at)) &&
+    const stays = op.reads.every((it) => it.axes.every((axis, at) => (axis.kind === "point" && axis.axis === at) || axis.kind === "whole"));
+    const kernels = this.layers.get(op.layer)?.weights.some((it) => (it.keras_side?.axes.length ?? 0) > 1);
+    return op.inputs.length === 1 && op.outputs.length === 1 && op.reads.length > 0 && stays && !kernels &&
       same(this.tensors.get(op.inputs[0])!, this.tensors.get(op.outputs[0])!);
   }
 
@@ -131,7 +132,11 @@ export class Network {
   }
 
   private label(tensor: Tensor, block: Block | null): string {
-    if (block) return block.path.split(".").slice(-2).join(".").replace(/^.*\.(?=[^\d.]+$)/, "");
+    if (block) {
+      const name = block.path.split(".").slice(-2).join(".").replace(/^.*\.(?=[^\d.]+$)/, "");
+      const items = [...this.blocks.values()].filter((it) => it.parent === block.path && /\.\d+$/.test(it.path)).length;
+      return items ? `${name} (${items})` : name;
+    }
     return (this.ops.get(tensor.id)?.layer ?? tensor.id).replace(/\.(linear|activation)$/, "");
   }
 }

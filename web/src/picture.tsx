@@ -123,7 +123,7 @@ function Box({ node, made, on, image, zoom, onKeyDown }: {
 }) {
   const { x, y, w, h, dx, dy, labelWidth } = made.boxes.get(node.id)!;
   const tensor = node.shown, flat = space(tensor).length === 0, deep = channels(tensor);
-  const label = made.small && zoom < 2 ? "" : fitted(node.label, labelWidth * zoom), letters = Math.max(1, zoom * 0.8), row = times(node), plain = `×${deep}`, count = fitted(plain + row, labelWidth * zoom) === plain + row ? plain + row : plain;
+  const label = made.small && zoom < 2 ? "" : fitted(node.label, labelWidth * zoom), letters = Math.max(1, zoom * 0.8), count = `×${deep}`;
   const visible = label ? `${label} ${count}` : "", whole = label === node.label ? "" : `${node.label}, `;
   const name = `${visible}${visible && ", "}${whole}${node.block ? `${node.block.class}, ` : ""}${written(tensor)}`;
   return (
@@ -144,12 +144,6 @@ function Box({ node, made, on, image, zoom, onKeyDown }: {
       {label && <text class="count ax-c" x={x} y={y + h + 24 / letters} style={{ fontSize: `${10 / letters}px` }}>{count}</text>}
     </g>
   );
-}
-
-const isRow = (node: Node) => [...network.value.blocks.values()].some((it) => it.parent === node.block!.path && /\.\d+$/.test(it.path));
-
-function times(node: Node): string {
-  return node.block && isRow(node) ? ` · ${node.block.times} in a row` : "";
 }
 
 /** The box that an arrow key leads to: along an arrow, else to the nearest that way. */

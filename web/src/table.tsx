@@ -10,7 +10,7 @@ export function Table() {
   return (
     <div class="table" role="region" aria-label="Table of tensors" tabindex={0}>
       <table>
-        <thead><tr><th scope="col">layer</th><th scope="col">kind</th><th scope="col">Keras</th><th scope="col">PyTorch</th><th scope="col">sees</th><th scope="col">parameters</th><th scope="col">MACs</th></tr></thead>
+        <thead><tr><th scope="col">layer</th><th scope="col">kind</th><th scope="col">Keras</th><th scope="col">PyTorch</th><th scope="col">sees</th><th scope="col" class="number">parameters</th><th scope="col" class="number">MACs</th></tr></thead>
         <tbody>
           {net.document.tensors.map((it) => {
             const around = net.around(it.id), own = net.op(it.id), layer = net.layer(it.id);

@@ -63,6 +63,13 @@ describe("network", () => {
     expect(net.picture(new Set()).nodes.map((it) => it.id)).toEqual(["tensor:x", "block:block"]);
     expect(net.picture(new Set(["block"])).nodes.map((it) => it.id)).toEqual(["tensor:x", "tensor:a", "tensor:b"]);
   });
+  it("draws one box for a run that keeps its shape, softmax included, and not for what mixes with a kernel", () => {
+    const reads: Reading[] = [{ axis: 0, kind: "point" }, { axis: null, kind: "whole" }];
+    const tensors = [tensor("x", [10], null), tensor("a", [10]), tensor("b", [10]), tensor("c", [10])];
+    const kernel = { id: "a", options: {}, weights: [{ keras_side: { axes: ["i", "o"], sizes: [10, 10] } }] } as unknown as Layer;
+    const net = made(tensors, [op("a", ["x"], reads, "Dense"), op("b", ["a"], reads, "softmax"), op("c", ["b"], [{ axis: 0, kind: "point" }, { axis: 1, kind: "point" }], "Dropout")], [kernel]);
+    expect(net.picture(new Set()).nodes.map((it) => it.members.map((member) => member.id).join(""))).toEqual(["x", "abc"]);
+  });
   it("knows a whole call from a part of an expression", () => {
     expect(wholeCall("self.blocks(x)")).toBe("blocks");
     expect(wholeCall("self.conv5(x).mean((2, 3))")).toBe("");
