@@ -37,6 +37,7 @@ INPUTS: dict[str, tuple[Any, ...]] = {
 NAMES = sorted(INPUTS)
 
 STATISTICS = "BatchNorm has no statistics of one value for each channel, in Keras nor here"
+SIZE = "the sizes of its first image are in it: a reshape, a resize, paddings of odd sizes"
 #: What cannot be done with a program, and why. A test fails if it can after all.
 IMPOSSIBLE: dict[tuple[str, str], str] = {
     **{("batch_of_one", name): STATISTICS for name in ("dcgan", "deeplab", "tabnet")},
@@ -44,6 +45,9 @@ IMPOSSIBLE: dict[tuple[str, str], str] = {
         "export",
         "tagger",
     ): "torch.export fixes the batch of a bidirectional LSTM; with a batch that is fixed it works",
+    ("script", "masked_bert"): "TorchScript has no Tensor.bool(), which a cast to bool is",
+    ("symbolic_trace", "masked_bert"): "the attention asks how many axes a mask has, which fx does not know",
+    **{("other_sizes", name): SIZE for name in ("Xception", "deeplab", "retinanet", "vit")},
 }
 
 #: Compiled and exported to ONNX: those with an operation that others have not; it takes seconds each.

@@ -6,7 +6,7 @@ from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.graph import Tensor
-from torchport.program import Code, Expr, call
+from torchport.program import Code, Expr, Infix, call
 from torchport.rules.table import Value
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -81,8 +81,8 @@ def as_index(x: Value) -> Expr:
 
 
 def as_bool(x: Value) -> Expr:
-    """A mask, of whatever dtype, as True and False."""
-    return x if x.tensor.dtype == "bool" else call(".bool", x)
+    """A mask, of whatever dtype, as True and False; TorchScript has no Tensor.bool()."""
+    return x if x.tensor.dtype == "bool" else Infix("!=", x, 0)
 
 
 def whole(x: Value, what: str) -> Value:
