@@ -9,6 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 demo: $(READY)
 	python examples/ihc_unet/demo.py
+	python examples/unet_code/demo.py
 
 test: $(READY)
 	pytest -n 2 --dist worksteal $(ARGS)

@@ -92,6 +92,13 @@ class NamedFloat(float):
     def __repr__(self) -> str:
         return self.text
 
+    def __round__(self, digits: Any = None) -> Any:
+        return self
+
+    def __rsub__(self, other: Any) -> Any:
+        mine = self.text if self.binds > 3 else f"({self.text})"
+        return NamedFloat(other - float(self), f"{other} - {mine}")
+
 
 OPERATORS: dict[str, Callable[[int, int], int]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod,

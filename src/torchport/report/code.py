@@ -17,7 +17,8 @@ def facts(port: SourcePort, written: Path) -> dict[str, Any]:
         "units": [
             {
                 "name": it.name, "becomes": it.cls, "kind": it.kind, "line": it.line,
-                "without": list(it.dropped), "proven_with": list(map(str, port.proofs[it.name].cases)),
+                "without": list(it.dropped), "fixed": list(it.fixed),
+                "proven_with": list(map(str, port.proofs[it.name].cases)),
                 "checks": port.proofs[it.name].checks, "worst": port.proofs[it.name].worst,
             }
             for it in port.units
@@ -37,6 +38,8 @@ def text(port: SourcePort, written: Path) -> str:
             f"  {it.name:24} {what:28} proven with {len(proof.cases)} sets of arguments, "
             f"{proof.checks} comparisons, {proof.worst:.0e} off at most"
         )
+        if it.fixed:
+            lines.append(f"  {'':24} always with the {', '.join(it.fixed)} that was watched")
         if it.dropped:
             lines.append(f"  {'':24} without {', '.join(it.dropped)}: nothing in the port depends on it")
     lines += [f"  {it}" for it in port.notes]

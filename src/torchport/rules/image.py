@@ -81,10 +81,13 @@ def slide(x: Value, over: Sequence[Window], data_format: str | None) -> tuple[Ex
     options = {"stride": one(strides, 1), "padding": None, "dilation": one(rates, 1)}
     amounts = [it.pads(n) for it, n in zip(over, spatial(x.shape, data_format), strict=True)]
     known = [amount for amount in amounts if amount is not None]
+    steady = over[0].padding == "same" and set(strides) == {1} and not any(map(is_named, strides))
+    if steady and any(is_named(it.k) or is_named(it.d) for it in over):
+        return x, {**options, "padding": "same"}  # right for every size of a window that has a name
     if len(known) == len(amounts):
         if all(before == after for before, after in known):
             return x, {**options, "padding": one([before for before, _ in known], 0)}
-        if over[0].padding == "same" and set(strides) == {1}:
+        if steady:
             return x, {**options, "padding": "same"}
     return padded(x, over, data_format), options
 

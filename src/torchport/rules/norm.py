@@ -10,6 +10,7 @@ from typing import Any
 from torchport.axes import Order, to_order
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor, is_keras_2
+from torchport.named import is_named
 from torchport.program import Expr, Fill, Load, call, module
 from torchport.rules.arguments import default
 from torchport.rules.broadcast import parameter
@@ -185,6 +186,8 @@ class BatchNormalization(Norm):
 
 def taken_of(momentum: float) -> float:
     """What is taken of a new value, where Keras says what is kept of the old one: 0.01 of 0.99."""
+    if is_named(momentum):
+        return 1 - momentum
     return float(Decimal(1) - Decimal(repr(float(momentum))))
 
 

@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from torchport.errors import Unsupported
+from torchport.named import is_named
 
 #: How far a method of resizing looks on both sides, in input steps.
 #: Source: tensorflow/core/kernels/image/sampling_kernels.h.
@@ -69,12 +70,13 @@ class Window:
             return self.reach - 1, 0
         if self.padding not in ("same", "end"):
             raise Unsupported(f"padding={self.padding!r} is not known")
-        if self.s == 1 or self.k == 1:
+        if self.s == 1 and not is_named(self.s) or self.k == 1 and not is_named(self.k):
             total = self.reach - 1
         elif n is None:
             return None
         else:
-            total = max(0, (-(-n // self.s) - 1) * self.s + self.reach - n)
+            step = int(self.s)  # what depends on sizes has no text
+            total = max(0, (-(-n // step) - 1) * step + int(self.reach) - n)
         before = total // 2 if self.padding == "same" else 0
         return before, total - before
 

@@ -17,6 +17,7 @@ from typing import Any
 from torchport.emit.source import formatted
 from torchport.errors import TorchportError
 from torchport.source import module, vary
+from torchport.source.evaluate import SIZES_OF_SPACE
 from torchport.source.observe import Watched, watch
 from torchport.source.project import Project
 from torchport.source.prove import Case, Proof, Prover, case_of
@@ -24,7 +25,7 @@ from torchport.source.sites import NotPorted, SourceFile, SourceRefusal, site
 from torchport.source.unit import Unit
 
 #: With how many watched calls, and with how many others, a unit is proven; how many are tried for that.
-WATCHED, VARIED, TRIED = 1, 4, 12
+WATCHED, VARIED, TRIED = 1, 3, 10
 #: Shapes on which losses are tried that no call runs.
 LOSS_SHAPES = ((4, 8, 6, 3), (3, 10, 4, 2))
 
@@ -150,8 +151,11 @@ def watched_project(source: SourceFile, names: Sequence[str], calls: Sequence[st
     given = list(calls) or list(calls_in(source, watched))
     for call in given:
         watched.evaluate(call)
+    watched.recorder.is_varied = True
     for call in given:
         try_others(watched, call)
+    try_blocks(watched)
+    watched.recorder.is_varied = False
     losses(source, watched, names or defined)
     if not watched.recorder.units:
         raise TorchportError(
@@ -228,12 +232,31 @@ def try_others(watched: Watched, call: str) -> None:
     function = getattr(watched.module, node.func.id)
     from torchport.source.observe import as_it_is
 
-    for arguments in itertools.islice(vary.variations(first), 12):
+    for arguments in itertools.islice(vary.variations(first), TRIED):
         with as_it_is():
             try:
                 function(**arguments)
             except Exception:  # arguments of our own: the source may refuse them
                 continue
+
+
+def try_blocks(watched: Watched) -> None:
+    """Runs each function of tensors with other arguments than its callers give it."""
+    from torchport.source.observe import as_it_is, is_tensor
+
+    for name in watched.source.functions():
+        calls = watched.recorder.units.get(name, [])
+        if not calls or not any(map(is_tensor, calls[0].arguments.values())):
+            continue
+        function = getattr(watched.module, name)
+        plain = {key: it for key, it in calls[0].arguments.items() if not is_tensor(it)}
+        tensors = {key: it for key, it in calls[0].arguments.items() if is_tensor(it)}
+        for arguments in itertools.islice(vary.variations(plain), TRIED):
+            with as_it_is():
+                try:
+                    function(**tensors, **arguments)
+                except Exception:  # arguments of our own: the source may refuse them
+                    continue
 
 
 def losses(source: SourceFile, watched: Watched, names: Sequence[str]) -> None:
@@ -282,8 +305,17 @@ def proven(prover: Prover, unit: Unit, watched: Sequence[Case]) -> Proof:
     """A unit run with what was watched, and with other arguments."""
     cases = list(watched[:WATCHED])
     for case in watched[:1]:
-        arguments = [replace(case, arguments=it) for it in vary.variations(case.arguments)]
-        shapes = [replace(case, shapes=it) for it in vary.image_sizes(case.shapes)]
+        still = {*unit.fixed, *(unit.dropped if SIZES_OF_SPACE in unit.fixed else ())}
+        arguments = [
+            replace(case, arguments=it)
+            for it in vary.variations(case.arguments)
+            if all(it[name] == case.arguments[name] for name in still if name in it)
+        ]
+        shapes = (
+            []
+            if SIZES_OF_SPACE in unit.fixed
+            else [replace(case, shapes=it) for it in vary.image_sizes(case.shapes)]
+        )
         cases += [*arguments, *shapes, *watched[WATCHED:]][:TRIED]
     unique = list({str(it): it for it in cases}.values())
     return prover.prove(unit, unique, VARIED + len(watched[:WATCHED]))

@@ -8,19 +8,40 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from torchport.axes import position
 from torchport.errors import Unsupported
 from torchport.names import identifier, unique
 from torchport.rules.nouns import noun_of
 from torchport.source import fragment
+from torchport.source.flags import flagged
 from torchport.source.fragment import Call, Fragment, Texts, inlined, is_layer
+from torchport.source.lines import reads
 from torchport.source.observe import Seen, is_tensor, tensors
+from torchport.source.rows import applied, row_of
 from torchport.source.scope import Scope
 from torchport.source.sites import NotPorted, site
 from torchport.source.unit import Unit, snake
-from torchport.source.values import Flow, Items, Maker, Network, Shape, Stack, Static, is_static, leaves
+from torchport.source.values import (
+    Flow,
+    Items,
+    Maker,
+    Network,
+    Row,
+    Shape,
+    Size,
+    Stack,
+    Static,
+    is_static,
+    leaves,
+)
 
 RUN = "give a --call that runs it"
+#: Stands among what is fixed for the sizes of the tensors themselves.
+SIZES_OF_SPACE = "image size"
 INFIX: dict[type[ast.AST], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
+SIZES: dict[type[ast.AST], str] = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.FloorDiv: "//", ast.Mod: "%",
+}  # fmt: skip
 COMPARE: dict[type[ast.AST], str] = {
     ast.Lt: "<",
     ast.LtE: "<=",
@@ -90,7 +111,10 @@ class Evaluator:
     # Operators and indices
 
     def operation(self, node: ast.expr, kind: type[ast.AST], left: Any, right: Any) -> Any:
-        """An operator between tensors, or a tensor and a number."""
+        """An operator between tensors, or a tensor and a number, or sizes."""
+        if all(isinstance(it, (Size, Static)) for it in (left, right)) and kind in SIZES:
+            texts = [self.bracketed(it.text) for it in (left, right)]
+            return Size(f"{texts[0]} {SIZES[kind]} {texts[1]}")
         sides = [it for it in (left, right) if isinstance(it, Flow)]
         if not sides or any(not isinstance(it, (Flow, Static)) for it in (left, right)):
             raise NotPorted(node, "is an operator on something else than tensors and numbers")
@@ -129,6 +153,9 @@ class Evaluator:
         return plain[0] if plain else None
 
     def item(self, node: ast.Subscript) -> Any:
+        flow = self.scope.shape_of(node.value)
+        if flow is not None and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int):
+            return Size(f"{flow.text}.shape[{position(node.slice.value, flow.rank, flow.order)}]")
         value = self.value(node.value)
         if isinstance(value, Items):
             try:
@@ -166,7 +193,10 @@ class Evaluator:
         function = seen[0].function
         name = getattr(function, "__name__", type(function).__name__)
         unit = self.unit_of(function)
-        if isinstance(function, type) and is_layer(seen[0].result) and not is_model(seen[0].result, function):
+        if name == "Sequential" and isinstance(function, type):
+            return row_of(self, node)
+        is_own = isinstance(function, type) and not is_model(seen[0].result, function)
+        if is_own and is_layer(seen[0].result) and not is_functional(seen[0].result):
             return Maker(node)
         if isinstance(function, type) and hasattr(seen[0].result, "layers"):
             return self.network(node)
@@ -176,14 +206,24 @@ class Evaluator:
             raise NotPorted(node, "is not assigned to a name", "write inputs = keras.Input(...)")
         if is_layer(function):
             maker = self.value(node.func)
+            if isinstance(maker, Row):
+                flow = self.value(node.args[0])
+                if not isinstance(flow, Flow):
+                    raise NotPorted(node, "is a Sequential of something else than one tensor")
+                return applied(self, node, maker, flow, [it.function for it in seen])
+            if not isinstance(maker, Maker) and not any(it.function.weights for it in seen):
+                args, kwargs = self.arguments(node)
+                return self.apply(node, Call(args, kwargs, {}), seen)
             if not isinstance(maker, Maker):
                 raise NotPorted(node, "calls a layer that is made elsewhere", "make it in the function")
             return self.layer(node, maker, seen)
         args, kwargs = self.arguments(node)
         func = node.func
         space = vars(self.scope.project.watched.module)
-        text = ast.unparse(func)
-        return self.apply(node, Call(args, kwargs, {}, lambda: eval(text, space)), seen)
+        text, root = ast.unparse(func), next((it.id for it in ast.walk(func) if isinstance(it, ast.Name)), "")
+        # one that was handed over is what it was each time
+        look_up = (lambda: eval(text, space)) if root in space and root not in self.scope.env else None
+        return self.apply(node, Call(args, kwargs, {}, look_up), seen)
 
     def unit_of(self, function: Any) -> Unit | None:
         """The unit that a function of the user's became."""
@@ -273,31 +313,74 @@ class Evaluator:
         """An expression as the rules write it: one text for all that was seen."""
         if not seen:
             raise NotPorted(node, "never ran", RUN)
-        found: dict[Any, tuple[Fragment, list[str]]] = {}
+        found: dict[Any, tuple[Fragment, list[Seen]]] = {}
         operands = list(leaves((*made.args, *made.kwargs.values())))
         why: Unsupported | None = None
-        for are_open in (False, True):
+        for are_open in (True, False):
             found.clear()
             try:
                 for it in distinct(seen):
                     written = self.scope.project.fragment(it, made, are_open)
-                    found.setdefault(self.signature(written, operands), (written, []))
+                    found.setdefault(self.signature(written, operands), (written, []))[1].append(it)
             except Unsupported as error:
                 why = why or error
                 continue
             if len(found) == 1:
                 break
+            if (merged := flagged(found, made)) is not None:
+                found = {"": (merged, [])}
+                break
         else:
-            if why is not None:
-                raise NotPorted(node, why.why, why.advice) from why
-            texts = [" ".join(filter(None, (it[0], *it[1]))) for it in list(found)[:2]]
-            raise NotPorted(
-                node, f"is {texts[0]} in one run and {texts[1]} in another",
-                "make the number that it depends on an argument of the layer",
-            )  # fmt: skip
+            fixed = self.fixed(made, seen)
+            if fixed is None:
+                raise self.undecided(node, why, [it[:2] for it in found])
+            found = {"": (fixed, [])}
         ((written, _),) = found.values()
         self.scope.applied[site(node)] = made
         return self.emit(node, written, operands, maker)
+
+    def undecided(self, node: ast.expr, why: Unsupported | None, found: list[Any]) -> NotPorted:
+        """Why an expression has no text that is right each time."""
+        if why is not None:
+            return NotPorted(node, why.why, why.advice)
+        texts = [" ".join(filter(None, (text, *modules))) for text, modules in found[:2]]
+        return NotPorted(
+            node, f"is {texts[0]} in one run and {texts[-1]} in another",
+            "make the number that it depends on an argument of the layer",
+        )  # fmt: skip
+
+    def fixed(self, made: Call, seen: list[Seen]) -> Fragment | None:
+        """A layer of which one option is the number that it was in all runs that were asked for.
+
+        The parameters that it came from are then none of the port's. None where that does not help.
+        """
+        operands = list(leaves((*made.args, *made.kwargs.values())))
+        for name, value in made.options.items():
+            values = {repr(it.function.get_config().get(name)) for it in seen if not it.is_varied}
+            alike = [it for it in seen if {repr(it.function.get_config().get(name))} == values]
+            others = {key: it for key, it in made.options.items() if key != name}
+            plain = Call(made.args, made.kwargs, others, made.function)
+            for are_open in (True, False):
+                try:
+                    found = [self.scope.project.fragment(it, plain, are_open) for it in distinct(alike)]
+                except Unsupported:
+                    break
+                if len({self.signature(it, operands) for it in found}) == 1:
+                    self.scope.fixed |= reads(value.text)
+                    return found[0]
+        return self.sized(made, seen, operands)
+
+    def sized(self, made: Call, seen: list[Seen], operands: list[Flow]) -> Fragment | None:
+        """An expression that is right for the sizes alone that were asked for: a matrix behind Flatten."""
+        try:
+            asked = distinct([it for it in seen if not it.is_varied])
+            found = [self.scope.project.fragment(it, made, False) for it in asked]
+        except Unsupported:
+            return None
+        if len({self.signature(it, operands) for it in found}) != 1:
+            return None
+        self.scope.fixed.add(SIZES_OF_SPACE)
+        return found[0]
 
     def signature(self, written: Fragment, operands: list[Flow]) -> Any:
         texts = self.texts(written, operands, lambda owner, role: f"{role or 'module'}", lambda text: text)
@@ -382,6 +465,11 @@ class Evaluator:
 def is_model(value: Any, cls: type) -> bool:
     """Whether a class is Keras's own for models."""
     return hasattr(value, "layers") and cls.__module__.split(".")[0] in ("keras", "tf_keras")
+
+
+def is_functional(value: Any) -> bool:
+    """Whether a model is one of inputs and outputs, of whatever class."""
+    return hasattr(value, "layers") and hasattr(value, "_nodes_by_depth")
 
 
 def distinct(seen: list[Seen]) -> list[Seen]:

@@ -25,7 +25,7 @@ from torchport.normalise import normalise
 from torchport.program import Apply, Definition, Expr, Module, State, Unpack, Var, rewrite, walk
 from torchport.read.subclass import package_of
 from torchport.source.observe import Seen, is_tensor, tensors
-from torchport.source.values import Flow, Items, Static
+from torchport.source.values import Flow, Items, Size, Static
 
 #: Options of layers whose values are no numbers of the program's.
 UNNAMED = frozenset({"name", "dtype", "seed"})
@@ -78,9 +78,9 @@ def of(seen: Seen, made: Call, are_open: bool = False) -> Fragment:
     rebuilt_args = [rebuild(value, given, flows) for value, given in zip(args, seen.args, strict=True)]
     rebuilt_kwargs = {key: rebuild(value, seen.kwargs[key], flows) for key, value in kwargs.items()}
     try:
-        if is_layer(seen.function):
+        if is_layer(seen.function) or is_merging(seen.function):
             graph = of_layer(seen, rebuilt_args, rebuilt_kwargs, flows)
-            graph = with_options(graph, str(seen.function.name), options)
+            graph = with_options(graph, getattr(seen.function, "name", ""), options)
         else:
             graph = of_function(made, seen, rebuilt_args, rebuilt_kwargs, flows)
         graph = with_sizes(graph, [flow for flow, _ in flows], are_open)
@@ -114,6 +114,8 @@ def rebuild(value: Any, given: Any, flows: list[tuple[Flow, Any]]) -> Any:
         return [rebuild(it, one, flows) for it, one in zip(value.items, given, strict=True)]
     if any(True for _ in tensors(given)):
         raise Unsupported("uses a tensor that is not one of the function's", "hand it over as an argument")
+    if isinstance(value, Size) and isinstance(given, int):
+        return Named(given, value.text)
     return named(given, value) if isinstance(value, Static) else given
 
 
@@ -132,12 +134,25 @@ def named(given: Any, value: Static) -> Any:
 
 
 def is_layer(function: Any) -> bool:
-    return hasattr(function, "get_config") and hasattr(function, "weights") and callable(function)
+    """Whether a value is a layer; its class is none."""
+    return (
+        not isinstance(function, type)
+        and hasattr(function, "get_config")
+        and hasattr(function, "weights")
+        and callable(function)
+    )
+
+
+def is_merging(function: Any) -> bool:
+    """Whether a function makes a layer and calls it: `layers.add([x, y])`."""
+    return ".layers.merging." in str(getattr(function, "__module__", "")) and not isinstance(function, type)
 
 
 def keras_of(layer: Any) -> Any:
+    """The Keras that a layer, or a function of its own, is of."""
+    own = sys.modules.get(str(getattr(layer, "__module__", "")).partition(".")[0])
     found = next(filter(None, map(package_of, type(layer).__mro__)), None)
-    return found or sys.modules["keras"]
+    return found or own or sys.modules["keras"]
 
 
 def fill(tree: Any, held: Sequence[Any]) -> Any:

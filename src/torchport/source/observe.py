@@ -9,6 +9,7 @@ import inspect
 import operator
 import sys
 import types
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ class Seen:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     result: Any
+    #: Whether the arguments of the run were other ones than those that were asked for.
+    is_varied: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,18 +51,19 @@ class Recorder:
     units: dict[str, list[UnitCall]] = field(default_factory=lambda: defaultdict(list))
     calls: list[tuple[Site, Seen]] = field(default_factory=list)
     is_on: bool = True
+    is_varied: bool = False
 
     def seen(self, key: Site, function: Any, *args: Any, **kwargs: Any) -> Any:
         result = function(*args, **kwargs)
         if self.is_on:
-            found = Seen(function, args, kwargs, held(result))
+            found = Seen(function, args, kwargs, held(result), self.is_varied)
             self.sites[key].append(replace_lists(found))
             self.calls.append((key, found))
         return result
 
     def value(self, key: Site, result: Any) -> Any:
         if self.is_on:
-            self.sites[key].append(Seen(None, (), {}, held(result)))
+            self.sites[key].append(Seen(None, (), {}, held(result), self.is_varied))
         return result
 
     def operator(self, key: Site, name: str, left: Any, right: Any) -> Any:
@@ -67,7 +71,7 @@ class Recorder:
         function = getattr(operator, name)
         result = function(left, right)
         if self.is_on:
-            self.sites[key].append(Seen(function, (held(left), right), {}, held(result)))
+            self.sites[key].append(Seen(function, (held(left), right), {}, held(result), self.is_varied))
         return result
 
     def unit(self, name: str) -> Callable[[Callable[..., Any]], Any]:
@@ -100,7 +104,7 @@ def held(value: Any) -> Any:
 
 def replace_lists(found: Seen) -> Seen:
     kwargs = {key: held(it) for key, it in found.kwargs.items()}
-    return Seen(found.function, tuple(map(held, found.args)), kwargs, found.result)
+    return Seen(found.function, tuple(map(held, found.args)), kwargs, found.result, found.is_varied)
 
 
 @dataclass
@@ -169,10 +173,11 @@ PLAIN = frozenset({"dict", "list", "tuple", "range", "len", "int", "float", "max
 
 @contextmanager
 def as_it_is() -> Iterator[None]:
-    """The user's code runs as Python: TensorFlow does not rewrite it, and Keras prints no summary."""
+    """The user's code runs as Python: TensorFlow does not rewrite it."""
     from tensorflow.python.autograph.core.ag_ctx import ControlStatusCtx, Status
 
-    with ControlStatusCtx(Status.DISABLED):
+    with ControlStatusCtx(Status.DISABLED), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         yield
 
 

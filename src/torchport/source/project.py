@@ -215,11 +215,15 @@ def finished(
         read |= flowing
     sizes = tuple(it.channels for it in stage.inputs if it.channels in read) if kind != "function" else ()
     parameters = tuple(it for it in known if it.name in read or it.name in own and it.name in flowing)
+    if half := [it.name for it in parameters if it.name in scope.fixed]:
+        why = f"{half[0]} is a number in one place that only some values of it are right for"
+        raise NotPorted(node, why, f"leave {half[0]} out, or give each use an argument of its own")
     made = Unit(
         node.name, node.name if kind in ("function", "layer") else class_name(node.name), kind,
         tuple(stage.inputs), parameters, known, sizes, results, isinstance(stage.result, Items), exposes,
-        applied=scope.applied, dropped=tuple(it.name for it in known if it not in parameters),
-        notes=scope.notes, line=node.lineno,
+        applied=scope.applied, rows=scope.rows,
+        dropped=tuple(it.name for it in known if it not in parameters),
+        fixed=tuple(sorted(scope.fixed)), notes=scope.notes, line=node.lineno,
     )  # fmt: skip
     made.text = text_of(made, node, stage, init)
     return made

@@ -17,12 +17,15 @@ from typing import Any
 import numpy as np
 
 from torchport.axes import Order, Turn, to_order
+from torchport.errors import Unsupported
 from torchport.program import Fill, Load, Module
 from torchport.read import live
 from torchport.source.evaluate import option_text
 from torchport.source.fragment import Call, is_layer, loads
 from torchport.source.observe import Recorder, Seen, UnitCall, as_it_is, is_tensor
 from torchport.source.project import Project
+from torchport.source.rows import seen_of
+from torchport.source.sites import Site
 from torchport.source.unit import Unit
 
 #: How far two float64 results may be apart, as a share of the largest number.
@@ -187,26 +190,41 @@ class Prover:
 
         With each, the variables of its layer by the names that they have in its state_dict.
         """
-        known: dict[Any, Call] = {}
+        known: dict[Site, Call] = {}
+        rows: dict[Site, tuple[Call, ...]] = {}
         for unit in self.project.units.values():
             known |= unit.applied if unit is not None else {}
-        seen: set[int] = set()
+            rows |= unit.rows if unit is not None else {}
+        done: set[int] = set()
         for key, one in source.calls:
-            if key not in known or not is_layer(one.function) or id(one.function) in seen:
+            if key in rows:
+                model = one.function if is_layer(one.function) else one.result
+                pairs = [(seen_of(it), call) for it, call in zip(model.layers, rows[key], strict=True)]
+            elif key in known and is_layer(one.function):
+                kept = {name: it for name, it in one.kwargs.items() if name != "training"}
+                pairs = [(Seen(one.function, one.args, kept, one.result), known[key])]
+            else:
                 continue
-            seen.add(id(one.function))
-            kept = {name: it for name, it in one.kwargs.items() if name != "training"}
-            made = Seen(one.function, one.args, kept, one.result)
-            pattern = (key, option_text(made))
-            if pattern not in self.known:
-                self.known[pattern] = list(self.loaded(made, known[key]))
-            variables = list(live.variables(one.function))
-            for spec, places in self.known[pattern]:
-                yield spec, {name: variables[at] for name, at in places.items()}
+            for seen, call in pairs:
+                if id(seen.function) not in done:
+                    done.add(id(seen.function))
+                    yield from self.modules_of(seen, call)
+
+    def modules_of(self, seen: Seen, call: Call) -> Iterator[tuple[Module, dict[str, Any]]]:
+        """The modules of one layer, each with its variables."""
+        pattern = (id(call), option_text(seen))
+        if pattern not in self.known:
+            self.known[pattern] = list(self.loaded(seen, call))
+        variables = list(live.variables(seen.function))
+        for spec, places in self.known[pattern]:
+            yield spec, {name: variables[at] for name, at in places.items()}
 
     def loaded(self, seen: Seen, call: Call) -> Iterator[tuple[Module, dict[str, int]]]:
         """The modules that a layer is: for each name of a state_dict, the place of its variable."""
-        made = self.project.fragment(seen, call, False)
+        try:
+            made = self.project.fragment(seen, call, True)
+        except Unsupported:
+            made = self.project.fragment(seen, call, False)
         places = {
             id(weight.load): at for op in made.graph.ops for at, weight in enumerate(op.stored.values())
         }
@@ -322,7 +340,7 @@ class Source:
             stack.enter_context(doubles(self.keras))
             stack.enter_context(patches.patched(tf, (*patches.DOUBLES, *patches.KERNELS, *patches.DRAWS)))
             given = [tf.constant(it) for it in self.inputs]
-            with tf.GradientTape(persistent=True) as tape:
+            with tf.GradientTape() as tape:
                 for it in given:
                     tape.watch(it)
                 if self.model is None:
@@ -331,12 +349,11 @@ class Source:
                     found = self.model(given if len(given) > 1 else given[0], training=training)
                 outputs = list(found) if isinstance(found, (list, tuple)) else [found]
                 total = tf.add_n([tf.reduce_sum(it * weighed(it.shape)) for it in outputs])
-            slopes = [zeros(tape.gradient(total, it), it) for it in given]
-            weights = {}
-            if self.model is not None:
-                for it in self.model.trainable_variables:
-                    value = getattr(it, "value", it) if not callable(getattr(it, "value", None)) else it
-                    weights[id(it)] = zeros(tape.gradient(total, value), it)
+            trained = list(self.model.trainable_variables) if self.model is not None else []
+            slopes = tape.gradient(total, [*given, *map(tensor_of, trained)])
+        found = [zeros(slope, it) for slope, it in zip(slopes, [*given, *trained], strict=True)]
+        weights = {id(it): slope for it, slope in zip(trained, found[len(given) :], strict=True)}
+        slopes = found[: len(given)]
         return Run([it.numpy() for it in outputs], slopes, weights)
 
 
@@ -413,6 +430,12 @@ def value_for(variable: Any, numbers: np.random.Generator) -> np.ndarray:
         return numbers.uniform(0.1, 0.6, shape)
     fan = max(1, int(np.prod(shape[:-1])))
     return numbers.normal(0, 1 / fan**0.5, shape)
+
+
+def tensor_of(variable: Any) -> Any:
+    """What TensorFlow takes gradients of: Keras 3 wraps its variables."""
+    value = getattr(variable, "value", variable)
+    return variable if callable(value) else value
 
 
 def zeros(slope: Any, like: Any) -> np.ndarray:

@@ -29,6 +29,8 @@ class Loop:
     marks: list[str] = field(default_factory=list)
     #: Whether `forward` asks for what it counts.
     counts: bool = False
+    #: Those of the modules that are made in loops inside of it.
+    nested: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -47,9 +49,13 @@ class Scope:
     #: Names of numbers that `forward` asks for.
     kept: dict[str, None] = field(default_factory=dict)
     applied: dict[Site, Call] = field(default_factory=dict)
+    #: The layers of Sequential, by the place where it is applied, or made and returned.
+    rows: dict[Site, tuple[Call, ...]] = field(default_factory=dict)
     #: Layers by the place where they are made: their mark and constructor, and the line that waits for it.
     made: dict[Site, tuple[str, str]] = field(default_factory=dict)
     waiting: dict[Site, Line] = field(default_factory=dict)
+    #: Names whose values were the same in all runs that were asked for, and are written as numbers.
+    fixed: set[str] = field(default_factory=set)
     assigned: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     #: Whether `__init__` of a class is being staged, where tensors are not yet known.
@@ -172,6 +178,8 @@ class Scope:
             loop = next((it for it in self.loops if name in it.targets), None)
             if loop is not None:
                 loop.counts = True
+                continue
+            if not isinstance(self.env.get(name, Static(name)), Static):
                 continue
             if name in self.env or name.endswith("_channels"):
                 if self.assigned.get(name, 0) > 1:

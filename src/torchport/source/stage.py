@@ -10,10 +10,11 @@ from torchport.source.evaluate import RUN, Evaluator
 from torchport.source.lines import Line, reads, tidy
 from torchport.source.observe import is_tensor
 from torchport.source.parts import order_of
+from torchport.source.rows import applied, maker_of
 from torchport.source.scope import Loop, Scope
 from torchport.source.sites import NotPorted, site
 from torchport.source.unit import Input
-from torchport.source.values import Flow, Items, Maker, Network, Shape, Stack, Static, leaves
+from torchport.source.values import Flow, Items, Maker, Network, Row, Shape, Stack, Static, leaves
 
 #: Methods of models and functions that show something, or that belong to training.
 SHOWN = frozenset({"summary", "compile", "print", "build", "plot_model"})
@@ -41,14 +42,19 @@ class Stage:
 
     scope: Scope
     inputs: list[Input] = field(default_factory=list)
-    result: Any = None
+    results: list[Any] = field(default_factory=list)
     is_network: bool = False
 
     def __post_init__(self) -> None:
         self.at = Evaluator(self.scope)
 
     def body(self, nodes: list[ast.stmt]) -> None:
-        for node in nodes:
+        for at, node in enumerate(nodes):
+            if isinstance(node, ast.If) and not node.orelse and ends(node.body) and nodes[at + 1 :]:
+                # what follows a return in a condition is its other branch
+                rest = ast.If(node.test, node.body, list(nodes[at + 1 :]))
+                self.statement(ast.copy_location(rest, node))
+                return
             self.statement(node)
 
     def statement(self, node: ast.stmt) -> None:
@@ -68,8 +74,10 @@ class Stage:
         if isinstance(node, ast.Expr):
             self.expression(node)
         elif isinstance(node, ast.Assign):
-            for target in node.targets:
-                self.assign(target, node.value, node)
+            first, *others = node.targets
+            self.assign(first, node.value, node)
+            for target in others:
+                self.assign(target, first, node)
         elif isinstance(node, ast.AnnAssign) and node.value is not None:
             self.assign(node.target, node.value, node)
         elif isinstance(node, ast.AugAssign):
@@ -91,6 +99,21 @@ class Stage:
                 node, f"{type(node).__name__.lower()} is not ported", "write it as a for loop or with if"
             )
 
+    @property
+    def result(self) -> Any:
+        """What the function gives; of several returns, what is the same in all."""
+        if len(self.results) < 2:
+            return self.results[0] if self.results else None
+        first, *others = self.results
+        for other in others:
+            flows = list(zip(leaves(first), leaves(other), strict=True))
+            alike = type(first) is type(other) and all(a.rank == b.rank for a, b in flows)
+            if not alike:
+                raise NotPorted(self.scope.project.node_of(self.scope.name), "returns tensors of other ranks")
+            merged = [a if a.channels == b.channels else replace(a, channels=None) for a, b in flows]
+            first = replace(first, items=tuple(merged)) if isinstance(first, Items) else merged[0]
+        return first
+
     def expression(self, node: ast.Expr) -> None:
         value, scope = node.value, self.scope
         if isinstance(value, ast.Constant):
@@ -101,6 +124,13 @@ class Stage:
             )
             if called in SHOWN:
                 scope.notes.append(f"line {node.lineno}: {called}() is left out")
+                return
+            target = value.func.value if isinstance(value.func, ast.Attribute) else value.func
+            held = scope.env.get(ast.unparse(target))
+            if called == "add" and isinstance(held, Row):
+                made = maker_of(self.at, value.args[0])
+                if made is not None:
+                    scope.env[ast.unparse(target)] = replace(held, makers=(*held.makers, made))
                 return
             if called == "append" and isinstance(value.func, ast.Attribute):
                 self.append(value.func.value, value.args[0])
@@ -170,7 +200,7 @@ class Stage:
                     for at, it in enumerate(value.items)
                 ]
                 scope.env[name] = replace(value, text=name, items=tuple(flows))
-        elif isinstance(value, (Network, Shape)):
+        elif isinstance(value, (Network, Shape, Row)):
             scope.env[name] = value
         else:
             raise NotPorted(node, "is not ported")
@@ -288,13 +318,15 @@ class Stage:
         self.scope.env[name] = Flow(name, rank, channels or None, order_of(rank))
 
     def give(self, node: ast.Return) -> None:
-        if self.scope.loops or self.scope.depth:
-            raise NotPorted(node, "returns from inside of a loop or a condition", "return once, at the end")
+        if self.scope.loops:
+            raise NotPorted(node, "returns from inside of a loop", "return once, at the end")
         if node.value is None:
             raise NotPorted(node, "returns nothing")
         value = self.at.value(node.value)
         if isinstance(value, Network):
             value, self.is_network = value.outputs, True
+        if isinstance(value, Row):
+            value = self.sequential(value)
         flows = list(leaves(value))
         if isinstance(value, Flow):
             value = self.scope.ordered(value, order_of(value.rank))
@@ -307,7 +339,19 @@ class Stage:
         else:
             raise NotPorted(node.value, "is neither a tensor nor a tuple of tensors")
         self.scope.do(tidy(f"return {text}"))
-        self.result = value
+        self.results.append(value)
+
+    def sequential(self, row: Row) -> Any:
+        """A Sequential that is returned: a network of one input."""
+        models = [it.result for it in self.scope.seen(row.node)]
+        if not models or not all(getattr(it, "inputs", None) for it in models):
+            raise NotPorted(row.node, "has no input of its own", "begin it with keras.Input(shape)")
+        shape = tuple(models[0].inputs[0].shape)
+        order = order_of(len(shape))
+        self.inputs.append(Input("x", "in_channels", len(shape), order, str(shape[-1])))
+        self.scope.env["x"] = Flow("x", len(shape), "in_channels", order)
+        self.is_network = True
+        return applied(self.at, row.node, row, self.scope.env["x"], models)
 
     # Loops and conditions
 
@@ -334,6 +378,8 @@ class Stage:
             self.body(node.body)
             self.update(node, carried)
         scope.loops.pop()
+        if scope.loops:
+            scope.loops[-1].nested |= set(made.marks)
         for mark in made.marks:
             scope.say(f"{'self.' if not scope.loops else ''}{mark}s = nn.ModuleList()")
         scope.say(header)
@@ -345,7 +391,8 @@ class Stage:
         if not forward:
             return
         own = "self." if not scope.loops else ""
-        lists, singles = [f"{own}{it}s" for it in made.marks], list(made.marks)
+        lists = [f"{own}{it}s" for it in made.marks]
+        singles = [f"{it}s" if it in made.nested else it for it in made.marks]
         if made.counts or overs is not None or not lists:
             if overs is None:
                 lists.insert(0, scope.forward_text(text))
@@ -460,7 +507,10 @@ class Stage:
             marks = scope.loops[-1].marks[start[-1] :] if scope.loops else []
             parts.append((init, forward, scope.env, marks))
         (init, forward, env, marks), (init2, forward2, env2, marks2) = parts
-        self.merge(node, before, (init, env), (init2, env2))
+        if ends(node.body) or ends(node.orelse):
+            scope.env = env2 if ends(node.body) else env
+        else:
+            self.merge(node, before, (init, env), (init2, env2))
         pad = scope.depth + 1
         own = "self." if len(scope.loops) == 1 else ""
         init2 += [Line(pad, f"{own}{it}s.append(nn.Identity())") for it in marks]
@@ -476,8 +526,11 @@ class Stage:
             flag = scope.forward_text(test)
             scope.do(f"if {flag}:" if forward else tidy(f"if not ({flag}):\n    pass").split("\n")[0])
             scope.forward += forward
-            if forward and forward2:
+            if forward and forward2 and not ends(node.body):
                 scope.do("else:")
+            if ends(node.body):
+                for line in forward2:
+                    line.depth -= 1
             scope.forward += forward2
 
     def mode(self, node: ast.If) -> None:
@@ -510,6 +563,11 @@ class Stage:
                     else second
                 )
         scope.env = merged
+
+
+def ends(nodes: list[ast.stmt]) -> bool:
+    """Whether statements end with a return."""
+    return bool(nodes) and isinstance(nodes[-1], ast.Return)
 
 
 def bare(text: str) -> str:

@@ -56,7 +56,10 @@ class Unit:
     exposes: bool = False
     text: str = ""
     applied: dict[Site, Call] = field(default_factory=dict)
+    rows: dict[Site, tuple[Call, ...]] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
+    #: Parameters that had one value wherever the unit was asked for.
+    fixed: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     variables: dict[str, Any] = field(default_factory=dict)
     line: int = 0

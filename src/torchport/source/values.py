@@ -68,6 +68,21 @@ class Maker:
 
 
 @dataclass(frozen=True)
+class Size:
+    """A size that `forward` reads off a tensor: `x.shape[2]`."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """`keras.Sequential([...])`: layers one after the other; `node` makes it."""
+
+    makers: tuple[Maker, ...]
+    node: ast.Call
+
+
+@dataclass(frozen=True)
 class Shape:
     """The shape of a tensor."""
 

@@ -1,0 +1,137 @@
+"""Kinds of code, each as small as it can be: what is written, and what is refused where."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from typer.testing import CliRunner
+
+from torchport.cli import app
+from torchport.source import SourcePort, SourceRefused, port_source
+
+HEAD = "import tensorflow as tf\nfrom tensorflow import keras\nfrom tensorflow.keras import layers\n\n\n"
+
+
+def port(tmp_path: Path, text: str, *calls: str, partial: bool = False) -> SourcePort:
+    path = tmp_path / "code.py"
+    path.write_text(HEAD + dedent(text))
+    return port_source(path, calls=calls, partial=partial)
+
+
+def test_a_flag_of_the_source_is_one_of_the_port(tmp_path: Path) -> None:
+    found = port(
+        tmp_path,
+        """
+        def block(x, filters, use_bias=False):
+            return layers.Conv2D(filters, 1, use_bias=use_bias)(x)
+        """,
+        "block(keras.Input((4, 4, 3)), 2)",
+        "block(keras.Input((4, 4, 3)), 2, True)",
+    )
+    assert "nn.Conv2d(in_channels, filters, 1, bias=use_bias)" in found.code
+
+
+def test_a_return_in_a_condition(tmp_path: Path) -> None:
+    found = port(
+        tmp_path,
+        """
+        def block(x, filters, residual=True):
+            y = layers.Dense(filters)(x)
+            if residual:
+                return layers.Add()([x, y])
+            return y
+        """,
+        "block(keras.Input((4,)), 4)",
+        "block(keras.Input((4,)), 4, False)",
+    )
+    assert "        if self.residual:\n            return x + y\n        return y\n" in found.code
+
+
+def test_a_size_that_padding_depends_on_is_read_at_run_time(tmp_path: Path) -> None:
+    found = port(
+        tmp_path,
+        """
+        def block(x, filters):
+            return layers.Conv2D(filters, 3, strides=2, padding="same")(x)
+        """,
+        "block(keras.Input((8, 8, 3)), 2)",
+        "block(keras.Input((7, 7, 3)), 2)",
+    )
+    assert "same_pad(x, 3, 2)" in found.code
+
+
+REFUSED = [
+    (
+        """
+        def gate(x):
+            if tf.reduce_mean(x) > 0.5:
+                return x
+            return layers.Conv2D(8, 1)(x)
+        """,
+        "gate(tf.ones((1, 8, 8, 8)))",
+        ":7:8",
+        "a condition on a tensor's values",
+    ),
+    (
+        """
+        def block(x, wide=False):
+            if wide:
+                x = layers.Dense(8)(x)
+            while wide:
+                x = layers.Dense(4)(x)
+            return layers.Dense(2)(x)
+        """,
+        "block(keras.Input((4,)))",
+        ":9:5",
+        "while is not ported",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "call", "where", "why"), REFUSED, ids=["condition", "while"])
+def test_a_refusal_says_where_and_why(tmp_path: Path, text: str, call: str, where: str, why: str) -> None:
+    with pytest.raises(SourceRefused) as error:
+        port(tmp_path, text, call)
+    (refusal,) = error.value.refusals
+    assert f"code.py{where}  " in str(refusal) and why in refusal.why and refusal.advice
+
+
+def test_a_size_that_no_text_of_the_source_gives_is_refused(tmp_path: Path) -> None:
+    """Kernels that differ from call to call have no text that is right for all."""
+    text = """
+        SIZES = {4: 3, 8: 5}
+
+
+        def block(x, filters):
+            kernel = "same" if filters == 4 else "valid"
+            return layers.Conv2D(filters, 3, padding=kernel)(x)
+        """
+    with pytest.raises(SourceRefused, match="in one run and"):
+        port(tmp_path, text, "block(keras.Input((9, 9, 3)), 4)", "block(keras.Input((9, 9, 3)), 8)")
+
+
+def test_what_is_not_ported_raises_at_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "code.py"
+    text = """
+    def good(y_true, y_pred):
+        return tf.reduce_mean(tf.square(y_true - y_pred))
+
+
+    def bad(x):
+        while True:
+            return layers.Dense(2)(x)
+    """
+    path.write_text(HEAD + dedent(text))
+    command = ["port", str(path), "-o", str(tmp_path / "out"), "--call", "bad(keras.Input((4,)))"]
+    refused = CliRunner().invoke(app, command)
+    assert refused.exit_code == 2 and not (tmp_path / "out").exists()
+    partly = CliRunner().invoke(app, [*command, "--partial", "--json", "--tests"])
+    assert partly.exit_code == 3, partly.output
+    facts = json.loads(partly.stdout)
+    assert [it["name"] for it in facts["units"]] == ["good"] and not facts["passed"]
+    code = (tmp_path / "out" / "code.py").read_text()
+    assert 'raise NotImplementedError("code.py:12")' in code and "def good(y_true: Tensor" in code
+    assert "good" in (tmp_path / "out" / "test_code.py").read_text()
