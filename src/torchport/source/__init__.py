@@ -17,12 +17,11 @@ from typing import Any
 from torchport.emit.source import formatted
 from torchport.errors import TorchportError
 from torchport.source import module, vary
-from torchport.source.evaluate import SIZES_OF_SPACE
 from torchport.source.observe import Watched, watch
 from torchport.source.project import Project
 from torchport.source.prove import Case, Proof, Prover, case_of
 from torchport.source.sites import NotPorted, SourceFile, SourceRefusal, site
-from torchport.source.unit import Unit
+from torchport.source.unit import SIZES_OF_SPACE, Unit
 
 #: With how many watched calls, and with how many others, a unit is proven; how many are tried for that.
 WATCHED, VARIED, TRIED = 1, 3, 10

@@ -20,7 +20,7 @@ from torchport.source.observe import Seen, is_tensor, tensors
 from torchport.source.rows import applied, row_of
 from torchport.source.scope import Scope
 from torchport.source.sites import NotPorted, site
-from torchport.source.unit import Unit, snake
+from torchport.source.unit import SIZES_OF_SPACE, Unit, snake
 from torchport.source.values import (
     Flow,
     Items,
@@ -36,8 +36,6 @@ from torchport.source.values import (
 )
 
 RUN = "give a --call that runs it"
-#: Stands among what is fixed for the sizes of the tensors themselves.
-SIZES_OF_SPACE = "image size"
 INFIX: dict[type[ast.AST], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
 SIZES: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.FloorDiv: "//", ast.Mod: "%",

@@ -10,7 +10,7 @@ from torchport.axes import Order
 from torchport.source.lines import reads
 from torchport.source.observe import Seen
 from torchport.source.sites import NotPorted, site
-from torchport.source.unit import Unit, snake
+from torchport.source.unit import SIZES_OF_SPACE, Unit, snake
 from torchport.source.values import Flow, Items, Maker, Static
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def part_of(
             *(f"{key}={scope.forward_text(it.text)}" for key, it in bound.items() if isinstance(it, Static)),
         ]
         return results(at, unit, f"{unit.cls}({', '.join(inside)})", table, bound, None)
+    scope.fixed |= {SIZES_OF_SPACE} & set(unit.fixed)
     constructor = [table[name] for name in unit.sizes]
     named = False
     for it in unit.parameters:

@@ -11,6 +11,8 @@ from torchport.source.fragment import Call
 from torchport.source.sites import Site
 from torchport.source.values import Flow
 
+#: Stands among what is fixed for the sizes of the tensors themselves.
+SIZES_OF_SPACE = "image size"
 #: Words that say that a function makes something, before what it makes.
 VERBS = re.compile(r"^(build|get|make|create|define|construct)_(?=[a-z])")
 
