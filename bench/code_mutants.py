@@ -2,7 +2,7 @@
 
     python bench/code_mutants.py [HOW_MANY]
 
-Numbers become others, operators others, arguments change places, calls of functions of one tensor are left out.
+Numbers become others, operators others, arguments change places, calls of one tensor are left out.
 A mistake that changes no number (a name, `self.channels`) is told apart by hand: those that are not found are
 printed.
 """
