@@ -77,9 +77,13 @@ def of_port(port: Port, arrays: Sequence[np.ndarray]) -> Arrays:
 
 def of_source(port: Port, arrays: Sequence[np.ndarray]) -> Arrays:
     """Every layer's output as Keras on TensorFlow computes it."""
+    from torchport.report.progress import hushed
+    from torchport.verify import frameworks
     from torchport.verify.reference import Reference
     from torchport.verify.source_runs import SourceRuns
 
+    with hushed():
+        frameworks.tensorflow()
     runs = SourceRuns.of(Reference.load(port.source, port.program.graph, {}), "float32")
     found: dict[str, np.ndarray] = {}
 
