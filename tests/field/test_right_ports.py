@@ -9,6 +9,7 @@ import pytest
 import tf_keras
 
 import torchport
+from torchport.verify.truth import Truth
 
 PACKAGES = pytest.mark.parametrize("package", [keras, tf_keras], ids=["keras", "tf_keras"])
 
@@ -48,3 +49,22 @@ def test_a_batch_of_one_before_a_norm_of_rows(package: Any) -> None:
     assert not result.passed and not result.differs
     assert "more than 1 value per channel" in str(result)
     assert all(it.passed for it in result.rows if it.check == "inference")
+
+
+def test_statistics_of_a_model_that_tensorflow_runs_in_float32_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They start from the file's, not from where a step in training mode had moved them."""
+    run = Truth.inference
+
+    def inference(truth: Truth, dtype: str, *given: Any) -> Any:
+        if dtype == "float64":
+            raise ValueError("no kernel")
+        return run(truth, dtype, *given)
+
+    monkeypatch.setattr(Truth, "inference", inference)
+    L, x = keras.layers, keras.Input((6,))
+    model = keras.Model(x, L.Dense(2)(L.BatchNormalization(momentum=0.5)(x)))
+    result = torchport.verify(model, torchport.convert(model))
+    assert any("does not run this model in float64" in it for it in result.notes)
+    assert result.passed, str(result)

@@ -125,11 +125,13 @@ class Truth:
             )
             main = "float32"
             observed, low = low or self.inference(main, arrays), None
+            self.runs.pop(main, None)  # its statistics moved in training mode
         rows = rows or self.rebuilt_rows(own, observed)
         sizes = self.other_sizes(main, given)
         training, problem = self.training(main, arrays, projections, steps, low_training if low else None)
         if training is None and main == "float64":
             self.notes.append(f"TensorFlow does not train this model in float64 ({problem}): float32 there")
+            self.runs.pop("float32", None)  # its statistics moved already
             training, problem = self.training("float32", arrays, projections, steps, None)
         if not any(map(is_fraction, observed.outputs)):
             self.notes.append(
