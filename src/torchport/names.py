@@ -63,6 +63,8 @@ def identifier(name: str) -> str:
     text = text.lower()[:60].strip("_")
     if not text:
         return "unnamed"
+    if turned := re.match(r"(\d\w*?)_+([a-z]\w*)$", text):  # 1x1_reduce_conv: reduce_conv_1x1
+        text = f"{turned[2]}_{turned[1]}"
     if text[0].isdigit():
         text = f"n{text}"
     if keyword.iskeyword(text) or keyword.issoftkeyword(text) or hasattr(builtins, text) or text in RESERVED:
@@ -79,7 +81,9 @@ SPELLINGS = {
     "eegnet": "EEGNet", "wavenet": "WaveNet", "tabnet": "TabNet", "retinanet": "RetinaNet",
     "deeplab": "DeepLab", "espcn": "ESPCN", "edsr": "EDSR", "srcnn": "SRCNN", "se": "SE", "aspp": "ASPP",
     "pix2pix": "Pix2Pix", "yolo": "YOLO", "alexnet": "AlexNet", "lenet": "LeNet", "segnet": "SegNet",
-    "linknet": "LinkNet", "fpn": "FPN", "ssd": "SSD", "nlp": "NLP", "ocr": "OCR", "asr": "ASR",
+    "linknet": "LinkNet", "pspnet": "PSPNet", "shufflenet": "ShuffleNet", "squeezenet": "SqueezeNet",
+    "googlenet": "GoogLeNet", "capsnet": "CapsNet", "lrcn": "LRCN", "crf": "CRF", "fcn": "FCN",
+    "fpn": "FPN", "ssd": "SSD", "nlp": "NLP", "ocr": "OCR", "asr": "ASR",
 }  # fmt: skip
 
 

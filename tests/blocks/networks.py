@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 from keras import layers, ops
-from tests.blocks import people
+from tests.blocks import people, styles
 
 
 def classic_unet(levels: int = 4, width: int = 64) -> keras.Model:
@@ -218,6 +218,13 @@ NETWORKS: dict[str, tuple[Callable[[], keras.Model], int]] = {
     "temporal_convolutions": (people.temporal_convolutions, 80),
     "edsr": (people.edsr, 55),
     "masked_bert": (people.masked_bert, 90),
+    "inception_v1": (styles.inception_v1, 110),
+    "ssd": (styles.ssd, 85),
+    "skip_tcn": (styles.skip_tcn, 70),
+    "unet_3_plus": (styles.unet_3_plus, 85),
+    "shufflenet": (styles.shufflenet, 95),
+    "dense_cifar": (styles.dense_cifar, 70),
+    "two_tower": (styles.two_tower, 60),
     "ResNet50": (application("ResNet50"), 110),
     "MobileNetV2": (application("MobileNetV2"), 110),
     "EfficientNetB0": (application("EfficientNetB0"), 150),

@@ -50,11 +50,20 @@ def largest(x: Any) -> Any:
     return L.Maximum()([L.Conv1D(4, size, padding="same")(x) for size in (1, 3, 5)])
 
 
+def grams(x: Any) -> Any:
+    """As word segmenters have them: the channels differ as well."""
+    sizes = zip((4, 6, 6, 6, 5, 3), range(1, 7), strict=True)
+    return L.Concatenate()(
+        [L.GlobalMaxPooling1D()(L.Conv1D(channels, size, padding="same")(x)) for channels, size in sizes]
+    )
+
+
 WRITTEN: dict[Callable[[Any], Any], str] = {
     sizes: "torch.cat([F.relu(branch(x)) for branch in self.convs], dim=1)",
     pooled: "torch.cat([branch(x).amax(dim=2) for branch in self.convs], dim=1)",
     rows: "torch.cat([F.relu(branch(x)) for branch in self.branches], dim=1)",
     one_apart: "torch.cat([branch(x) for branch in self.convs] + [",
+    grams: "for channels, size in zip((4, 6, 6, 6, 5, 3), range(1, 7), strict=True)",
     added: "torch.stack([branch(x) for branch in self.convs]).sum(dim=0)",
     largest: "torch.stack([branch(x) for branch in self.convs]).amax(dim=0)",
 }

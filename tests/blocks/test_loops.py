@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import pytest
 import torch
+from tests.blocks import styles
 from tests.quick import QUICK
 
 import torchport
@@ -36,6 +37,14 @@ def wavenet(meeting: type[keras.Layer], whole: bool) -> keras.Model:
     return keras.Model(series, L.Concatenate()([aside, x]) if whole else aside)
 
 
+def test_the_last_block_is_one_of_them_though_nothing_reads_its_end() -> None:
+    model = styles.skip_tcn()
+    port = torchport.convert(model)
+    assert "skips.append(skip)" in port.code and "in_channels != 24" in port.code, port.code
+    found = torchport.verify(model, port, **QUICK)
+    assert found.passed, str(found)
+
+
 @pytest.mark.parametrize(
     ("meeting", "whole"), [(L.Add, False), (L.Concatenate, True), (L.Maximum, False)], ids=str
 )
@@ -43,7 +52,7 @@ def test_skips_are_collected_in_a_loop(meeting: type[keras.Layer], whole: bool, 
     model = wavenet(meeting, whole)
     port = torchport.convert(model)
     assert "skips.append(skip)" in port.code and "for block in self.blocks:" in port.code
-    assert "class GatedResidual" in port.code
+    assert "class GatedResidual" in port.code and port.code.count("class ") == 2
     found = torchport.verify(model, port, **QUICK)
     assert found.passed, str(found)
     torch.jit.script(load(port.save(tmp_path / "port")))

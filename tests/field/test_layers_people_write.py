@@ -175,7 +175,7 @@ def test_random_height_and_width_of_a_course() -> None:
     model = tf_keras.Model(x, layers.Dense(2)(y))
     port = check(model)
     assert_verified(model, port)
-    module = port.module().train().block
+    module = port.module().train().augmentation
     torch.manual_seed(0)  # the outermost sizes are rare
     sizes = {tuple(module(torch.zeros(1, 3, 12, 12)).shape[2:]) for _ in range(200)}
     assert {height for height, _ in sizes} == {width for _, width in sizes} == set(range(9, 15))

@@ -29,10 +29,8 @@ class DoubleSeparableConv(nn.Module):
         self.bn2 = nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.sepconv1_pointwise(self.sepconv1_depthwise(x))
-        x = F.relu(self.bn1(x))
-        x = self.sepconv2_pointwise(self.sepconv2_depthwise(x))
-        return self.bn2(x)
+        x = F.relu(self.bn1(self.sepconv1_pointwise(self.sepconv1_depthwise(x))))
+        return self.bn2(self.sepconv2_pointwise(self.sepconv2_depthwise(x)))
 
 
 class SeparableResidual(nn.Module):
@@ -43,13 +41,12 @@ class SeparableResidual(nn.Module):
         self.sepconv1_depthwise = nn.Conv2d(728, 728, 3, padding=1, groups=728, bias=False)
         self.sepconv1_pointwise = nn.Conv2d(728, 728, 1, bias=False)
         self.sepconv1_bn = nn.BatchNorm2d(728, eps=1e-3, momentum=0.01)
-        self.double_separable_conv = DoubleSeparableConv(728, 728, 728)
+        self.sepconv = DoubleSeparableConv(728, 728, 728)
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(x)
-        out = self.sepconv1_pointwise(self.sepconv1_depthwise(out))
-        out = F.relu(self.sepconv1_bn(out))
-        return self.double_separable_conv(out) + x
+        out = F.relu(self.sepconv1_bn(self.sepconv1_pointwise(self.sepconv1_depthwise(out))))
+        return self.sepconv(out) + x
 
 
 class Xception(nn.Module):
@@ -82,16 +79,16 @@ class Xception(nn.Module):
         block1_conv2 = F.relu(self.block1_conv2_bn(self.block1_conv2(x)))
         x = self.bn1(self.conv1(block1_conv2))
         block2 = F.max_pool2d(self.block2(block1_conv2), 3, stride=2, padding=1) + x
-        block3_sepconv1 = F.relu(block2)
-        x = self.bn2(self.conv2(block2))
-        block3 = F.max_pool2d(self.block3(block3_sepconv1), 3, stride=2, ceil_mode=True) + x
-        block4_sepconv1 = F.relu(block3)
-        x = self.bn3(self.conv3(block3))
-        x = F.max_pool2d(self.block4(block4_sepconv1), 3, stride=2, padding=1) + x
+        x = F.relu(block2)
+        x = F.max_pool2d(self.block3(x), 3, stride=2, ceil_mode=True)
+        block3 = x + self.bn2(self.conv2(block2))
+        x = F.relu(block3)
+        x = F.max_pool2d(self.block4(x), 3, stride=2, padding=1)
+        x = x + self.bn3(self.conv3(block3))
         blocks = self.blocks(x)
-        block13_sepconv1 = F.relu(blocks)
-        x = self.bn4(self.conv4(blocks))
-        x = F.max_pool2d(self.block13(block13_sepconv1), 3, stride=2, padding=1) + x
+        x = F.relu(blocks)
+        x = F.max_pool2d(self.block13(x), 3, stride=2, padding=1)
+        x = x + self.bn4(self.conv4(blocks))
         x = F.relu(self.block14(x)).mean(dim=(2, 3))
         return F.softmax(self.predictions(x), dim=1)
 

@@ -30,10 +30,8 @@ class Generator(nn.Module):
         x = F.leaky_relu(self.bn1(self.fc(x)), 0.3)
         x = x.unflatten(1, (64, 7, 7))
         x = F.leaky_relu(self.bn2(self.up1(x)), 0.3)
-        x = self.up2(x)[:, :, :-1, :-1]
-        x = F.leaky_relu(self.bn3(x), 0.3)
-        x = self.up3(x)[:, :, :-1, :-1]
-        return torch.tanh(x)
+        x = self.bn3(self.up2(x)[:, :, :-1, :-1])
+        return torch.tanh(self.up3(F.leaky_relu(x, 0.3))[:, :, :-1, :-1])
 
     @classmethod
     def from_pretrained(cls, path: str | Path = WEIGHTS) -> Generator:

@@ -34,18 +34,18 @@ class Generator(nn.Module):
         self.conv2 = ConvBNLeakyReLU(16, 32)
         self.conv3 = ConvBNLeakyReLU(32, 64)
         self.conv4 = ConvBNLeakyReLU(64, 64)
-        self.block1 = nn.Sequential(
+        self.decoder1 = nn.Sequential(
             nn.ConvTranspose2d(64, 64, 4, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(64, eps=1e-3, momentum=0.01),
             nn.Dropout(0.5),
             nn.ReLU(),
         )
-        self.block2 = nn.Sequential(
+        self.decoder2 = nn.Sequential(
             nn.ConvTranspose2d(128, 32, 4, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(32, eps=1e-3, momentum=0.01),
             nn.ReLU(),
         )
-        self.block3 = nn.Sequential(
+        self.decoder3 = nn.Sequential(
             nn.ConvTranspose2d(64, 16, 4, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(16, eps=1e-3, momentum=0.01),
             nn.ReLU(),
@@ -57,9 +57,9 @@ class Generator(nn.Module):
         skip2 = self.conv2(skip1)
         skip3 = self.conv3(skip2)
         x = self.conv4(skip3)
-        x = torch.cat([self.block1(x), skip3], dim=1)
-        x = torch.cat([self.block2(x), skip2], dim=1)
-        x = torch.cat([self.block3(x), skip1], dim=1)
+        x = torch.cat([self.decoder1(x), skip3], dim=1)
+        x = torch.cat([self.decoder2(x), skip2], dim=1)
+        x = torch.cat([self.decoder3(x), skip1], dim=1)
         return torch.tanh(self.up(x))
 
     @classmethod

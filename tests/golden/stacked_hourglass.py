@@ -45,6 +45,8 @@ class Hourglass(nn.Module):
         self.bottleneck5 = Bottleneck(64)
         self.bottleneck6 = Bottleneck(64)
         self.bottleneck7 = Bottleneck(64)
+        self.conv = nn.Conv2d(64, 64, 1)
+        self.bn = nn.BatchNorm2d(64, eps=1e-3, momentum=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
         bottleneck1 = self.bottleneck1(F.max_pool2d(x, 2))
@@ -55,7 +57,8 @@ class Hourglass(nn.Module):
         out = F.interpolate(self.bottleneck4(out), scale_factor=2.0)
         out = self.bottleneck5(bottleneck1) + out
         out = F.interpolate(self.bottleneck6(out), scale_factor=2.0)
-        return self.bottleneck7(x) + out
+        x = self.bottleneck7(x) + out
+        return self.bn(F.relu(self.conv(x)))
 
 
 class StackedHourglass(nn.Module):
@@ -64,28 +67,22 @@ class StackedHourglass(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 32, 7, stride=2)
-        self.bn1 = nn.BatchNorm2d(32, eps=1e-3, momentum=0.01)
+        self.bn = nn.BatchNorm2d(32, eps=1e-3, momentum=0.01)
         self.bottleneck = Bottleneck(32)
         self.hourglass1 = Hourglass()
-        self.conv2 = nn.Conv2d(64, 64, 1)
-        self.bn2 = nn.BatchNorm2d(64, eps=1e-3, momentum=0.01)
         self.heatmaps1 = nn.Conv2d(64, 16, 1)
-        self.conv3 = nn.Conv2d(16, 64, 1)
-        self.conv4 = nn.Conv2d(64, 64, 1)
+        self.conv2 = nn.Conv2d(16, 64, 1)
+        self.conv3 = nn.Conv2d(64, 64, 1)
         self.hourglass2 = Hourglass()
-        self.conv5 = nn.Conv2d(64, 64, 1)
-        self.bn3 = nn.BatchNorm2d(64, eps=1e-3, momentum=0.01)
         self.heatmaps2 = nn.Conv2d(64, 16, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.bn1(F.relu(self.conv1(F.pad(x, (2, 3, 2, 3)))))
+        x = self.bn(F.relu(self.conv1(F.pad(x, (2, 3, 2, 3)))))
         shortcut = self.bottleneck(x)
-        x = self.hourglass1(shortcut)
-        conv2 = self.bn2(F.relu(self.conv2(x)))
-        heatmaps1 = self.heatmaps1(conv2)
-        x = self.conv3(heatmaps1)
-        x = self.hourglass2(shortcut + self.conv4(conv2) + x)
-        x = self.bn3(F.relu(self.conv5(x)))
+        hourglass1 = self.hourglass1(shortcut)
+        heatmaps1 = self.heatmaps1(hourglass1)
+        x = self.conv2(heatmaps1)
+        x = self.hourglass2(shortcut + self.conv3(hourglass1) + x)
         return heatmaps1, self.heatmaps2(x)
 
     @classmethod

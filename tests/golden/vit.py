@@ -57,14 +57,14 @@ class ViT(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.patches = nn.Conv2d(3, 64, 8, stride=8)
-        self.offset = nn.Buffer(torch.zeros(16, 64))
+        self.positions = nn.Buffer(torch.zeros(16, 64))
         self.blocks = nn.Sequential(*(TransformerBlock() for _ in range(6)))
         self.norm = nn.LayerNorm(64, eps=1e-6)
         self.dropout = nn.Dropout(0.5)
         self.fc = nn.Linear(1024, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.patches(x).permute(0, 2, 3, 1).reshape(-1, 16, 64) + self.offset
+        x = torch.flatten(self.patches(x), 2).permute(0, 2, 1) + self.positions
         x = self.dropout(torch.flatten(self.norm(self.blocks(x)), 1))
         return self.fc(x)
 

@@ -46,6 +46,20 @@ def shuffled_by(x: Any) -> Any:
     return conv(2)(ops.reshape(x, (-1, 16, 18, 3)))
 
 
+def shuffled_channels(x: Any) -> Any:
+    """ShuffleNet's groups change places, an activation before."""
+    x = L.Reshape((8, 9, 2, 3))(conv(6, padding="same", activation="relu")(x))
+    return conv(2)(L.Reshape((8, 9, 6))(L.Permute((1, 2, 4, 3))(x)))
+
+
+def dense(x: Any) -> Any:
+    """Each layer reads all that there is so far, laid end to end anew."""
+    features = [x]
+    for _ in range(3):
+        features.append(conv(2, padding="same")(L.Concatenate()(features) if features[1:] else x))
+    return L.Concatenate()(features)
+
+
 def tanh_gelu(x: Any, factor: float = (2 / math.pi) ** 0.5) -> Any:
     return 0.5 * x * (1 + ops.tanh(factor * (x + 0.044715 * x**3)))
 
@@ -132,6 +146,23 @@ CASES: dict[str, tuple[Callable[[Any], Any], str, str]] = {
     "maximum of two": (lambda x: L.Maximum()([conv()(x), conv()(x)]), "torch.maximum(", "amax"),
     "maximum of others": (
         lambda x: L.Maximum()([conv()(x), conv()(x), conv(1, 1)(x)[:, :1, :1]]), "torch.maximum(", "amax"
+    ),
+    "channel shuffle": (shuffled_channels, "F.channel_shuffle(F.relu(x), 2)", "permute"),
+    "rows of a head": (
+        lambda x: L.Concatenate(axis=1)([L.Reshape((-1, 3))(conv(6, size)(x)) for size in (2, 3)]),
+        ".flatten(1).unflatten(1, (-1, 3))", ".reshape(",
+    ),
+    "windows of one": (
+        lambda x: L.UpSampling2D(1)(L.AveragePooling2D(1)(conv()(x))), "return self.conv(x)", "pool"
+    ),
+    "no bound": (lambda x: ops.clip(conv()(x), 0.5, float("inf")), ".clamp(min=0.5)", "inf"),
+    "windows of one, apart": (
+        lambda x: L.MaxPooling2D(1, strides=2)(conv()(x)), "F.max_pool2d(", "F.interpolate("
+    ),
+    "dense block": (dense, "torch.cat([x, ", "torch.cat([x, conv1, "),
+    "states": (
+        lambda x: L.LSTM(3)(x[:, 1], initial_state=L.LSTM(3, return_state=True)(x[:, 0])[1:]), "(h, c))",
+        "unsqueeze",
     ),
     "copies": (lambda x: conv()(L.Concatenate()([x] * 3)), ".repeat(1, 3, 1, 1)", "torch.cat"),
 }  # fmt: skip

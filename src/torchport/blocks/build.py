@@ -15,7 +15,7 @@ from torchport.blocks.parameters import POSITIONAL, agree
 from torchport.blocks.parameters import Parameter as Found
 from torchport.blocks.shapes import docstring
 from torchport.blocks.steps import Steps, as_module, tensor_name
-from torchport.blocks.structures import structure_name
+from torchport.blocks.structures import kernel, structure_name
 from torchport.names import class_name, identifier, is_automatic, short_name, snake, unique
 from torchport.program import (
     APART,
@@ -34,7 +34,10 @@ from torchport.program import (
     rewrite,
     walk,
 )
-from torchport.rules.nouns import layer_noun
+from torchport.rules.nouns import layer_noun, noun_of
+
+#: So many branches are an Inception block.
+MANY = 3
 
 
 @dataclass(frozen=True)
@@ -200,8 +203,9 @@ class _Class(Steps):
         values = []
         for place, (callee, name) in enumerate(holes(it.step)):
             numbers = tuple(ABSENT if other is None else other.values[place] for other in column)
-            value = self.parameters.expression(numbers, self._role(at, callee, name, numbers))
-            values.append(self._built(value) if callee in built else self._kept(value))
+            role = self._role(at, callee, name, numbers)
+            value = self.parameters.expression(numbers, role)
+            values.append(self._built(value) if callee in built else self._kept(value, role))
         step = filled(it.step, values)
 
         rest = iter(reads)
@@ -219,12 +223,13 @@ class _Class(Steps):
             self.constructed.add(value.text)
         return value
 
-    def _kept(self, value: Any) -> Any:
+    def _kept(self, value: Any, role: str) -> Any:
         """A number that `forward` needs: where it is a parameter, the attribute that keeps it."""
         if not isinstance(value, Code):
             return value
         known = [name for name, text in self.flags if text == value]
-        name = known[0] if known else unique(identifier(value.text), [it for it, _ in self.flags])
+        own = value.text if value.text.isidentifier() else role
+        name = known[0] if known else unique(identifier(own), [it for it, _ in self.flags])
         if not known:
             self.flags.append((name, value))
         return Code(f"self.{name}")
@@ -248,10 +253,16 @@ class _Class(Steps):
         it = self.nodes[at]
         if it.inside is None and not _is_owned(it):
             return name
-        alike = [place for place, other in enumerate(self.called) if other == name]
+        alike = [place for place, other in enumerate(self.called) if other == name and self._holds(place)]
         if len(alike) > 1:
             name = f"{name}{'_' if name[-1].isdigit() else ''}{alike.index(at) + 1}"
-        return unique(name, [other for other in self.owners if other != it.step.layer])
+        taken = [other for place, other in enumerate(self.owners) if self._holds(place)]
+        return unique(name, [other for other in taken if other != it.step.layer])
+
+    def _holds(self, at: int) -> bool:
+        """Whether what stands in a slot holds modules, and so has an attribute."""
+        it = self.nodes[at]
+        return it.inside is not None or _is_owned(it)
 
     def _called(self, at: int) -> str:
         """What stands in a slot is called, by the words that its names in all uses share."""
@@ -284,16 +295,40 @@ class _Class(Steps):
             stem = name.split("_")[1]
             if at == heavy[0] and name.startswith("in"):
                 return name
+            if in_branch := self._branch_role(at):
+                return in_branch
             last = self._last_size(heavy[-1])
             return f"out_{stem}" if last and agree(numbers, last) else f"hidden_{stem}"
         return name or "size"
+
+    def _branch_role(self, at: int) -> str:
+        """What a convolution in a branch of an Inception block gives, by its kernel: `channels_3x3`."""
+        structure = self.structure()
+        if not structure.ends("Concatenate") or structure.branches < MANY or structure.inputs > 1:
+            return ""
+        kernels = {kernel(it) for it in self.block.column(at) if it is not None}
+        size = kernels.pop() if len(kernels) == 1 else 0
+        if not size or self.nodes[at].inside is not None:
+            return ""
+        behind = at + 1
+        while behind < len(self.nodes) and self._reads_last(behind) and self.nodes[behind].light:
+            behind += 1
+        reduced = kernel(self.nodes[behind]) if behind < len(self.nodes) and self._reads_last(behind) else 0
+        if size == 1 and reduced > 1:
+            return f"channels_{reduced}x{reduced}_reduce"
+        is_pooled = at > 0 and self._reads_last(at) and "Pooling" in self.nodes[at - 1].step.kind
+        return "channels_pool" if is_pooled else f"channels_{size}x{size}"
+
+    def _reads_last(self, at: int) -> bool:
+        """Whether a slot reads the one before it."""
+        return self.block.slots[at].reads == ((at - 1, 0),)
 
     def _nested_role(self, at: int, owner: str, name: str, numbers: tuple[Any, ...]) -> str:
         """What a number of a block inside is called here: by its name there, or as that block's own."""
         called = self._role(at, "", name, numbers) if name.startswith(("in_", "out_")) else name
         if self.parameters.has(called):
             stem = re.sub("^(in|out|hidden)_", "", name)
-            return f"{identifier(re.sub(r'_[0-9]+$', '', owner))}_{stem}"
+            return f"{noun_of(class_name(re.sub(r'_[0-9]+$', '', owner)))}_{stem}"
         return called
 
     def _last_size(self, at: int) -> tuple[Any, ...] | None:

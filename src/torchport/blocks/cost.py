@@ -15,8 +15,8 @@ from torchport.blocks.tally import Tally
 
 #: Lines that a class costs besides its body: header, docstring, two methods, blank lines.
 CLASS = 9.0
-#: Parameters that fit on one line.
-FIT = 5
+#: Parameters that fit on one line, of a constructor and of a call of it.
+FIT, CALL = 5, 8
 
 
 def class_cost(parameters: float) -> float:
@@ -24,9 +24,12 @@ def class_cost(parameters: float) -> float:
     return CLASS + (0 if parameters < FIT else parameters + 2)
 
 
-def use_cost(parameters: float) -> float:
-    """Lines of one use of a class: its construction, and its share of a line of `forward`."""
-    return 1.7 if parameters <= FIT else 2.7 + parameters
+def use_cost(parameters: float, fit: int = CALL) -> float:
+    """Lines of one use of a class: its construction, and its share of a line of `forward`.
+
+    `fit`: so many parameters fit on one line.
+    """
+    return 1.7 if parameters <= fit else 2.7 + parameters
 
 
 #: Lines that an optional part costs.
@@ -46,15 +49,18 @@ SPLIT = 2.0
 def misplaced(nodes: Sequence[Node], start: int, end: int) -> float:
     """What speaks against a block of [start, end): of blocks that save as much, another is taken.
 
-    A person begins a block with what makes images grow, ends it behind what reads a skip, and does not cut
-    through two convolutions in a row.
+    A person begins a block with what makes images grow, ends it behind what reads a skip, does not cut
+    through two convolutions in a row, and has its norms before its layers or behind them.
     """
     inside = nodes[start:end]
     given = {name for it in inside for name in it.writes}
     several = len({name for it in inside for name in it.reads} - given) > 1
     late = any(it.inside is None and scale(it) > 1 for it in inside[1:])
     early = several and inside[-1].inside is None and inside[-1].step.kind == "Concatenate"
-    return LATE * late + EARLY * early + SPLIT * (_is_split(nodes, start) + _is_split(nodes, end))
+    ends = [it for it in (inside[0], inside[-1]) if it.light and it.weighted]
+    shifted = len(ends) > 1 and ends[0].key == ends[1].key
+    split = _is_split(nodes, start) + _is_split(nodes, end) + 2 * shifted
+    return LATE * late + EARLY * early + SPLIT * split
 
 
 #: Steps of the longest unit that is compared with its neighbour: a convolution, norm, activation, dropout.
@@ -67,7 +73,8 @@ def _is_split(nodes: Sequence[Node], at: int) -> bool:
         around = nodes[at - count : at + count]
         in_a_row = all(it.reads == before.writes for before, it in itertools.pairwise(around))
         kinds = [(it.key, it.pointwise) for it in around]
-        is_whole = not around[0].light and not any(it.light for it in nodes[at + count : at + count + 1])
+        goes_on = any(it.light for it in nodes[at + count : at + count + 1])  # dropout behind the second
+        is_whole = not around[0].light and not (goes_on and count == 1)
         if is_whole and in_a_row and kinds[:count] == kinds[count:]:
             return any(it.heavy for it in around)
     return False

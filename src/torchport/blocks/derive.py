@@ -67,6 +67,8 @@ def _sizes(column: Column, found: Found) -> Iterator[str]:
                 yield f"{ratio} * {called}"
             if all(ours * ratio == theirs for ours, theirs in pairs):
                 yield f"{called} // {ratio}"
+        if len(set(pairs)) > 2 and all(2 * ours == 3 * theirs for ours, theirs in pairs):
+            yield f"3 * {called} // 2"
     channels = [it for it in others if "channels" in it[0]]
     for at, (one, left) in enumerate(channels):
         for other, right in channels[at:]:

@@ -9,10 +9,11 @@ from typing import Any
 
 from torchport.blocks.align import Merged, Row, Run, merge
 from torchport.blocks.block import Block, Readers, Slot, leaves, use, wires
-from torchport.blocks.cost import PART, class_cost, lines, parameters, use_cost
+from torchport.blocks.cost import CALL, PART, class_cost, lines, parameters, use_cost
 from torchport.blocks.nodes import Node
 from torchport.blocks.tally import LACKS, numbers
-from torchport.program import Apply, walk
+from torchport.idioms.permutes import MOVES
+from torchport.program import Apply, Call, walk
 
 
 class Body:
@@ -65,9 +66,14 @@ def steps_of(nodes: Iterable[Node]) -> Steps:
 class Draft:
     """The model's own body and those of the blocks."""
 
-    def __init__(self, body: Body, banned: Collection[Steps] = (), placed: bool = True) -> None:
-        """`banned`: what no block is made of. `placed`: blocks begin and end where a person lets them."""
-        self.bodies, self.banned, self.placed = [body], banned, placed
+    def __init__(
+        self, body: Body, banned: Collection[Steps] = (), placed: bool = True, fit: int = CALL
+    ) -> None:
+        """`banned`: what no block is made of. `placed`: blocks begin and end where a person lets them.
+
+        `fit`: how many parameters are taken to fit on the line of a call.
+        """
+        self.bodies, self.banned, self.placed, self.fit = [body], banned, placed, fit
         #: Whether another block was taken for that, or would have been.
         self.bent = False
         self.blocks: list[Block] = []
@@ -97,7 +103,7 @@ class Draft:
         alike = [it for it in chosen if it.end - it.start == longest.end - longest.start]
         count = parameters(list(zip(*map(self.nodes, alike), strict=True)))
         cost = class_cost(count) + lines(self.nodes(longest)) + PART * (len(shapes) - 1)
-        saved = sum(lines(self.nodes(it)) - use_cost(count) for it in chosen) - cost
+        saved = sum(lines(self.nodes(it)) - use_cost(count, self.fit) for it in chosen) - cost
         if len(chosen) < 2 or not (weighed or saved > 0):
             return False
         if steps_of(self.nodes(longest)) in self.banned:
@@ -206,6 +212,8 @@ def is_one(merged: Merged, uses: Sequence[Sequence[Node | None]]) -> bool:
     lacking = {at for at in range(len(merged.slots)) if any(use[at] is None for use in uses)}
     there = [[it for use in uses if (it := use[at]) is not None] for at in range(len(merged.slots))]
     kinds = {leaf.step.kind for nodes in there for it in nodes for leaf in leaves(it)}
+    if any(_moves(it) for at in lacking for it in there[at]):
+        return False
     if not any("Depthwise" in kind for kind in kinds):
         if any(_is_meeting(it) for at in lacking for it in there[at]):
             return False
@@ -240,6 +248,11 @@ def _in_proportion(values: Sequence[Any], others: Sequence[Any]) -> bool:
 
 def _is_meeting(it: Node) -> bool:
     return it.merges and it.inside is None and not it.weighted
+
+
+def _moves(it: Node) -> bool:
+    """Whether a step moves axes: what a layout asks for is no option of a block."""
+    return any(isinstance(each, Call) and each.function in MOVES for each in walk(it.step.value))
 
 
 def _is_settled(it: Node) -> bool:

@@ -24,7 +24,7 @@ def make_of_regions(draft: Draft) -> bool:
     for number, body in enumerate(draft.bodies):
         for start, end in regions(body.nodes, body.readers):
             signature, _, left = wires(body.nodes[start:end], body.readers)
-            if end - start > 1 and len(left) == 1 and body.is_whole(start, end):
+            if end - start > 1 and len(left) <= 2 and body.is_whole(start, end):
                 families[signature].append(Place(number, start, end))
     for group in _grouped(draft, families):
         if draft.make([place for signature in group for place in families[signature]]):

@@ -100,7 +100,7 @@ def _adopt(
     count = block.tally.parameters()
     apart = sum(map(_alone, models))
     together = class_cost(count) + lines(block.nodes()) + PART * len(block.parts)
-    together += len(models) * use_cost(count)
+    together += len(models) * use_cost(count, draft.fit)
     if together >= apart:
         return False
     for place, it in uses.items():

@@ -59,7 +59,22 @@ def named_layers(leaves: Sequence[Node]) -> list[str]:
 def use_name(leaves: Sequence[Node], among: str = "") -> str:
     """What the source calls a group of layers, by the beginning that their names share; or nothing."""
     layers = named_layers(leaves)
+    if not layers and (meeting := next((it.step for it in reversed(leaves) if it.merges), None)):
+        # `inception_3a`: where the branches meet is named for the whole
+        own = "" if is_automatic(meeting.layer, meeting.kind) else meeting.layer.removeprefix(among)
+        return identifier(own) if re.search(r"_|\d[a-z]$", own) else ""
     if len(layers) < 2 or len(layers) < sum(it.weighted for it in leaves):
         return ""
-    name = prefix(layers).removeprefix(among)
+    name = prefix(layers).removeprefix(among) or _stem_of([it for it in leaves if it.heavy], among)
     return identifier(name) if name else ""
+
+
+def _stem_of(working: Sequence[Node], among: str) -> str:
+    """What is left of the working layers' names without the last number: `conv11` of `conv11_1`."""
+    layers = named_layers(working)
+    if not 1 < len(layers) == len(working):
+        return ""
+    stems = {re.sub(r"_?\d+$|_[a-z]$", "", it) for it in layers}
+    stem = stems.pop().removeprefix(among)
+    stem = re.sub(r"_(fc|conv|dense|linear)$", "", stem)
+    return stem if not stems and stem and stem not in layers else ""

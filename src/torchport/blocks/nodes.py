@@ -230,6 +230,10 @@ def numbers(value: Any, change: Change, callee: str = "", name: str = "") -> Any
         )
     if isinstance(value, State):
         return replace(value, shape=tuple(change("state", "channels", size) for size in value.shape))
+    if isinstance(value, Call) and value.function == ".unflatten":
+        x, dim, sizes = value.args
+        each = tuple(numbers(it, change, value.function, "size") for it in sizes)
+        return replace(value, args=(inside(x, "input"), dim, each))
     if isinstance(value, Call):
         args, kwargs = _arguments(value.function, value.args, value.kwargs, change)
         return replace(value, args=args, kwargs=kwargs)

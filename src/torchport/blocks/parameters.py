@@ -107,8 +107,10 @@ class Parameters:
     def _of_a_part(self, column: Column, name: str, value: Any) -> Any:
         """A number that is always the same where a part is there: the parameter of that name, if it agrees.
 
-        A projection of the one use that has it is written for any other as well.
+        A projection of the one use that has it is written for any other as well, its window apart.
         """
+        if name.startswith(("kernel_size", "padding", "dilation")):
+            return value
         known = next((values for called, values in self.found if called == name), None)
         return value if known is None or not agree(column, known) else Code(name)
 
@@ -119,10 +121,10 @@ class Parameters:
         taken = {called for called, _ in self.found}
         if name not in taken:
             return name
-        number = 2
-        while f"{name}{number}" in taken:
+        stem, number = f"{name}_" if name[-1].isdigit() else name, 2
+        while f"{stem}{number}" in taken:
             number += 1
-        return f"{name}{number}"
+        return f"{stem}{number}"
 
     def flag(self, column: Sequence[bool], name: str) -> Code:
         """A condition that tells the uses that have a part: one of the parameters, or a flag of its own."""
@@ -164,12 +166,15 @@ class Parameters:
             default: Any = ABSENT
             if called.startswith("dropout") and len(there) < len(values):
                 default = 0.0
-            elif not called.rstrip("0123456789").endswith(("channels", "features")) and often * 2 >= len(
-                there
-            ):
+            elif not _is_width(called) and often * 2 >= len(there):
                 default = next(it for it in there if repr(it) == usual)
             made.append(Parameter(called, tuple(values), default))
         return tuple(sorted(made, key=_place))
+
+
+def _is_width(name: str) -> bool:
+    """Whether a parameter says how many channels there are, which every use does: it has no default."""
+    return name.rstrip("0123456789").endswith(("channels", "features")) or name.startswith("channels_")
 
 
 def _place(parameter: Parameter) -> tuple[bool, int]:

@@ -12,13 +12,14 @@ from torchport.blocks.block import Block, goes_on, leaves
 from torchport.blocks.branches import branches_joined
 from torchport.blocks.build import Builder
 from torchport.blocks.collected import row_from
-from torchport.blocks.cost import PART, SEVERAL, class_cost, lines, use_cost
+from torchport.blocks.cost import CALL, FIT, PART, SEVERAL, class_cost, lines, use_cost
 from torchport.blocks.draft import Body, Draft, Steps, steps_of
 from torchport.blocks.factor import search
 from torchport.blocks.models import open_models
 from torchport.blocks.naming import use_name
 from torchport.blocks.nodes import Node, is_weighted, nodes_of
 from torchport.blocks.pads import pads_apart, pads_joined
+from torchport.blocks.tails import with_tails
 from torchport.names import class_name, identifier, is_automatic, snake, unique
 from torchport.program import Apply, Collect, Definition, Module, Step, Var, walk
 
@@ -39,7 +40,7 @@ def factor(
     """
     attempt = partial(_Attempt, definition, frozenset({name, *_model_names(definition)}))
     best = attempt()
-    if length is None or not (best.bent or best.lists or best.doubtful()):
+    if length is None or not (best.bent or best.lists or best.wide() or best.doubtful()):
         return best.result
     count = len(definition.steps)
     rest = 0 if count > LARGE else min(TRIES, WORK // count)
@@ -57,12 +58,14 @@ def factor(
 
     if best.bent:
         is_shorter(attempt(placed=False))
+    if best.wide() and rest:
+        is_shorter(attempt(placed=best.placed, fit=FIT))
     if best.lists and rest:
-        is_shorter(attempt(branches=False, placed=best.placed))
+        is_shorter(attempt(branches=False, placed=best.placed, fit=best.fit))
     while rest:
         for steps in best.doubtful()[:rest]:
             rest -= 1
-            if is_shorter(attempt(best.banned | {steps}, best.branches, best.placed)):
+            if is_shorter(attempt(best.banned | {steps}, best.branches, best.placed, best.fit)):
                 break
         else:
             break
@@ -88,9 +91,9 @@ class _Attempt:
 
     def __init__(
         self, definition: Definition, taken: frozenset[str], banned: frozenset[Steps] = frozenset(),
-        branches: bool = True, placed: bool = True,
+        branches: bool = True, placed: bool = True, fit: int = CALL,
     ) -> None:  # fmt: skip
-        self.banned, self.branches, self.placed = banned, branches, placed
+        self.banned, self.branches, self.placed, self.fit = banned, branches, placed, fit
         self.lists = self.bent = False
         self.saved: dict[Steps, float] = {}
         self.classes: dict[str, Definition] = {}
@@ -105,6 +108,10 @@ class _Attempt:
             total += SEVERAL * (len(it.outputs) - 1)
         return total
 
+    def wide(self) -> bool:
+        """Whether a class has so many parameters that it decides how many are taken to fit on a line."""
+        return any(len(it.parameters) >= FIT for it in self.classes.values())
+
     def doubtful(self) -> list[Steps]:
         """Blocks that may save no lines, those that are estimated to save least first."""
         return sorted((it for it, saved in self.saved.items() if saved < DOUBT), key=self.saved.__getitem__)
@@ -118,8 +125,9 @@ class _Attempt:
             listed = branches_joined(definition)
             self.lists |= listed.steps != definition.steps
             definition = listed
-        results = tuple(spec.name for spec in definition.outputs)
-        draft = Draft(Body(nodes_of(definition), results), self.banned, self.placed)
+        definition, unread = with_tails(definition)
+        results = (*(spec.name for spec in definition.outputs), *unread[-1:])
+        draft = Draft(Body(nodes_of(definition), results), self.banned, self.placed, self.fit)
         parts = open_models(definition, draft)
         search(draft)
         self.bent |= draft.bent
@@ -131,6 +139,7 @@ class _Attempt:
             if it.key in blocks:
                 builder.block(blocks[it.key], blocks)
         steps, made = _steps(draft.bodies[0], blocks, builder)
+        steps = [it for it in steps if not set(unread).issuperset(it.outputs)]
         found = (it.definition for it in builder.made.values())
         self.classes |= {it.name: it for it in found}
         still = frozenset(step.layer for step in steps) if frozen else definition.frozen
@@ -141,7 +150,12 @@ def _saved(draft: Draft, block: Block) -> float:
     """About how many lines a block saves, by the places in which it is written."""
     places = sum(it.key == block.key for body in draft.bodies for it in body.nodes)
     count, each = block.tally.parameters(), lines(block.nodes())
-    return (places - 1) * each - places * use_cost(count) - class_cost(count) - PART * len(block.parts)
+    return (
+        (places - 1) * each
+        - places * use_cost(count, draft.fit)
+        - class_cost(count)
+        - PART * len(block.parts)
+    )
 
 
 def _model_names(definition: Definition) -> Iterator[str]:

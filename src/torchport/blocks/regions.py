@@ -62,17 +62,29 @@ def regions(nodes: Sequence[Node], readers: Readers) -> list[tuple[int, int]]:
             name for at in range(start, end + 1) for name in nodes[at].reads
             if producer.get(name, -1) < start
         }  # fmt: skip
-        if len(entering) != 1 or any(
-            last_read.get(name, -1) > end or _is_result(name, nodes[start : end + 1], readers)
-            for at in range(start, end)
-            for name in nodes[at].writes
-        ):
+        leaving = [
+            name for at in range(start, end) for name in nodes[at].writes
+            if last_read.get(name, -1) > end or _is_result(name, nodes[start : end + 1], readers)
+        ]  # fmt: skip
+        if len(entering) != 1 or not (not leaving or _is_aside(leaving, nodes[end + 1 :], readers)):
             continue
         stop = end + 1
         while stop < len(nodes) and attached(nodes, stop, readers):
             stop += 1
         found.append((start, stop))
     return sorted(found, key=lambda it: it[1] - it[0])
+
+
+#: So many tensors meet where what blocks in a row give aside is put together.
+MANY = 3
+
+
+def _is_aside(leaving: Sequence[str], behind: Sequence[Node], readers: Readers) -> bool:
+    """Whether one tensor leaves beside the last, for a meeting of many: a WaveNet's skip."""
+    if len(leaving) != 1:
+        return False
+    later = [it for it in behind if leaving[0] in it.reads]
+    return len(later) == 1 and later[0].merges and len(set(later[0].reads)) >= MANY
 
 
 def _is_result(name: str, nodes: Sequence[Node], readers: Readers) -> bool:

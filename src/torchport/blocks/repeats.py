@@ -32,10 +32,11 @@ def make_of_repeats(draft: Draft) -> bool:
             each = lines(draft.nodes(found[0]))
             rows = 1 + sum(place.start != it.end for it, place in itertools.pairwise(found))
             least = min(most for most, _ in chosen.values())
-            if (len(found) - 1) * each - rows * use_cost(0) - class_cost(0) > least:
+            inside = _absorbed(draft, found)
+            if (len(found) - 1) * each - rows * use_cost(0) - class_cost(0) + inside > least:
                 against = [misplaced(draft.bodies[it.body].nodes, it.start, it.end) for it in found]
                 saved = _saved(draft, found) - SEVERAL * (len(token[1]) - 1)
-                for_it = _absorbed(draft, found) - sum(against) / len(found)
+                for_it = inside - sum(against) / len(found)
                 for placed, more in ((True, for_it), (False, 0.0)):
                     if saved + more > chosen[placed][0]:
                         chosen[placed] = (saved + more, token)
@@ -70,7 +71,7 @@ def _uses_cost(draft: Draft, places: Sequence[Place], count: float) -> float:
         for at, (before, place) in enumerate(itertools.pairwise(places)):
             touching = place.body == before.body and place.start == before.end
             uses += not (touching and is_next(*ends[at], ends[at + 1][0]))
-    return uses * use_cost(count)
+    return uses * use_cost(count, draft.fit)
 
 
 #: What a run does, as a number for its rows (equal rows, equal number), and the wires that leave it.

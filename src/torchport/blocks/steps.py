@@ -100,10 +100,9 @@ class Steps:
     def inputs(self) -> list[str]:
         """Names for the tensors that enter: the one that goes on is x."""
         names = ["x"]
+        first = {it.key for it in self._readers(0)}
         for at in range(1, self.block.inputs):
-            readers = [
-                it for slot, it in zip(self.block.slots, self.nodes, strict=True) if ("in", at) in slot.reads
-            ]
+            readers = self._readers(at)
             kinds = {short_name(leaf.step.kind) for it in readers for leaf in leaves(it)}
             base = (
                 "mask"
@@ -112,10 +111,17 @@ class Steps:
                 if "Concatenate" in kinds or self._is_kept(at)
                 else "shortcut"
                 if "Add" in kinds
+                else "x"
+                if {it.key for it in readers} == first and not any(it.merges for it in readers)
                 else "other"
             )
             names.append(unique(base, names))
         return names
+
+    def _readers(self, at: int) -> list[Node]:
+        """What reads an input."""
+        both = zip(self.block.slots, self.nodes, strict=True)
+        return [it for slot, it in both if ("in", at) in slot.reads]
 
     def _is_kept(self, at: int) -> bool:
         """Whether an input is as large as what the block makes of a smaller one: a U-Net's skip."""
@@ -220,7 +226,8 @@ class Steps:
         cls = first.module.cls if isinstance(first, Apply) else ""
         if passes == "x" and cls.startswith("nn.Conv"):
             return "reduce" if _narrows(whole) else "expand"
-        return re.sub(r"_?\d+d?$", "", noun_of(cls.removeprefix("nn."))) or "optional"
+        noun = re.sub(r"_?\d+d?$", "", noun_of(cls.removeprefix("nn.")))
+        return f"extra_{noun}" if noun in ("conv", "fc") else noun or "optional"
 
     def _conditional(self, number: int, chain: Sequence[Step], passes: str, there: Sequence[bool]) -> Step:
         """What is computed or not: `x + shortcut if self.residual else x`."""

@@ -73,7 +73,7 @@ class Structure:
     @cached_property
     def kernels(self) -> list[int]:
         """Sizes of the square kernels, 0 for others, in order."""
-        return [_kernel(leaf) for leaf in self.leaves if "Conv" in _words(leaf)]
+        return [kernel(leaf) for leaf in self.leaves if "Conv" in _words(leaf)]
 
     @property
     def last(self) -> str:
@@ -161,6 +161,12 @@ class Structure:
         """Whether channels are weighted by what a mean over the image tells."""
         return "Multiply" in self.merges and any("GlobalAverage" in leaf.step.kind for leaf in self.leaves)
 
+    @property
+    def shuffles(self) -> bool:
+        """Whether channels of several groups change places."""
+        calls = (it for leaf in self.leaves for it in walk(leaf.step.value) if isinstance(it, Call))
+        return any(it.function == "F.channel_shuffle" for it in calls)
+
 
 #: The name of a block, and what it is made of: the first line that holds.
 STRUCTURES: tuple[tuple[str, Callable[[Structure], Any]], ...] = (
@@ -172,8 +178,12 @@ STRUCTURES: tuple[tuple[str, Callable[[Structure], Any]], ...] = (
     ("TokenMixing", lambda it: it.count["Permute"] > 1 and it.ends("Add") and it.count["Linear"] == 2),
     ("AttentionGate", lambda it: it.ends("Multiply") and it.merges[0] == "Add" and it.count["Sigmoid"] == 1),
     ("SqueezeExcite", lambda it: it.ends("Multiply") and it.squeezes and it.keeps),
+    ("SEConvBlock", lambda it: it.ends("Multiply") and it.squeezes and it.convs > 1 and it.inputs == 1
+        and not it.count["Depthwise"]),
+    ("PreActBlock", lambda it: it.inputs == 2 and it.merges == ["Add", "Multiply", "Add"]),
     ("MBConv", lambda it: it.count["Depthwise"] > 0 and it.squeezes),
     ("ConvNeXtBlock", lambda it: it.count["Depthwise"] > 0 and it.count["LN"] > 0 and it.ends("Add")),
+    ("ShuffleUnit", lambda it: it.shuffles and it.convs > 2),
     ("InvertedResidual", lambda it: it.count["Depthwise"] and it.convs > 2 and it.passes),
     ("SeparableResidual", lambda it: it.ends("Add") and it.passes and it.count["SeparableConv"] > 0),
     ("Bottleneck", lambda it: it.ends("Add") and it.passes and it.kernels[:1] == it.kernels[2:3] == [1]),
@@ -182,6 +192,7 @@ STRUCTURES: tuple[tuple[str, Callable[[Structure], Any]], ...] = (
     ("ResidualBlock", lambda it: it.ends("Add") and it.passes and it.convs > 0 and not it.grows),
     ("FeedForward", lambda it: it.count["Linear"] == 2 and it.convs == 0 and it.merges in ([], ["Add"])),
     ("ResidualBlock", lambda it: it.ends("Add") and it.passes),
+    ("Head", lambda it: it.ends("Concatenate") and 2 < it.inputs == it.branches <= it.convs),
     ("DenseLayer", lambda it: it.ends("Concatenate") and it.keeps and it.branches == 2 and not it.grows),
     ("DenseBlock", lambda it: it.keeps and set(it.merges) == {"Concatenate"} and len(it.merges) > 2),
     ("Cell", lambda it: it.ends("Concatenate") and len(it.merges) > 4),
@@ -278,7 +289,7 @@ def _is_depthwise(leaf: Node) -> bool:
     return any(it.kwargs.get("groups", 1) == it.args[0] > 1 for it in calls if it.args)
 
 
-def _kernel(leaf: Node) -> int:
+def kernel(leaf: Node) -> int:
     """The kernel size of a convolution, 0 if it is not square."""
     for it in walk(leaf.step.value):
         if isinstance(it, Apply) and len(it.module.args) > 2 and isinstance(it.module.args[2], int):

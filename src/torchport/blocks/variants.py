@@ -64,8 +64,12 @@ def _takes(draft: Draft, block: Block, place: Place, known: Mapping[Hashable, Bl
     before = block.tally.parameters()
     there = {a: nodes[b] for a, b in merged.slots if a is not None and b is not None}
     after = block.tally.parameters([there.get(at) for at in range(len(block.slots))])
-    more = class_cost(after) - class_cost(before) + uses * (use_cost(after) - use_cost(before))
-    if lines(nodes) - use_cost(after) <= PART * new_parts + more:
+    more = (
+        class_cost(after)
+        - class_cost(before)
+        + uses * (use_cost(after, draft.fit) - use_cost(before, draft.fit))
+    )
+    if lines(nodes) - use_cost(after, draft.fit) <= PART * new_parts + more:
         return False
     draft.replace(block, place, merged)
     draft.refresh(block, place.body)

@@ -120,7 +120,9 @@ class Writer:
         if made.cls == "nn.Sequential":
             text = f"nn.Sequential({', '.join(repeated(list(map(self.text, made.args))))})"
         elif made.cls == "nn.ModuleList":
-            parts = repeated(list(map(self.text, made.args)))
+            texts = list(map(self.text, made.args))
+            parts = repeated(texts)
+            parts = pair_numbers(texts) if len(parts) > 2 else parts
             one = len(parts) == 1 and parts[0].startswith("*")
             text = f"nn.ModuleList{parts[0][1:]}" if one else f"nn.ModuleList([{', '.join(parts)}])"
         else:
@@ -164,6 +166,32 @@ def repeated(texts: list[str]) -> list[str]:
     return found
 
 
+#: What a convolution's second and third number are.
+PAIR = ("channels", "size")
+
+
+def pair_numbers(texts: list[str]) -> list[str]:
+    """Convolutions whose channels and kernels differ as one comprehension; others as `repeated` has them.
+
+    `for channels, size in zip((170, 200, 150), (1, 2, 3))`.
+    """
+    split = [re.split(r"(?<=[\d(]), (\d+), (\d+)(?=[,)])", text, maxsplit=1) for text in texts]
+    first = split[0]
+    is_one = all(len(it) == 4 and (it[0], it[3]) == (first[0], first[3]) for it in split)
+    if not is_one or not re.fullmatch(r"nn\.Conv\dd\(\d+", first[0]) or len(texts) <= LISTED:
+        return repeated(texts)
+    columns = ", ".join(_range_of([int(it[at]) for it in split]) for at in (1, 2))
+    names = ", ".join(PAIR)
+    return [f"*({first[0]}, {names}{first[3]} for {names} in zip({columns}, strict=True))"]
+
+
+def _range_of(sizes: list[int]) -> str:
+    """Numbers that grow by one as a range, others as they are."""
+    if sizes == list(range(sizes[0], sizes[0] + len(sizes))):
+        return f"range({sizes[0]}, {sizes[-1] + 1})"
+    return f"({', '.join(map(str, sizes))})"
+
+
 #: A number that stands alone; so many of them, at most, are listed where they grow by the same step.
 NUMBER, LISTED = re.compile(r"(?<![\w.])(\d+)(?![\w.])"), 4
 
@@ -171,7 +199,7 @@ NUMBER, LISTED = re.compile(r"(?<![\w.])(\d+)(?![\w.])"), 4
 def _varying(texts: list[str]) -> tuple[int, str]:
     """The longest run from the first text of which one number differs, and its comprehension.
 
-    `64 + 32 * i` for many that grow evenly, else `for size in (3, 5, 7)`.
+    `for size in range(64, 288, 32)` for many that grow evenly, else `for size in (3, 5, 7)`.
     """
     split = [NUMBER.split(text) for text in texts]
     places = [
@@ -192,10 +220,13 @@ def _varying(texts: list[str]) -> tuple[int, str]:
         return 1, texts[0]
     start, step = sizes[0], sizes[1] - sizes[0]
     even = next((n for n, size in enumerate(sizes) if size != start + step * n), count)
-    if even > LISTED and step > 0:
-        return even, f"*({text(f'{start} + {step} * i')} for i in range({even}))"
     keyword = re.search(r"(\w+)=$", split[0][place - 1])
-    name = keyword[1] if keyword else "size"
+    first = "features" if "Linear" in split[0][0] else "channels"
+    name = keyword[1] if keyword else first if split[0][place - 1].endswith("(") else "size"
+    if even > LISTED and step > 0:
+        end = start + step * even
+        sizes_text = f"range({start}, {end})" if step == 1 else f"range({start}, {end}, {step})"
+        return even, f"*({text(name)} for {name} in {sizes_text})"
     return count, f"*({text(name)} for {name} in ({', '.join(map(str, sizes))}))"
 
 

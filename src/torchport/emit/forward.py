@@ -48,6 +48,8 @@ from torchport.program import (
 
 #: How deep calls may stand inside one another, and how long a line's expression may be.
 DEPTH, LENGTH, SHORT = 4, 84, 80
+#: About how many characters a name takes among what is returned.
+NAME = 14
 
 
 def depth(expr: Any) -> int:
@@ -84,6 +86,8 @@ def size(expr: Any) -> int:
         return 5 + len(expr.role)
     if isinstance(expr, Attribute):
         return size(expr.value) + 1 + len(expr.name)
+    if isinstance(expr, slice):
+        return sum(len(str(it)) for it in (expr.start, expr.stop, expr.step) if it is not None) + 1
     return commas if isinstance(expr, (Mark, Item)) else len(str(expr))
 
 
@@ -120,6 +124,27 @@ def statements(definition: Definition, result: Any) -> list[Statement]:
             return Mark(expr, expr.tensor)
         return expr
 
+    written = {spec.name for spec in definition.inputs}
+
+    def claims(step: Step) -> list[str]:
+        """Values that may stand inside a step, those first that would not be torn apart by standing there.
+
+        A branch that was begun lines before is written whole where it ends, not its last call here.
+        """
+        waiting = [it for it in dict.fromkeys(step.inputs) if it in values]
+        latest = max(waiting, key=place.__getitem__, default="")
+        torn = [
+            name for name in waiting
+            if name != latest and any(
+                isinstance(it, Var) and uses[it.tensor] == 1 and it.tensor not in written
+                for it in walk(values[name])
+            )
+        ]  # fmt: skip
+        rows = [name for name in waiting if heavy_depth(values[name])]
+        if step.kind == "Concatenate" and len(rows) > 2:  # of a row of branches none stands out in the middle
+            waiting = [it for it in waiting if it not in rows or it in (step.inputs[0], step.inputs[-1])]
+        return [*(it for it in waiting if it not in torn), *(it for it in reversed(torn) if it in waiting)]
+
     for step in definition.steps:
         if isinstance(step.value, Assign):  # what reads the old value comes before
             for name in [it for it in values if reads_state(values[it], step.value)]:
@@ -127,11 +152,12 @@ def statements(definition: Definition, result: Any) -> list[Statement]:
                     write((name,), values.pop(name))
         write_early(step.value, _Room(step, followers).takes)
         room = _Room(step, followers)
+        inside = {name for name in claims(step) if room.takes(values[name])}
 
-        def settle(expr: Any, room: _Room = room) -> Any:
+        def settle(expr: Any, room: _Room = room, inside: set[str] = inside) -> Any:
             if isinstance(expr, Var) and expr.tensor in values:
                 value = values.pop(expr.tensor)
-                if room.takes(value):
+                if expr.tensor in inside:
                     return value
                 write((expr.tensor,), value)
             return expr if room.loop else first_read(expr)
@@ -155,6 +181,15 @@ def statements(definition: Definition, result: Any) -> list[Statement]:
         return values.pop(expr.tensor, first_read(expr)) if isinstance(expr, Var) else expr
 
     write_early(result, lambda value: True)
+    waiting = [it.tensor for it in walk(result) if isinstance(it, Var) and it.tensor in values]
+    if len(waiting) > 1 and sum(size(values[it]) for it in waiting) > LENGTH:
+        for name in waiting:  # what would break over several lines has names of its own
+            layers = [definition.steps[place[it]].layer.removesuffix(".activation") for it in waiting]
+            named = NAME * sum(it not in values for it in waiting)
+            named += sum(max(0, len(it) - NAME) for it in layers)
+            rest = sum(size(values[it]) for it in waiting if it in values)
+            if heavy_depth(values[name]) and (name != waiting[-1] or named + rest > LENGTH):
+                write((name,), values.pop(name))
     lines.append((len(definition.steps), Statement((), rewrite(result, settle_result))))
     return [line for _, line in sorted(lines, key=lambda it: it[0])]
 
@@ -179,12 +214,13 @@ class _Room:
         self.size = size(step.value)
         self.around = min(followers[step.name], 2)
         self.loop = loop_of(step.value) is not None
+        self.single = len(set(step.inputs)) == 1
         self.block = isinstance(step.value, Apply) and not step.value.module.cls.startswith("nn.")
 
     def takes(self, value: Expr) -> bool:
         """Whether the value may stand inside; it then takes its room."""
         working = heavy_depth(value) + self.heavy
-        if working > 1 and not self._is_short(value):
+        if working > 1 and not self._is_short(value) and not (self.single and not self.heavy):
             return False
         if self.heavy and depth(value) + self.depth + self.around > DEPTH - 1:
             return False

@@ -5,6 +5,7 @@ A class of which nothing trains says nothing of it: whoever holds it does, and a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,16 @@ if TYPE_CHECKING:
 Owned = tuple[tuple[str, str], Any]
 #: So many modules are frozen in a loop over them.
 LOOP = 3
+#: What fits on a line of a constructor.
+WIDTH = 92
 
 
 def frozen_lines(item: Class, owned: list[Owned], is_model: bool) -> list[str]:
     """The lines at the end of a constructor; `owned`: what the class holds, each once."""
     if is_frozen(item, owned):
         return ["self.requires_grad_(False)"] if is_model else []
-    names, fixed = [], []
+    names: list[str] = []
+    fixed: dict[tuple[str, str], list[str]] = {}
     for key, node in owned:
         made = None if isinstance(node, State) else node.module
         if made is None:
@@ -32,11 +36,26 @@ def frozen_lines(item: Class, owned: list[Owned], is_model: bool) -> list[str]:
             names.append(name)
         else:
             constants = [it for it, load in made.loads.items() if isinstance(load, Fill) and load.shape]
-            fixed += [f"{name}.{it}.requires_grad_(False)" for it in constants]
-    if len(names) >= LOOP:
-        loop = f"for module in ({', '.join(names)}):"
-        return [loop, "    module.requires_grad_(False)", *fixed]
-    return [*(f"{name}.requires_grad_(False)" for name in names), *fixed]
+            for it in constants:
+                fixed.setdefault((made.cls, f".{it}"), []).append(name)
+    lines = [line for (_, parameter), held in fixed.items() for line in _each(held, parameter, WIDTH)]
+    ((cls, parameter), held), *others = fixed.items() or [(("", ""), [])]
+    alike = [node for _, node in owned if not isinstance(node, State) and node.module.cls == cls]
+    if not others and len(held) > LOOP == len(lines) - 1 and len(alike) == len(held) and not item.parts:
+        lines = [
+            "for module in self.modules():",
+            f"    if isinstance(module, {cls}):",
+            f"        module{parameter}.requires_grad_(False)",
+        ]
+    return [*_each(names), *lines]
+
+
+def _each(names: list[str], parameter: str = "", width: float = math.inf) -> list[str]:
+    """What freezes modules, or a parameter of each: in a loop where they are many, and it fits its width."""
+    loop = f"for module in ({', '.join(names)}):"
+    if len(names) >= LOOP and len(loop) <= width:
+        return [loop, f"    module{parameter}.requires_grad_(False)"]
+    return [f"{name}{parameter}.requires_grad_(False)" for name in names]
 
 
 def is_frozen(item: Class, owned: list[Owned]) -> bool:

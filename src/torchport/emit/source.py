@@ -15,6 +15,7 @@ from torchport.emit.attributes import attribute_names
 from torchport.emit.expression import Writer
 from torchport.emit.forward import body
 from torchport.emit.frozen import frozen_lines
+from torchport.emit.models import model_nouns, own_output
 from torchport.emit.texts import functions
 from torchport.emit.variables import called
 from torchport.errors import TorchportError
@@ -130,12 +131,15 @@ class _Naming:
                 own = identifier(definition.keys[spec.name])
             inputs[spec.name] = unique(own, functions | set(inputs.values()))
         told = {layer: own_name(layer, part) for layer, part in definition.parts.items()}
+        models = model_nouns(definition)
+        nouns = {layer: noun for layer, noun in models.items() if is_automatic(told.get(layer, ""), "Model")}
         parts = {
-            layer: self.named(part, class_name(part.cls or told[layer]), is_own)
+            layer: self.named(part, class_name(part.cls or nouns.get(layer) or told[layer]), is_own)
             for layer, part in definition.parts.items()
         }
         named = {layer: name for layer, name in told.items() if not definition.parts[layer].shapes}
-        attributes = attribute_names(owned, "" if definition.cls else definition.name, named, constants)
+        own = "" if definition.cls else definition.name
+        attributes = attribute_names(owned, own, named, constants, models)
         made = Class(name, definition, attributes, inputs, parts, base if is_own else "")
         made = self._once(made) if definition.cls else made
         self.known[id(definition)] = made
@@ -385,8 +389,12 @@ def _gives(definition: Definition, is_model: bool, known: Shapes) -> str:
     def leaf(var: Var) -> str:
         spec = specs[var.tensor]
         step = kinds.get(spec.tensor.name)
-        is_named = len(specs) > 1 and step is not None and not is_automatic(spec.tensor.name, step.kind)
         text = known.text(spec)
+        if len(specs) < 2 or step is None:
+            return text
+        if own := own_output(definition.parts.get(step.layer), step, var.tensor):
+            return f"{own} {text}"
+        is_named = not is_automatic(spec.tensor.name, step.kind)
         return f"{identifier(spec.tensor.name)} {text}" if is_named else text
 
     if isinstance(result, tuple):

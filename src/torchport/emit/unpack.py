@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from torchport.program import Item, Step, Unpack, Var, rewrite, walk
+from torchport.program import Apply, Call, Index, Item, Step, Unpack, Var, rewrite, walk
 
 #: Between a tensor's name and the item of a tuple that it is made of.
 ITEM = ".item:"
@@ -46,7 +47,41 @@ def unpacked(steps: Sequence[Step], result: Any) -> list[Step]:
             for output, value in kept.items()
             if value != Var(output)
         ]
-    return found
+    return _pass_states(found, result)
+
+
+#: Modules whose last state is all that `h[-1]` holds, if they have one layer and go one way.
+RECURRENT = ("nn.LSTM", "nn.GRU", "nn.RNN")
+SEVERAL = frozenset({"bidirectional", "num_layers"})
+
+
+def _is_of_one_layer(value: Any) -> bool:
+    made = value.module if isinstance(value, Apply) else None
+    return made is not None and made.cls in RECURRENT and SEVERAL.isdisjoint(made.kwargs)
+
+
+def _pass_states(steps: list[Step], result: Any) -> list[Step]:
+    """The steps, the last states of one recurrent module as the first ones of another: `(h, c)` again."""
+    given = {
+        name for step in steps for name in step.outputs
+        if isinstance(step.value, Unpack) and _is_of_one_layer(step.value.value) and ITEM in name
+    }  # fmt: skip
+    lasts = {
+        step.outputs[0]: step.value.value
+        for step in steps
+        if isinstance(step.value, Index) and step.value.index == (-1,)
+        and isinstance(step.value.value, Var) and step.value.value.tensor in given
+    }  # fmt: skip
+
+    def whole(node: Any) -> Any:
+        is_first = isinstance(node, Call) and node.function == ".unsqueeze" and node.args[1:] == (0,)
+        last = node.args[0] if is_first else None
+        return lasts.get(last.tensor, node) if isinstance(last, Var) else node
+
+    steps = [replace(step, value=rewrite(step.value, whole)) for step in steps] if lasts else steps
+    read = {name for step in steps for name in step.inputs}
+    read |= {node.tensor for node in walk(result) if isinstance(node, Var)}
+    return [step for step in steps if step.outputs[0] not in lasts or step.outputs[0] in read]
 
 
 def _innermost(values: Iterable[Any]) -> list[Item]:

@@ -6,13 +6,15 @@ called like a module that does not give it.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torchport.emit.attributes import LISTS
+from torchport.emit.models import own_output
 from torchport.emit.unpack import ITEM
 from torchport.layout.write import base_of
 from torchport.names import identifier, is_automatic, short_name, snake, unique
@@ -22,6 +24,8 @@ from torchport.program import (
     Call,
     Collect,
     Definition,
+    Infix,
+    Mark,
     State,
     Step,
     Unpack,
@@ -53,6 +57,11 @@ ENDINGS = re.compile(
 )
 
 
+#: What people call layers that go with others, maybe numbered: what they give is called like the others.
+LIGHT = re.compile(r"(relu|lrelu|elu|act|activation|bn|norm|drop|dropout)\d+")
+#: What operations give that only lay values out anew: no name says anything of that.
+PLAIN = re.compile(r"(reshape|permute|flatten|expand_dims|squeeze|cast|repeat_vector)\d*")
+
 #: What a recurrent layer gives beside its output.
 STATES = {"1": "h", "2": "c"}
 
@@ -76,6 +85,7 @@ class Variables:
         self.names = dict(inputs)
         self.inputs = inputs
         self.attribute = attribute
+        self.order = lines
         self.lines = {name: line for line in lines for name in line.outputs}
         self.modules = {self._module(node) for line in lines for node in walk(line.value)} - {""}
         self.last: dict[str, int] = {}
@@ -127,6 +137,11 @@ class Variables:
         beside = [name for name in reader.inputs if name in self.lines and name != tensor]
         return not any(self.read_at[name] == [at + 1] and len(self.readers[name]) == 1 for name in beside)
 
+    def _is_alone(self, at: int, last: int) -> bool:
+        """Whether no line between two gives what goes on to the next one."""
+        between = list(enumerate(self.order))[at + 1 : last]
+        return not any(self._goes_on(name, place) for place, line in between for name in line.outputs)
+
     def _free(self, variable: str, at: int) -> bool:
         return variable not in self.holders or self.last.get(self.holders[variable], -1) <= at
 
@@ -150,6 +165,8 @@ class Variables:
                 if self._free(variable, at):
                     return variable
         name = self.numbered.get(tensor) or self._descriptive(tensor)
+        if PLAIN.fullmatch(name) and self._free("x", at) and self._is_alone(at, self.last.get(tensor, at)):
+            return "x"
         return unique(name, {it for it in self.holders if not self._free(it, at)} | self._others(tensor))
 
     def _kept(self, tensor: str, at: int) -> str | None:
@@ -167,18 +184,45 @@ class Variables:
             return self.attribute(node.owner, node.role)
         return self.attribute(node.owner, node.module.role) if isinstance(node, Apply) else ""
 
+    def _by_meeting(
+        self, base: str, places: list[tuple[int, str]]
+    ) -> Iterator[tuple[str, list[tuple[int, str]]]]:
+        """Branches by the step in which they meet, where those of one are over before another's begin."""
+        groups: dict[str, list[tuple[int, str]]] = defaultdict(list)
+        for at, name in places:
+            groups[self.readers[name][0].name if self.readers[name] else ""].append((at, name))
+        ends = {key: max(self.last.get(name, -1) for _, name in rows) for key, rows in groups.items()}
+        spans = sorted((rows[0][0], ends[key]) for key, rows in groups.items())
+        apart = all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
+        found = list(groups.values()) if base == "branch" and apart else [places]
+        yield from ((base, rows) for rows in found)
+
     def _own(self, tensor: str) -> str:
         """The module that does the work of the line which gives the tensor alone, by its attribute."""
         line = self.lines.get(tensor)
         if line is None or is_loop(line.value) or len(line.outputs) > 1:
             return ""
-        calls = [node for node in walk(line.value) if isinstance(node, Apply) and node.called]
+        whole = line.value.value if isinstance(line.value, Mark) else line.value
+        if isinstance(whole, Call) and whole.function == "torch.cat":
+            return ""
+        calls = [node for node in self._givers(tensor) if isinstance(node, Apply) and node.called]
         calls = [node for node in calls if is_heavy(node)] or calls
+        if isinstance(whole, Infix):  # what meets a shortcut gives it its name
+            calls = [node for node in calls if not node.module.cls.startswith("nn.")] or calls
         return self._module(calls[-1]) if calls else ""
 
     def _others(self, tensor: str) -> set[str]:
         """Names of modules that do not give the tensor: it is called like none of them."""
-        return (self.modules - set(map(self._module, walk(self.lines[tensor].value)))) | {"x"}
+        return (self.modules - set(map(self._module, self._givers(tensor)))) | {"x"}
+
+    def _givers(self, tensor: str) -> list[Any]:
+        """The nodes of the line that gives a tensor; of a sum, those of the line before it as well."""
+        value = self.lines[tensor].value
+        whole = value.value if isinstance(value, Mark) else value
+        sides = (whole.left, whole.right) if isinstance(whole, Infix) else ()
+        before = (it.tensor for it in sides if isinstance(it, Var) and self.names.get(it.tensor) == "x")
+        more = [node for side in before if side in self.lines for node in walk(self.lines[side].value)]
+        return [*more, *walk(value)]
 
     def _numbered(self, lines: Sequence[Statement]) -> dict[str, str]:
         """Names with a number for tensors that are called alike and live at one time: `skip1`, `skip2`."""
@@ -188,7 +232,7 @@ class Variables:
                 if len(line.outputs) == 1 and name in self.steps and not self._goes_on(name, at):
                     alike[self._descriptive(name)].append((at, name))
         found = {}
-        for base, places in alike.items():
+        for base, places in [it for group in alike.items() for it in self._by_meeting(*group)]:
             both = zip(places, places[1:], strict=False)
             if any(self.last.get(name, -1) > at for (_, name), (at, _) in both) and not base[-1].isdigit():
                 numbered = {name: f"{base}{number}" for number, (_, name) in enumerate(places, 1)}
@@ -196,23 +240,12 @@ class Variables:
                     found.update(numbered)
         return found
 
-    def _own_name(self, layer: str, at: int) -> str:
-        """What a nested model calls one of its several outputs, by the layer that gives it."""
-        inside = self.parts.get(layer)
-        if inside is None or len(inside.outputs) == 1:
-            return ""
-        tensor = inside.outputs[at].name
-        giver = next((it for it in inside.steps if tensor in it.outputs), None)
-        if giver is None or not giver.layer or is_automatic(giver.layer, giver.kind):
-            return ""
-        return identifier(giver.layer.removesuffix(".activation"))
-
     def _descriptive(self, tensor: str) -> str:
         """What a person calls a value that is used again later."""
         step = self.steps[tensor]
         layer = step.layer.removesuffix(".activation")
         index = tensor.rpartition(":")[2] if ":" in tensor else ""
-        if step.kind == "Model" and (own := self._own_name(layer, step.outputs.index(tensor))):
+        if step.kind == "Model" and (own := own_output(self.parts.get(layer), step, tensor)):
             return own
         if step.kind.startswith("mask:"):
             given = [self.inputs[name] for name in step.inputs if name in self.inputs]
@@ -227,7 +260,9 @@ class Variables:
             if past:
                 return past
             return self._descriptive(base) if base in self.steps and base != tensor else identifier(base)
-        if LISTS.fullmatch(layer) and (own := self._own(tensor)):
+        if step.kind == "Model" and is_automatic(layer, "Model"):
+            return "features"
+        if (LISTS.fullmatch(layer) or LIGHT.fullmatch(layer)) and (own := self._own(tensor)):
             return own
         if not is_automatic(layer, step.kind) and not step.kind.startswith("activation:"):
             shorter = ENDINGS.sub("", layer)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from torchport.idioms import activations, counts, merge, pads, permutes
+from torchport.idioms import activations, channels, counts, merge, nothing, pads, permutes
 from torchport.idioms.shuffle import pixels
 from torchport.idioms.view import View
 from torchport.layout.write import base_of, needed
@@ -28,6 +28,11 @@ IDIOMS: tuple[Idiom, ...] = (
     permutes.of_one_channel,
     permutes.reshaped_again,
     permutes.depth_to_space,
+    channels.channel_shuffle,
+    channels.head_rows,
+    nothing.window_of_one,
+    nothing.no_bound,
+    nothing.axis_of_one,
     pads.of_a_convolution,
     pads.of_a_max_pool,
     pads.of_an_average_pool,
@@ -38,6 +43,7 @@ IDIOMS: tuple[Idiom, ...] = (
     counts.positions,
     merge.extremum,
     merge.repeat,
+    merge.extend,
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torchport.idioms.view import View
-from torchport.program import Call, Expr, call
+from torchport.program import Call, Expr, Var, call
 
 #: From so many on they are stacked.
 MANY = 3
@@ -37,6 +37,25 @@ def extremum(expr: Any, view: View) -> Expr | None:
     if len(found) < MANY or None in shapes or len(set(shapes)) > 1:
         return None
     return call(EXTREMA[expr.function], call("torch.stack", found), dim=0)
+
+
+def extend(expr: Any, view: View) -> Expr | None:
+    """`torch.cat([a, b, c], dim=1)` -> `torch.cat([ab, c], dim=1)`, where `ab` is `torch.cat([a, b], dim=1)`.
+
+    In a dense block each layer reads what the one before it read, and what that gave.
+    """
+    if not isinstance(expr, Call) or expr.function != "torch.cat" or len(expr.args[0]) < MANY:
+        return None
+    terms = expr.args[0]
+    for name in view.cats:
+        found = view.source(Var(name))
+        if not isinstance(found, Call) or found.function != "torch.cat" or found.kwargs != expr.kwargs:
+            continue
+        first = found.args[0]
+        begins = len(first) < len(terms) and all(map(view.same, first, terms))
+        if len(first) > 1 and begins and view.reads[name]:
+            return call("torch.cat", [Var(name), *terms[len(first) :]], **expr.kwargs)
+    return None
 
 
 def repeat(expr: Any, view: View) -> Expr | None:

@@ -18,6 +18,11 @@ class View:
         self.steps: dict[str, Step] = {it.outputs[0]: it for it in definition.steps if len(it.outputs) == 1}
         self.reads = Counter(name for step in definition.steps for name in step.inputs)
         self.reads.update(spec.name for spec in definition.outputs)
+        #: Tensors that are several others laid end to end, those of most first.
+        self.cats = sorted(
+            (name for name, it in self.steps.items() if getattr(it.value, "function", "") == "torch.cat"),
+            key=lambda name: -len(self.steps[name].inputs),
+        )
         self.calls = Counter(
             (node.owner, node.module.role)
             for step in definition.steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from torchport.axes import Order
@@ -32,6 +33,8 @@ class Dense(Layer):
     def wants(self, x: Tensor, y: Any) -> Wants:
         """Flat features in any order, its kernel turned; over images it follows."""
         rank = len(x.shape)
+        if rank == 3:  # of two places for a permute, the one that leaves it nn.Linear
+            return replace(FOLLOWS, cost=0.01)
         return Wants(Want.ANY, Want.ANY) if rank == 2 else FOLLOWS if rank <= 5 else SOURCE
 
     def write(self, x: Value, y: Value, kernel: Variable, bias: Variable | None = None) -> Expr:

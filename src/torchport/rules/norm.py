@@ -231,7 +231,7 @@ class LayerNormalization(Norm):
         if axes == tuple(range(1, rank)):
             return FOLLOWS
         if axes == (rank - 1,):
-            return replace(FOLLOWS, why="layer normalisation wants features last", cost=1e-3)
+            return replace(FOLLOWS, why="layer normalisation wants features last", cost=1.01)
         return SOURCE
 
     def write(self, x: Value, y: Value, gamma: Variable | None = None, beta: Variable | None = None) -> Expr:

@@ -33,6 +33,16 @@ def is_name(function: str) -> bool:
 ROLES = {"+": "offset", "-": "offset", "*": "scale", "/": "divisor", "**": "exponent"}
 
 
+def role_of(function: str, x1: Any, x2: Any, out: Value) -> str:
+    """What a constant operand is called; vectors for all places of a series are added for their positions."""
+    shapes = [shape_of(it) for it in (x1, x2) if not isinstance(it, Value)]
+    is_series = function == "+" and out.rank == 3
+    for it in shapes if is_series else ():
+        if len(it) > 1 and 1 not in it[-2:] and it[-2] != it[-1]:  # not a matrix of pairs
+            return "positions"
+    return ROLES.get(function, "constant")
+
+
 def both(x1: Any, x2: Any, out: Value, role: str = "constant") -> tuple[Any, Any]:
     """Two operands, of which one may be a constant."""
     return operand(x1, out, role), operand(x2, out, role)
@@ -49,7 +59,7 @@ def binary(function: str) -> Callable[..., Expr]:
     def write(x1: Any, x2: Any, *, out: Value, dialect: str = "") -> Expr:
         if function == "+" and not isinstance(x2, Value):
             check_bias(shape_of(x1), shape_of(x2), dialect)
-        left, right = both(x1, x2, out, ROLES.get(function, "constant"))
+        left, right = both(x1, x2, out, role_of(function, x1, x2, out))
         if function in ROLES and out.tensor.dtype != "bool":
             left, right = (
                 call(".int", given) if isinstance(it, Value) and it.tensor.dtype == "bool" else given
