@@ -5,7 +5,10 @@ READY := .venv/ready
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test bench zoo pretrained examples lint clean
+# Tests start many processes: none should compile again what another has.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo test bench zoo pretrained examples page docs lint clean
 
 demo: $(READY)
 	python examples/ihc_unet/demo.py
@@ -25,6 +28,10 @@ pretrained: $(READY)
 
 examples: $(READY)
 	python bench/examples.py $(ARGS)
+
+# Builds src/torchport/geometry/page.html from web/; needs Node. What is built is committed.
+page:
+	cd web && npm ci --no-audit --no-fund && npm test && npm run build
 
 # What the programs on the pages print, written anew.
 docs: $(READY)
