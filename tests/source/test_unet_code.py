@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import types
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from torchport.source import SourcePort, cases_of, module, port_source, proven, watched_project
+from torchport.source import SourcePort, cases_of, module, port_of, proven, watched_project
 from torchport.source.project import Project
 from torchport.source.prove import Prover
 from torchport.source.sites import SourceFile
@@ -16,19 +16,19 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "unet_code"
 
 
 @pytest.fixture(scope="module")
-def port() -> SourcePort:
-    return port_source(EXAMPLE / "unet.py")
+def project() -> Project:
+    return watched_project(SourceFile.of(EXAMPLE / "unet.py"), (), ())
 
 
 @pytest.fixture(scope="module")
-def project() -> Project:
-    """The example, staged, with fewer runs than a port takes."""
-    found = watched_project(
-        SourceFile.of(EXAMPLE / "unet.py"), (), ["build_unet()", "build_unet(attention=False)"]
-    )
-    for name in ("conv_block", "decoder_block", "SqueezeExcite", "dice_loss"):
-        found.unit(name)
-    return found
+def port(project: Project) -> SourcePort:
+    return port_of(project)
+
+
+@pytest.fixture(scope="module")
+def prover(project: Project, port: SourcePort) -> Prover:
+    """One that runs the source once for all mutants of a unit."""
+    return Prover(project, module.loaded(port.code, "port"), sources={})
 
 
 def test_its_text_is_that_beside_it(port: SourcePort) -> None:
@@ -63,16 +63,13 @@ MUTANTS = [
 
 
 @pytest.mark.parametrize(("name", "right", "wrong"), MUTANTS, ids=lambda it: str(it)[:30])
-def test_a_mistake_in_the_port_is_found(project: Project, name: str, right: str, wrong: str) -> None:
-    units = [it for it in project.units.values() if it is not None]
-    text = module.text_of(project.source, units)
-    unit = next(it for it in units if it.name == name)
-    start = text.index(f"{'def' if unit.kind == 'function' else 'class'} {unit.cls}")
-    place = text.index(right, start)
-    made = loaded(text[:place] + wrong + text[place + len(right) :])
-    proof = proven(Prover(project, made), unit, list(cases_of(project.watched, unit)))
-    assert proof.differences
-
-
-def loaded(text: str) -> types.ModuleType:
-    return module.loaded(text, "mutant")
+def test_a_mistake_in_the_port_is_found(
+    port: SourcePort, prover: Prover, name: str, right: str, wrong: str
+) -> None:
+    unit = next(it for it in port.units if it.name == name)
+    start = port.code.index(f"{'def' if unit.kind == 'function' else 'class'} {unit.cls}")
+    place = port.code.index(right, start)
+    text = port.code[:place] + wrong + port.code[place + len(right) :]
+    cases = list(cases_of(prover.project.watched, unit))
+    assert not proven(prover, unit, cases).differences
+    assert proven(replace(prover, port=module.loaded(text, "mutant")), unit, cases).differences

@@ -8,6 +8,7 @@ the latter. Then both sides run, with the arguments that were watched and with o
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -89,8 +90,15 @@ def port_source(
     if unknown := [it for it in names if it not in defined]:
         known = ", ".join(defined) or "nothing"
         raise TorchportError(f"has no {unknown[0]}; it defines {known}", where=str(path))
-    project = watched_project(source, names, calls)
-    watched = project.watched
+    return port_of(watched_project(source, names, calls), names, calls, partial)
+
+
+def port_of(
+    project: Project, names: Sequence[str] = (), calls: Sequence[str] = (), partial: bool = False
+) -> SourcePort:
+    """The port of a file that was run. Raises SourceRefused, unless `partial`."""
+    source, watched = project.source, project.watched
+    defined = [it.name for it in source.definitions()]
     refusals, units = staged(project, names or defined, bool(names))
     proofs: dict[str, Proof] = {}
     if units:
@@ -136,11 +144,17 @@ def test_is_the_same(name: str) -> None:
 
 def prove_again(path: str | Path, port: str | Path, name: str, calls: Sequence[str] = ()) -> Proof:
     """A unit of a port as it is now beside its source."""
-    project = watched_project(SourceFile.of(Path(path)), (), calls)
+    project = project_again(Path(path).resolve(), tuple(calls))
     unit = project.unit(name)
     text = Path(port).read_text(encoding="utf-8")
     prover = Prover(project, module.loaded(text, Path(port).stem))
     return proven(prover, unit, list(cases_of(project.watched, unit)))
+
+
+@functools.cache
+def project_again(path: Path, calls: tuple[str, ...]) -> Project:
+    """A file that was run, once for all of its units."""
+    return watched_project(SourceFile.of(path), (), calls)
 
 
 def watched_project(source: SourceFile, names: Sequence[str], calls: Sequence[str]) -> Project:

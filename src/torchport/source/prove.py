@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import sys
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -69,6 +69,17 @@ class Prover:
     port: types.ModuleType
     #: What layers of these options, called there with these shapes, are.
     known: dict[Any, list[tuple[Module, dict[str, int]]]] = field(default_factory=dict)
+    #: What the source's side gave, by unit and case, for several ports of one source. None: it is not kept.
+    sources: dict[tuple[str, str], Source] | None = None
+
+    def source(self, unit: Unit, case: Case) -> Source:
+        """The source's side of a case. Raises whatever the user's code raises."""
+        if self.sources is None:
+            return Source.of(self, unit, case)
+        key = (unit.name, str(case))
+        if key not in self.sources:
+            self.sources[key] = Source.of(self, unit, case)
+        return self.sources[key]
 
     def prove(self, unit: Unit, cases: Sequence[Case], enough: int) -> Proof:
         """Tries cases until so many have run, or one differs."""
@@ -77,7 +88,7 @@ class Prover:
             if len(found.cases) == enough or found.differences:
                 break
             try:
-                source = Source.of(self, unit, case)
+                source = self.source(unit, case)
             except Exception as error:  # arguments of our own: the source may refuse them
                 found.failed.append(f"{case}: {type(error).__name__}: {str(error).splitlines()[0][:120]}")
                 continue
@@ -104,8 +115,7 @@ class Prover:
                 if type(it).__name__.startswith("BatchNorm"):
                     it.register_forward_hook(partial(count, counts, name))
         for training in modes:
-            before = {it.name: it.now() for it in source.links}
-            theirs = source.run(training)
+            theirs = source.gave(training)
             ours = run_port(torch, unit, port, source.inputs, training)
             mode = "in training" if training else "in inference"
             if len(theirs.outputs) != len(ours.outputs):
@@ -115,7 +125,7 @@ class Prover:
             for at, (one, other) in enumerate(zip(theirs.slopes, ours.slopes, strict=True)):
                 self.same(one, other, f"the gradient of input {at} {mode}", found)
             if source.model is not None:
-                self.weights(source, port, theirs, mode, found, before, counts)
+                self.weights(source, port, theirs, mode, found, counts)
 
     def same(self, one: np.ndarray, other: np.ndarray, what: str, found: Proof) -> None:
         if one.shape != other.shape:
@@ -175,7 +185,7 @@ class Prover:
                 if isinstance(load, Fill):
                     continue
                 link = Link(f"{name}.{key}", load.turn, variables[key])
-                array = link.now()
+                array = link.of(source.start)
                 if array.shape != tuple(state[key].shape):
                     has, wants = tuple(state[key].shape), array.shape
                     raise Differs(f"{link.name} has the shape {has}, the source's weight {wants}")
@@ -240,7 +250,7 @@ class Prover:
 
     def weights(
         self, source: Source, port: Any, theirs: Run, mode: str, found: Proof,
-        before: Mapping[str, np.ndarray], counts: Mapping[str, int],
+        counts: Mapping[str, int],
     ) -> None:  # fmt: skip
         """Gradients of weights, and what statistics became."""
         state = dict(port.named_parameters()) | dict(port.named_buffers())
@@ -250,11 +260,11 @@ class Prover:
                 ours = tensor.grad if tensor.grad is not None else tensor.detach() * 0
                 what = f"the gradient of {link.name} {mode}"
                 self.same(np.asarray(link.turn.apply(slope)), ours.numpy(), what, found)
-            now, (owner, _, short) = link.now(), link.name.rpartition(".")
+            now, (owner, _, short) = link.of(theirs.after), link.name.rpartition(".")
             if short == "running_var" and training_of(mode) and (size := counts.get(owner, 0)) > 1:
                 # torch's running variance is that of a sample: Bessel's correction
                 share = port.get_submodule(owner).momentum
-                kept = before[link.name] * (1 - share)
+                kept = link.of(theirs.before) * (1 - share)
                 now = kept + (now - kept) * size / (size - 1)
             self.same(now, tensor.detach().numpy(), f"{link.name} after a run {mode}", found)
 
@@ -267,6 +277,9 @@ class Run:
     slopes: list[np.ndarray]
     #: Gradients of the source's variables, by their identity.
     weights: dict[int, np.ndarray] = field(default_factory=dict)
+    #: The values of the source's variables before and after the run, by their identity.
+    before: Mapping[int, np.ndarray] = field(default_factory=dict)
+    after: Mapping[int, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -277,9 +290,10 @@ class Link:
     turn: Turn
     variable: Any
 
-    def now(self) -> np.ndarray:
+    def of(self, values: Mapping[int, np.ndarray]) -> np.ndarray:
         """The variable's values as the port should have them."""
-        return np.ascontiguousarray(self.turn.apply(np.asarray(self.variable.numpy())))
+        held = values.get(id(self.variable))
+        return np.ascontiguousarray(self.turn.apply(self.variable.numpy() if held is None else held))
 
 
 @dataclass
@@ -293,6 +307,9 @@ class Source:
     shapes: list[tuple[int, ...]]
     calls: list[Any]
     links: list[Link] = field(default_factory=list)
+    #: The values of its variables when it was made; what it gave in inference, and then in training.
+    start: Mapping[int, np.ndarray] = field(default_factory=dict)
+    runs: dict[bool, Run] = field(default_factory=dict)
 
     @classmethod
     def of(cls, prover: Prover, unit: Unit, case: Case) -> Source:
@@ -328,7 +345,14 @@ class Source:
                 if "seed" not in path_of(variable):
                     variable.assign(value_for(variable, numbers))
         inputs = [feed(numbers, shape) for shape in shapes]
-        return cls(keras, model, None, inputs, shapes, list(recorder.calls))
+        calls = list(recorder.calls)
+        return cls(keras, model, None, inputs, shapes, calls, start=values(live.variables(model)))
+
+    def gave(self, training: bool) -> Run:
+        """What it gives in a mode. Each mode is run once: a run in training changes statistics."""
+        if training not in self.runs:
+            self.runs[training] = self.run(training)
+        return self.runs[training]
 
     def run(self, training: bool) -> Run:
         import tensorflow as tf
@@ -340,6 +364,8 @@ class Source:
             stack.enter_context(doubles(self.keras))
             stack.enter_context(patches.patched(tf, (*patches.DOUBLES, *patches.KERNELS, *patches.DRAWS)))
             given = [tf.constant(it) for it in self.inputs]
+            variables = list(live.variables(self.model)) if self.model is not None else []
+            before = values(variables)
             with tf.GradientTape() as tape:
                 for it in given:
                     tape.watch(it)
@@ -354,7 +380,12 @@ class Source:
         found = [zeros(slope, it) for slope, it in zip(slopes, [*given, *trained], strict=True)]
         weights = {id(it): slope for it, slope in zip(trained, found[len(given) :], strict=True)}
         slopes = found[: len(given)]
-        return Run([it.numpy() for it in outputs], slopes, weights)
+        return Run([it.numpy() for it in outputs], slopes, weights, before, values(variables))
+
+
+def values(variables: Iterable[Any]) -> dict[int, np.ndarray]:
+    """The values that variables have now, by their identity."""
+    return {id(it): np.array(it.numpy()) for it in variables}
 
 
 def run_port(

@@ -53,6 +53,7 @@ class Event:
     names: dict[int, str] = field(default_factory=dict)
 
 
+@functools.cache
 def is_theirs(filename: str) -> bool:
     """Whether a Python file is the user's: no package, none of ours."""
     file = Path(filename)
