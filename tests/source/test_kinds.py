@@ -63,6 +63,67 @@ def test_a_size_that_padding_depends_on_is_read_at_run_time(tmp_path: Path) -> N
     assert "same_pad(x, 3, 2)" in found.code
 
 
+def test_a_layer_is_made_where_its_sizes_are_known(tmp_path: Path) -> None:
+    """The author makes it before a condition that decides how many channels it gets."""
+    found = port(
+        tmp_path,
+        """
+        class Gated(layers.Layer):
+            def __init__(self, units):
+                super().__init__()
+                self.units = units
+                self.norm = layers.LayerNormalization()
+                self.project = layers.Dense(units)
+
+            def call(self, inputs):
+                x = inputs
+                if inputs.shape[-1] != self.units:
+                    x = self.project(inputs)
+                return self.norm(x)
+        """,
+        "Gated(4)(keras.Input((6,)))",
+        "Gated(6)(keras.Input((6,)))",
+    )
+    assert "x_channels = in_channels\n        self.norm = nn.LayerNorm(x_channels" in found.code
+    assert len(found.proofs["Gated"].cases) == 4
+
+
+def test_layers_of_another_model_are_none_of_the_builder_s(tmp_path: Path) -> None:
+    found = port(
+        tmp_path,
+        """
+        def build_encoder(width=4):
+            inputs = keras.Input((6,))
+            return keras.Model(inputs, layers.Dense(width)(inputs))
+
+
+        def build_decoder(width=4):
+            inputs = keras.Input(build_encoder(width).output.shape[1:])
+            return keras.Model(inputs, layers.Dense(6)(inputs))
+        """,
+        "build_decoder()",
+    )
+    assert [it.cls for it in found.units] == ["Encoder", "Decoder"]
+
+
+def test_a_mode_without_default_is_given(tmp_path: Path) -> None:
+    found = port(
+        tmp_path,
+        """
+        class Block(layers.Layer):
+            def __init__(self, width):
+                super().__init__()
+                self.dense = layers.Dense(width)
+                self.dropout = layers.Dropout(0.3)
+
+            def call(self, inputs, training):
+                return self.dropout(self.dense(inputs), training=training)
+        """,
+        "Block(4)(keras.Input((6,)), training=False)",
+    )
+    assert "return self.dropout(self.dense(inputs))" in found.code
+
+
 REFUSED = [
     (
         """

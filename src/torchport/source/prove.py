@@ -206,6 +206,8 @@ class Prover:
             known |= unit.applied if unit is not None else {}
             rows |= unit.rows if unit is not None else {}
         done: set[int] = set()
+        # a builder may build other models too, whose layers are none of its own
+        theirs = {id(it) for it in live.variables(source.model)}
         for key, one in source.calls:
             if key in rows:
                 model = one.function if is_layer(one.function) else one.result
@@ -216,7 +218,8 @@ class Prover:
             else:
                 continue
             for seen, call in pairs:
-                if id(seen.function) not in done:
+                own = [id(it) in theirs for it in live.variables(seen.function)]
+                if id(seen.function) not in done and (any(own) or not own or not source.is_network):
                     done.add(id(seen.function))
                     yield from self.modules_of(seen, call)
 
@@ -309,6 +312,8 @@ class Source:
     links: list[Link] = field(default_factory=list)
     #: The values of its variables when it was made; what it gave in inference, and then in training.
     start: Mapping[int, np.ndarray] = field(default_factory=dict)
+    #: Whether the model is the user's own.
+    is_network: bool = False
     runs: dict[bool, Run] = field(default_factory=dict)
 
     @classmethod
@@ -335,7 +340,8 @@ class Source:
             else:
                 ends = [keras.Input(shape[1:]) for shape in case.shapes]
                 if unit.kind == "layer":
-                    out = target(**case.arguments)(*ends)
+                    layer = target(**case.arguments)
+                    out = layer(*ends, **mode_of(keras, layer))
                 else:
                     names = [it.name for it in unit.inputs]
                     out = target(**dict(zip(names, ends, strict=True)), **case.arguments)
@@ -346,7 +352,8 @@ class Source:
                     variable.assign(value_for(variable, numbers))
         inputs = [feed(numbers, shape) for shape in shapes]
         calls = list(recorder.calls)
-        return cls(keras, model, None, inputs, shapes, calls, start=values(live.variables(model)))
+        start, is_network = values(live.variables(model)), unit.kind == "builder"
+        return cls(keras, model, None, inputs, shapes, calls, start=start, is_network=is_network)
 
     def gave(self, training: bool) -> Run:
         """What it gives in a mode. Each mode is run once: a run in training changes statistics."""
@@ -381,6 +388,17 @@ class Source:
         weights = {id(it): slope for it, slope in zip(trained, found[len(given) :], strict=True)}
         slopes = found[: len(given)]
         return Run([it.numpy() for it in outputs], slopes, weights, before, values(variables))
+
+
+def mode_of(keras: Any, layer: Any) -> dict[str, bool]:
+    """The mode that a call of a layer has to be given: Keras 3 gives none to a `training` without default.
+
+    A model that the layer is in hands its own mode over all the same. Source: keras/src/models/functional.py,
+    operation_fn.
+    """
+    found = inspect.signature(layer.call).parameters.get("training")
+    is_asked = found is not None and found.default is found.empty
+    return {"training": False} if is_asked and keras.__name__ != "tf_keras" else {}
 
 
 def values(variables: Iterable[Any]) -> dict[int, np.ndarray]:

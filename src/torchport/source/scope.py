@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from torchport.axes import Order, dims
 from torchport.named import ATOM, binds_of
 from torchport.source.fragment import Call
-from torchport.source.lines import Line, Names
+from torchport.source.lines import Line, Names, reads
 from torchport.source.observe import Seen
 from torchport.source.sites import NotPorted, Site, site
 from torchport.source.values import Flow, Items, Maker, Shape, Stack, Static
@@ -43,6 +43,8 @@ class Scope:
     env: dict[str, Any] = field(default_factory=dict)
     init: list[Line] = field(default_factory=list)
     forward: list[Line] = field(default_factory=list)
+    #: Lines of `__init__` around the branch or loop that is being staged.
+    outside: list[list[Line]] = field(default_factory=list)
     depth: int = 0
     loops: list[Loop] = field(default_factory=list)
     names: Names = field(default_factory=Names)
@@ -214,13 +216,23 @@ class Scope:
             self.made[key] = mark, constructor
         if key is not None and key in self.waiting:
             line = self.waiting[key]
-            line.text = text
+            if reads(constructor) & self.sizes_since(line):
+                # a size that it takes was not known where the layer is made
+                self.say(text)
+            else:
+                line.text = text
             self.waiting = {at: it for at, it in self.waiting.items() if it is not line}
         else:
             self.say(text)
         for loop in self.loops:
             loop.marks.append(mark)
         return self.callee(mark)
+
+    def sizes_since(self, line: Line) -> set[str]:
+        """The sizes that `__init__` has given names to behind a line."""
+        lines = [it for held in (*self.outside, self.init) for it in held]
+        at = next((at for at, it in enumerate(lines) if it is line), len(lines))
+        return {it.shadow for it in lines[at:] if it.shadow}
 
     def holding(self, mark: str, constructor: str) -> str:
         if len(self.loops) > 2:
@@ -243,11 +255,13 @@ class Scope:
         """Lines that are written one level deeper, and kept apart."""
         init, forward = self.init, self.forward
         self.init, self.forward = [], []
+        self.outside.append(init)
         self.depth += 1
         try:
             yield self.init, self.forward
         finally:
             self.depth -= 1
+            self.outside.pop()
             self.init, self.forward = init, forward
 
 
