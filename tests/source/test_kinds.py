@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from torchport.cli import app
-from torchport.source import SourcePort, SourceRefused, port_source
+from torchport.source import SourcePort, SourceRefused, observe, port_source
 
 HEAD = "import tensorflow as tf\nfrom tensorflow import keras\nfrom tensorflow.keras import layers\n\n\n"
 
@@ -122,6 +122,90 @@ def test_a_mode_without_default_is_given(tmp_path: Path) -> None:
         "Block(4)(keras.Input((6,)), training=False)",
     )
     assert "return self.dropout(self.dense(inputs))" in found.code
+
+
+def test_imports_that_sizes_are_computed_with_are_kept(tmp_path: Path) -> None:
+    found = port(
+        tmp_path,
+        """
+        import numpy as np
+        from functools import reduce
+        from math import log2
+
+
+        def block(x, width=8):
+            x = layers.Dense(int(np.sqrt(width * 2)))(x)
+            x = layers.Dense(1 + int(log2(width)))(x)
+            return layers.Dense(reduce(max, [2, width]))(x)
+        """,
+        "block(keras.Input((4,)))",
+    )
+    head = "from functools import reduce\nfrom math import log2\n\nimport numpy as np\nfrom torch import"
+    assert head in found.code
+
+
+ENDLESS = """
+    import time
+
+
+    def halvings(width):
+        count = 0
+        while width != 1:
+            width = width / 2
+            count = count + 1
+        return count
+
+
+    def block(x, width=4, flag=True):
+        if flag:
+            return layers.Dense(halvings(width))(x)
+        return layers.Dense(2)(x)
+
+
+    def squares(x, width=4):
+        # no call and no statement inside
+        found = [it for it in iter(int, 1) if it] if width != 4 else [1]
+        return layers.Dense(len(found))(x)
+
+
+    def slow(x):
+        for _ in range(10):
+            time.sleep(0.06)
+        return layers.Dense(1)(x)
+    """
+
+
+def test_an_endless_run_with_other_arguments_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No half of 5 is ever 1. The author's own calls are not limited."""
+    monkeypatch.setattr(observe, "SECONDS", 0.3)
+    monkeypatch.setattr(observe.Watched, "patience", property(lambda self: observe.SECONDS))
+    calls = [f"{name}(keras.Input((4,)))" for name in ("block", "squares", "slow")]
+    found = port(tmp_path, ENDLESS, *calls, partial=True)
+    stopped = [it for it in found.notes if "stopped after" in it]
+    assert "block: stopped after 0 s with width=5, flag=True" in stopped
+    assert any(it.startswith("squares: ") for it in stopped)
+    assert len(stopped) == len(set(stopped)) and "slow" in found.proofs and found.passed
+    assert [it.is_varied for it in found.proofs["slow"].cases] == [False]
+    proof = found.proofs["block"]
+    assert len(proof.cases) > 1 and not proof.differences
+    assert not any("width=5, flag=True" in str(it) for it in proof.cases)
+
+
+def test_code_that_ends_the_program_for_other_arguments_ends_that_run_alone(tmp_path: Path) -> None:
+    found = port(
+        tmp_path,
+        """
+        def block(x, width=8):
+            if width != 8:
+                raise SystemExit("8 is the only width")
+            return layers.Dense(width)(x)
+        """,
+        "block(keras.Input((4,)))",
+        partial=True,
+    )
+    assert found.units or found.refusals
 
 
 REFUSED = [

@@ -18,7 +18,7 @@ from typing import Any
 from torchport.emit.source import formatted
 from torchport.errors import TorchportError
 from torchport.source import module, vary
-from torchport.source.observe import Watched, watch
+from torchport.source.observe import Watched, told, watch
 from torchport.source.project import Project
 from torchport.source.prove import Case, Proof, Prover, case_of
 from torchport.source.sites import NotPorted, SourceFile, SourceRefusal, site
@@ -114,8 +114,10 @@ def port_of(
     good = [it for it in units if it.name not in bad]
     stubs = [stub(source, it) for it in refusals]
     code = module.text_of(source, good, stubs)
-    notes = tuple(f"{it.name}: {note}" for it in good for note in it.notes)
-    return SourcePort(source, code, tuple(good), proofs, tuple(refusals), notes, tuple(calls))
+    notes = [f"{it.name}: {note}" for it in good for note in it.notes]
+    for name, calls_of in watched.recorder.stopped.items():
+        notes += [f"{name}: stopped after {watched.patience:.0f} s with {it}" for it in calls_of]
+    return SourcePort(source, code, tuple(good), proofs, tuple(refusals), tuple(notes), tuple(calls))
 
 
 def test_text(port: SourcePort) -> str:
@@ -242,42 +244,34 @@ def try_others(watched: Watched, call: str) -> None:
     if not done:
         return
     first = done[0].arguments
-    function = getattr(watched.module, node.func.id)
-    from torchport.source.observe import as_it_is
-
-    for arguments in itertools.islice(vary.variations(first), TRIED):
-        with as_it_is():
-            try:
-                function(**arguments)
-            except Exception:  # arguments of our own: the source may refuse them
-                continue
+    run_others(watched, node.func.id, {}, first)
 
 
 def try_blocks(watched: Watched) -> None:
     """Runs each function of tensors with other arguments than its callers give it."""
-    from torchport.source.observe import as_it_is, is_tensor
+    from torchport.source.observe import is_tensor
 
     for name in watched.source.functions():
         calls = watched.recorder.units.get(name, [])
         if not calls or not any(map(is_tensor, calls[0].arguments.values())):
             continue
-        function = getattr(watched.module, name)
         plain = {key: it for key, it in calls[0].arguments.items() if not is_tensor(it)}
         tensors = {key: it for key, it in calls[0].arguments.items() if is_tensor(it)}
-        for arguments in itertools.islice(vary.variations(plain), TRIED):
-            with as_it_is():
-                try:
-                    function(**tensors, **arguments)
-                except Exception:  # arguments of our own: the source may refuse them
-                    continue
+        run_others(watched, name, tensors, plain)
+
+
+def run_others(watched: Watched, name: str, tensors: Mapping[str, Any], plain: Mapping[str, Any]) -> None:
+    """Runs a function with other arguments, as long as they end."""
+    function, recorder = getattr(watched.module, name), watched.recorder
+    for arguments in itertools.islice(vary.variations(plain), TRIED):
+        if not recorder.is_endless(name) and told(arguments) not in recorder.stopped.get(name, ()):
+            watched.attempt(functools.partial(function, **tensors, **arguments), name, arguments)
 
 
 def losses(source: SourceFile, watched: Watched, names: Sequence[str]) -> None:
     """Runs functions with the signature of Keras's losses, (y_true, y_pred), that nothing else runs."""
     import numpy as np
     import tensorflow as tf
-
-    from torchport.source.observe import as_it_is
 
     for name, node in source.functions().items():
         given = [it.arg for it in node.args.args][:2]
@@ -288,11 +282,7 @@ def losses(source: SourceFile, watched: Watched, names: Sequence[str]) -> None:
         numbers = np.random.default_rng(3)
         for shape in LOSS_SHAPES:
             tensors = [tf.constant(numbers.uniform(0.05, 0.95, shape), tf.float32) for _ in range(2)]
-            with as_it_is():
-                try:
-                    getattr(watched.module, name)(*tensors)
-                except Exception:  # refused as never run
-                    continue
+            watched.attempt(functools.partial(getattr(watched.module, name), *tensors), name, {})
 
 
 def cases_of(watched: Watched, unit: Unit) -> Iterator[Case]:
@@ -320,18 +310,19 @@ def proven(prover: Prover, unit: Unit, watched: Sequence[Case]) -> Proof:
     for case in watched[:1]:
         still = {*unit.fixed, *(unit.dropped if SIZES_OF_SPACE in unit.fixed else ())}
         arguments = [
-            replace(case, arguments=it)
+            replace(case, arguments=it, is_varied=True)
             for it in vary.variations(case.arguments)
             if all(it[name] == case.arguments[name] for name in still if name in it)
         ]
         shapes = (
             []
             if SIZES_OF_SPACE in unit.fixed
-            else [replace(case, shapes=it) for it in vary.image_sizes(case.shapes)]
+            else [replace(case, shapes=it, is_varied=True) for it in vary.image_sizes(case.shapes)]
         )
         cases += [*arguments, *shapes, *watched[WATCHED:]][:TRIED]
-    unique = list({str(it): it for it in cases}.values())
-    return prover.prove(unit, unique, VARIED + len(watched[:WATCHED]))
+    endless = prover.project.watched.recorder.stopped[unit.name]
+    unique = {str(it): it for it in cases if not (it.is_varied and told(it.arguments) in endless)}
+    return prover.prove(unit, list(unique.values()), VARIED + len(watched[:WATCHED]))
 
 
 def unproven(project: Project, unit: Unit, proof: Proof) -> Iterator[SourceRefusal]:

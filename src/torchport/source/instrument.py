@@ -12,7 +12,7 @@ from torchport.source.sites import SourceFile, site
 #: Functions that look at where they are called from.
 LEFT = frozenset({"super", "slice", "locals", "globals", "vars", "eval", "exec", "print"})
 SEEN, VALUE, UNIT = "_torchport_seen", "_torchport_value", "_torchport_unit"
-OPERATOR = "_torchport_operator"
+OPERATOR, TURN = "_torchport_operator", "_torchport_turn"
 #: Decorators that change how a function runs, not what it computes.
 DROPPED = frozenset({"function", "do_not_convert", "register_keras_serializable"})
 
@@ -82,6 +82,21 @@ class Instrument(ast.NodeTransformer):
             return node
         return ast.copy_location(ast.Call(ast.Name(VALUE, ast.Load()), [key, node], []), node)
 
+    def loop(self, node: ast.For | ast.While) -> ast.AST:
+        """A loop that asks at each turn whether it may go on."""
+        self.generic_visit(node)
+        if self.path:
+            node.body.insert(0, ast.copy_location(ast.Expr(turn()), node.body[0]))
+        return node
+
+    visit_For = visit_While = loop
+
+    def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
+        self.generic_visit(node)
+        if self.path:
+            node.ifs.insert(0, turn())
+        return node
+
     visit_UnaryOp = visit_BoolOp = visit_IfExp = value
 
     def operation(self, node: ast.expr, name: str, left: ast.expr, right: ast.expr) -> ast.AST:
@@ -116,6 +131,10 @@ class Instrument(ast.NodeTransformer):
             truth = ast.Call(ast.Name("bool", ast.Load()), [node.test], [])
             node.test = ast.copy_location(ast.Call(ast.Name(VALUE, ast.Load()), [key, truth], []), test)
         return node
+
+
+def turn() -> ast.expr:
+    return ast.Call(ast.Name(TURN, ast.Load()), [], [])
 
 
 def last_name(node: ast.expr) -> str:

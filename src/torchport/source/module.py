@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 import types
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -33,16 +34,33 @@ def text_of(source: SourceFile, units: Sequence[Unit], stubs: Sequence[str] = ()
     if docstring := ast.get_docstring(source.tree, clean=False):
         lines += [f'"""{docstring}"""', ""]
     lines += ["from __future__ import annotations", ""]
-    if "math" in names:
-        lines += [IMPORTS["math"], ""]
+    kept = list(imports(source, names))
+    standard = {it for it in kept if "numpy" not in it} | ({IMPORTS["math"]} if "math" in names else set())
+    if standard:
+        lines += [*sorted(standard), ""]
     if "Sequence" in names or "Callable" in names:
         wanted = ", ".join(it for it in ("Callable", "Sequence") if it in names)
         lines += [f"from collections.abc import {wanted}", ""]
+    lines += [it for it in kept if it not in standard]
     lines += [IMPORTS[it] for it in ("torch", "F") if it in names]
     lines.append(f"from torch import {', '.join(it for it in ('Tensor', 'nn') if it in names)}")
     if constants:
         lines += ["", *constants]
     return formatted("\n".join(lines) + "\n\n\n" + everything + "\n")
+
+
+def imports(source: SourceFile, names: set[str]) -> Iterator[str]:
+    """The source's own imports of these names: those of Python's library and of NumPy."""
+    for node in source.tree.body:
+        if not isinstance(node, (ast.Import, ast.ImportFrom)):
+            continue
+        for it in node.names:
+            module = node.module or "." if isinstance(node, ast.ImportFrom) else it.name
+            root = module.partition(".")[0]
+            bound = it.asname or it.name.partition(".")[0]
+            if bound in names and (root in sys.stdlib_module_names or root == "numpy"):
+                single = ast.Import([it]) if isinstance(node, ast.Import) else ast.ImportFrom(module, [it], 0)
+                yield ast.unparse(single)
 
 
 def needed(source: SourceFile, bodies: Sequence[str], own: set[str]) -> Iterator[str]:

@@ -8,6 +8,7 @@ import functools
 import inspect
 import operator
 import sys
+import time
 import types
 import warnings
 from collections import defaultdict
@@ -18,8 +19,13 @@ from typing import Any
 
 from torchport import scripts
 from torchport.errors import TorchportError
-from torchport.source.instrument import OPERATOR, SEEN, UNIT, VALUE, instrumented
+from torchport.source.instrument import OPERATOR, SEEN, TURN, UNIT, VALUE, instrumented
 from torchport.source.sites import Site, SourceFile
+
+#: For how long a call with arguments that nobody asked for may run at least, in seconds.
+SECONDS = 20.0
+#: After how many such calls of one function that did not end no more are tried.
+STOPPED = 2
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,10 @@ class UnitCall:
     result: Any
 
 
+class Endless(BaseException):
+    """A run that nobody asked for takes too long. No `except Exception` of the user's takes it."""
+
+
 @dataclass
 class Recorder:
     """All that was seen; `order` is the layers that were called, each once, in the order of first calls."""
@@ -52,8 +62,31 @@ class Recorder:
     calls: list[tuple[Site, Seen]] = field(default_factory=list)
     is_on: bool = True
     is_varied: bool = False
+    #: When a run that nobody asked for is stopped, by the clock `monotonic`. None: whenever it ends.
+    deadline: float | None = None
+    #: The arguments of runs that were stopped, by the function that was called.
+    stopped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    @contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """The user's code is stopped after so long: at a call, or at a turn of a loop. Raises Endless."""
+        self.deadline = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self.deadline = None
+
+    def is_endless(self, name: str) -> bool:
+        """Whether no more other arguments are tried."""
+        return len(self.stopped.get(name, ())) >= STOPPED
+
+    def turn(self) -> bool:
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise Endless
+        return True
 
     def seen(self, key: Site, function: Any, *args: Any, **kwargs: Any) -> Any:
+        self.turn()
         result = function(*args, **kwargs)
         if self.is_on:
             found = Seen(function, args, kwargs, held(result), self.is_varied)
@@ -116,9 +149,17 @@ class Watched:
     recorder: Recorder
     #: Names that statements were not run for, and why.
     missing: dict[str, str]
+    #: How long the longest of the author's own calls took.
+    took: float = 0.0
+
+    @property
+    def patience(self) -> float:
+        """For how many seconds a call with other arguments may run."""
+        return max(SECONDS, 10 * self.took)
 
     def evaluate(self, call: str) -> Any:
         """What an expression gives in the user's module. Raises TorchportError for what it raises."""
+        start = time.monotonic()
         with scripts.blame(self.source.path), as_it_is():
             try:
                 return eval(compile(call, "<call>", "eval"), vars(self.module))
@@ -126,6 +167,19 @@ class Watched:
                 why = next((it for name, it in self.missing.items() if name in str(error)), "")
                 advice = f"{why}; give a --call that says it" if why else "give a --call that does without it"
                 raise TorchportError(f"{call}: {error}", where=str(self.source.path), advice=advice) from None
+            finally:
+                self.took = max(self.took, time.monotonic() - start)
+
+    def attempt(self, function: Callable[[], Any], name: str, arguments: Mapping[str, Any]) -> None:
+        """Runs what nobody asked for: the source may refuse it. What does not end is noted by `name`."""
+        with as_it_is():
+            try:
+                with self.recorder.limited(self.patience):
+                    function()
+            except Endless:
+                self.recorder.stopped[name].append(told(arguments))
+            except scripts.RAISED:  # arguments of our own
+                return
 
 
 def watch(source: SourceFile) -> Watched:
@@ -137,7 +191,13 @@ def watch(source: SourceFile) -> Watched:
     recorder = Recorder()
     space = vars(module)
     space.update(
-        {SEEN: recorder.seen, VALUE: recorder.value, UNIT: recorder.unit, OPERATOR: recorder.operator}
+        {
+            SEEN: recorder.seen,
+            VALUE: recorder.value,
+            UNIT: recorder.unit,
+            OPERATOR: recorder.operator,
+            TURN: recorder.turn,
+        }
     )
     missing: dict[str, str] = {}
     with scripts.beside(source.path), scripts.blame(source.path), as_it_is():
@@ -179,6 +239,11 @@ def as_it_is() -> Iterator[None]:
     with ControlStatusCtx(Status.DISABLED), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def told(arguments: Mapping[str, Any]) -> str:
+    """Arguments as a person reads them; tensors are left out."""
+    return ", ".join(f"{name}={it!r}" for name, it in arguments.items() if not is_tensor(it))
 
 
 def is_tensor(value: Any) -> bool:

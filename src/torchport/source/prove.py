@@ -9,20 +9,21 @@ import inspect
 import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from torchport import scripts
 from torchport.axes import Order, Turn, to_order
 from torchport.errors import Unsupported
 from torchport.program import Fill, Load, Module
 from torchport.read import live
 from torchport.source.evaluate import option_text
 from torchport.source.fragment import Call, is_layer, loads
-from torchport.source.observe import Recorder, Seen, UnitCall, as_it_is, is_tensor
+from torchport.source.observe import Endless, Recorder, Seen, UnitCall, as_it_is, is_tensor
 from torchport.source.project import Project
 from torchport.source.rows import seen_of
 from torchport.source.sites import Site
@@ -40,6 +41,8 @@ class Case:
     arguments: Mapping[str, Any]
     shapes: tuple[tuple[int, ...], ...]
     ranges: tuple[str, ...] = ()
+    #: Whether the arguments are none that the author's calls gave: such a run may not take long.
+    is_varied: bool = False
 
     def __str__(self) -> str:
         given = [f"{key}={value!r}" for key, value in self.arguments.items()]
@@ -87,10 +90,20 @@ class Prover:
         for case in cases:
             if len(found.cases) == enough or found.differences:
                 break
+            recorder = self.project.watched.recorder
+            if case.is_varied and recorder.is_endless(unit.name):
+                continue
             try:
-                source = self.source(unit, case)
-            except Exception as error:  # arguments of our own: the source may refuse them
-                found.failed.append(f"{case}: {type(error).__name__}: {str(error).splitlines()[0][:120]}")
+                with self.limit(case):
+                    source = self.source(unit, case)
+                    for training in source.modes:
+                        source.gave(training)
+            except Endless:
+                recorder.stopped[unit.name].append(str(case))
+                continue
+            except scripts.RAISED as error:  # arguments of our own: the source may refuse them
+                said = (str(error).splitlines() or [""])[0]
+                found.failed.append(f"{case}: {type(error).__name__}: {said[:120]}")
                 continue
             try:
                 self.compare(unit, case, source, found)
@@ -101,12 +114,16 @@ class Prover:
                 found.differences.append(f"{case}: the port raises {type(error).__name__}: {error}")
         return found
 
+    def limit(self, case: Case) -> AbstractContextManager[None]:
+        """Runs that nobody asked for may not take long."""
+        watched = self.project.watched
+        return watched.recorder.limited(watched.patience) if case.is_varied else nullcontext()
+
     def compare(self, unit: Unit, case: Case, source: Source, found: Proof) -> None:
         """Raises Differs."""
         import torch
 
         port = self.instance(unit, case, source)
-        modes = (False, True) if source.model is not None else (False,)
         if source.model is not None:
             self.move(unit, case, source, port)
         counts: dict[str, int] = {}
@@ -114,7 +131,7 @@ class Prover:
             for name, it in port.named_modules():
                 if type(it).__name__.startswith("BatchNorm"):
                     it.register_forward_hook(partial(count, counts, name))
-        for training in modes:
+        for training in source.modes:
             theirs = source.gave(training)
             ours = run_port(torch, unit, port, source.inputs, training)
             mode = "in training" if training else "in inference"
@@ -354,6 +371,11 @@ class Source:
         calls = list(recorder.calls)
         start, is_network = values(live.variables(model)), unit.kind == "builder"
         return cls(keras, model, None, inputs, shapes, calls, start=start, is_network=is_network)
+
+    @property
+    def modes(self) -> tuple[bool, ...]:
+        """Whether it is run in training: inference first."""
+        return (False, True) if self.model is not None else (False,)
 
     def gave(self, training: bool) -> Run:
         """What it gives in a mode. Each mode is run once: a run in training changes statistics."""
