@@ -264,3 +264,37 @@ def test_code_in_the_file_is_not_run(tmp_path: Path) -> None:
     with pytest.raises(TorchportError, match="Lambda"):
         torchport.convert(tmp_path / "m.h5", code=code)
     assert not canary.exists()
+
+
+DRAWS = """
+import keras
+from keras import layers, ops
+
+SHARED = keras.random.SeedGenerator(3)
+
+
+@keras.saving.register_keras_serializable(package="mine")
+class Sampling(layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.seed_generator = keras.random.SeedGenerator(1337)
+
+    def call(self, inputs):
+        mean, log_var = inputs
+        epsilon = keras.random.normal(ops.shape(mean), seed={seed})
+        return mean + ops.exp(0.5 * log_var) * epsilon
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("seed", ["self.seed_generator", "SHARED", "None"])
+def test_draws_from_a_generator_of_keras(seed: str, tmp_path: Path) -> None:
+    """The generator counts its draws in a variable, whoever holds it: no state of the layer."""
+    code, path = tmp_path / "mine.py", tmp_path / "encoder.keras"
+    code.write_text(DRAWS.format(seed=seed))
+    x = inputs = keras.Input((5,))
+    mean, log_var = keras.layers.Dense(2)(x), keras.layers.Dense(2)(x)
+    keras.Model(inputs, [mean, scripts.run(code, "").Sampling()([mean, log_var])]).save(path)
+    port = torchport.convert(path, code=code)
+    assert ".normal_()" in port.code and "register_buffer" not in port.code
+    assert torchport.verify(path, port, code=code, precision="float64", steps=1).passed

@@ -27,7 +27,7 @@ from torchport.watch.nodes import handle_of, is_tensor, layers_in, line_of, numb
 from torchport.watch.operations import operation
 from torchport.watch.parts import is_variable, parts, variable_of
 from torchport.watch.spy import Event
-from torchport.watch.writes import ASSIGNS, WRITES, WRITTEN, Write, measured
+from torchport.watch.writes import ASSIGNS, WRITES, WRITTEN, Write, draws, measured
 
 
 @dataclass
@@ -104,7 +104,7 @@ class Walk:
             if not op.type.startswith(ASSIGNS) or any(first <= number < last for first, last in spans):
                 continue
             handle = self.captured.get(id(op.inputs[0]))
-            if any(handle_of(it) is handle for it in measured(self.layer)):
+            if draws(op) or any(handle_of(it) is handle for it in measured(self.layer)):
                 continue
             own = next((it for it in self.readable() if handle_of(it) is handle), None)
             if own is None:

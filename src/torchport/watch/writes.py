@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torchport.watch.parts import variable_of
@@ -12,6 +13,8 @@ from torchport.watch.parts import variable_of
 ASSIGNS = ("Assign", "ResourceScatter", "ResourceStridedSliceAssign")
 #: Those that are ported, and the function of the old value and of what is given.
 WRITTEN = {"AssignVariableOp": "", "AssignAddVariableOp": "add", "AssignSubVariableOp": "subtract"}
+#: The file of Keras 3 whose SeedGenerator.next moves the state on from which the next numbers are drawn.
+GENERATOR = "keras/src/random/seed_generator.py"
 WRITES = "assign to a whole variable of the layer's own that does not train, or give a rule with --rules"
 
 
@@ -29,3 +32,8 @@ def measured(layer: Any) -> Iterator[Any]:
     metrics = [it for it in vars(layer).values() if hasattr(it, "update_state")]
     for metric in (*metrics, *(getattr(layer, "metrics", None) or ())):
         yield from map(variable_of, metric.variables)
+
+
+def draws(op: Any) -> bool:
+    """Whether an operation is a generator's own: whoever holds it, a port draws from torch's."""
+    return any(Path(it.filename).as_posix().endswith(GENERATOR) for it in op.traceback or ())
