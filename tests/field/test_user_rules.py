@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import re
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -305,3 +307,24 @@ def test_an_activation_that_is_a_lambda(tmp_path: Path) -> None:
     assert "F.leaky_relu(self.conv(x), 0.1).clamp(max=2)" in port.code
     found = torchport.verify(file, tmp_path / "port", rules=rules, custom=functions, **QUICK)
     assert found.passed, str(found)
+
+
+ASKS = """
+import sys
+from torchport.rules import user
+from torchport.rules.table import find
+
+with user.rules(sys.argv[1]):
+    assert find("Gain").is_theirs
+    print(*(kind for kind in ("Embedding", "LSTM", "Conv2D") if find(kind).is_theirs))
+print(*(kind for kind in ("Embedding", "LSTM", "Conv2D") if find(kind) is None))
+"""
+
+
+def test_rules_that_a_file_is_the_first_to_ask_for_are_not_its_own(tmp_path: Path) -> None:
+    """In a process that has not imported them yet: a command's. They were entered among the file's."""
+    file = tmp_path / "my_rules.py"
+    file.write_text("from torchport.rules import rule\n\n\n@rule('Gain')\ndef gain(x):\n    return 2 * x\n")
+    command = [sys.executable, "-c", ASKS, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "\n\n"), done.stdout + done.stderr
