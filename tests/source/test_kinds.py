@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 from textwrap import dedent
 
@@ -277,4 +278,8 @@ def test_what_is_not_ported_raises_at_its_line(tmp_path: Path) -> None:
     assert [it["name"] for it in facts["units"]] == ["good"] and not facts["passed"]
     code = (tmp_path / "out" / "code.py").read_text()
     assert 'raise NotImplementedError("code.py:12")' in code and "def good(y_true: Tensor" in code
-    assert "good" in (tmp_path / "out" / "test_code.py").read_text()
+    proves = runpy.run_path(str(tmp_path / "out" / "test_code.py"))["test_is_the_same"]
+    proves("good")
+    (tmp_path / "out" / "code.py").write_text(code.replace(".mean()", ".sum()"))
+    with pytest.raises(AssertionError, match="output 0"):
+        proves("good")

@@ -18,6 +18,7 @@ from typing import Any
 from torchport.emit.source import formatted
 from torchport.errors import TorchportError
 from torchport.source import module, vary
+from torchport.source.fragment import is_layer
 from torchport.source.observe import Watched, told, watch
 from torchport.source.project import Project
 from torchport.source.prove import Case, Proof, Prover, case_of
@@ -100,6 +101,11 @@ def port_of(
     source, watched = project.source, project.watched
     defined = [it.name for it in source.definitions()]
     refusals, units = staged(project, names or defined, bool(names))
+    if not units and not refusals:
+        raise TorchportError(
+            "none of its functions that ran has to do with tensors", where=str(source.path),
+            advice='say what to call: --call "build_model((64, 64, 3))"',
+        )  # fmt: skip
     proofs: dict[str, Proof] = {}
     if units:
         prover = Prover(project, module.loaded(module.text_of(source, units), f"port_of_{source.path.stem}"))
@@ -206,7 +212,8 @@ def is_plain(project: Project, name: str) -> bool:
         return False
     calls = project.watched.recorder.units.get(name, [])
     if calls:
-        return not any(True for it in calls for _ in tensors((list(it.arguments.values()), it.result)))
+        held = [one for it in calls for one in (*it.arguments.values(), it.result)]
+        return not any(is_layer(one) or any(True for _ in tensors(one)) for one in held)
     return False
 
 

@@ -62,7 +62,13 @@ class Stage:
         scope = self.scope
         init, forward = len(scope.init), len(scope.forward)
         before, behind = scope.project.source.before(node), scope.project.source.behind(node)
-        self.split(node)
+        try:
+            self.split(node)
+        except NotPorted as error:
+            if hasattr(error.node, "lineno"):
+                raise
+            # what is refused is no text of the source: the statement stands for it
+            raise NotPorted(node, error.why, error.advice) from error
         lines, start = (scope.forward, forward) if len(scope.forward) > forward else (scope.init, init)
         if len(lines) == start:
             return
@@ -128,6 +134,11 @@ class Stage:
             target = value.func.value if isinstance(value.func, ast.Attribute) else value.func
             held = scope.env.get(ast.unparse(target))
             if called == "add" and isinstance(held, Row):
+                if scope.depth:
+                    raise NotPorted(
+                        value, "adds to a Sequential in a loop or condition",
+                        "call the layers on a tensor one after the other",
+                    )  # fmt: skip
                 made = maker_of(self.at, value.args[0])
                 if made is not None:
                     scope.env[ast.unparse(target)] = replace(held, makers=(*held.makers, made))
@@ -149,7 +160,9 @@ class Stage:
         if isinstance(held, Static) and held.text == name:
             held = Stack(name, f"{name}_channels")
         if not isinstance(held, Stack) or not isinstance(value, Flow):
-            raise NotPorted(target, "is a list of something else than tensors")
+            raise NotPorted(
+                target, "is a list of something else than tensors", "give each layer a name of its own"
+            )
         if held.rank and (held.rank, held.order) != (value.rank, value.order):
             value = scope.ordered(value, held.order)
             if value.rank != held.rank:
