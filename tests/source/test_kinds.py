@@ -239,6 +239,7 @@ REFUSED = [
 def test_a_refusal_says_where_and_why(tmp_path: Path, text: str, call: str, where: str, why: str) -> None:
     with pytest.raises(SourceRefused) as error:
         port(tmp_path, text, call)
+    assert "NotImplementedError" in port(tmp_path, text, call, partial=True).code
     (refusal,) = error.value.refusals
     assert f"code.py{where}  " in str(refusal) and why in refusal.why and refusal.advice
 

@@ -43,7 +43,8 @@ def text_of(source: SourceFile, units: Sequence[Unit], stubs: Sequence[str] = ()
         lines += [f"from collections.abc import {wanted}", ""]
     lines += [it for it in kept if it not in standard]
     lines += [IMPORTS[it] for it in ("torch", "F") if it in names]
-    lines.append(f"from torch import {', '.join(it for it in ('Tensor', 'nn') if it in names)}")
+    if taken := [it for it in ("Tensor", "nn") if it in names]:
+        lines.append(f"from torch import {', '.join(taken)}")
     if constants:
         lines += ["", *constants]
     return formatted("\n".join(lines) + "\n\n\n" + everything + "\n")
