@@ -239,7 +239,7 @@ MUTANTS = [
         "join",
         "inference",
         "order [1, 0]",
-        ((r"\[leaky, x\]", "[x, leaky]"),),
+        ((r"\[leaky, (.*)\], dim", r"[\1, leaky], dim"),),
     ),
     Mutant(
         "padding counted in a mean",

@@ -35,11 +35,14 @@ ALLOWED = {
     "normalise/folded.py": "which layers are the same with all steps at once",
     "normalise/texts.py": "which layers take text",
     "blocks/structures.py": "what marks a structure that a person has a name for",
-    "verify/alternatives.py": "what an activation is mistaken for",
-    "verify/cudnn.py": "how the reference is run without a GPU",
+    "verify/diagnosis/alternatives.py": "what an activation is mistaken for",
+    "verify/patches/cudnn.py": "how the reference is run without a GPU",
     "verify/built.py": "which layers TensorFlow builds for other dtypes",
     "callees.py": "classes that torchport writes into model.py",
     "verify/ranges.py": "what an input may hold",
+    "watch/constants.py": "names of TensorFlow's raw operations, which are alike by chance",
+    "emit/models.py": "what marks a model that a person has a name for",
+    "geometry/given.py": "what an input may hold",
     "watch/modes.py": "what changes itself when it is called in training mode",
 }
 

@@ -27,10 +27,16 @@ def gathered(config: Config) -> None:
 
 
 def counted(config: Config) -> None:
-    """Only numbers are counted: not as far as one, and not whether they are there."""
-    for name in ("maxlength", "axis", "weights", "binary_output"):
+    """Only numbers of each row are counted: not as far as one, and not whether they are there.
+
+    Without an axis TensorFlow counts those of the whole batch together.
+    Source: tensorflow/python/ops/bincount_ops.py, bincount.
+    """
+    for name in ("maxlength", "weights", "binary_output"):
         if config.pop(name, None):
             raise Unsupported(f"bincount with {name}", "leave it out")
+    if config.pop("axis", None) != -1:
+        raise Unsupported("bincount of all samples together", "count those of each with axis=-1")
     config["minlength"] = config.get("minlength") or 0
 
 

@@ -22,11 +22,10 @@ class AttentionPooling2(nn.Module):
         self.context = nn.Linear(8, 1, bias=False)
 
     def forward(self, x: Tensor, x_mask: Tensor) -> Tensor:
-        score = torch.tanh(self.score(x))
-        out = (1 - x_mask.to(torch.get_default_dtype())) * -1e9
-        out = F.softmax(self.context(score).squeeze(2) + out, dim=1)
-        x = x * out[:, :, None]
-        return x.sum(dim=1)
+        out = torch.tanh(self.score(x))
+        out = self.context(out).squeeze(2)
+        out = out + (1 - x_mask.to(torch.get_default_dtype())) * -1e9
+        return (x * F.softmax(out, dim=1)[:, :, None]).sum(dim=1)
 
 
 class AttentionPooling(nn.Module):

@@ -29,9 +29,9 @@ class VectorQuantizer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         flat = x.reshape(-1, 8)
-        mul = 2 * (flat @ self.codebook.transpose(0, 1))
-        out = (self.codebook**2).sum(dim=1)
-        codes = ((flat**2).sum(dim=1, keepdim=True) - mul + out).argmin(dim=1)
+        out = 2 * (flat @ self.codebook.transpose(0, 1))
+        out = (flat**2).sum(dim=1, keepdim=True) - out
+        codes = (out + (self.codebook**2).sum(dim=1)).argmin(dim=1)
         total = x + (self.codebook[codes].reshape(-1, 8, 8, 8) - x).detach()
         hot = one_hot(codes, 11).to(torch.get_default_dtype())
         if self.training:

@@ -40,7 +40,7 @@ class PatchEncoder(nn.Module):
         self.places = nn.Parameter(torch.zeros(1, 17, 24))
 
     def forward(self, images: Tensor) -> Tensor:
-        x = self.projection(images).permute(0, 2, 3, 1).reshape(-1, 16, 24)
+        x = torch.flatten(self.projection(images), 2).permute(0, 2, 1)
         x = torch.cat([self.token.repeat(images.size(0), 1, 1), x], dim=1)
         return x + self.places
 
