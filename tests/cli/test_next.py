@@ -150,7 +150,9 @@ def test_the_next_command(
     (tmp_path / "my code.py").write_text(CODE)
     (tmp_path / "rules.py").write_text(RULES)
     given = SOURCES[name](scripts.run(tmp_path / "my code.py", ""), tmp_path)
-    keras.saving.get_custom_objects().clear()  # as in a shell of one's own
+    known = keras.saving.get_custom_objects()
+    for registered in list(known):  # as in a shell of one's own
+        monkeypatch.delitem(known, registered)
     converted = CliRunner().invoke(app, ["convert", *given, *more, "-o", "port"])
     assert converted.exit_code == 0, converted.output
     (line,) = (it for it in converted.output.splitlines() if "torchport verify" in it)

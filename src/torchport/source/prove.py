@@ -531,19 +531,16 @@ def keras_in(module: types.ModuleType) -> Any:
 @contextmanager
 def doubles(keras: Any) -> Iterator[None]:
     """Keras makes float64."""
-    backend = getattr(keras, "backend", keras)
-    before = backend.floatx()
-    backend.set_floatx("float64")
-    policy = None
-    if hasattr(keras, "config") and hasattr(keras.config, "dtype_policy"):
-        policy = keras.config.dtype_policy()
-        keras.config.set_dtype_policy("float64")
+    from torchport.verify.frameworks import policies
+
+    before, (policy, set_policy) = keras.backend.floatx(), policies(keras)
+    keras.backend.set_floatx("float64")
+    set_policy("float64")
     try:
         yield
     finally:
-        backend.set_floatx(before)
-        if policy is not None:
-            keras.config.set_dtype_policy(policy)
+        keras.backend.set_floatx(before)
+        set_policy(policy)
 
 
 def kept_modules(module: Any, classes: set[str], path: str = "") -> Iterator[tuple[str, Any]]:
