@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import tf_keras
 from tests.source.test_kinds import port
 
 from torchport.source import SourceRefused, port_source
@@ -28,6 +29,9 @@ def build_net(width=4):
 
 
 def test_code_of_keras_2(tmp_path: Path) -> None:
+    """A policy that somebody has set is not that of the proof, which computes in float64."""
+    policy = tf_keras.mixed_precision.global_policy()
+    tf_keras.mixed_precision.set_global_policy(policy)
     path = tmp_path / "old.py"
     path.write_text(TF_KERAS)
     found = port_source(path, calls=["build_net()"])
