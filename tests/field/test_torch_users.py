@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-#: A small input of each program, without its batch; words where it is a whole number.
 IMAGE = (3, 64, 64)
+#: A small input of each program, without its batch: shapes of floats, or how many tokens; 0 is one without an axis.
 INPUTS: dict[str, tuple[Any, ...]] = {
     "ResNet50": (IMAGE,), "MobileNetV2": (IMAGE,), "EfficientNetB0": (IMAGE,), "ConvNeXtTiny": (IMAGE,),
     "DenseNet121": (IMAGE,),
@@ -33,6 +33,9 @@ INPUTS: dict[str, tuple[Any, ...]] = {
     "retinanet": (IMAGE,), "stacked_hourglass": (IMAGE,), "deeplab": (IMAGE,),
     "tabnet": (1, 1, 1, (8,)), "temporal_convolutions": ((8, 40),), "edsr": ((3, 24, 24),),
     "masked_bert": (24, 24),
+    "inception_v1": ((3, 224, 224),), "ssd": ((3, 300, 480),), "skip_tcn": ((9, 40),),
+    "unet_3_plus": ((1, 96, 96),), "shufflenet": ((3, 224, 224),), "dense_cifar": ((3, 32, 32),),
+    "two_tower": (0, (4,), 0, (19,)),
 }  # fmt: skip
 NAMES = sorted(INPUTS)
 
@@ -47,7 +50,7 @@ IMPOSSIBLE: dict[tuple[str, str], str] = {
     ): "torch.export fixes the batch of a bidirectional LSTM; with a batch that is fixed it works",
     ("script", "masked_bert"): "TorchScript has no Tensor.bool(), which a cast to bool is",
     ("symbolic_trace", "masked_bert"): "the attention asks how many axes a mask has, which fx does not know",
-    **{("other_sizes", name): SIZE for name in ("Xception", "deeplab", "retinanet", "vit")},
+    **{("other_sizes", name): SIZE for name in ("Xception", "deeplab", "inception_v1", "retinanet", "vit")},
 }
 
 #: Compiled and exported to ONNX: those with an operation that others have not; it takes seconds each.
@@ -86,7 +89,7 @@ class Port:
     def inputs(self, batch: int = 2) -> tuple[Tensor, ...]:
         generator = torch.Generator().manual_seed(0)
         return tuple(
-            torch.randint(0, 10, (batch, it), generator=generator)
+            torch.randint(0, 10, (batch, it) if it else (batch,), generator=generator)
             if isinstance(it, int)
             else torch.rand((batch, *it), generator=generator)
             for it in INPUTS[self.name]
