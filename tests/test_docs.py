@@ -11,6 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 GOLDEN = {file.stem: file.read_text() for file in (ROOT / "tests" / "golden").glob("*.py")}
 READABILITY = "docs/readability.md"
+#: Code of a person's, and what `torchport port` makes of it.
+SOURCE, PORT = ((ROOT / "examples" / "unet_code" / name).read_text() for name in ("unet.py", "port/unet.py"))
 
 
 def blocks(page: str) -> list[str]:
@@ -23,7 +25,12 @@ def test_programs_are_those_of_the_golden_files(page: str) -> None:
     programs = [it for it in blocks(page) if it.lstrip().startswith(("class ", "self."))]
     assert programs
     for it in programs:
-        assert any(it.rstrip() in code for code in GOLDEN.values()), it
+        assert any(it.rstrip() in code for code in (*GOLDEN.values(), PORT)), it
+
+
+def test_the_code_that_is_ported_is_the_example() -> None:
+    pieces = [it.rstrip() for it in blocks("README.md") if it.startswith("def decoder_block")]
+    assert len(pieces) == 1 and pieces[0] in SOURCE
 
 
 def test_lines_are_counted() -> None:

@@ -22,7 +22,7 @@ from torch.utils.checkpoint import checkpoint
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 IMAGE = (3, 64, 64)
-#: A small input of each program, without its batch: shapes of floats, or how many tokens; 0 is one without an axis.
+#: A small input of each program without its batch: shapes of floats, or how many tokens; 0: no axis.
 INPUTS: dict[str, tuple[Any, ...]] = {
     "ResNet50": (IMAGE,), "MobileNetV2": (IMAGE,), "EfficientNetB0": (IMAGE,), "ConvNeXtTiny": (IMAGE,),
     "DenseNet121": (IMAGE,),
