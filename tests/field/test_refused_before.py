@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch
-from tests.quick import QUICK
 
 import torchport
 from torchport.errors import Refused
