@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from torchport import __version__
@@ -16,7 +15,7 @@ from torchport.geometry import network as made
 from torchport.geometry.cards import Subject, card
 from torchport.geometry.fields import Fields, of_input, through
 from torchport.geometry.links import Link, links
-from torchport.geometry.places import Places, Span, Spot
+from torchport.geometry.places import Places, Spot
 from torchport.geometry.walk import Call, Whole, sized, whole
 from torchport.graph import Tensor, map_refs
 from torchport.infer.shapes import bind
@@ -168,7 +167,7 @@ def tensor(
     return made.Tensor(
         name, giver, made.Side(axes, it.shape), made.Side(to_order(turned, order), to_order(it.shape, order)),
         it.dtype, math.prod(sizes) * BYTES.get(it.dtype, 4), it.parts, spot.module, spot.text,
-        span(spot.span), sees,
+        spot.span, sees,
     )  # fmt: skip
 
 
@@ -178,10 +177,6 @@ def channels_first(axis: str) -> str:
         return axis
     *others, last = axis.strip("()").split()
     return f"({' '.join((last, *others))})"
-
-
-def span(found: Span | None) -> made.Span | None:
-    return made.Span(**asdict(found)) if found else None
 
 
 # Layers
@@ -198,7 +193,7 @@ def layer(name: str, call: Call, entries: Sequence[Entry], places: Places, value
     }
     return made.Layer(
         name, kind_of(call.op.kind), options, modules, code[1] if code else "",
-        span(code[0] if code else None), count(trained), count(rest), weights,
+        code[0] if code else None, count(trained), count(rest), weights,
         affine(call, entries) if values else None,
     )  # fmt: skip
 

@@ -9,25 +9,16 @@ from typing import Any
 
 from torchport.axes import Order
 from torchport.expressions import expressions, forwards
+from torchport.geometry.network import Span
 from torchport.record import Standing, orders_of
 
 #: The endings of a tensor's permuted twins, `x.channels_first`.
 TWINS = tuple(f".{it.name.lower()}" for it in Order)
 
 
-@dataclass(frozen=True)
-class Span:
-    """A piece of model.py: its first line and column, its last line and the column behind it."""
-
-    line: int
-    column: int
-    end_line: int
-    end_column: int
-
-    @classmethod
-    def of(cls, node: ast.expr | ast.stmt) -> Span:
-        """Columns are counted in bytes of UTF-8, as ast does; model.py is ASCII but for texts."""
-        return cls(node.lineno, node.col_offset, node.end_lineno or node.lineno, node.end_col_offset or 0)
+def span_of(node: ast.expr | ast.stmt) -> Span:
+    """Where a piece of model.py stands; columns in bytes of UTF-8, as ast counts them."""
+    return Span(node.lineno, node.col_offset, node.end_lineno or node.lineno, node.end_col_offset or 0)
 
 
 @dataclass(frozen=True)
@@ -78,7 +69,7 @@ class Places:
                 continue
             for number, names in sorted(it.tensors.items()):
                 node = methods[it.cls][number]
-                spot = Spot(path, Span.of(node), ast.unparse(node))
+                spot = Spot(path, span_of(node), ast.unparse(node))
                 for name in names:
                     spots.setdefault((it.graph, name), spot)
                     base, dot, _ = name.rpartition(".")
@@ -115,7 +106,7 @@ def _made(standings: Mapping[str, Standing], classes: Mapping[str, ast.ClassDef]
                 continue
             name, value = line.targets[0].attr, line.value
             own = f"{path}.{name}" if path else name
-            yield own, (Span.of(value), ast.unparse(value))
+            yield own, (span_of(value), ast.unparse(value))
             if isinstance(value, ast.Call):
                 inner = value.args
                 if len(inner) == 1 and isinstance(inner[0], (ast.List, ast.Tuple)):
@@ -128,6 +119,6 @@ def _made(standings: Mapping[str, Standing], classes: Mapping[str, ast.ClassDef]
                         for number in range(at, at + 1000):
                             if f"{own}.{number}" not in standings:
                                 break
-                            yield f"{own}.{number}", (Span.of(element), ast.unparse(element))
+                            yield f"{own}.{number}", (span_of(element), ast.unparse(element))
                     elif isinstance(one, ast.Call):
-                        yield f"{own}.{at}", (Span.of(one), ast.unparse(one))
+                        yield f"{own}.{at}", (span_of(one), ast.unparse(one))

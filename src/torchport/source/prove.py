@@ -9,7 +9,7 @@ import inspect
 import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -336,13 +336,15 @@ class Source:
     @classmethod
     def of(cls, prover: Prover, unit: Unit, case: Case) -> Source:
         """Raises whatever the user's code raises."""
+        from torchport.verify.frameworks import floats
+
         watched = prover.project.watched
         recorder: Recorder = watched.recorder
         keras = keras_in(watched.module)
         target = getattr(watched.module, unit.name)
         recorder.calls.clear()
         numbers = np.random.default_rng(7)
-        with as_it_is(), doubles(keras):
+        with as_it_is(), floats(keras, "float64"):
             if unit.kind == "function":
                 inputs = list(map(feed, [numbers] * len(case.shapes), case.shapes))
                 given = dict(case.arguments)
@@ -387,10 +389,11 @@ class Source:
         import tensorflow as tf
 
         from torchport.verify import patches
+        from torchport.verify.frameworks import floats
 
         with ExitStack() as stack:
             stack.enter_context(as_it_is())
-            stack.enter_context(doubles(self.keras))
+            stack.enter_context(floats(self.keras, "float64"))
             stack.enter_context(patches.patched(tf, (*patches.DOUBLES, *patches.KERNELS, *patches.DRAWS)))
             given = [tf.constant(it) for it in self.inputs]
             variables = list(live.variables(self.model)) if self.model is not None else []
@@ -526,21 +529,6 @@ def keras_in(module: types.ModuleType) -> Any:
     import keras
 
     return keras
-
-
-@contextmanager
-def doubles(keras: Any) -> Iterator[None]:
-    """Keras makes float64."""
-    from torchport.verify.frameworks import policies
-
-    before, (policy, set_policy) = keras.backend.floatx(), policies(keras)
-    keras.backend.set_floatx("float64")
-    set_policy("float64")
-    try:
-        yield
-    finally:
-        keras.backend.set_floatx(before)
-        set_policy(policy)
 
 
 def kept_modules(module: Any, classes: set[str], path: str = "") -> Iterator[tuple[str, Any]]:

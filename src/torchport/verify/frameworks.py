@@ -22,22 +22,27 @@ def torch() -> Any:
 
 
 @contextmanager
+def floats(keras: Any, dtype: str) -> Iterator[None]:
+    """Layers that are made, and their constants, have this dtype, whatever policy was set before."""
+    before, (policy, set_policy) = keras.backend.floatx(), policies(keras)
+    keras.backend.set_floatx(dtype)
+    set_policy(dtype)
+    try:
+        yield
+    finally:
+        keras.backend.set_floatx(before)
+        set_policy(policy)
+
+
+@contextmanager
 def default_dtype(keras: Any, dtype: str, note: Callable[[str], None] = lambda text: None) -> Iterator[None]:
     """Constants that Keras and TensorFlow make up have this dtype; float64 is that all through.
 
     `note` is told what TensorFlow computes in another way than it was asked to.
     """
-    before = keras.backend.floatx()
-    policy, set_policy = policies(keras)
-    keras.backend.set_floatx(dtype)
-    set_policy(dtype)
-    try:
-        exact = DOUBLES if dtype == "float64" else ()
-        with patched(tensorflow(), (*exact, *KERNELS), note):
-            yield
-    finally:
-        keras.backend.set_floatx(before)
-        set_policy(policy)
+    exact = DOUBLES if dtype == "float64" else ()
+    with floats(keras, dtype), patched(tensorflow(), (*exact, *KERNELS), note):
+        yield
 
 
 def policies(keras: Any) -> tuple[Any, Callable[[Any], None]]:
