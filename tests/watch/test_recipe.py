@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
@@ -174,9 +176,6 @@ def test_config_that_makes_layers_of_its_own(nets: Path, tmp_path: Path) -> None
 
 def test_commands_in_processes_of_their_own(tmp_path: Path) -> None:
     """Random weights are the same in a process that starts anew."""
-    import subprocess
-    import sys
-
     (tmp_path / "nets.py").write_text(NETS.format(package="keras"))
     options = ["--call", "Net(3)", "--input-shape", "6"]
     told = CliRunner().invoke(
@@ -189,6 +188,28 @@ def test_commands_in_processes_of_their_own(tmp_path: Path) -> None:
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert found.returncode == 0, found.stdout + found.stderr
     assert json.loads(found.stdout)["passed"]
+
+
+BOTH_KERAS = """
+import tensorflow
+from torchport.watch.frameworks import keras_of
+
+keras_of("2.15.0")
+from tensorflow import keras
+from tensorflow.keras import layers
+
+model = keras.Sequential()
+model.add(layers.Input((3,)))
+model.add(layers.Dense(1))
+"""
+
+
+def test_a_keras_2_model_leaves_the_keras_of_the_process(tmp_path: Path) -> None:
+    """`tf.keras` and `import tensorflow.keras` stay one package for code that runs after a Keras 2 model."""
+    environment = {name: it for name, it in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
+    command = [sys.executable, "-c", BOTH_KERAS]
+    found = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert found.returncode == 0, found.stderr
 
 
 def test_weights_that_no_seed_holds_are_no_difference(nets: Path, tmp_path: Path) -> None:

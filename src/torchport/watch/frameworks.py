@@ -34,10 +34,12 @@ def tensorflow() -> Any:
 def keras_of(version: str) -> Any:
     """The Keras that is the reference for a model that `version` wrote: keras, or tf_keras for Keras 2.
 
-    For Keras 2, `tf.keras` of the user's files is Keras 2 as well, where TensorFlow is not imported yet: that
-    decides about `import tensorflow.keras` (tensorflow/__init__.py).
+    For Keras 2, `tf.keras` of the user's files is Keras 2 as well, where TensorFlow is not imported yet.
+    Afterwards the variable is left alone: `import tensorflow.keras` is decided when TensorFlow is imported
+    (tensorflow/__init__.py), `tf.keras` when it is first read (KerasLazyLoader); layers of the one are none
+    for the other.
     """
-    if is_keras_2(version):
+    if is_keras_2(version) and "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     tensorflow()
     if is_keras_2(version):
