@@ -68,6 +68,41 @@ def test_gates_in_another_order_of_memory(view: tuple[int, ...]) -> None:
     assert np.array_equal(np.concatenate(list(turn.pieces(array))), wanted)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "shape", "sizes"),
+    [
+        ("i (g o) -> g o i", (3, 8), {"g": 4}),
+        ("i (g o) -> (o g) i", (3, 8), {"o": 2}),
+        ("h w (m i) o -> (m o) i 1 h w", (3, 2, 6, 5), {"m": 2}),
+    ],
+)
+def test_an_axis_in_parts_of_which_one_is_given(
+    pattern: str, shape: tuple[int, ...], sizes: dict[str, int]
+) -> None:
+    turn, array = Turn(pattern, (), tuple(sizes.items())), filled(shape)
+    turned = turn.apply(array)
+    assert turn.shape(shape) == turned.shape
+    for at in np.ndindex(shape):
+        place = turn.index(shape, at)
+        assert place is not None
+        assert turned[place] == array[at]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "shape", "count"),
+    [
+        ("i o -> o i", (6, 5), 3), ("h w i o -> o i h w", (2, 2, 3, 5), 3), ("h i o -> i o h", (2, 5, 3), 3),
+        ("i o -> i o", (6, 5), 1), ("i o -> (i o)", (6, 5), 1),
+    ],
+)  # fmt: skip
+def test_a_large_array_is_turned_in_pieces(pattern: str, shape: tuple[int, ...], count: int) -> None:
+    turn, array = Turn(pattern), filled(shape)
+    pieces = list(turn.pieces(array, array.nbytes * 2 // 5))
+    assert len(pieces) == count
+    assert all(piece.flags.c_contiguous for piece in pieces)
+    assert np.array_equal(np.concatenate(pieces), turn.apply(array))
+
+
 def test_texts_of_what_no_pattern_says() -> None:
     """What is done before the pattern, and behind it, in words."""
     gates = Turn("i o -> o i", blocks=((1, 4, (0, 2)),))
