@@ -208,12 +208,19 @@ def links(op: Op, tensors: Mapping[str, Tensor], outputs: Sequence[Tensor]) -> l
                 if fits and asked.is_same(own, at, there, len(y.shape)):
                     kept[own, at] = there
             axes.append(_axis(at, x, y, kept.get((own, at)), mixes))
-        for at, reading in (reads if number == 0 else {}).items():
+        first = tensors[asked.origin[asked.op.inputs[0]]]
+        for at, reading in (reads if number == 0 else _wholly(reads, len(first.shape), len(x.shape))).items():
             at %= len(x.shape)
             axis = None if isinstance(reading, Whole) else _place(at, reading.length(x.shape[at]), y)
             axes[at] = Link(axis, reading, x.shape[at], None if axis is None else y.shape[axis])
         found.append((x.name, axes))
     return [(name, mixed(axes)) for name, axes in found] if is_product(found) else found
+
+
+def _wholly(reads: Mapping[int, Reading], rank: int, own: int) -> dict[int, Reading]:
+    """What is looked at as a whole in the first input is in the others: right sides, imaginary parts."""
+    places = {at % rank - rank + own: it for at, it in reads.items() if isinstance(it, Whole) and it.keeps}
+    return {at: it for at, it in places.items() if at > 0}
 
 
 def is_product(found: Sequence[tuple[str, Sequence[Link]]]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torchport.errors import Unsupported
@@ -30,6 +30,16 @@ def all_along(x: Tensor | Value, *, axis: Any) -> dict[int, Reading]:
 def all_of(x: Tensor | Value, *others: Any) -> dict[int, Reading]:
     """`reads` of what looks at all of a sample at each of its steps."""
     return {at: Whole(keeps=True) for at in range(1, len(x.shape))}
+
+
+def all_of_last(count: int) -> Callable[..., dict[int, Reading]]:
+    """`reads` of what looks at all of the last axes at each of their steps: matrices, spectra."""
+
+    def reads(x: Tensor | Sequence[Tensor], *others: Any) -> dict[int, Reading]:
+        rank = len((x if isinstance(x, Tensor) else x[0]).shape)
+        return {at: Whole(keeps=True) for at in range(rank - count, rank)}
+
+    return reads
 
 
 def axis_of(axis: Any, rank: int) -> int:

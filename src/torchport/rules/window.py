@@ -257,3 +257,20 @@ class Past:
 
     def reads(self, at: int, n: int) -> Sequence[int]:
         return range(n - 1 - at, n) if self.backwards else range(at + 1)
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """An axis whose steps stand elsewhere: `by` steps further on, and around; or from its end."""
+
+    by: int = 0
+    backwards: bool = False
+
+    reach = 1
+    jump = None
+
+    def length(self, n: int | None) -> int | None:
+        return n
+
+    def reads(self, at: int, n: int) -> Sequence[int]:
+        return [n - 1 - at if self.backwards else (at - self.by) % n]

@@ -13,8 +13,11 @@ from torchport.rules.constants import shape_of
 from torchport.rules.dtypes import kept_float
 from torchport.rules.operations.operands import buffer
 from torchport.rules.operations.reduce import reduced_shape, summed
-from torchport.rules.sizes import axes_of, broadcast, size_of
+from torchport.rules.sizes import all_of_last, axes_of, broadcast, size_of
 from torchport.rules.table import SOURCE, Value, rule
+
+#: What they read of a matrix: all of it.
+MATRICES = all_of_last(2)
 
 
 def one(function: str) -> Callable[..., Expr]:
@@ -39,19 +42,19 @@ def two_numbers(x: Tensor) -> list[Shape]:
     return [x.shape[:-2]] * 2
 
 
-rule("keras.ops.Inv", wants=SOURCE, dtype=kept_float)(one("torch.linalg.inv"))
+rule("keras.ops.Inv", wants=SOURCE, reads=MATRICES, dtype=kept_float)(one("torch.linalg.inv"))
 rule("keras.ops.Det", wants=SOURCE, shape=number_shape, dtype=kept_float)(one("torch.linalg.det"))
 rule("keras.ops.Logdet", wants=SOURCE, shape=number_shape, dtype=kept_float)(one("torch.logdet"))
 rule("keras.ops.Slogdet", wants=SOURCE, shape=two_numbers, dtype=kept_float)(one("torch.linalg.slogdet"))
 
 
-@rule("keras.ops.Cholesky", wants=SOURCE, dtype=kept_float)
+@rule("keras.ops.Cholesky", wants=SOURCE, reads=MATRICES, dtype=kept_float)
 def cholesky(x: Value, *, upper: bool = False) -> Expr:
     """torch.linalg.cholesky."""
     return call("torch.linalg.cholesky", x, upper=upper or None)
 
 
-@rule("keras.ops.CholeskyInverse", wants=SOURCE, dtype=kept_float)
+@rule("keras.ops.CholeskyInverse", wants=SOURCE, reads=MATRICES, dtype=kept_float)
 def cholesky_inverse(x: Value, *, upper: bool = False) -> Expr:
     """torch.cholesky_inverse."""
     return call("torch.cholesky_inverse", x, upper=upper or None)
@@ -68,13 +71,13 @@ def solved(function: str, a: Value, b: Value, **options: Any) -> Expr:
     return call(function, a, b, **options)
 
 
-@rule("keras.ops.Solve", wants=SOURCE, shape=solved_shape, dtype=kept_float)
+@rule("keras.ops.Solve", wants=SOURCE, reads=MATRICES, shape=solved_shape, dtype=kept_float)
 def solve(a: Value, b: Value) -> Expr:
     """torch.linalg.solve."""
     return solved("torch.linalg.solve", a, b)
 
 
-@rule("keras.ops.SolveTriangular", wants=SOURCE, shape=solved_shape, dtype=kept_float)
+@rule("keras.ops.SolveTriangular", wants=SOURCE, reads=MATRICES, shape=solved_shape, dtype=kept_float)
 def solve_triangular(a: Value, b: Value, *, lower: bool = False) -> Expr:
     """torch.linalg.solve_triangular."""
     return solved("torch.linalg.solve_triangular", a, b, upper=not lower)
@@ -88,7 +91,14 @@ def qr_shape(x: Tensor, *, mode: str) -> list[Shape]:
     return [(*batch, rows, inner), (*batch, inner, columns)]
 
 
-@rule("keras.ops.Qr", wants=SOURCE, shape=qr_shape, dtype=kept_float, only={"mode": ("reduced", "complete")})
+@rule(
+    "keras.ops.Qr",
+    wants=SOURCE,
+    reads=MATRICES,
+    shape=qr_shape,
+    dtype=kept_float,
+    only={"mode": ("reduced", "complete")},
+)
 def qr(x: Value, *, mode: str = "reduced") -> Expr:
     """torch.linalg.qr: by Householder's reflections, as TensorFlow, so that signs are the same.
 
@@ -104,13 +114,20 @@ def singular_shape(x: Tensor, *, compute_uv: bool) -> Shape:
     return (*x.shape[:-2], min(sizes))
 
 
-@rule("keras.ops.SVD", wants=SOURCE, shape=singular_shape, dtype=kept_float, ignores="full_matrices")
+@rule(
+    "keras.ops.SVD",
+    wants=SOURCE,
+    reads=MATRICES,
+    shape=singular_shape,
+    dtype=kept_float,
+    ignores="full_matrices",
+)
 def svd(x: Value, *, compute_uv: bool = True) -> Expr:
     """torch.linalg.svdvals: the values alone."""
     return call("torch.linalg.svdvals", x)
 
 
-@rule("keras.ops.Pinv", wants=SOURCE, shape=turned, dtype=kept_float)
+@rule("keras.ops.Pinv", wants=SOURCE, reads=MATRICES, shape=turned, dtype=kept_float)
 def pinv(x: Value, *, rcond: float | None = None) -> Expr:
     """torch.linalg.pinv. TensorFlow takes for zero what is below ten times the larger size times epsilon."""
     return call("torch.linalg.pinv", x, rtol=rcond) if rcond is not None else call("pinv", x)
@@ -135,7 +152,7 @@ def least_squares_shape(a: Tensor, b: Tensor) -> Shape:
     return (a.shape[1], *b.shape[1:])
 
 
-@rule("keras.ops.Lstsq", wants=SOURCE, shape=least_squares_shape, dtype=kept_float)
+@rule("keras.ops.Lstsq", wants=SOURCE, reads=MATRICES, shape=least_squares_shape, dtype=kept_float)
 def lstsq(a: Value, b: Value, *, rcond: float | None = None) -> Expr:
     """The pseudo-inverse times b, as Keras: with a cut at epsilon times the larger size."""
     return Infix("@", call("torch.linalg.pinv", a, rtol=rcond), b)

@@ -15,8 +15,9 @@ from torchport.rules.merge import concatenate_shape
 from torchport.rules.operations.axes import in_order
 from torchport.rules.operations.operands import promoted
 from torchport.rules.operations.pieces import flip, pieces, split, split_shape
-from torchport.rules.sizes import product, size_of, with_size
+from torchport.rules.sizes import all_along, product, size_of, with_size
 from torchport.rules.table import MEMORY, SOURCE, Value, Wants, rule
+from torchport.rules.window import Reading, Rotation
 
 
 def joined_axis(xs: Sequence[Tensor | Value], name: str) -> int:
@@ -92,7 +93,7 @@ def append(x1: Value, x2: Value, *, axis: int | None = None) -> Expr:
     return call("torch.cat", [x1, x2], dim=axis)
 
 
-@rule("keras.ops.Fliplr", wants=in_order)
+@rule("keras.ops.Fliplr", wants=in_order, reads=lambda x: {1: Rotation(backwards=True)})
 def fliplr(x: Value) -> Expr:
     """x.flip."""
     return flip(x, axis=1)  # type: ignore[no-any-return]
@@ -114,7 +115,11 @@ def turned_shape(x: Tensor, *, k: int, axes: Any, dialect: str = "") -> Shape:
     return tuple(sizes)
 
 
-@rule("keras.ops.Rot90", wants=SOURCE, shape=turned_shape)
+def turned_reads(x: Tensor, *, axes: Any) -> dict[int, Reading]:
+    return all_along(x, axis=axes)
+
+
+@rule("keras.ops.Rot90", wants=SOURCE, shape=turned_shape, reads=turned_reads)
 def rot90(x: Value, *, k: int = 1, axes: Any = (0, 1)) -> Expr:
     """torch.rot90."""
     return call("torch.rot90", x, k, tuple(axes))

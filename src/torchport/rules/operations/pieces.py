@@ -17,6 +17,7 @@ from torchport.rules.operations.reduce import reduced_wants
 from torchport.rules.reshape import reshape, reshape_parts, reshape_shape, reshape_wants
 from torchport.rules.sizes import axes_of, broadcast, product, size_of, with_size
 from torchport.rules.table import MEMORY, SOURCE, Value, Want, Wants, rule
+from torchport.rules.window import Reading, Rotation
 
 
 def no_axes(x: Tensor) -> Shape:
@@ -239,13 +240,22 @@ def broadcast_to(x: Value, *, out: Value, shape: Sequence[Any]) -> Expr:
     return call(".expand", read, *to_order(sizes, out.order))
 
 
-@rule("keras.ops.Flip", wants=in_order)
+def flip_reads(x: Tensor, *, axis: Any) -> dict[int, Reading]:
+    return {at: Rotation(backwards=True) for at in axes_of(axis, len(x.shape))}
+
+
+@rule("keras.ops.Flip", wants=in_order, reads=flip_reads)
 def flip(x: Value, *, axis: Any = None) -> Expr:
     """x.flip."""
     return call(".flip", x, *sorted(x.dim(it) for it in axes_of(axis, x.rank)))
 
 
-@rule("keras.ops.Roll", wants=in_order)
+def roll_reads(x: Tensor, *, shift: Any, axis: Any) -> dict[int, Reading]:
+    pairs = zip(axis, shift, strict=True) if isinstance(axis, Sequence) else [(axis, shift)]
+    return {at % len(x.shape): Rotation(by) for at, by in pairs}
+
+
+@rule("keras.ops.Roll", wants=in_order, reads=roll_reads)
 def roll(x: Value, *, shift: Any, axis: Any = None) -> Expr:
     """x.roll."""
     if axis is None:

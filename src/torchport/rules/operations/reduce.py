@@ -15,6 +15,7 @@ from torchport.rules.operations.axes import Kept, in_order, kept_wants
 from torchport.rules.operations.operands import buffer
 from torchport.rules.sizes import axes_of, dims_of, product
 from torchport.rules.table import SOURCE, Value, Wants, rule
+from torchport.rules.window import Past, Reading
 
 #: Functions that want to be told over which axes, all or not.
 EXTREMES = (".amax", ".amin")
@@ -257,11 +258,16 @@ def cumulative(function: str, nan: float | None = None) -> Callable[..., Expr]:
     return write
 
 
+def past(x: Tensor, *, axis: Any, reverse: bool = False) -> dict[int, Reading]:
+    """What a sum that runs along an axis has read."""
+    return {at: Past(backwards=reverse) for at in axes_of(axis, len(x.shape))}
+
+
 for _name, _function, _nan in (
     ("Cumsum", "torch.cumsum", None), ("Cumprod", "torch.cumprod", None),
     ("Nancumsum", "torch.cumsum", 0.0), ("Nancumprod", "torch.cumprod", 1.0),
 ):  # fmt: skip
-    rule(f"keras.ops.{_name}", wants=in_order, dtype=accumulated, only={"dtype": (None,)})(
+    rule(f"keras.ops.{_name}", wants=in_order, dtype=accumulated, only={"dtype": (None,)}, reads=past)(
         cumulative(_function, _nan)
     )
 

@@ -14,7 +14,7 @@ from torchport.rules.dtypes import kept_float
 from torchport.rules.operations.axes import in_order
 from torchport.rules.operations.operands import buffer
 from torchport.rules.operations.reduce import reduced_shape, reduced_wants
-from torchport.rules.sizes import axes_of, dims_of
+from torchport.rules.sizes import all_along, axes_of, dims_of
 from torchport.rules.table import MEMORY, SOURCE, Value, Wants, rule
 
 
@@ -105,7 +105,7 @@ def argmin(x: Value, *, axis: Any = None, keepdims: bool = False) -> Expr:
     return call(".argmin", read, dim=dims_of(x, axis), keepdim=keepdims or None)
 
 
-@rule("keras.ops.Sort", wants=in_order)
+@rule("keras.ops.Sort", wants=in_order, reads=all_along)
 def sort(x: Value, *, axis: int = -1, descending: bool = False) -> Expr:
     """The values of torch.sort."""
     if axis is None:
