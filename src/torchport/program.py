@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from torchport import nest
@@ -329,8 +330,14 @@ def call(function: str, *args: Any, **kwargs: Any) -> Call:
     return Call(function, args, {key: value for key, value in kwargs.items() if value is not None})
 
 
+#: What has nothing inside: most of what a walk comes to.
+LEAVES = frozenset({int, str, Var, float, bool, type(None), Code, State})
+
+
 def children(expr: Any) -> Iterator[Any]:
     """What stands directly inside an expression or a tuple of them."""
+    if type(expr) in LEAVES:
+        return
     if isinstance(expr, (Call, Apply)):
         yield from expr.args
         yield from expr.kwargs.values()
@@ -402,7 +409,7 @@ class Step:
     value: Expr
     turn: int = 0
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[str, ...]:
         """The tensors it reads, in order, each as often as it is read."""
         return tuple(node.tensor for node in walk(self.value) if isinstance(node, Var))

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 #: A tensor inside a block: ("in", which input) or (slot, which of its outputs).
@@ -37,6 +38,16 @@ class Run:
     outputs: tuple[Wire, ...] | None
     #: Slots [start, end) of the optional parts that there are already.
     parts: tuple[tuple[int, int], ...] = ()
+
+    @cached_property
+    def _passing(self) -> dict[tuple[int, int], list[Wire]]:
+        return {}
+
+    def passes(self, start: int, end: int) -> list[Wire]:
+        """As `_passes`, looked up once: a search comes to the same part many times."""
+        if (start, end) not in self._passing:
+            self._passing[start, end] = _passes(self, start, end)
+        return self._passing[start, end]
 
 
 @dataclass(frozen=True)
@@ -195,7 +206,7 @@ class _Search:
                 continue
             if any(it != (start, end) and it[0] < end and start < it[1] for it in run.parts):
                 continue
-            for wire in _passes(run, start, end):
+            for wire in run.passes(start, end):
                 yield end, wire
 
     def _merged(self, names: Wires, past_a: Wires, past_b: Wires, moves: Sequence[Move]) -> Merged | None:

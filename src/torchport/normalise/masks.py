@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from torchport.errors import Unsupported
@@ -56,19 +57,20 @@ class _Masks:
     def written(self) -> Graph:
         self.defined = {name: op for op in self.graph.ops for name in op.outputs}
         bodies = dict(self.graph.bodies)
-        for op in sorted(self.graph.ops, key=lambda it: it.turn) if self._takes_off() else self.graph.ops:
+        for op in sorted(self.graph.ops, key=lambda it: it.turn) if self.takes_off else self.graph.ops:
             try:
                 self.ops.append(self._read(op, bodies))
             except Unsupported as error:
                 self.ops.append(replace(op, refused=(error.why, error.advice)))
             for name, mask in zip(op.outputs, self._given(op, self.ops[-1]), strict=False):
                 self.masks[name] = mask
-            if self._takes_off() and facts(op.kind).removes:
+            if self.takes_off and facts(op.kind).removes:
                 self.masks.update(dict.fromkeys(refs((op.args, op.kwargs))))
         graph = self.graph.replace(ops=tuple(self.ops), bodies=bodies)
         return _without_unread(graph)
 
-    def _takes_off(self) -> bool:
+    @cached_property
+    def takes_off(self) -> bool:
         """Whether a layer takes masks off what it reads.
 
         Source: keras/src/layers/attention/multi_head_attention.py, call.
@@ -110,7 +112,7 @@ class _Masks:
             if len(op.args) == 1 and "value" in kwargs:  # as Keras 2 records it
                 op = replace(op, args=(*op.args, kwargs.pop("value")))
             named = dict(zip(("query", "value", "key"), op.args, strict=False)) | kwargs
-            if self._takes_off() and facts(op.kind).removes:
+            if self.takes_off and facts(op.kind).removes:
                 kwargs.pop("query_mask", None)  # it looks at the tensor's own alone
             for name in ("query", "value", "key"):
                 mask = self._of(named.get(name))

@@ -12,6 +12,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from torchport.errors import TorchportError, Unsupported
@@ -136,7 +137,7 @@ class Rule:
         given = {name: value for name, value in options.items() if name in self.options}
         return {**self.defaults, **given}
 
-    @property
+    @cached_property
     def defaults(self) -> dict[str, Any]:
         """The source's defaults, as the rule's signature states them."""
         write = inspect.unwrap(self.write)
@@ -158,7 +159,7 @@ class Table(Mapping[str, Rule]):
     def __init__(self) -> None:
         self.entered: dict[str, Rule] = {}
 
-    @property
+    @cached_property
     def whole(self) -> dict[str, Rule]:
         with book.entering(None):  # they are not those of the user's file that asks for them
             importlib.import_module("torchport.rules.families")
