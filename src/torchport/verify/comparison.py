@@ -23,6 +23,8 @@ from torchport.verify.training import MAGNIFIED, Gradients
 
 #: So often the source is run again with last bits moved, where the port looks wrong by as little.
 NUDGES = 6
+#: Errors up to these may be rounding inside of a layer, which no moved input shows.
+DOUBTFUL = {"float64": MAGNIFIED, "float32": 1e-2}
 #: A row, and the tensor that it is of where it is one of `forward`.
 Found = tuple[Row, Seen | None]
 
@@ -244,6 +246,9 @@ class Comparison:
         """How far last bits move the source, asked for where rows differ, for as long as it tells more."""
         found, count = None, 0
         wrong = [row for row, _ in rows(None) if row.differs and error_of(row) is not None]
+        if wrong and not self.record_of(mode).noise and self.is_doubtful(mode, wrong):
+            found = self.measure(mode)
+            wrong = [row for row, _ in rows(found) if row.differs and error_of(row) is not None]
         while wrong and count < NUDGES:
             count += 1
             dtype = self.record.training.dtype if mode == "training" and self.record.training else ""
@@ -253,12 +258,42 @@ class Comparison:
             if len(left) == len(wrong) and any((error_of(row) or 0.0) > MAGNIFIED for row in left):
                 break
             wrong = left
-        if found and not wrong:
+        if count and not wrong:
             self.notes.append(
                 f"{mode} mode: rounding was measured by what a last bit of weights and inputs does to "
                 f"TensorFlow, in {count} runs"
             )
         return found
+
+    def record_of(self, mode: str) -> Observations:
+        """What was recorded of the source in a mode."""
+        trained = self.record.training
+        return trained.tensors if trained and mode == "training" else self.record.inference
+
+    def is_doubtful(self, mode: str, rows: Sequence[Row]) -> bool:
+        """Whether rows differ by so little that rounding inside of a layer may be why."""
+        most = DOUBTFUL[self.record_of(mode).dtype]
+        return mode != "sizes" and all((error_of(it) or 0.0) <= most for it in rows)
+
+    def measure(self, mode: str) -> Nudge | None:
+        """TensorFlow's own float32 error, where one precision alone was asked for; it counts from now on.
+
+        Moved inputs and weights tell nothing of the rounding in a layer: of a saturated gate its own last bit
+        is all that the gradient is. With both precisions the float32 error counts from the start.
+        """
+        error = self.truth.float32_error(mode)
+        if error is None:
+            return None
+        self.notes.append(
+            f"{mode} mode: rounding was measured by TensorFlow's float32, run beside what was asked for"
+        )
+        reference, trained = self.record_of(mode), self.record.training
+        if reference.dtype == "float32":
+            return error
+        reference.noise, reference.output_noise = error.tensors, error.outputs
+        if trained and mode == "training":
+            trained.noise = error.gradients
+        return None
 
     def magnified(self, mode: str, rows: Callable[[], list[Found]], low: bool) -> list[Found]:
         """Rows; where the port's float32 looks worse, TensorFlow's is run again: its largest error counts."""

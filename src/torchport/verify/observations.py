@@ -137,5 +137,11 @@ class Source(Protocol):
     def nudge(self, mode: str, dtype: str, number: int) -> Nudge:
         """One more run, "inference", "sizes" or "training", with last bits moved: by `number`."""
 
+    def float32_error(self, mode: str) -> Nudge | None:
+        """Of what was recorded in one precision, "inference" or "training", how far the other is from it.
+
+        None where TensorFlow does not run in that one.
+        """
+
     def close(self) -> None:
         """Let go of all that is held."""

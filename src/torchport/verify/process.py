@@ -118,11 +118,20 @@ class ForkedTruth:
         return record
 
     def nudge(self, mode: str, dtype: str, number: int) -> Nudge:
+        found: Nudge = self.ask_again("nudge", mode, dtype, number)
+        return found
+
+    def float32_error(self, mode: str) -> Nudge | None:
+        found: Nudge | None = self.ask_again("float32_error", mode)
+        return found
+
+    def ask_again(self, name: str, *arguments: Any) -> Any:
+        """Of the second process, which loads the model when it is first asked."""
         if self.found:
             self.tell("loading the source with TensorFlow again")
             self.spare.ask("resume", *self.found)
             self.found = []
-        return self.spare.ask("nudge", mode, dtype, number)  # type: ignore[no-any-return]
+        return self.spare.ask(name, *arguments)
 
     def close(self) -> None:
         self.recorder.close()

@@ -24,7 +24,7 @@ from torchport.verify.store import Store, append, read
 from torchport.verify.truth import Truth
 
 #: Of the folder's files; another one is refused.
-FORMAT = 1
+FORMAT = 2
 #: So many runs with last bits moved are kept of each mode: they tell rounding from a fault.
 NUDGES = 2
 
@@ -51,11 +51,15 @@ def keep(truth: Truth, folder: Path, given: Any, seed: int, steps: int, precisio
         mode: [truth.nudge(*mode, number) for number in range(1, NUDGES + 1)]
         for mode in modes(record, precision)
     }
+    alone = precision != "both"
+    errors = {
+        mode: truth.float32_error(mode) for mode, _ in modes(record, precision) if alone and mode != "sizes"
+    }
     found = {
         "format": FORMAT, "seed": seed, "steps": steps, "precision": precision, "given": given is not None,
     }  # fmt: skip
     with (folder / "arrays.bin").open("wb") as file:
-        for name, value in (("facts", facts), ("record", record), ("nudges", nudges)):
+        for name, value in (("facts", facts), ("record", record), ("nudges", nudges), ("errors", errors)):
             found[name] = encoded(value, file)
     (folder / "truth.json").write_text(json.dumps(found) + "\n", encoding="utf-8")
 
@@ -82,6 +86,8 @@ class Recording:
     known: Facts
     record: Record
     nudges: Mapping[tuple[str, str], list[Nudge]]
+    #: Of a mode, where one precision alone was recorded: how far the other is from it.
+    errors: Mapping[str, Nudge | None]
     #: With which seed, steps and precision, and whether inputs were given.
     settings: Mapping[str, Any]
 
@@ -93,8 +99,9 @@ class Recording:
             if found["format"] != FORMAT:
                 raise ValueError(f"its format is {found['format']}, not {FORMAT}")
             arrays = folder / "arrays.bin"
-            facts, record, nudges = (decoded(found[it], arrays) for it in ("facts", "record", "nudges"))
-            return cls(folder, tell, facts, record, nudges, found)
+            names = ("facts", "record", "nudges", "errors")
+            facts, record, nudges, errors = (decoded(found[it], arrays) for it in names)
+            return cls(folder, tell, facts, record, nudges, errors, found)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             what = f"its numbers cannot be read ({type(error).__name__}: {error})"
             advice = "write them again: torchport record MODEL -o DIR"
@@ -118,6 +125,9 @@ class Recording:
         """One of the runs that were kept, the last one where more are asked for."""
         found = self.nudges[mode, dtype]
         return found[min(number, len(found)) - 1]
+
+    def float32_error(self, mode: str) -> Nudge | None:
+        return self.errors.get(mode)
 
 
 # As data

@@ -128,6 +128,8 @@ class Session:
         self.rows += comparison.rows
         self.notes += comparison.notes
         self.causes = comparison.causes
+        if self.precision == "float32" and any(row.passed is None for row in comparison.rows):
+            self.notes.append("float64 may decide what float32 leaves open: --precision float64")
         if not any(row.check == "run" for row in self.rows):
             self.note_edits(code, comparison.unseen)
         return self.result()

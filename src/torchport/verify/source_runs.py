@@ -156,10 +156,11 @@ class SourceRuns:
         return made
 
     def nudge(
-        self, inputs: Sequence[np.ndarray], seed: int, start: Mapping[str, np.ndarray]
+        self, inputs: Sequence[np.ndarray], seed: int | None, start: Mapping[str, np.ndarray]
     ) -> list[np.ndarray]:
         """Every float that goes in, weights too, moved by a last bit at random. `start`: the weights.
 
+        `seed`: None moves nothing.
         What that does to the results is what rounding may do to them: in a network of many kinks (ReLU, max
         pooling) that one run meets few of them by luck.
         """
@@ -169,7 +170,8 @@ class SourceRuns:
             if array.dtype.kind != "f":
                 return array
             found = array.astype(self.dtype)
-            found *= 1 + np.finfo(self.dtype).eps * rng.integers(-1, 2, array.shape)
+            if seed is not None:
+                found *= 1 + np.finfo(self.dtype).eps * rng.integers(-1, 2, array.shape)
             return found
 
         for name, it in self.variables.items():

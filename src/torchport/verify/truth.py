@@ -309,11 +309,32 @@ class Truth:
     # How far the source is from itself
 
     def nudge(self, mode: str, dtype: str, number: int) -> Nudge:
+        self.tell(f"how far a last bit moves TensorFlow, run {number}")
+        return self.run_again(mode, dtype, self.seed + number)
+
+    def float32_error(self, mode: str) -> Nudge | None:
+        assert self.record is not None
+        dtype = "float32" if self.observed(mode).dtype == "float64" else "float64"
+        self.tell(f"how far TensorFlow's float32 is off, {mode} mode")
+        try:
+            return self.run_again(mode, dtype, None)
+        except TorchportError:
+            raise
+        except Exception:  # whatever TensorFlow raises for a missing kernel
+            self.runs.pop(dtype, None)
+            return None
+
+    def observed(self, mode: str) -> Observations:
+        """What was recorded in a mode."""
         assert self.record is not None
         training = self.record.training
-        observed = training.tensors if training and mode == "training" else self.record.inference
+        return training.tensors if training and mode == "training" else self.record.inference
+
+    def run_again(self, mode: str, dtype: str, seed: int | None) -> Nudge:
+        """How far another run is from the one recorded. `seed`: of the last bits; None moves none."""
+        assert self.record is not None
+        training, observed = self.record.training, self.observed(mode)
         found, runs = Nudge(), self.rebuilt(dtype)
-        self.tell(f"how far a last bit moves TensorFlow, run {number}")
 
         def tensor(key: Key, value: np.ndarray) -> None:
             if key in observed.tensors:
@@ -323,11 +344,11 @@ class Truth:
             assert training is not None
             found.gradients[name] = apart(value, training.gradients[name])
 
-        given = runs.nudge(self.record.inputs, self.seed + number, self.start)
+        given = runs.nudge(self.record.inputs, seed, self.start)
         if mode == "sizes":
             assert self.record.sizes is not None
             arrays, observed = self.record.sizes
-            outputs = runs.inference(runs.nudge(arrays, self.seed + number, self.start))
+            outputs = runs.inference(runs.nudge(arrays, seed, self.start))
         elif mode == "inference":
             outputs = runs.inference(given, tensor)
         else:
