@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -407,15 +407,22 @@ def _constructor(item: Class, is_model: bool) -> list[str]:
     writer = Writer(lambda name: name, lambda owner, role: item.attributes[owner, role])
     lines = [f"self.{name} = {text}" for name, text in item.definition.flags]
     held = list(owned(item.definition))
+    names = {it.definition.name: it.name for it in item.parts.values() if it.definition.shapes}
     for key, node in held:
         if isinstance(node, State):
             lines.append(_state_line(item.attributes[key], node, key[0] in item.definition.frozen, writer))
             continue
-        made = node.module
+        made = _named_as(node.module, names)
         if made.cls == "Model":
             made = replace(made, cls=item.parts[key[0]].name, args=item.parts[key[0]].values)
         lines.append(f"self.{item.attributes[key]} = {writer.constructor(made)}")
     return lines + frozen_lines(item, held, is_model)
+
+
+def _named_as(made: Module, names: Mapping[str, str]) -> Module:
+    """A module with blocks by the names of their classes, which others of the user's own may have taken."""
+    args = tuple(_named_as(it, names) if isinstance(it, Module) else it for it in made.args)
+    return replace(made, cls=names.get(made.cls, made.cls), args=args)
 
 
 def _state_line(name: str, node: State, frozen: bool, writer: Writer) -> str:

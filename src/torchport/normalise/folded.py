@@ -26,7 +26,10 @@ def fold_steps(graph: Graph) -> Graph:
     """The graph without TimeDistributed, where what it wraps can be told."""
     bodies = {layer: fold_steps(body) for layer, body in graph.bodies.items()}
     if is_keras_2(graph.dialect):
-        stepwise = {op.layer for op in graph.ops if op.kind == "Model" and _is_folded(op, graph)}
+        stepwise = {
+            op.layer for op in graph.ops
+            if op.kind == "Model" and _is_folded(op, graph) and not graph.bodies[op.layer].cls
+        }  # fmt: skip
         bodies |= {layer: _moved_twice(bodies[layer]) for layer in stepwise}
     folded = graph.replace(ops=tuple(it for op in graph.ops for it in _folded(op, graph)))
     ops = [_alike(op, folded) for op in folded.ops]
@@ -76,6 +79,9 @@ def _alike(op: Op, graph: Graph) -> Op:
     if not folds or (is_keras_2(graph.dialect) and op.kind != "Model"):
         return op
     inside = [op] if op.kind != "Model" else list(_all_ops(graph.bodies[op.layer]))
+    if any(it.kind == "state:assign" for it in inside):
+        advice = "fold the steps into the batch in a layer of your own"
+        return replace(op, refused=("state that `call` assigns, at every step", advice))
     if (why := next(filter(None, map(_carried, inside)), None)) is not None:
         return replace(op, refused=why)
     if any(map(_keeps_statistics, inside)) and not is_keras_2(graph.dialect):

@@ -18,7 +18,8 @@ from torchport.verify.frameworks import torch
 from torchport.verify.places import Places
 from torchport.verify.port_runs import amount_name
 from torchport.verify.result import Row
-from torchport.verify.variables import innermost, layer_of, outer_layer
+from torchport.verify.variables import layer_of, outer_layer
+from torchport.watch.parts import innermost
 
 #: How many values a layer is tried on, and how many standard deviations it may be off.
 TRIES, SIGMAS = 40_000, 5.0

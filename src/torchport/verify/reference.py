@@ -184,6 +184,8 @@ def quiet(made: Any, dtype: str) -> Any:
         if dtype == "float64" and isinstance(getattr(layer, "momentum", None), float):
             # tf_keras makes a float32 tensor of a Python float, and casts that.
             layer.momentum = np.float64(layer.momentum)
+        if hasattr(layer, "_always_use_reshape"):  # as in `fit` and `predict`, which know no batch size
+            layer._always_use_reshape = True
         if hasattr(layer, "finalize_state"):
             layer.finalize_state()
     return made

@@ -19,7 +19,7 @@ from torchport.read.live import with_configs
 from torchport.verify.frameworks import tensorflow
 from torchport.verify.retype import retyped
 from torchport.watch import is_own
-from torchport.watch.parts import is_variable, variable_of
+from torchport.watch.parts import innermost, is_variable, variable_of
 
 #: What ties a layer to the graph of the model that it is in.
 NODES = frozenset({"_inbound_nodes", "_outbound_nodes", "_inbound_nodes_value", "_outbound_nodes_value"})
@@ -181,6 +181,12 @@ class Twin:
         return made
 
 
+def is_copied(layer: Any) -> bool:
+    """Whether a layer is the user's own, or applies such ones at every step."""
+    inner = innermost(layer)
+    return is_own(inner) or inner is not layer and any(map(is_own, inner._flatten_layers()))
+
+
 class Stand:
     """What Keras finds in a configuration in the place of a layer of the user's own: its copy."""
 
@@ -204,7 +210,7 @@ class Stand:
         items = []
         for item in config["layers"]:
             layer = inside.get(str(item.get("name", item["config"].get("name"))))
-            if layer is not None and is_own(layer):
+            if layer is not None and is_copied(layer):
                 item = self.entry(item, layer)
             elif layer is not None and hasattr(layer, "layers"):
                 item = {**item, "config": self.configured(item["config"], layer)}

@@ -8,7 +8,7 @@ from typing import Any
 from torchport.errors import TorchportError
 from torchport.graph import Graph
 from torchport.watch import is_own
-from torchport.watch.parts import parts
+from torchport.watch.parts import innermost, parts
 
 
 def outer_layer(model: Any, name: str) -> Any:
@@ -25,11 +25,6 @@ def outer_layer(model: Any, name: str) -> Any:
             found |= {f"{pipeline.name}.{it.name}": it, it.name: found.get(it.name, it)}
             pipelines += [it] if type(it).__name__ == "Pipeline" else []
     return found[name]
-
-
-def innermost(layer: Any) -> Any:
-    """What TimeDistributed applies at every step: to the graph that is the layer. Any other layer itself."""
-    return innermost(layer.layer) if type(layer).__name__ == "TimeDistributed" else layer
 
 
 def layer_of(model: Any, name: str) -> Any:

@@ -29,7 +29,9 @@ from torchport.training import compiled
 from torchport.watch.arguments import placed
 from torchport.watch.modes import joined
 from torchport.watch.nodes import refused
+from torchport.watch.parts import innermost, is_at_every_step
 from torchport.watch.spy import Event, Spy, is_theirs
+from torchport.watch.steps import check_apart, folded
 from torchport.watch.walk import Walk
 
 #: Packages whose layers are known by the table.
@@ -114,6 +116,12 @@ def is_own(layer: Any) -> bool:
     return not is_keras and not hasattr(layer, "_nodes_by_depth") and find(kind) is None
 
 
+def is_open(layer: Any) -> bool:
+    """Whether to look into a call of a layer."""
+    inner = innermost(layer)
+    return is_own(inner) or is_model(inner)
+
+
 def is_model(layer: Any) -> bool:
     """Whether a layer is a model that is described by its layers."""
     return hasattr(layer, "layers") and hasattr(layer, "compile")
@@ -145,7 +153,7 @@ class Run:
 
         keras = sys.modules["tf_keras" if is_keras_2(version) else "keras"]
         made = FuncGraph("watched")
-        spy = Spy(keras, made, lambda layer: is_own(layer) or is_model(layer))
+        spy = Spy(keras, made, is_open)
         eager = tf.config.functions_run_eagerly()
         tf.config.run_functions_eagerly(True)
         layers = [it for it in model._flatten_layers() if is_own(it)]
@@ -179,10 +187,20 @@ class Run:
         known = self.weights.setdefault(id(variable), live.reference(variable, name))
         return replace(known, name=name, trains=id(variable) in self.trained)
 
+    def each_step(self, event: Event) -> Event:
+        """The call of what TimeDistributed applies at every step; of another layer its own."""
+        inner = event
+        while is_at_every_step(inner.target) and inner.inside:
+            inner = inner.inside[0]
+        if inner is not event and is_own(inner.target):
+            check_apart(inner.target, inner.args[0], event.where)
+        return inner
+
     def inner(
         self, event: Event, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Op, Graph | None]:
         """The op of a layer that is called in another one, and its graph, where it has one."""
+        event = self.each_step(event)
         layer = event.target
         if is_own(layer):
             given = placed(layer, args, {key: it for key, it in kwargs.items() if any(refs(it))})
@@ -216,10 +234,16 @@ def opened(graph: Graph, events: list[Event], runs: list[Run]) -> Graph:
     bodies, ops = dict(graph.bodies), list[Op]()
     for op in graph.ops:
         found = [[it for it in those if it.target.name == op.layer] for those in calls]
+        outer = found[0][0].target if all(found) else None
+        found = [[run.each_step(it) for it in those] for run, those in zip(runs, found, strict=True)]
         if op.kind == "Model" and all(found):
             bodies[op.layer] = opened(graph.bodies[op.layer], [it[0] for it in found], runs)
         elif all(found) and is_own(found[0][0].target):
             body, layer = body_of(found, runs), found[0][0].target
+            if is_at_every_step(outer):
+                bodies[op.layer] = body
+                ops += folded(replace(op, kind="Model", config={"name": op.layer}, stored={}), outer)
+                continue
             op = as_model(op, layer, body)
             if kind_of(layer) == "Lambda":
                 ops += inlined(op, body)

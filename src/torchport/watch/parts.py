@@ -29,6 +29,16 @@ def is_variable(value: Any) -> bool:
     return hasattr(value, "assign") and hasattr(value, "trainable") and hasattr(value, "shape")
 
 
+def is_at_every_step(layer: Any) -> bool:
+    """Whether a layer is Keras's TimeDistributed: what it wraps is `layer.layer`."""
+    return type(layer).__name__ == "TimeDistributed" and hasattr(layer, "layer")
+
+
+def innermost(layer: Any) -> Any:
+    """What TimeDistributed applies at every step; any other layer itself."""
+    return innermost(layer.layer) if is_at_every_step(layer) else layer
+
+
 def parts(layer: Any) -> dict[str, Any]:
     """Layers and variables by attribute: `conv`, `blocks_0` of a list, `heads_left` of a dict.
 

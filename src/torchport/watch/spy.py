@@ -20,6 +20,7 @@ from torchport.nest import leaves
 from torchport.normalise.function_table import FUNCTIONS
 from torchport.normalise.functions import short
 from torchport.rules import find
+from torchport.watch.parts import is_at_every_step
 
 #: Modules of TensorFlow whose functions are seen, and what their names start with.
 MODULES = ("math", "nn", "linalg", "image", "signal", "random", "bitwise", "compat.v1.image", "compat.v1")
@@ -179,6 +180,10 @@ class Spy:
             event.args, event.kwargs = args, kwargs
         for tensor in leaves((args, kwargs)):
             self.seen[id(tensor)] = tensor
+        if opened and is_at_every_step(layer):
+            with self.entered(event, opened):
+                event.result = self.own(applied(layer, *args, **kwargs))
+            return event.result
         with self.entered(event, opened), self.spied(event, layer) if opened else nullcontext():
             event.result = self.own(original(layer, *args, **kwargs))
         if opened and len(self.stack) > 1:
@@ -237,6 +242,31 @@ class Spy:
         if (mask := getattr(value, "_keras_mask", None)) is not None:
             made._keras_mask = mask
         return self.keep(made)
+
+
+def applied(layer: Any, inputs: Any, mask: Any = None, training: Any = None) -> Any:
+    """What TimeDistributed gives, its layer called once: x: (n, t, ...) -> (n * t, ...) -> (n, t, ...)."""
+    import tensorflow as tf
+
+    raw = tf.raw_ops
+    sizes = raw.Shape(input=inputs)
+    steps = raw.StridedSlice(input=sizes, begin=[0], end=[2], strides=[1])
+    folded = raw.Reshape(tensor=inputs, shape=raw.ConcatV2(values=[[-1], behind(sizes, 2)], axis=0))
+    folded.set_shape((None, *inputs.shape[2:]))
+    result = layer.layer(folded, **({} if training is None else {"training": training}))
+    if not hasattr(result, "shape"):
+        raise TypeError("TimeDistributed around a layer that gives several tensors")
+    shape = raw.ConcatV2(values=[steps, behind(raw.Shape(input=result), 1)], axis=0)
+    unfolded = raw.Reshape(tensor=result, shape=shape)
+    unfolded.set_shape((*inputs.shape[:2], *result.shape[1:]))
+    return unfolded
+
+
+def behind(sizes: Any, start: int) -> Any:
+    """The sizes from an axis on."""
+    import tensorflow as tf
+
+    return tf.raw_ops.StridedSlice(input=sizes, begin=[start], end=[0], strides=[1], end_mask=1)
 
 
 @contextmanager

@@ -25,8 +25,9 @@ from torchport.watch.arguments import by_name, given, implied, nested, placed
 from torchport.watch.constants import DRAWS, WHOLE_DRAWS, constant, exactly, sizes_of, varying
 from torchport.watch.nodes import handle_of, is_tensor, layers_in, line_of, number_of, refused
 from torchport.watch.operations import operation
-from torchport.watch.parts import is_variable, parts, variable_of
+from torchport.watch.parts import is_at_every_step, is_variable, parts, variable_of
 from torchport.watch.spy import Event
+from torchport.watch.steps import folded
 from torchport.watch.writes import ASSIGNS, WRITES, WRITTEN, Write, draws, measured
 
 
@@ -376,10 +377,14 @@ class Walk:
         self.now = before
         self.done[id(event)] = ()
 
+    def called_as(self, tensors: Sequence[Any], base: str) -> str:
+        """What the author calls a result, else `base`."""
+        found = (self.event.names[id(it)] for it in tensors if id(it) in self.event.names)
+        return next(found, base) or base
+
     def give(self, op: Op, at: int, tensors: Sequence[Any], base: str) -> None:
         """Enter an op that gives these tensors."""
-        wanted = next((self.event.names[id(it)] for it in tensors if id(it) in self.event.names), base)
-        name = self.free(wanted or base)
+        name = self.free(self.called_as(tensors, base))
         outputs = (name, *(f"{name}:{number}" for number in range(1, len(tensors))))
         made = replace(op, name=name, outputs=outputs, layer=op.layer or name, turn=at)
         self.names.update(zip(map(id, tensors), outputs, strict=True))
@@ -448,7 +453,14 @@ class Walk:
             self.bodies[name] = body
         mode = event.mode if said is None else said
         op = replace(op, outputs=(), layer=name, training=bool(mode), where=event.where)
-        self.give(op, event.first, tensors, name)
+        if body is None or not is_at_every_step(event.target):
+            self.give(op, event.first, tensors, name)
+            return
+        output = self.free(self.called_as(tensors, name))
+        op = replace(op, name=output, outputs=(output,))
+        self.ops += [(event.first, it) for it in folded(op, event.target)]
+        self.names[id(tensors[0])] = output
+        self.keep += tensors
 
     def layer_name(self, event: Event) -> str:
         """What the class calls a layer: by its attribute, else by the layer's own name."""
