@@ -15,6 +15,7 @@ from torchport.errors import BadFile, Refusal, Refused
 from torchport.graph import Graph, Weight, is_keras_2
 from torchport.read import config
 from torchport.read.document import bounded
+from torchport.read.inherited import as_keras
 from torchport.read.layers import Claims, Layer
 from torchport.read.subclass import class_of, functional
 from torchport.training import compiled
@@ -146,6 +147,10 @@ def variables_in(tree: Any) -> Iterator[Any]:
 def stand_in(saved: dict[str, Any], model: Any, version: str, twins: Twins) -> None:
     """In place of models of the user's own classes, puts functional ones into a model's configuration."""
     name_layers(saved, model)
+    layers = {it.name: it for it in model.layers}
+    for item in saved.get("layers", ()):
+        if (layer := layers.get(item.get("name", item["config"].get("name")))) is not None:
+            item |= as_saved(as_keras(layer, item))
     inside = {it.name: it for it in model.layers if is_model(it) and hasattr(it, "compile")}  # no Pipeline
     for item in saved.get("layers", ()):
         inner = inside.get(item.get("name", item["config"].get("name")))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from torchport.read import dialect
+from torchport.read.inherited import keras_base
 from torchport.read.live import with_configs
 from torchport.verify.frameworks import tensorflow
 from torchport.verify.retype import retyped
@@ -184,7 +185,12 @@ class Twin:
 def is_copied(layer: Any) -> bool:
     """Whether a layer is the user's own, or applies such ones at every step."""
     inner = innermost(layer)
-    return is_own(inner) or inner is not layer and any(map(is_own, inner._flatten_layers()))
+    return (
+        is_own(inner)
+        or keras_base(inner) is not None
+        or inner is not layer
+        and any(map(is_own, inner._flatten_layers()))
+    )
 
 
 class Stand:

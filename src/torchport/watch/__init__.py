@@ -21,6 +21,7 @@ from torchport.graph import Graph, Op, Ref, Weight, is_keras_2, map_refs, refs
 from torchport.nest import leaves
 from torchport.read import config, dialect, live
 from torchport.read.document import bounded
+from torchport.read.inherited import as_keras, keras_base
 from torchport.read.layers import Layer
 from torchport.read.nodes import Call, settle
 from torchport.read.subclass import ends, functional, inputs_of, name_of, package_of
@@ -96,7 +97,7 @@ def notes(losses: Mapping[str, str]) -> Iterator[str]:
 
 def kind_of(layer: Any) -> str:
     """The kind of a layer's op, as a file of the model has it."""
-    cls = type(layer)
+    cls = keras_base(layer) or type(layer)
     keras = next((found for it in cls.__mro__ if (found := package_of(it)) is not None), None)
     registered = keras.saving.get_registered_name(cls) if keras is not None else ""
     entry = {"module": cls.__module__, "class_name": cls.__name__, "registered_name": registered}
@@ -112,7 +113,7 @@ def is_own(layer: Any) -> bool:
         from torchport.watch.lambdas import is_read
 
         return not is_read(layer)
-    is_keras = type(layer).__module__.split(".")[0] in KERAS
+    is_keras = (keras_base(layer) or type(layer)).__module__.split(".")[0] in KERAS
     return not is_keras and not hasattr(layer, "_nodes_by_depth") and find(kind) is None
 
 
@@ -223,9 +224,10 @@ class Run:
 def entry_of(keras: Any, layer: Any) -> dict[str, Any]:
     """A layer as a file has it."""
     if keras.__version__.startswith("3"):
-        saved = keras.saving.serialize_keras_object(layer)
+        saved = as_keras(layer, keras.saving.serialize_keras_object(layer))
         return {**live.as_saved(saved), "config": live.as_saved(saved["config"])}
-    return {"class_name": type(layer).__name__, "config": live.as_saved(layer.get_config())}
+    saved = as_keras(layer, {"class_name": type(layer).__name__, "config": layer.get_config()})
+    return {**saved, "config": live.as_saved(saved["config"])}
 
 
 def opened(graph: Graph, events: list[Event], runs: list[Run]) -> Graph:
