@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tests.geometry.corpus import ports, random_module, seen, support
+from tests.geometry.corpus import multiplied, ports, random_module, seen, support
 
 import torchport
 
@@ -20,14 +21,21 @@ UNFIT = ("Reshape(target_shape=(7,-1,3))[?,?,?,7]",)
 OPERATIONS = (
     "ops.cum", "ops.nancumsum", "ops.sort", "ops.flip", "ops.roll", "ops.rot90", "ops.fft", "ops.rfft",
     "ops.inv", "ops.pinv", "ops.qr", "ops.matmul(*ops.qr", "ops.solve(", "ops.svd", "ops.lstsq",
-    "ops.subtract(*ops",
+    "ops.subtract(*ops", "ops.softmax", "ops.log_softmax", "ops.normalize", "ops.layer_norm", "ops.rms_norm",
+    "ops.nn.normalize", "ops.nn.layer_norm", "ops.image", "ops.cross", "ops.corrcoef", "ops.sparsemax",
 )  # fmt: skip
+#: What multiplies sums of products, by how its name begins or what is in it.
+PRODUCTS = re.compile(
+    r"(?i)matmul|einsum|dot|conv|inner|lstm|gru|rnn|dense|stft|spectral|timedis|mel|fft|separable|attention"
+)
+#: Under a mask torch goes through the steps in its own way; what has no kernel is summed by hand.
+OTHERWISE = re.compile(r"mask_zero|^Dot\(axes=(-1,normalize=True|1)\)\[2,5\+2,5\]|^ops.vdot")
 
 
 @pytest.mark.parametrize(
     ("part", "starts", "least"),
-    [("layers", ("",), 2000), ("operations", OPERATIONS, 60)],
-    ids=["layers", "operations"],
+    [("layers", ("",), 2000), ("operations", OPERATIONS, 150), ("keras_2", ("nodes:",), 200)],
+    ids=["layers", "operations", "functions"],
 )
 def test_no_gradient_reaches_further_than_is_said(part: str, starts: tuple[str, ...], least: int) -> None:
     """Of the cases of the rule table: a rule that mixes an axis and does not say so cannot pass."""
@@ -51,6 +59,21 @@ def test_no_gradient_reaches_further_than_is_said(part: str, starts: tuple[str, 
                     wrong.append(f"{name}: {reads}, not {first} to {last}")
     assert not wrong, "\n".join(dict.fromkeys(wrong))
     assert count > least
+
+
+@pytest.mark.parametrize(("part", "least"), [("layers", 220), ("operations", 100), ("keras_2", 30)])
+def test_multiply_adds_are_those_that_torch_counts(part: str, least: int) -> None:
+    """Of the cases with products in them, as torch's own counter has them; folded steps too."""
+    wrong, count, uncounted = [], 0, 0
+    for name, port in ports(part, wanted=PRODUCTS):
+        if OTHERWISE.search(name) or "[?,?,?" in name:
+            continue
+        said, found = multiplied(port)
+        count, uncounted = count + 1, uncounted + (said is None)
+        if said not in (None, found):
+            wrong.append(f"{name}: {said}, not {found}")
+    assert not wrong, "\n".join(wrong)
+    assert count > least and uncounted < count / 3
 
 
 @pytest.mark.parametrize("rows", [(41, 40), (0, 63)])

@@ -46,7 +46,7 @@ def facts(port: Port, size: Sequence[int] = (), values: bool = True) -> made.Net
         places, calls = Places.of(record, port.code), whole(graph)
         reads = {call.outputs[0]: read(call) for call in calls.calls if call.outputs}
         seen = fields(calls, reads)
-        counts = {call.outputs[0]: multiplies(call) for call in calls.calls if call.outputs}
+        counts = all_multiplies(calls)
         kinds = {layer_id(call): call for call in reversed(calls.calls)}
         entries = owned(port)
         layers = tuple(
@@ -133,6 +133,26 @@ def kind_of(kind: str) -> str:
 def layer_id(call: Call) -> str:
     """The layer that a call is of, with the path of its graph; its activation is a layer of its own."""
     return f"{call.path}{call.op.layer or call.op.name}"
+
+
+def all_multiplies(calls: Whole) -> dict[str, int | None]:
+    """Multiply-adds of every call for one sample of the model; None where they are not counted.
+
+    Steps that are folded into the batch, those of a layer in TimeDistributed, are samples of what follows.
+    """
+    samples: dict[str, int] = dict.fromkeys(calls.inputs, 1)
+    found: dict[str, int | None] = {}
+    for call in calls.calls:
+        many = max((samples[name] for name in call.inputs), default=1)
+        if call.op.kind == "time:fold":
+            many *= calls.tensors[call.inputs[0]].shape[1] or 1
+        elif call.op.kind == "time:unfold":
+            many = samples[call.inputs[-1]]
+        samples |= dict.fromkeys(call.outputs, many)
+        if call.outputs:
+            own = multiplies(call)
+            found[call.outputs[0]] = None if own is None else own * many
+    return found
 
 
 def multiplies(call: Call) -> int | None:

@@ -11,8 +11,9 @@ from torchport.rules.arguments import default
 from torchport.rules.entry import Layer, Span, Variable, layer, variables
 from torchport.rules.facts import PASSES, Training
 from torchport.rules.norm import channel_wants, norm_shape, over_channels
-from torchport.rules.sizes import axis_of, size_of
+from torchport.rules.sizes import all_along, all_of, axis_of, size_of
 from torchport.rules.table import CHANNELS_FIRST, FOLLOWS, Value, Wants, rule
+from torchport.rules.window import Reading
 
 
 @layer("keras_contrib>InstanceNormalization", masks=PASSES, noun="norm")
@@ -38,6 +39,11 @@ class InstanceNormalization(Layer):
 
     def wants(self, x: Tensor, y: Any) -> Wants:
         return FOLLOWS if self.axis is None else channel_wants(x, axis=self.axis)
+
+    def reads(self, x: Tensor | Value) -> Mapping[int, Reading]:
+        """All but the channels, which are normalised each by itself."""
+        own = None if self.axis is None else axis_of(self.axis, len(x.shape))
+        return {at: it for at, it in all_of(x).items() if at != own}
 
     def write(self, x: Value, y: Value, gamma: Variable | None = None, beta: Variable | None = None) -> Expr:
         loads = {"weight": gamma and gamma("c"), "bias": beta and beta("c")}
@@ -69,6 +75,9 @@ class FilterResponseNormalization(Layer):
     def wants(self, x: Tensor, y: Any) -> Wants:
         return CHANNELS_FIRST
 
+    def reads(self, x: Tensor | Value) -> Mapping[int, Reading]:
+        return all_along(x, axis=(1, 2))
+
     def write(self, x: Value, y: Value, gamma: Variable, beta: Variable, **learned: Variable) -> Expr:
         loads = {"weight": gamma("c"), "bias": beta("c"), **{name: it("e") for name, it in learned.items()}}
         return module(
@@ -99,7 +108,7 @@ def rrelu(x: Value) -> Expr:
     return module("nn.RReLU", loads={})(x)
 
 
-@rule("Addons>Sparsemax", "activation:Addons>sparsemax", masks=PASSES)
+@rule("Addons>Sparsemax", "activation:Addons>sparsemax", masks=PASSES, reads=all_along)
 def sparsemax(x: Value, *, axis: int = -1) -> Expr:
     """A helper of a few lines, over the same named axis. Keras's own `sparsemax` has another threshold.
 

@@ -34,6 +34,16 @@ def dot_weights(xs: Sequence[Tensor], *, use_scale: bool, score_mode: str) -> Ma
     return {**scale, "concat_score_weight": ()} if score_mode == "concat" else scale
 
 
+def dot_products(xs: Sequence[Tensor], *, score_mode: str) -> int:
+    """Of each query with each key, and of the scores with the values."""
+    met = (xs[0].shape[1] or 1) * (xs[1].shape[1] or 1)
+    return met * ((features(xs[0]) if score_mode == "dot" else 0) + features(xs[1]))
+
+
+def additive_products(xs: Sequence[Tensor]) -> int:
+    return dot_products(xs, score_mode="concat")
+
+
 def scalar(name: str) -> State:
     return State(name, Load.of(name, "->"), ())
 
@@ -78,7 +88,7 @@ LISTS = Masks(Reads.LIST, Gives.LIST)
 
 @rule(
     "Attention", wants=SOURCE, shape=dot_shape, weights=dot_weights, masks=LISTS,
-    only={"score_mode": ("dot", "concat")},
+    only={"score_mode": ("dot", "concat")}, products=dot_products,
 )  # fmt: skip
 def attention(
     xs: Sequence[Value], *, use_scale: bool = False, score_mode: str = "dot", dropout: float = 0.0,
@@ -103,7 +113,10 @@ def additive_weights(xs: Sequence[Tensor], *, use_scale: bool) -> Mapping[str, S
     return {"scale": (features(xs[0]),)} if use_scale else {}
 
 
-@rule("AdditiveAttention", wants=SOURCE, shape=dot_shape, weights=additive_weights, masks=LISTS)
+@rule(
+    "AdditiveAttention", wants=SOURCE, shape=dot_shape, weights=additive_weights, masks=LISTS,
+    products=additive_products,
+)  # fmt: skip
 def additive_attention(
     xs: Sequence[Value], *, use_scale: bool = True, dropout: float = 0.0, mask: Any = None,
     return_attention_scores: bool = False, use_causal_mask: bool = False,

@@ -10,6 +10,7 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call, module
 from torchport.rules.arguments import default
+from torchport.rules.bound import kernels, uncounted
 from torchport.rules.entry import Variable, Windowed, kernel_module, layer, variables
 from torchport.rules.image import windows
 from torchport.rules.table import SOURCE, Value, rule
@@ -31,7 +32,7 @@ def mel_shape(x: Tensor, *, fft_length: int, sequence_stride: int, num_mel_bins:
     return (x.shape[0], num_mel_bins, frames.length(x.shape[1]))
 
 
-@rule("MelSpectrogram", wants=SOURCE, shape=mel_shape, dtype="float32", reads=mel_reads)
+@rule("MelSpectrogram", wants=SOURCE, shape=mel_shape, dtype="float32", reads=mel_reads, products=uncounted)
 def mel_spectrogram(
     x: Value, *, fft_length: int = 2048, sequence_stride: int = 512, sequence_length: int | None = None,
     window: Any = "hann", sampling_rate: int = 16000, num_mel_bins: int = 128, min_freq: float = 20.0,
@@ -91,19 +92,25 @@ class STFTSpectrogram(Windowed):
             imag_kernel=None if self.mode == "real" else kernel,
         )
 
-    def write(self, x: Value, y: Value, **kernels: Variable) -> Expr:
+    def products(self, *args: Any, y: Any) -> int | None:
+        """Those of its kernels at each frame of each signal."""
+        (x,) = args
+        (count,), (over,) = self.spatial(x), self.windows(x)
+        return kernels(self.sizes(x, y)) * (over.length(count) or 1) * self.channels(x)
+
+    def write(self, x: Value, y: Value, **waves: Variable) -> Expr:
         many = self.channels(x)
         signal, size, options = self.slid(x, self.windows(x))
         if many > 1:
             signal = call(".unsqueeze", call(".flatten", signal, 0, 1), 1)
-        waves: list[Expr] = [
+        parts: list[Expr] = [
             kernel_module(
                 "nn.Conv1d", 1, self.bins, size, **options, role=name.removesuffix("_kernel"),
                 weight=kernel("o i k"), bias=None,
             )(signal)
-            for name, kernel in kernels.items()
+            for name, kernel in waves.items()
         ]  # fmt: skip
-        result = self.measure(waves)
+        result = self.measure(parts)
         if self.expand_dims:
             result = call(".unflatten", result, 0, (-1, many)) if many > 1 else call(".unsqueeze", result, 1)
             return call(".transpose", result, 2, 3)

@@ -97,6 +97,16 @@ def kernels(sizes: Mapping[str, Shape]) -> int:
     return sum(math.prod(size or 1 for size in shape) for shape in found)
 
 
+def uncounted(*args: Any) -> None:
+    """`products` of what is computed in ways that differ from library to library: inverses, spectra."""
+    return None
+
+
+def size(shape: Sequence[int | None]) -> int:
+    """How many values a tensor of this shape has; an open size counts once."""
+    return math.prod(1 if it is None else it for it in shape)
+
+
 def positions(shape: Shape, is_first: bool = False) -> int:
     """The steps of a tensor for one sample: all of its axes but the features."""
     return math.prod(size or 1 for size in (shape[2:] if is_first else shape[1:-1]))
@@ -136,6 +146,12 @@ class Functions(Bound):
 
     def reads(self, *args: Any) -> Mapping[int, Reading]:
         return apply(self.rule.reads, args, self.options) if self.rule.reads else {}
+
+    def products(self, *args: Any, y: Any) -> int | None:
+        if self.rule.products is None:
+            return super().products(*args, y=y)
+        known = {**self.options, "out": y, "weight_shapes": self.sizes(*args)}
+        return apply(self.rule.products, args, known)  # type: ignore[no-any-return]
 
     def expression(self, *args: Any, y: Any) -> Any:
         return apply(self.rule.write, args, {**self.options, "out": y})

@@ -8,6 +8,7 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Item, Load, call, module
+from torchport.rules.bound import kernels, positions
 from torchport.rules.cells import activation_name, gate_activation
 from torchport.rules.entry import SPACE
 from torchport.rules.facts import RECURRENT
@@ -44,6 +45,15 @@ def conv_lstm_reads(
     )  # fmt: skip
     space = over if x.shape[1] == 1 else {at: Whole(keeps=True) for at in over}
     return {1: Past(go_backwards), **space} if return_sequences else space
+
+
+def conv_lstm_products(
+    x: Tensor, *states: Any, out: Tensor, data_format: str | None, return_sequences: bool,
+    weight_shapes: Mapping[str, Shape],
+) -> int:  # fmt: skip
+    """Those of both kernels at each pixel of the states, in every step."""
+    step = (x.shape[0], *out.shape[2:]) if return_sequences else out.shape
+    return kernels(weight_shapes) * positions(step, data_format == "channels_first") * (x.shape[1] or 1)
 
 
 def conv_lstm_shape(
@@ -85,7 +95,7 @@ def rates(dropout: float | None, recurrent_dropout: float | None) -> dict[str, A
 @rule(
     "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", wants=wanted, shape=conv_lstm_shape,
     weights=conv_lstm_weights, ignores="unit_forget_bias unroll zero_output_for_mask implementation",
-    masks=RECURRENT, noun="lstm", reads=conv_lstm_reads,
+    masks=RECURRENT, noun="lstm", reads=conv_lstm_reads, products=conv_lstm_products,
 )  # fmt: skip
 def conv_lstm(
     x: Value, *states: Any, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",

@@ -10,6 +10,7 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Load, State, call, module
+from torchport.rules.bound import size
 from torchport.rules.broadcast import check_bias
 from torchport.rules.facts import KERNEL
 from torchport.rules.table import SOURCE, Value, rule
@@ -68,9 +69,17 @@ def einsum_weights(
     return {"kernel": tuple(known[it] for it in kernel), **bias}
 
 
+def einsum_products(x: Tensor, *, equation: str, output_shape: Any) -> int:
+    """One for each of all letters' steps, those of the batch aside."""
+    left, kernel, _ = terms(equation, len(x.shape))
+    known = sizes(x, equation, output_shape)
+    return size([known[it] for it in {*left[1:], *kernel}])
+
+
 @rule(
     "EinsumDense", wants=SOURCE, shape=einsum_shape, weights=einsum_weights, activation=True,
     ignores="quantization_config gptq_unpacked_column_size", linear=KERNEL,
+    products=einsum_products,
 )  # fmt: skip
 def einsum_dense(
     x: Value, *, out: Value, equation: str, output_shape: Any, bias_axes: str | None = None,

@@ -10,6 +10,7 @@ from torchport.axes import to_order
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Expr, Infix, call
+from torchport.rules.bound import size
 from torchport.rules.broadcast import expand
 from torchport.rules.facts import LINEAR, MERGES, Gives, Masks, Reads
 from torchport.rules.sizes import broadcast, end_to_end, with_size
@@ -153,7 +154,12 @@ def dot_shape(xs: Sequence[Tensor], *, axes: Any) -> Shape:
     return (*sizes, 1) if len(sizes) == 1 else sizes
 
 
-@rule("Dot", shape=dot_shape)
+def dot_products(xs: Sequence[Tensor], *, out: Tensor, axes: Any) -> int:
+    first, _ = dot_axes(xs, axes)
+    return size(out.shape[1:]) * (xs[0].shape[first] or 1)
+
+
+@rule("Dot", shape=dot_shape, products=dot_products)
 def dot(xs: Sequence[Value], *, out: Value, axes: Any, normalize: bool = False, dialect: str = "") -> Expr:
     """torch.einsum over the axes, wherever the layout put them.
 

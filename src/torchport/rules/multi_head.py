@@ -13,6 +13,7 @@ from torchport.program import Expr, Fill, Load, call, module
 from torchport.rules.arguments import default
 from torchport.rules.attended_axes import STEPS, AttendedAxes, attended_axes
 from torchport.rules.attention import is_masked, joined
+from torchport.rules.bound import positions
 from torchport.rules.broadcast import check_bias
 from torchport.rules.dtypes import as_bool
 from torchport.rules.facts import Gives, Masks, Reads
@@ -68,6 +69,17 @@ class Heads:
                 shapes[f"{name}_dense/bias"] = (count, size)
         shapes["output_dense/kernel"] = (self.query, self.value_dim, *self.outs)
         return {**shapes, **({"output_dense/bias": self.outs} if self.bias else {})}
+
+    def products(self, query: Tensor, value: Tensor, key: Tensor, axes: AttendedAxes) -> int:
+        """Those of the projections, of each query with each key, and of their scores with the values."""
+        read = {"query": query, "key": key, "value": value}
+        found = [
+            positions(read[source].shape) * features(read[source]) * count * size
+            for _, source, count, size in self.projections
+        ]
+        attended = prod(value.shape[at] or 1 for at in axes.attended)
+        scores = self.query * positions(query.shape) * attended * (self.dim + self.value_dim)
+        return sum(found) + scores + positions(query.shape) * self.query * self.value_dim * self.out
 
     def loads(self, tensors: Mapping[str, Value], dialect: str) -> dict[str, Load | Fill]:
         """The weights as those of four nn.Linear: q, k, v, out; and of one more where there is a gate."""
@@ -150,6 +162,29 @@ def grouped_weights(
     return heads.weights(query, value, third(query, value, rest, key))
 
 
+def attended_products(
+    query: Tensor, value: Tensor, *rest: Any, key: Any, num_heads: int, key_dim: int, value_dim: int | None,
+    use_bias: bool, output_shape: Any, use_gate: bool, attention_axes: Any, dialect: str = "",
+) -> int:  # fmt: skip
+    heads = multi_heads(
+        query, num_heads=num_heads, key_dim=key_dim, value_dim=value_dim, use_bias=use_bias,
+        output_shape=output_shape, use_gate=use_gate,
+    )  # fmt: skip
+    axes = attended_axes(attention_axes, query, value, dialect)
+    return heads.products(query, value, third(query, value, rest, key), axes)
+
+
+def grouped_products(
+    query: Tensor, value: Tensor, *rest: Any, key: Any, head_dim: int, num_query_heads: int,
+    num_key_value_heads: int, use_bias: bool, use_gate: bool,
+) -> int:  # fmt: skip
+    heads = grouped_heads(
+        query, head_dim=head_dim, num_query_heads=num_query_heads, num_key_value_heads=num_key_value_heads,
+        use_bias=use_bias, use_gate=use_gate,
+    )  # fmt: skip
+    return heads.products(query, value, third(query, value, rest, key), STEPS)
+
+
 def attend(
     heads: Heads, query: Value, value: Value, key: Value, masks: Sequence[Any], *, causal: bool,
     window: int | None, scores: bool, dropout: float, dialect: str, axes: AttendedAxes = STEPS,
@@ -227,6 +262,7 @@ def pair_masks(
 @rule(
     "MultiHeadAttention", wants=SOURCE, shape=attended_shape, weights=attended_weights,
     masks=Masks(Reads.EACH, Gives.FIRST, removes=True), ignores="flash_attention",
+    products=attended_products,
 )  # fmt: skip
 def multi_head_attention(
     query: Value, value: Value, *rest: Any, num_heads: int, key_dim: int, value_dim: int | None = None,
@@ -254,7 +290,7 @@ def multi_head_attention(
 
 @rule(
     "GroupQueryAttention", wants=SOURCE, shape=grouped_shape, weights=grouped_weights,
-    masks=Masks(Reads.EACH, Gives.FIRST), ignores="flash_attention",
+    masks=Masks(Reads.EACH, Gives.FIRST), ignores="flash_attention", products=grouped_products,
 )  # fmt: skip
 def group_query_attention(
     query: Value, value: Value, *rest: Any, head_dim: int, num_query_heads: int, num_key_value_heads: int,

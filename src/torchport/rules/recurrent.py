@@ -9,6 +9,7 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Item, call, module
+from torchport.rules.bound import kernels
 from torchport.rules.cells import STATES, Cell, activation_name, cell_of, cells_of
 from torchport.rules.dtypes import as_bool
 from torchport.rules.facts import RECURRENT
@@ -111,6 +112,11 @@ def layer_reads(x: Tensor, *states: Any, return_sequences: bool, go_backwards: b
     return {1: Past(go_backwards)} if return_sequences else {}
 
 
+def layer_products(x: Tensor, *states: Any, weight_shapes: Mapping[str, Shape]) -> int:
+    """Those of all kernels at each step of the input, whatever of it is given on."""
+    return kernels(weight_shapes) * (x.shape[1] or 1)
+
+
 def layer_weights(x: Tensor, cells: Sequence[Cell]) -> Mapping[str, Shape]:
     found: dict[str, Shape] = {}
     count = features(x)
@@ -181,7 +187,7 @@ def enter(kind: str, doc: str, noun: str) -> None:
     write.__doc__ = doc
     rule(
         kind, wants=SOURCE, shape=shape, weights=weights, ignores=LOOP, masks=RECURRENT, noun=noun,
-        reads=layer_reads,
+        reads=layer_reads, products=layer_products,
     )(write)  # fmt: skip
 
 
@@ -206,7 +212,7 @@ def rnn_weights(x: Tensor, *states: Any, cell: Any) -> Mapping[str, Shape]:
 
 @rule(
     "RNN", wants=SOURCE, shape=rnn_shape, weights=rnn_weights, ignores="unroll", masks=RECURRENT,
-    reads=layer_reads,
+    reads=layer_reads, products=layer_products,
 )  # fmt: skip
 def rnn(
     x: Value, *states: Any, cell: Any, return_sequences: bool = False, return_state: bool = False,

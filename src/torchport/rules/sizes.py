@@ -22,7 +22,7 @@ def axes_of(axis: Any, rank: int) -> list[int]:
     return sorted(int(it) % rank for it in given)
 
 
-def all_along(x: Tensor | Value, *, axis: Any) -> dict[int, Reading]:
+def all_along(x: Tensor | Value, *others: Any, axis: Any) -> dict[int, Reading]:
     """`reads` of what looks at all of an axis, or of several, at each of their steps: norms, a softmax."""
     return {at: Whole(keeps=True) for at in axes_of(axis, len(x.shape))}
 

@@ -85,6 +85,7 @@ class Rule:
     reads: Callable[..., Mapping[int, Reading]] | None = None
     #: None: of a layer that is not affine, or does not say so.
     linear: Linear | None = None
+    products: Callable[..., int | None] | None = None
 
     @property
     def is_recurrent(self) -> bool:
@@ -197,6 +198,7 @@ def rule(
     indexes: bool = False,
     reads: Callable[..., Mapping[int, Reading]] | None = None,
     linear: Linear | None = None,
+    products: Callable[..., int | None] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a function in the table under one or more kinds.
 
@@ -213,6 +215,8 @@ def rule(
     `noun`: what a person calls such a layer, `value` what they call its output. `indexes`: what it reads are
     numbers of rows in a table. `reads`: a function as `shape`: what an output step reads along each axis
     over which something slides, by the axis. `linear`: of an affine layer, what it is linear in.
+    `products`: a function as `wants`: multiply-adds for one sample, where they are not those of its kernels
+    at every step of the output; it gives None where they are not counted.
     """
     if isinstance(masks, str) and masks and masks not in MASKS:
         raise TorchportError(f"masks={masks!r}", advice=f"say {' or '.join(map(repr, MASKS))}")
@@ -224,13 +228,14 @@ def rule(
     def enter(write: Callable[..., Any]) -> Callable[..., Any]:
         opened = book.opened()
         is_theirs = opened is not None or not str(write.__module__).startswith("torchport.")
-        functions = [it for it in (write, wants, shape, weights, parts, dtype, reads) if callable(it)]
+        asked = (write, wants, shape, weights, parts, dtype, reads, products)
+        functions = [it for it in asked if callable(it)]
         given = {name for function in functions for name in named(function)}
         entry = Rule(
             kinds, write, wants, shape, weights, parts, activation, frozenset(ignores.split()),
             write.__module__.removeprefix("torchport.rules."), frozenset(given - RESERVED), only or {},
             constants, dtype, is_theirs, None, training, frozenset(statistics.split()), noun, value or noun,
-            indexes, reads, linear,
+            indexes, reads, linear, products,
         )  # fmt: skip
         table = (opened or book.PROCESS).rules if is_theirs else TABLE.entered
         known_here = {**TABLE, **table} if is_theirs else table

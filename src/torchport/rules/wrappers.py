@@ -11,7 +11,16 @@ from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Apply, Item, Load, call, module, rewrite
 from torchport.rules.cells import Cell, cells_of, serialized
 from torchport.rules.facts import RECURRENT, Gives, Masks, Reads, Training
-from torchport.rules.recurrent import as_mask, check, initial, layer_shape, layer_weights, run, zeroed
+from torchport.rules.recurrent import (
+    as_mask,
+    check,
+    initial,
+    layer_products,
+    layer_shape,
+    layer_weights,
+    run,
+    zeroed,
+)
 from torchport.rules.sizes import features
 from torchport.rules.table import SOURCE, Bound, Value, Wants, rule, rule_for
 from torchport.rules.window import Reading, Whole
@@ -86,9 +95,16 @@ def bidirectional_reads(x: Tensor, *states: Any, layer: Any, backward_layer: Any
     return {1: Whole(keeps=True)} if forward.return_sequences else {}
 
 
+def bidirectional_products(x: Tensor, *states: Any, layer: Any, backward_layer: Any) -> int:
+    return sum(
+        layer_products(x, weight_shapes=layer_weights(x, it.cells))
+        for it in directions(layer, backward_layer)
+    )
+
+
 @rule(
     "Bidirectional", wants=SOURCE, shape=bidirectional_shape, weights=bidirectional_weights,
-    masks=RECURRENT, reads=bidirectional_reads,
+    masks=RECURRENT, reads=bidirectional_reads, products=bidirectional_products,
 )  # fmt: skip
 def bidirectional(
     x: Value, *states: Any, layer: Any, backward_layer: Any = None, merge_mode: str | None = "concat",
@@ -262,6 +278,10 @@ def spectral_shape(x: Tensor, *, layer: Any) -> Shape:
     return normalised(layer).shape(x)  # type: ignore[no-any-return]
 
 
+def spectral_products(x: Tensor, *, layer: Any, out: Tensor) -> int | None:
+    return normalised(layer).products(x, y=out)
+
+
 def spectral_weights(x: Tensor, *, layer: Any) -> Mapping[str, Shape]:
     inner = normalised(layer)
     shapes = inner.sizes(x, y=Tensor("y", inner.shape(x)))
@@ -272,6 +292,7 @@ def spectral_weights(x: Tensor, *, layer: Any) -> Mapping[str, Shape]:
 @rule(
     "SpectralNormalization", wants=spectral_wants, shape=spectral_shape, weights=spectral_weights,
     activation=True, ignores="data_format", training=Training(rests=None), statistics="vector_u",
+    products=spectral_products,
 )  # fmt: skip
 def spectral_normalization(
     x: Value, *, out: Value, layer: Any, power_iterations: int = 1, dialect: str = ""
@@ -316,6 +337,7 @@ def weight_norm_weights(x: Tensor, *, layer: Any, data_init: bool | None) -> Map
 @rule(
     "Addons>WeightNormalization", wants=spectral_wants, shape=spectral_shape, weights=weight_norm_weights,
     activation=True, ignores="data_format", statistics="initialized naked_kernel naked_bias",
+    products=spectral_products,
 )  # fmt: skip
 def weight_normalization(
     x: Value, *, out: Value, layer: Any, data_init: bool | None = True, dialect: str = ""

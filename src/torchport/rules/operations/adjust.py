@@ -15,8 +15,9 @@ from torchport.rules.dtypes import as_dtype, as_float, dtype_of, float_dtype, is
 from torchport.rules.operations.image import CropImages, batch
 from torchport.rules.operations.operands import buffer
 from torchport.rules.resize import resize
-from torchport.rules.sizes import size_of
+from torchport.rules.sizes import all_along, all_of, all_of_last, size_of
 from torchport.rules.table import CHANNELS_FIRST, FOLLOWS, Value, Wants, rule
+from torchport.rules.window import Reading
 
 #: Images of an unknown layout: those of TensorFlow have channels last.
 IMAGE = CHANNELS_FIRST
@@ -27,13 +28,18 @@ def four(x: Tensor, *rest: Any) -> Shape:
     return x.shape
 
 
+def pixels_reads(x: Tensor) -> dict[int, Reading]:
+    """All pixels of a channel."""
+    return all_along(x, axis=(1, 2))
+
+
 @rule("tf.image.adjust_brightness", dtype=kept_float)
 def adjust_brightness(x: Value, *, delta: Any) -> Expr:
     """x + delta."""
     return x + (plain(delta) if isinstance(delta, (int, float)) else delta)
 
 
-@rule("tf.image.adjust_contrast", wants=IMAGE, shape=four, dtype=kept_float)
+@rule("tf.image.adjust_contrast", wants=IMAGE, shape=four, dtype=kept_float, reads=pixels_reads)
 def adjust_contrast(x: Value, *, contrast_factor: Any) -> Expr:
     """(x - mean) * factor + mean, over height and width."""
     mean = call(".mean", x, (2, 3), keepdim=True)
@@ -47,13 +53,13 @@ def adjust_gamma(x: Value, *, gamma: float = 1, gain: float = 1) -> Expr:
     return power if gain == 1 else Infix("*", plain(gain), power)
 
 
-@rule("tf.image.adjust_saturation", wants=IMAGE, shape=four, dtype=kept_float)
+@rule("tf.image.adjust_saturation", wants=IMAGE, shape=four, dtype=kept_float, reads=all_of_last(1))
 def adjust_saturation(x: Value, *, saturation_factor: float) -> Expr:
     """The saturation scaled, in a helper."""
     return call("adjust_saturation", x, plain(saturation_factor))
 
 
-@rule("tf.image.adjust_hue", wants=IMAGE, shape=four, dtype=kept_float)
+@rule("tf.image.adjust_hue", wants=IMAGE, shape=four, dtype=kept_float, reads=all_of_last(1))
 def adjust_hue(x: Value, *, delta: float) -> Expr:
     """The hue moved, in a helper."""
     return call("adjust_hue", x, plain(delta))
@@ -82,7 +88,7 @@ def coloured(name: str) -> Any:
 
 
 for _name in COLOURS:
-    rule(f"tf.image.{_name}", shape=four, dtype=kept_float)(coloured(_name))
+    rule(f"tf.image.{_name}", shape=four, dtype=kept_float, reads=all_of_last(1))(coloured(_name))
 
 
 def grey_shape(x: Tensor) -> Shape:
@@ -96,7 +102,7 @@ def grayscale_to_rgb(x: Value) -> Expr:
     return call(".expand", x, -1, 3, -1, -1)
 
 
-@rule("tf.image.per_image_standardization", wants=FOLLOWS, shape=four, dtype=float_dtype)
+@rule("tf.image.per_image_standardization", wants=FOLLOWS, shape=four, dtype=float_dtype, reads=all_of)
 def per_image_standardization(x: Value) -> Expr:
     """Each image less its mean, over its deviation, in a helper."""
     return call("standardize_images", as_float(x))

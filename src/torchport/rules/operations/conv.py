@@ -9,6 +9,7 @@ from torchport.axes import Turn, permutation
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
+from torchport.rules.bound import positions, size
 from torchport.rules.constants import fixed, numbers, shape_of
 from torchport.rules.entry import SPACE
 from torchport.rules.image import (
@@ -65,6 +66,17 @@ def shape_by(filters: Callable[..., int | None]) -> Callable[..., Shape]:
     return shape
 
 
+def conv_products(x: Tensor, *kernels: Any, out: Tensor, data_format: str | None) -> int:
+    """Those of every number of its kernels at each step of the output."""
+    steps = positions(out.shape, data_format == "channels_first")
+    return steps * sum(size(shape_of(it)) for it in kernels)
+
+
+def spread_products(x: Tensor, kernel: Any, *, data_format: str | None) -> int:
+    """Those of every number of its kernel at each step of the input."""
+    return positions(x.shape, data_format == "channels_first") * size(shape_of(kernel))
+
+
 def wants_image(x: Tensor, *kernels: Any, data_format: str | None) -> Any:
     return image(x, data_format=data_format)
 
@@ -84,6 +96,7 @@ def convolved(
     shape=shape_by(lambda kernel: kernel[-1]),
     constants=True,
     reads=conv_reads,
+    products=conv_products,
 )
 def conv(
     x: Value, kernel: Any, *, strides: Any = 1, padding: str = "valid", data_format: str | None = None,
@@ -109,6 +122,7 @@ def depthwise_kernel(kernel: Any, rank: int, role: str = "kernel") -> Expr:
     shape=shape_by(lambda kernel: product(kernel[-2:])),
     constants=True,
     reads=conv_reads,
+    products=conv_products,
 )
 def depthwise_conv(
     x: Value, kernel: Any, *, strides: Any = 1, padding: str = "valid", data_format: str | None = None,
@@ -125,6 +139,7 @@ def depthwise_conv(
     shape=shape_by(lambda kernel, pointwise: pointwise[-1]),
     constants=True,
     reads=conv_reads,
+    products=conv_products,
 )
 def separable_conv(
     x: Value, kernel: Any, pointwise: Any, *, strides: Any = 1, padding: str = "valid",
@@ -175,7 +190,7 @@ def spread_wants(x: Tensor, kernel: Any, *, data_format: str | None) -> Any:
 
 @rule(
     "tf.nn.conv_transpose", wants=spread_wants, shape=spread_shape, constants=True, ignores="padding",
-    reads=spread_reads,
+    reads=spread_reads, products=spread_products,
 )  # fmt: skip
 def conv_transpose(
     x: Value, kernel: Any, *, output_shape: Any, strides: Any = 1, data_format: str | None = None,

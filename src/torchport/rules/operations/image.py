@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,10 @@ from torchport.rules.image import channels, each, image_shape, spatial
 from torchport.rules.operations.operands import buffer
 from torchport.rules.resize import Resizing
 from torchport.rules.resize import resize as resized
-from torchport.rules.sizes import size_of
+from torchport.rules.sizes import all_along, size_of
 from torchport.rules.space import Margin
 from torchport.rules.table import CHANNELS_FIRST, SOURCE, Value, Want, Wants, image, rule
+from torchport.rules.window import Reading, Window
 
 IMAGE = CHANNELS_FIRST
 
@@ -56,8 +57,21 @@ def resized_dtype(x: Tensor, *, interpolation: str = "bilinear", dialect: str = 
     return x.dtype if not is_keras_2(dialect) or interpolation == "nearest" else float_dtype(x)
 
 
+def resized_reads(
+    x: Tensor, *, size: Any, interpolation: str, antialias: bool, crop_to_aspect_ratio: bool,
+    pad_to_aspect_ratio: bool, data_format: str | None, preserve_aspect_ratio: bool = False,
+) -> Mapping[int, Reading]:  # fmt: skip
+    height, width = wanted(x, size, preserve_aspect_ratio)
+    return Resizing(
+        height=height, width=width, interpolation=interpolation, antialias=antialias,
+        crop_to_aspect_ratio=crop_to_aspect_ratio, pad_to_aspect_ratio=pad_to_aspect_ratio,
+        data_format=data_format,
+    ).reads(x)  # fmt: skip
+
+
 @rule(
     "keras.ops.Resize", wants=image, shape=resized_shape, dtype=resized_dtype, ignores="fill_mode",
+    reads=resized_reads,
     only={"fill_mode": ("constant",)},
 )  # fmt: skip
 def resize(
@@ -127,13 +141,23 @@ def coloured_shape(x: Tensor, *, data_format: str | None) -> Shape:
     return x.shape
 
 
-@rule("keras.ops.RGBToHSV", wants=image, shape=coloured_shape, dtype=kept_float)
+def colours_reads(x: Tensor, *, data_format: str | None) -> dict[int, Reading]:
+    """All three colours."""
+    return all_along(x, axis=1 if data_format == "channels_first" else -1)
+
+
+def around_reads(x: Tensor, over: Sequence[Window], data_format: str | None) -> dict[int, Reading]:
+    """What slides over rows and columns."""
+    return dict(enumerate(over, 2 if data_format == "channels_first" else 1))
+
+
+@rule("keras.ops.RGBToHSV", wants=image, shape=coloured_shape, dtype=kept_float, reads=colours_reads)
 def rgb_to_hsv(x: Value, *, data_format: str | None = None) -> Expr:
     """Hue, saturation and value, in a helper."""
     return call("torch.stack", call("rgb_to_hsv", x), dim=1)
 
 
-@rule("keras.ops.HSVToRGB", wants=image, shape=coloured_shape, dtype=kept_float)
+@rule("keras.ops.HSVToRGB", wants=image, shape=coloured_shape, dtype=kept_float, reads=colours_reads)
 def hsv_to_rgb(x: Value, *, data_format: str | None = None) -> Expr:
     """Red, green and blue, in a helper.
 
@@ -142,7 +166,11 @@ def hsv_to_rgb(x: Value, *, data_format: str | None = None) -> Expr:
     return call("hsv_to_rgb", *(x[(slice(None), at)] for at in range(3)))
 
 
-@rule("keras.ops.GaussianBlur", wants=image, shape=coloured_shape, dtype=kept_float)
+def blurred_reads(x: Tensor, *, kernel_size: Any, data_format: str | None) -> dict[int, Reading]:
+    return around_reads(x, [Window(int(it), padding="same") for it in each(kernel_size, 2)], data_format)
+
+
+@rule("keras.ops.GaussianBlur", wants=image, shape=coloured_shape, dtype=kept_float, reads=blurred_reads)
 def gaussian_blur(
     x: Value, *, kernel_size: Any = (3, 3), sigma: Any = (1.0, 1.0), data_format: str | None = None
 ) -> Expr:
@@ -166,11 +194,20 @@ def edges_shape(x: Tensor, *, data_format: str | None) -> Shape:
     return (*x.shape, 2)
 
 
-@rule("keras.ops.SobelEdges", wants=edges_wants, shape=edges_shape, dtype=kept_float)
+def edges_reads(x: Tensor, *, data_format: str | None) -> dict[int, Reading]:
+    return around_reads(x, [Window(3, padding=(1, 1), edge="reflect")] * 2, data_format)
+
+
+@rule("keras.ops.SobelEdges", wants=edges_wants, shape=edges_shape, dtype=kept_float, reads=edges_reads)
 def sobel_edges(x: Value, *, data_format: str | None = None) -> Expr:
     """F.conv2d with Sobel's kernels: down and across, as a last axis."""
     edges = call("sobel_edges", x)
     return edges if data_format == "channels_first" else call(".permute", edges, 0, 2, 3, 1, 4)
+
+
+def transformed_reads(x: Tensor, transform: Any, *, data_format: str | None) -> dict[int, Reading]:
+    """A pixel may come from anywhere: that is in the numbers of the transform."""
+    return all_along(x, axis=(2, 3) if data_format == "channels_first" else (1, 2))
 
 
 FILLS = ("constant", "nearest", "wrap", "reflect")
@@ -186,7 +223,7 @@ def transformed_shape(x: Tensor, transform: Any) -> Shape:
 
 
 @rule(
-    "keras.ops.AffineTransform", wants=transformed_wants, shape=transformed_shape,
+    "keras.ops.AffineTransform", wants=transformed_wants, shape=transformed_shape, reads=transformed_reads,
     only={"fill_mode": FILLS, "interpolation": ("bilinear", "nearest")},
 )  # fmt: skip
 def affine_transform(

@@ -14,8 +14,9 @@ from torchport.rules.constants import numbers, shape_of
 from torchport.rules.dtypes import WHOLE, as_dtype, as_index, is_float
 from torchport.rules.operations.axes import in_order, kept_wants
 from torchport.rules.operations.operands import buffer
-from torchport.rules.sizes import broadcast, with_size
+from torchport.rules.sizes import all_along, broadcast, with_size
 from torchport.rules.table import MEMORY, SOURCE, Value, Wants, rule
+from torchport.rules.window import Reading
 
 
 def indices(x: Tensor | Value, key: Any) -> list[tuple[int | None, Any]]:
@@ -203,7 +204,12 @@ def reversed_shape(x: Tensor, lengths: Any, *, batch_axis: Any = None) -> Shape:
     return x.shape
 
 
-@rule("tf.reverse_sequence", wants=SOURCE, shape=reversed_shape, ignores="batch_axis")
+def reversed_reads(x: Tensor, lengths: Any, *, seq_axis: int) -> dict[int, Reading]:
+    """Which step it is, is in the lengths."""
+    return all_along(x, axis=seq_axis)
+
+
+@rule("tf.reverse_sequence", wants=SOURCE, shape=reversed_shape, ignores="batch_axis", reads=reversed_reads)
 def reverse_sequence(x: Value, lengths: Any, *, seq_axis: int) -> Expr:
     """A helper: the first so many steps of each row backwards."""
     return call("reverse_sequence", x, buffer(lengths, "lengths", "int64"), seq_axis)

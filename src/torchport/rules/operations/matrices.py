@@ -9,12 +9,14 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Infix, call
 from torchport.rules.arguments import default, unless
+from torchport.rules.bound import uncounted
 from torchport.rules.constants import shape_of
 from torchport.rules.dtypes import kept_float
 from torchport.rules.operations.operands import buffer
 from torchport.rules.operations.reduce import reduced_shape, summed
-from torchport.rules.sizes import all_of_last, axes_of, broadcast, size_of
+from torchport.rules.sizes import all_along, all_of_last, axes_of, broadcast, size_of
 from torchport.rules.table import SOURCE, Value, rule
+from torchport.rules.window import Reading, Whole
 
 #: What they read of a matrix: all of it.
 MATRICES = all_of_last(2)
@@ -42,19 +44,27 @@ def two_numbers(x: Tensor) -> list[Shape]:
     return [x.shape[:-2]] * 2
 
 
-rule("keras.ops.Inv", wants=SOURCE, reads=MATRICES, dtype=kept_float)(one("torch.linalg.inv"))
-rule("keras.ops.Det", wants=SOURCE, shape=number_shape, dtype=kept_float)(one("torch.linalg.det"))
-rule("keras.ops.Logdet", wants=SOURCE, shape=number_shape, dtype=kept_float)(one("torch.logdet"))
-rule("keras.ops.Slogdet", wants=SOURCE, shape=two_numbers, dtype=kept_float)(one("torch.linalg.slogdet"))
+rule("keras.ops.Inv", wants=SOURCE, products=uncounted, reads=MATRICES, dtype=kept_float)(
+    one("torch.linalg.inv")
+)
+rule("keras.ops.Det", wants=SOURCE, products=uncounted, shape=number_shape, dtype=kept_float)(
+    one("torch.linalg.det")
+)
+rule("keras.ops.Logdet", wants=SOURCE, products=uncounted, shape=number_shape, dtype=kept_float)(
+    one("torch.logdet")
+)
+rule("keras.ops.Slogdet", wants=SOURCE, products=uncounted, shape=two_numbers, dtype=kept_float)(
+    one("torch.linalg.slogdet")
+)
 
 
-@rule("keras.ops.Cholesky", wants=SOURCE, reads=MATRICES, dtype=kept_float)
+@rule("keras.ops.Cholesky", wants=SOURCE, products=uncounted, reads=MATRICES, dtype=kept_float)
 def cholesky(x: Value, *, upper: bool = False) -> Expr:
     """torch.linalg.cholesky."""
     return call("torch.linalg.cholesky", x, upper=upper or None)
 
 
-@rule("keras.ops.CholeskyInverse", wants=SOURCE, reads=MATRICES, dtype=kept_float)
+@rule("keras.ops.CholeskyInverse", wants=SOURCE, products=uncounted, reads=MATRICES, dtype=kept_float)
 def cholesky_inverse(x: Value, *, upper: bool = False) -> Expr:
     """torch.cholesky_inverse."""
     return call("torch.cholesky_inverse", x, upper=upper or None)
@@ -71,13 +81,22 @@ def solved(function: str, a: Value, b: Value, **options: Any) -> Expr:
     return call(function, a, b, **options)
 
 
-@rule("keras.ops.Solve", wants=SOURCE, reads=MATRICES, shape=solved_shape, dtype=kept_float)
+@rule(
+    "keras.ops.Solve", wants=SOURCE, products=uncounted, reads=MATRICES, shape=solved_shape, dtype=kept_float
+)
 def solve(a: Value, b: Value) -> Expr:
     """torch.linalg.solve."""
     return solved("torch.linalg.solve", a, b)
 
 
-@rule("keras.ops.SolveTriangular", wants=SOURCE, reads=MATRICES, shape=solved_shape, dtype=kept_float)
+@rule(
+    "keras.ops.SolveTriangular",
+    wants=SOURCE,
+    products=uncounted,
+    reads=MATRICES,
+    shape=solved_shape,
+    dtype=kept_float,
+)
 def solve_triangular(a: Value, b: Value, *, lower: bool = False) -> Expr:
     """torch.linalg.solve_triangular."""
     return solved("torch.linalg.solve_triangular", a, b, upper=not lower)
@@ -94,6 +113,7 @@ def qr_shape(x: Tensor, *, mode: str) -> list[Shape]:
 @rule(
     "keras.ops.Qr",
     wants=SOURCE,
+    products=uncounted,
     reads=MATRICES,
     shape=qr_shape,
     dtype=kept_float,
@@ -117,6 +137,7 @@ def singular_shape(x: Tensor, *, compute_uv: bool) -> Shape:
 @rule(
     "keras.ops.SVD",
     wants=SOURCE,
+    products=uncounted,
     reads=MATRICES,
     shape=singular_shape,
     dtype=kept_float,
@@ -127,7 +148,7 @@ def svd(x: Value, *, compute_uv: bool = True) -> Expr:
     return call("torch.linalg.svdvals", x)
 
 
-@rule("keras.ops.Pinv", wants=SOURCE, reads=MATRICES, shape=turned, dtype=kept_float)
+@rule("keras.ops.Pinv", wants=SOURCE, products=uncounted, reads=MATRICES, shape=turned, dtype=kept_float)
 def pinv(x: Value, *, rcond: float | None = None) -> Expr:
     """torch.linalg.pinv. TensorFlow takes for zero what is below ten times the larger size times epsilon."""
     return call("torch.linalg.pinv", x, rtol=rcond) if rcond is not None else call("pinv", x)
@@ -136,6 +157,7 @@ def pinv(x: Value, *, rcond: float | None = None) -> Expr:
 @rule(
     "keras.ops.MatrixRank",
     wants=SOURCE,
+    products=uncounted,
     shape=number_shape,
     dtype="int32",
     only={"tol": (None,)},
@@ -152,7 +174,14 @@ def least_squares_shape(a: Tensor, b: Tensor) -> Shape:
     return (a.shape[1], *b.shape[1:])
 
 
-@rule("keras.ops.Lstsq", wants=SOURCE, reads=MATRICES, shape=least_squares_shape, dtype=kept_float)
+@rule(
+    "keras.ops.Lstsq",
+    wants=SOURCE,
+    products=uncounted,
+    reads=MATRICES,
+    shape=least_squares_shape,
+    dtype=kept_float,
+)
 def lstsq(a: Value, b: Value, *, rcond: float | None = None) -> Expr:
     """The pseudo-inverse times b, as Keras: with a cut at epsilon times the larger size."""
     return Infix("@", call("torch.linalg.pinv", a, rtol=rcond), b)
@@ -224,7 +253,11 @@ def vander(x: Value, *, N: int | None = None, increasing: bool = False) -> Expr:
     return Infix("**", x[(slice(None), None)], buffer(powers if increasing else powers[::-1], "powers"))
 
 
-@rule("keras.ops.Corrcoef", wants=SOURCE, shape=lambda x: (x.shape[0], x.shape[0]), dtype=kept_float)
+def related_shape(x: Tensor) -> Shape:
+    return (x.shape[0], x.shape[0])
+
+
+@rule("keras.ops.Corrcoef", wants=SOURCE, shape=related_shape, reads=MATRICES, dtype=kept_float)
 def corrcoef(x: Value) -> Expr:
     """torch.corrcoef."""
     if x.rank != 2:
@@ -242,7 +275,11 @@ def crossed_shape(x1: Any, x2: Any, *, axisa: int, axisb: int, axisc: int, axis:
     return broadcast(first, second)
 
 
-@rule("keras.ops.Cross", wants=SOURCE, shape=crossed_shape, ignores="axisb axisc")
+def crossed_reads(x1: Any, x2: Any, *, axisa: int, axis: int | None) -> dict[int, Reading]:
+    return {axisa if axis is None else axis: Whole(keeps=True)}
+
+
+@rule("keras.ops.Cross", wants=SOURCE, shape=crossed_shape, ignores="axisb axisc", reads=crossed_reads)
 def cross(
     x1: Any, x2: Any, *, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
 ) -> Expr:
@@ -266,7 +303,9 @@ def right_shape(matrix: Tensor, rhs: Tensor) -> Shape:
     return rhs.shape
 
 
-@rule("tf.cholesky_solve", wants=SOURCE, shape=right_shape, dtype=kept_float)
+@rule(
+    "tf.cholesky_solve", wants=SOURCE, reads=MATRICES, products=uncounted, shape=right_shape, dtype=kept_float
+)
 def cholesky_solve(chol: Value, rhs: Value) -> Expr:
     """torch.cholesky_solve."""
     return call("torch.cholesky_solve", rhs, chol)
@@ -305,8 +344,12 @@ def values_shape(x: Tensor) -> Shape:
     return x.shape[:-1]
 
 
-rule("tf.eigvalsh", wants=SOURCE, shape=values_shape, dtype=kept_float)(one("torch.linalg.eigvalsh"))
-rule("tf.expm", wants=SOURCE, dtype=kept_float)(one("torch.linalg.matrix_exp"))
+rule("tf.eigvalsh", wants=SOURCE, products=uncounted, shape=values_shape, dtype=kept_float)(
+    one("torch.linalg.eigvalsh")
+)
+rule("tf.expm", wants=SOURCE, reads=MATRICES, products=uncounted, dtype=kept_float)(
+    one("torch.linalg.matrix_exp")
+)
 
 
 def vector_only(x: Tensor) -> Shape:
@@ -329,7 +372,7 @@ def normed_shape(x: Tensor, *, axis: Any) -> list[Shape]:
     return [x.shape, reduced_shape(x, axis=axis, keepdims=True)]
 
 
-@rule("tf.normalize", wants=SOURCE, shape=normed_shape, dtype=kept_float, ignores="keepdims")
+@rule("tf.normalize", wants=SOURCE, reads=all_along, shape=normed_shape, dtype=kept_float, ignores="keepdims")
 def normalize(x: Value, *, ord: Any = None, axis: Any = None) -> Expr:
     """x over its norm, and that norm."""
     return call("normalize", x, ord or 2, tuple(axes_of(axis, x.rank)))

@@ -10,8 +10,9 @@ from torchport.program import Expr, call
 from torchport.rules import activation
 from torchport.rules.arguments import default, plain
 from torchport.rules.operations.operands import buffer, operand, together
-from torchport.rules.sizes import axes_of, axis_of, dims_of, size_of, with_size
+from torchport.rules.sizes import all_along, axes_of, axis_of, dims_of, size_of, with_size
 from torchport.rules.table import CHANNELS_FIRST, SOURCE, TABLE, Value, Wants, rule
+from torchport.rules.window import Reading, Window
 
 #: Operations that are functions of keras.activations, with the same defaults.
 ACTIVATIONS = {
@@ -24,7 +25,7 @@ ACTIVATIONS = {
 }  # fmt: skip
 for _name, _function in ACTIVATIONS.items():
     _entry = TABLE[f"activation:{_function}"]
-    rule(f"keras.ops.{_name}", wants=_entry.wants, shape=_entry.shape)(_entry.write)
+    rule(f"keras.ops.{_name}", wants=_entry.wants, shape=_entry.shape, reads=_entry.reads)(_entry.write)
 
 
 @rule("keras.ops.Gelu")
@@ -33,7 +34,7 @@ def gelu(x: Value, *, approximate: bool = True) -> Expr:
     return activation.gelu(x, approximate=approximate)  # type: ignore[no-any-return]
 
 
-@rule("keras.ops.Normalize")
+@rule("keras.ops.Normalize", reads=all_along)
 def normalize(x: Value, *, axis: Any = -1, order: int = 2, epsilon: float | None = None) -> Expr:
     """F.normalize, over all axes where none is given; Keras's epsilon is 1e-7."""
     dim = tuple(range(x.rank)) if axis is None else dims_of(x, axis)
@@ -78,6 +79,7 @@ def last_axes(x: Value, axis: Any) -> tuple[int, ...]:
     "keras.ops.LayerNorm",
     wants=SOURCE,
     shape=normed_shape,
+    reads=all_along,
     only={"rms_scaling": (False,)},
     ignores="rms_scaling",
 )
@@ -91,7 +93,7 @@ def layer_norm(
     return call("F.layer_norm", x, last_axes(x, axis), weight=scale, bias=shift, eps=eps)
 
 
-@rule("keras.ops.RMSNorm", wants=SOURCE, shape=normed_shape)
+@rule("keras.ops.RMSNorm", wants=SOURCE, shape=normed_shape, reads=all_along)
 def rms_norm(x: Value, *, scale: Any = None, axis: Any = -1, epsilon: float | None = None) -> Expr:
     """F.rms_norm."""
     weight = None if scale is None else buffer(scale, "scale")
@@ -104,8 +106,15 @@ def attended_shape(query: Tensor, key: Tensor, value: Tensor, *rest: Any) -> Sha
     return (*query.shape[:-1], value.shape[-1])
 
 
+def attended_products(query: Tensor, key: Tensor, value: Tensor) -> int:
+    """Of each query with each key, and of the scores with the values, in each head of the query."""
+    steps, heads, features = (it or 1 for it in query.shape[1:])
+    return steps * (key.shape[1] or 1) * heads * (features + size_of(value, -1))
+
+
 @rule(
     "keras.ops.DotProductAttention", wants=SOURCE, shape=attended_shape, ignores="flash_attention",
+    products=attended_products,
     only={"attn_logits_soft_cap": (None,), "flash_attention": (None, False, True)},
 )  # fmt: skip
 def dot_product_attention(
@@ -169,7 +178,13 @@ def around_shape(x: Tensor) -> Shape:
     return x.shape
 
 
-@rule("tf.nn.local_response_normalization", wants=CHANNELS_FIRST, shape=around_shape)
+def around_reads(x: Tensor, *, depth_radius: int) -> dict[int, Reading]:
+    return {3: Window(2 * depth_radius + 1, padding=(depth_radius, depth_radius))}
+
+
+@rule(
+    "tf.nn.local_response_normalization", wants=CHANNELS_FIRST, shape=around_shape, reads=around_reads,
+)  # fmt: skip
 def local_response_norm(
     x: Value, *, depth_radius: int = 5, bias: float = 1, alpha: float = 1, beta: float = 0.5
 ) -> Expr:  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Infix, call
+from torchport.rules.bound import size
 from torchport.rules.constants import shape_of
 from torchport.rules.dtypes import is_complex, is_float
 from torchport.rules.operations.operands import buffer, promoted
@@ -32,7 +33,14 @@ def matmul_shape(x1: Any, x2: Any) -> Shape:
     return (*broadcast(left[:-2], right[:-2]), *rows, *columns)
 
 
-@rule("keras.ops.Matmul", wants=SOURCE, shape=matmul_shape, dtype=multiplied, value="product")
+def matmul_products(x1: Any, x2: Any, *, out: Tensor) -> int:
+    return size(out.shape[1:]) * (shape_of(x1)[-1] or 1)
+
+
+@rule(
+    "keras.ops.Matmul", wants=SOURCE, shape=matmul_shape, dtype=multiplied, value="product",
+    products=matmul_products,
+)  # fmt: skip
 def matmul(x1: Any, x2: Any) -> Expr:
     """a @ b; of vectors as torch has it too."""
     return Infix("@", buffer(x1, "matrix"), buffer(x2, "matrix"))
@@ -53,7 +61,14 @@ def tensordot_shape(x1: Any, x2: Any, *, axes: Any) -> Shape:
     return (*rest, *(size for at, size in enumerate(shape_of(x2)) if at not in right))
 
 
-@rule("keras.ops.Tensordot", wants=SOURCE, shape=tensordot_shape, dtype=multiplied)
+def tensordot_products(x1: Any, x2: Any, *, out: Tensor, axes: Any) -> int:
+    left, _ = contracted(x1, x2, axes)
+    return size(out.shape[1:]) * size([shape_of(x1)[at] for at in left])
+
+
+@rule(
+    "keras.ops.Tensordot", wants=SOURCE, shape=tensordot_shape, dtype=multiplied, products=tensordot_products
+)
 def tensordot(x1: Any, x2: Any, *, axes: Any = 2) -> Expr:
     """torch.tensordot; a product of matrices where it is one."""
     left, right = contracted(x1, x2, axes)
@@ -71,7 +86,7 @@ def dot_shape(x1: Any, x2: Any) -> Shape:
     return tensordot_shape(x1, x2, axes=dot_axes(x1, x2))
 
 
-@rule("keras.ops.Dot", wants=SOURCE, shape=dot_shape, dtype=multiplied)
+@rule("keras.ops.Dot", wants=SOURCE, shape=dot_shape, dtype=multiplied, products=matmul_products)
 def dot(x1: Any, x2: Any) -> Expr:
     """torch.tensordot."""
     return tensordot(x1, x2, axes=dot_axes(x1, x2))  # type: ignore[no-any-return]
@@ -103,17 +118,32 @@ def terms(subscripts: str, xs: Sequence[Any]) -> tuple[list[str], str]:
     return given, right.replace("...", ellipsis)
 
 
-def einsum_shape(*xs: Any, subscripts: str) -> Shape:
-    given, right = terms(subscripts, xs)
+def einsum_sizes(given: Sequence[str], xs: Sequence[Any]) -> dict[str, int | None]:
+    """The size of each letter; what is broadcast has 1 in one place, and another in one more."""
     sizes: dict[str, int | None] = {}
     for it, x in zip(given, xs, strict=True):
-        for letter, size in zip(it, shape_of(x), strict=True):
+        for letter, own in zip(it, shape_of(x), strict=True):
             if sizes.get(letter) in (None, 1):
-                sizes[letter] = size
+                sizes[letter] = own
+    return sizes
+
+
+def einsum_shape(*xs: Any, subscripts: str) -> Shape:
+    given, right = terms(subscripts, xs)
+    sizes = einsum_sizes(given, xs)
     return tuple(sizes[letter] for letter in right)
 
 
-@rule("keras.ops.Einsum", wants=SOURCE, shape=einsum_shape, dtype=multiplied)
+def einsum_products(*xs: Any, out: Tensor, subscripts: str) -> int | None:
+    """Of two tensors; of more it depends on which are multiplied first."""
+    given, right = terms(subscripts, xs)
+    if len(xs) != 2:
+        return None if len(xs) > 2 else 0
+    sizes = einsum_sizes(given, xs) | dict(zip(right, out.shape, strict=True))
+    return size([it for letter, it in sizes.items() if letter != right[:1]])
+
+
+@rule("keras.ops.Einsum", wants=SOURCE, shape=einsum_shape, dtype=multiplied, products=einsum_products)
 def einsum(*xs: Any, subscripts: str) -> Expr:
     """torch.einsum."""
     given, right = terms(subscripts, xs)
@@ -125,7 +155,7 @@ def inner_shape(x1: Tensor, x2: Tensor) -> Shape:
     return (*x1.shape[:-1], *x2.shape[:-1])
 
 
-@rule("keras.ops.Inner", wants=SOURCE, shape=inner_shape, dtype=multiplied)
+@rule("keras.ops.Inner", wants=SOURCE, shape=inner_shape, dtype=multiplied, products=matmul_products)
 def inner(x1: Value, x2: Value) -> Expr:
     """torch.inner."""
     return call("torch.inner", x1, x2)
@@ -145,7 +175,11 @@ def scalar(x1: Tensor, x2: Tensor) -> Shape:
     return ()
 
 
-@rule("keras.ops.Vdot", wants=SOURCE, shape=scalar, dtype=promoted)
+def all_products(x1: Tensor, x2: Tensor) -> int:
+    return size(x1.shape[1:])
+
+
+@rule("keras.ops.Vdot", wants=SOURCE, shape=scalar, dtype=promoted, products=all_products)
 def vdot(x1: Value, x2: Value) -> Expr:
     """The sum of all products."""
     return call("torch.dot", call(".flatten", x1), call(".flatten", x2))

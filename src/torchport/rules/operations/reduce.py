@@ -275,6 +275,7 @@ for _name, _function, _nan in (
 @rule(
     "tf.cumulative_logsumexp",
     wants=in_order,
+    reads=past,
     dtype=kept_float,
     only={"exclusive": (False,)},
     ignores="exclusive",

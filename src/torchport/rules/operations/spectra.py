@@ -9,12 +9,13 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules.arguments import default, plain
+from torchport.rules.bound import uncounted
 from torchport.rules.constants import numbers
 from torchport.rules.dtypes import kept_float
 from torchport.rules.operations.waves import bins
-from torchport.rules.sizes import axes_of, held, size_of, with_size
+from torchport.rules.sizes import all_of_last, axes_of, held, size_of, with_size
 from torchport.rules.table import SOURCE, Value, rule
-from torchport.rules.window import Window
+from torchport.rules.window import Reading, Rotation, Window
 
 #: Transforms of complex tensors, by the last axes that they run over.
 FOURIER = {
@@ -32,7 +33,9 @@ def fourier(function: str, count: int) -> Callable[..., Expr]:
 
 
 for _name, (_function, _count) in FOURIER.items():
-    rule(f"tf.signal.{_name}", wants=SOURCE)(fourier(_function, _count))
+    rule(f"tf.signal.{_name}", wants=SOURCE, reads=all_of_last(_count), products=uncounted)(
+        fourier(_function, _count)
+    )
 
 
 def length_of(fft_length: Any) -> int | None:
@@ -48,7 +51,10 @@ def real_shape(x: Tensor, *, fft_length: Any = None) -> Shape:
     return (*x.shape[:-1], bins(x.shape[-1], length_of(fft_length)))
 
 
-@rule("tf.signal.rfft", wants=SOURCE, shape=real_shape, dtype="complex64", ignores="Tcomplex Treal")
+@rule(
+    "tf.signal.rfft", wants=SOURCE, reads=all_of_last(1), products=uncounted, shape=real_shape,
+    dtype="complex64", ignores="Tcomplex Treal",
+)  # fmt: skip
 def rfft(x: Value, *, fft_length: Any = None) -> Expr:
     """torch.fft.rfft."""
     length = length_of(fft_length)
@@ -60,7 +66,10 @@ def back_shape(x: Tensor, *, fft_length: Any = None) -> Shape:
     return (*x.shape[:-1], length if length is not None else None if size is None else 2 * (size - 1))
 
 
-@rule("tf.signal.irfft", wants=SOURCE, shape=back_shape, dtype="float32", ignores="Tcomplex Treal")
+@rule(
+    "tf.signal.irfft", wants=SOURCE, reads=all_of_last(1), products=uncounted, shape=back_shape,
+    dtype="float32", ignores="Tcomplex Treal",
+)  # fmt: skip
 def irfft(x: Value, *, fft_length: Any = None) -> Expr:
     """torch.fft.irfft."""
     return call("torch.fft.irfft", x, n=length_of(fft_length))
@@ -74,8 +83,20 @@ def shifted(function: str) -> Callable[..., Expr]:
     return write
 
 
+def shifted_reads(back: bool) -> Callable[..., dict[int, Reading]]:
+    """Half of an axis changes places with the other; an odd one makes the first half the longer."""
+
+    def reads(x: Tensor, *, axes: Any) -> dict[int, Reading]:
+        found = ((at, size_of(x, at)) for at in axes_of(axes, len(x.shape)) if x.shape[at] is not None)
+        return {at: Rotation(-(size // 2) if back else size // 2) for at, size in found}
+
+    return reads
+
+
 for _name in ("fftshift", "ifftshift"):
-    rule(f"tf.signal.{_name}", wants=SOURCE)(shifted(f"torch.fft.{_name}"))
+    rule(f"tf.signal.{_name}", wants=SOURCE, reads=shifted_reads(_name[0] == "i"))(
+        shifted(f"torch.fft.{_name}")
+    )
 
 
 def cosine_shape(x: Tensor, *, type: int, n: Any, axis: int) -> Shape:
@@ -101,8 +122,12 @@ def cosine(inverse: bool) -> Callable[..., Expr]:
     return write
 
 
-rule("tf.signal.dct", wants=SOURCE, shape=cosine_shape, dtype=kept_float)(cosine(False))
-rule("tf.signal.idct", wants=SOURCE, shape=cosine_shape, dtype=kept_float)(cosine(True))
+COSINES: dict[str, Any] = {
+    "wants": SOURCE, "shape": cosine_shape, "dtype": kept_float, "reads": all_of_last(1),
+    "products": uncounted,
+}  # fmt: skip
+rule("tf.signal.dct", **COSINES)(cosine(False))
+rule("tf.signal.idct", **COSINES)(cosine(True))
 
 
 def frames(length: int, step: int, pad_end: bool) -> Window:
@@ -160,7 +185,7 @@ def spectrum_shape(
     return (*rest, count, (fft_length or next_power(frame_length)) // 2 + 1)
 
 
-@rule("tf.signal.stft", wants=SOURCE, shape=spectrum_shape, dtype="complex64")
+@rule("tf.signal.stft", wants=SOURCE, products=uncounted, shape=spectrum_shape, dtype="complex64")
 def stft(
     x: Value, *, frame_length: int, frame_step: int, fft_length: Any = None, window_fn: Any = "hann",
     pad_end: bool = False,
@@ -179,7 +204,7 @@ def inverse_shape(x: Tensor, *, frame_length: int, frame_step: int) -> Shape:
     return (*x.shape[:-2], None if count is None else (count - 1) * frame_step + frame_length)
 
 
-@rule("tf.signal.inverse_stft", wants=SOURCE, shape=inverse_shape, dtype="float32")
+@rule("tf.signal.inverse_stft", wants=SOURCE, products=uncounted, shape=inverse_shape, dtype="float32")
 def inverse_stft(
     x: Value, *, frame_length: int, frame_step: int, fft_length: Any = None, window_fn: Any = "hann"
 ) -> Expr:

@@ -8,6 +8,7 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
+from torchport.rules.bound import uncounted
 from torchport.rules.sizes import all_of_last
 from torchport.rules.table import SOURCE, Value, rule
 from torchport.rules.window import Reading, Window, centred
@@ -34,19 +35,19 @@ def bins(size: int | None, fft_length: int | None) -> int | None:
     return None if length is None else length // 2 + 1
 
 
-@rule("keras.ops.FFT", wants=SOURCE, reads=all_of_last(1), shape=pair_shape)
+@rule("keras.ops.FFT", wants=SOURCE, products=uncounted, reads=all_of_last(1), shape=pair_shape)
 def fft(x: Pair) -> Expr:
     """torch.fft.fft."""
     return parts(call("torch.fft.fft", joined(x)))
 
 
-@rule("keras.ops.FFT2", wants=SOURCE, reads=all_of_last(2), shape=pair_shape)
+@rule("keras.ops.FFT2", wants=SOURCE, products=uncounted, reads=all_of_last(2), shape=pair_shape)
 def fft2(x: Pair) -> Expr:
     """torch.fft.fft2."""
     return parts(call("torch.fft.fft2", joined(x)))
 
 
-@rule("keras.ops.IFFT2", wants=SOURCE, reads=all_of_last(2), shape=pair_shape)
+@rule("keras.ops.IFFT2", wants=SOURCE, products=uncounted, reads=all_of_last(2), shape=pair_shape)
 def ifft2(x: Pair) -> Expr:
     """torch.fft.ifft2."""
     return parts(call("torch.fft.ifft2", joined(x)))
@@ -56,7 +57,7 @@ def rfft_shape(x: Tensor, *, fft_length: int | None) -> list[Shape]:
     return [(*x.shape[:-1], bins(x.shape[-1], fft_length))] * 2
 
 
-@rule("keras.ops.RFFT", wants=SOURCE, reads=all_of_last(1), shape=rfft_shape)
+@rule("keras.ops.RFFT", wants=SOURCE, products=uncounted, reads=all_of_last(1), shape=rfft_shape)
 def rfft(x: Value, *, fft_length: int | None = None) -> Expr:
     """torch.fft.rfft."""
     return parts(call("torch.fft.rfft", x, n=fft_length))
@@ -68,7 +69,7 @@ def irfft_shape(x: Sequence[Tensor], *, fft_length: int | None) -> Shape:
     return (*x[0].shape[:-1], length)
 
 
-@rule("keras.ops.IRFFT", wants=SOURCE, reads=all_of_last(1), shape=irfft_shape)
+@rule("keras.ops.IRFFT", wants=SOURCE, products=uncounted, reads=all_of_last(1), shape=irfft_shape)
 def irfft(x: Pair, *, fft_length: int | None = None) -> Expr:
     """torch.fft.irfft."""
     return call("torch.fft.irfft", joined(x), n=fft_length)
@@ -102,7 +103,7 @@ def stft_shape(x: Tensor, *, sequence_stride: int, fft_length: int, center: bool
 
 @rule(
     "keras.ops.STFT", wants=SOURCE, shape=stft_shape, only={"window": ("hann", "hamming", None)},
-    reads=stft_reads,
+    reads=stft_reads, products=uncounted,
 )  # fmt: skip
 def stft(
     x: Value, *, sequence_length: int, sequence_stride: int, fft_length: int, window: Any = "hann",
