@@ -33,9 +33,12 @@ examples: $(READY)
 page:
 	cd web && npm ci --no-audit --no-fund && npm test && npm run build
 
-# What the programs on the pages print, written anew.
+# What the programs on the pages print, written anew; and the site, build/site/index.html, its links checked.
 docs: $(READY)
 	python docs/run.py
+	pip install -qq --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	zensical build --clean --strict
+	python docs/links.py build/site
 
 lint: $(READY)
 	ruff check

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from docs.links import broken
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = {file.stem: file.read_text() for file in (ROOT / "tests" / "golden").glob("*.py")}
@@ -31,6 +33,24 @@ def test_programs_are_those_of_the_golden_files(page: str) -> None:
 def test_the_code_that_is_ported_is_the_example() -> None:
     pieces = [it.rstrip() for it in blocks("README.md") if it.startswith("def decoder_block")]
     assert len(pieces) == 1 and pieces[0] in SOURCE
+
+
+def test_every_page_is_in_the_sites_navigation() -> None:
+    """And all that is named there is a page; `make docs` checks links."""
+    nav = tomllib.loads((ROOT / "zensical.toml").read_text())["project"]["nav"]
+    named = re.findall(r"[\w/-]+\.md", str(nav))
+    pages = [it.relative_to(ROOT / "docs").as_posix() for it in (ROOT / "docs").rglob("*.md")]
+    assert sorted(named) == sorted(pages)
+
+
+def test_links_that_lead_nowhere_are_found(tmp_path: Path) -> None:
+    (tmp_path / "b.html").write_text('<h1 id="there">b</h1><img src="no.png"><a href="https://far">')
+    links = ("b.html", "b.html#there", "b.html#not", "c.html", "#here", "#nowhere")
+    text = "".join(f'<a href="{it}">' for it in links)
+    (tmp_path / "a.html").write_text(f'<p id="here">{text}')
+    assert list(broken(tmp_path)) == [
+        "a.html: b.html#not", "a.html: c.html", "a.html: #nowhere", "b.html: no.png"
+    ]  # fmt: skip
 
 
 def test_lines_are_counted() -> None:
