@@ -1,34 +1,46 @@
-/** A layer that slides as a matrix, on a small input: one entry for each product that it makes.
+/** A layer as a matrix, on a small input: one entry for each product that it makes.
  *
  * Channels last, A = Σ S[k] ⊗ … ⊗ C[k]: what tap k reads along each axis, and its channels. Channels first the
- * channels stand on the other side of the product, which is P A Pᵀ.
+ * channels stand on the other side of the product, which is P A Pᵀ. A Dense layer has one tap, and S = I along
+ * the axes that it is repeated over; of a grouped convolution one group is drawn, the others are its like.
  */
 
 import type { Layer, Op } from "./document";
 import { products, sliding, type Sliding } from "./sliding";
+import { network } from "./state";
 
 export interface Entry { out: number; from: number; channel: number; of: number; value: number; tap: number[] }
 export interface Matrix {
   axes: string[]; inputs: number[]; outputs: number[]; channels: [number, number]; entries: Entry[]; largest: number;
-  kind: Sliding["kind"];
+  kind: Sliding["kind"]; groups: number;
 }
 
 const CHANNELS = 2, MOST = 1600;
 
-/** How a layer mixes channels at each tap: `value(place of the tap, output channel, input channel)`, null for no entry. */
-interface Mix { channels: [number, number]; shape: number[] | null; largest: number; value: (start: number, channel: number, of: number) => number | null }
+/** How a layer mixes channels at each tap: `value(place of the tap, output channel, input channel)`, null for no entry.
+ *
+ * `shape`: of the corner of the kernel, its taps and the numbers of one; null where all taps are alike.
+ */
+interface Mix { channels: [number, number]; shape: number[] | null; largest: number; groups: number; value: (start: number, channel: number, of: number) => number | null }
+
+/** A layer that does the same at each step of an axis. */
+const SAME: Sliding = { kind: "window", k: 1, s: 1, d: 1, before: 0, after: 0, axis: null };
 
 /** What an op does with its channels, from a corner of its kernel; null where it is no matrix, or not so simple a one. */
 function mix(op: Op, layer: Layer | undefined, rank: number): Mix | null {
-  const kernels = layer?.weights.filter((it) => it.sample && it.keras_side?.axes.length === rank + 2) ?? [], groups = layer?.options.groups;
+  const kernels = layer?.weights.filter((it) => it.sample && it.keras_side?.axes.length === rank + 2) ?? [];
   if (/^AveragePooling/.test(op.kind)) {
-    return { channels: [CHANNELS, CHANNELS], shape: null, largest: 1, value: (_, channel, of) => (channel === of ? 1 : null) };
+    return { channels: [CHANNELS, CHANNELS], shape: null, largest: 1, groups: 1, value: (_, channel, of) => (channel === of ? 1 : null) };
   }
-  if (kernels.length !== 1 || (groups !== undefined && groups !== null && groups !== 1)) return null;
-  const { sample, keras_side, largest } = kernels[0], { shape, values } = sample!, [a, b] = shape.slice(-2);
-  const common = { shape: shape.slice(0, -2).concat(a * b), largest: largest || 1 };
+  if (kernels.length !== 1) return null;
+  const { sample, keras_side, largest } = kernels[0], { shape, values } = sample!, groups = Number(layer?.options.groups ?? 1) || 1;
+  const [a, b] = shape.slice(-2), each = Math.min(b, keras_side!.sizes.at(-1)! / groups);
+  const common = { shape: shape.slice(0, -2).concat(a * b), largest: largest || 1, groups };
   switch (keras_side!.axes.slice(-2).join("")) {
-    case "io": return { ...common, channels: [Math.min(CHANNELS, b), Math.min(CHANNELS, a)], value: (start, channel, of) => values[start + of * b + channel] };
+    case "io": {
+      const most = rank ? CHANNELS : Math.max(a, b);
+      return { ...common, channels: [Math.min(most, each), Math.min(most, a)], value: (start, channel, of) => values[start + of * b + channel] };
+    }
     case "oi": return { ...common, channels: [Math.min(CHANNELS, a), Math.min(CHANNELS, b)], value: (start, channel, of) => values[start + channel * b + of] };
     case "im": {
       const count = Math.min(CHANNELS, a), many = keras_side!.sizes.at(-1)!;
@@ -41,10 +53,11 @@ function mix(op: Op, layer: Layer | undefined, rank: number): Mix | null {
 
 /** The matrix of an op on as small an input as shows its ends; null where it is none, or too large to be seen. */
 export function matrix(op: Op, layer: Layer | undefined): Matrix | null {
-  const axes = sliding(op), mixed = axes.length ? mix(op, layer, axes.length) : null;
-  if (!mixed || axes.length > 2 || axes.some(({ reading }) => reading.k > 5 || reading.d > 2)) return null;
+  const slides = sliding(op), axes = slides.length ? slides : repeated(op), dense = !slides.length;
+  const mixed = axes && mix(op, layer, slides.length);
+  if (!axes || !mixed || axes.some(({ reading }) => reading.k > 5 || reading.d > 2)) return null;
   const { channels, shape } = mixed, inputs = axes.map((it) => small(it.reading, it.n, axes.length));
-  if (shape && axes.some(({ reading }, at) => shape[at] !== reading.k)) return null;
+  if (shape && slides.some(({ reading }, at) => shape[at] !== reading.k)) return null;
   const parts = axes.map((it, at) => products(it.reading, inputs[at])), outputs = parts.map((it) => it.outputs);
   if (outputs.some((it) => it < 1)) return null;
   let found: { out: number; from: number; tap: number[] }[] = [{ out: 0, from: 0, tap: [] }];
@@ -56,18 +69,28 @@ export function matrix(op: Op, layer: Layer | undefined): Matrix | null {
   const read = new Map<number, number>();
   for (const it of found) read.set(it.out, (read.get(it.out) ?? 0) + 1);
   const entries = found.flatMap((it) => {
-    const start = shape ? it.tap.reduce((sum, tap, axis) => sum * shape[axis] + tap, 0) * shape[shape.length - 1] : 0;
+    const start = shape && !dense ? it.tap.reduce((sum, tap, axis) => sum * shape[axis] + tap, 0) * shape[shape.length - 1] : 0;
     return Array.from({ length: channels[0] * channels[1] }, (_, pair): Entry[] => {
       const channel = pair % channels[0], of = Math.floor(pair / channels[0]), value = mixed.value(start, channel, of);
       return value === null ? [] : [{ ...it, channel, of, value: shape ? value : value / read.get(it.out)! }];
     }).flat();
   });
-  return { axes: axes.map((it) => it.axis), inputs, outputs, channels, entries, largest: mixed.largest, kind: axes[0].reading.kind };
+  return { axes: axes.map((it) => it.axis), inputs, outputs, channels, entries, largest: mixed.largest, groups: mixed.groups, kind: axes[0]?.reading.kind ?? "window" };
+}
+
+/** The axes that a Dense layer is repeated over; null for another layer, or where it sums over several. */
+function repeated(op: Op): { axis: string; reading: Sliding; n: number }[] | null {
+  const read = op.reads[0], from = read && network.value.tensors.get(read.tensor);
+  if (!from || !/^(Dense|EinsumDense)$/.test(op.kind)) return null;
+  const inner = read.axes.slice(1, -1);
+  if (read.axes.length < 2 || read.axes.at(-1)!.kind !== "whole" || inner.some((it) => it.kind !== "point") || inner.length > 2) return null;
+  return inner.map((_, at) => ({ axis: from.keras.axes[at + 1], reading: SAME, n: from.keras.sizes[at + 1] ?? 1 }));
 }
 
 /** A few steps with the padding of the whole. */
 function small(reading: Sliding, n: number, rank: number): number {
-  const least = reading.kind === "transposed" ? (rank > 1 ? 3 : 4) : rank > 1 ? 4 : 7;
+  if (rank > 2 && reading.s === 1) return Math.min(n, reading.kind === "transposed" ? 2 : 3);
+  const least = reading.kind === "transposed" ? (rank > 2 ? 2 : rank > 1 ? 3 : 4) : reading.k === 1 ? 3 : rank > 2 ? 3 : rank > 1 ? 4 : 7;
   if (reading.kind === "transposed" || reading.s === 1) return Math.min(n, least);
   const fits = [0, 1, 2, 3].map((it) => least + it).find((it) => (n - it) % reading.s === 0);
   return Math.min(n, fits ?? least);

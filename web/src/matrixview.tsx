@@ -18,25 +18,26 @@ export function MatrixView({ op }: { op: Op }) {
   const near = it.entries.find((entry) => at && same(position(it, entry, way), at));
   return (
     <>
-      <label class="sort">
+      {it.axes.length > 0 && <label class="sort">
         <span>channels last</span>
         <input type="range" min="0" max="100" value={way * 100} aria-label="From channels last to channels first" onInput={(event) => setWay(Number(event.currentTarget.value) / 100)} />
         <span>channels first</span>
-      </label>
+      </label>}
       <div class="tilings">
         <figure>
           <Grid it={it} way={way} q={q} at={at} pick={setAt} label={`${out}: ${rows} rows, ${columns} columns`} />
-          <figcaption>{out}{it.kind === "transposed" ? ", this layer" : ", this layer"}<span class="quiet"> {rows} × {columns}</span></figcaption>
+          <figcaption>{out}, this layer<span class="quiet"> {rows} × {columns}</span></figcaption>
         </figure>
         <figure>
           <Grid it={it} way={way} q={q * 0.62} at={at} across label={`${from}: ${columns} rows, ${rows} columns`} />
           <figcaption>{from}{it.kind === "transposed" ? ", the convolution it is the transpose of" : ", what carries the gradient back"}</figcaption>
         </figure>
-        <Images it={it} near={near} />
+        {it.axes.length > 0 && <Images it={it} near={near} />}
       </div>
-      <p class="formula"><Formula it={it} way={way} /></p>
-      <p class="note">Drawn for {it.inputs.join("×")} steps and {it.channels[1]} → {it.channels[0]} channels, {op.kind.startsWith("Average") ? "each weight one share of what is really read" : "with this layer's own kernel"}. A row is what an output reads,
-        a column where an input is added. Sorting rows and columns is all that “channels first” means: P A Pᵀ.
+      {it.axes.length > 0 && <p class="formula"><Formula it={it} way={way} /></p>}
+      <p class="note">Drawn for {it.axes.length > 0 && `${it.inputs.join("×")} steps and `}{it.channels[1]} → {it.channels[0]} {it.axes.length ? "channels" : "numbers"}, {op.kind.startsWith("Average") ? "each weight one share of what is really read" : it.axes.length ? "with this layer's own kernel" : "a corner of this layer's kernel, turned: Keras computes x · kernel, torch weight · x"}. A row is what an output reads,
+        a column where an input is added.{it.axes.length > 0 && " Sorting rows and columns is all that “channels first” means: P A Pᵀ."}
+        {it.groups > 1 && ` This is one of ${it.groups} groups, which have channels of their own: A has as many such blocks.`}
         {near && <> <span class="mono">{shownNumber(near.value)}</span></>}</p>
     </>
   );
@@ -50,7 +51,7 @@ function Grid({ it, way, q, at, pick, across, label }: {
   const rows = product(it.outputs) * it.channels[0], columns = product(it.inputs) * it.channels[1];
   const [w, h] = across ? [rows * q, columns * q] : [columns * q, rows * q], settled = way === 0 || way === 1;
   const lines = (count: number, blocks: number) => Array.from({ length: blocks - 1 }, (_, block) => ((block + 1) * count) / blocks);
-  const cut = way < 0.5 ? [it.outputs[0], it.inputs[0]] : it.channels;
+  const cut = way < 0.5 ? [it.outputs[0] ?? 1, it.inputs[0] ?? 1] : it.channels;
   const over = (event: PointerEvent) => {
     if (!pick || !settled) return;
     const box = (event.currentTarget as Element).getBoundingClientRect();
@@ -74,11 +75,11 @@ function Grid({ it, way, q, at, pick, across, label }: {
 /** Input and output as images: what the row under the pointer reads, where its column is added. */
 function Images({ it, near }: { it: Matrix; near: Matrix["entries"][number] | undefined }) {
   const draw = (sizes: number[], lit: Set<number>, main: number | null, title: string) => {
-    const [h, w] = sizes.length > 1 ? sizes : [1, sizes[0]];
+    const [d, h, w] = [...Array(3 - sizes.length).fill(1), ...sizes] as [number, number, number], wide = d * (w + 1) - 1;
     return (
       <figure>
-        <svg viewBox={`0 0 ${w * 13 + 1} ${h * 13 + 1}`} width={w * 13 + 1} height={h * 13 + 1} role="img" aria-label={title}>
-          {Array.from({ length: h * w }, (_, at) => <rect class={`pixel${lit.has(at) ? " lit" : ""}${at === main ? " main" : ""}`} x={(at % w) * 13 + 0.5} y={Math.floor(at / w) * 13 + 0.5} width="12" height="12" rx="2" />)}
+        <svg viewBox={`0 0 ${wide * 13 + 1} ${h * 13 + 1}`} width={wide * 13 + 1} height={h * 13 + 1} role="img" aria-label={title}>
+          {Array.from({ length: d * h * w }, (_, at) => <rect class={`pixel${lit.has(at) ? " lit" : ""}${at === main ? " main" : ""}`} x={((at % w) + Math.floor(at / (h * w)) * (w + 1)) * 13 + 0.5} y={(Math.floor(at / w) % h) * 13 + 0.5} width="12" height="12" rx="2" />)}
         </svg>
         <figcaption class="quiet">{title}</figcaption>
       </figure>

@@ -157,6 +157,43 @@ describe("other matrices", () => {
     expect(found.channels).toEqual([4, 2]);
     for (const it of found.entries) expect([Math.floor(it.channel / 2), it.value]).toEqual([it.of, (it.tap[0] * 2 + it.tap[1]) * 4 + it.of * 2 + (it.channel % 2)]);
   });
+  const kernel = (axes: string[], sizes: number[], options = {}) => ({
+    id: "y", options, weights: [{ keras: "k", keras_side: { axes, sizes }, sample: { shape: sizes, values: Array.from({ length: sizes.reduce((a, b) => a * b) }, (_, it) => it + 1) }, largest: 99 }],
+  }) as unknown as Layer;
+  const dense = (sizes: number[]) => {
+    const reads: Reading[] = [{ axis: 0, kind: "point" }, ...sizes.slice(1).map((_, at): Reading => ({ axis: at + 1, kind: "point" })), { axis: null, kind: "whole" }];
+    network.value = made([tensor("x", [...sizes.slice(1), 3], null), tensor("y", [...sizes.slice(1), 4])], [op("y", ["x"], reads, "Dense")]);
+    return matrix(network.value.document.ops[0], kernel(["i", "o"], [3, 4]))!;
+  };
+  it("turns the kernel of a Dense layer", () => {
+    const found = dense([0]), rows = new Map(found.entries.map((it) => [position(found, it, 0).join(), it.value]));
+    expect([found.axes, found.channels, found.entries.length]).toEqual([[], [4, 3], 12]);
+    for (let o = 0; o < 4; o++) for (let i = 0; i < 3; i++) expect(rows.get(`${o},${i}`)).toBe(i * 4 + o + 1);
+  });
+  it("repeats a Dense layer over steps: I ⊗ C, and C ⊗ I channels first", () => {
+    const found = dense([0, 7]);
+    expect([found.axes, found.inputs, found.outputs]).toEqual([["t"], [3], [3]]);
+    for (const it of found.entries) {
+      expect(it.out).toBe(it.from);
+      expect(position(found, it, 0)).toEqual([it.out * found.channels[0] + it.channel, it.from * found.channels[1] + it.of]);
+      expect(position(found, it, 1)).toEqual([it.channel * 3 + it.out, it.of * 3 + it.from]);
+      expect(it.value).toBe(it.of * 4 + it.channel + 1);
+    }
+  });
+  it("draws one group of several", () => {
+    const found = ofKind("Conv2D", kernel(["h", "w", "i", "o"], [2, 2, 1, 4], { groups: 2 }))!;
+    expect([found.groups, found.channels]).toEqual([2, [2, 1]]);
+    for (const it of found.entries) expect(it.value).toBe((it.tap[0] * 2 + it.tap[1]) * 4 + it.channel + 1);
+  });
+  it("draws three axes of space", () => {
+    const over = (at: number): Reading => ({ axis: at, kind: "window", k: 3, s: 1, d: 1, before: 1, after: 1 });
+    const deep = (id: string, from: string | null): Tensor => ({ ...tensor(id, [6, 6, 2], from), keras: { axes: ["n", "d", "h", "w", "c"], sizes: [null, 6, 6, 6, 2] } });
+    network.value = made([deep("x", null), deep("y", "y")], [op("y", ["x"], [{ axis: 0, kind: "point" }, over(1), over(2), over(3), { axis: null, kind: "whole" }], "Conv3D")]);
+    const found = matrix(network.value.document.ops[0], kernel(["d", "h", "w", "i", "o"], [3, 3, 3, 2, 2]))!;
+    expect([found.axes, found.inputs]).toEqual([["d", "h", "w"], [3, 3, 3]]);
+    expect(found.entries.length).toBe(7 ** 3 * 4);
+    for (const it of found.entries) expect(it.value).toBe((((it.tap[0] * 3 + it.tap[1]) * 3 + it.tap[2]) * 2 + it.of) * 2 + it.channel + 1);
+  });
   it("is none for what is none", () => { expect(ofKind("MaxPooling2D")).toBeNull(); });
 });
 
