@@ -63,12 +63,15 @@ class Comparison:
     #: Whether the port at hand has been trained: its weights are no longer those of its file.
     is_trained: bool = False
 
-    def run(self, steps: int, low: bool, exact: bool) -> None:
-        """All that is asked. `low`: float32 beside float64. `exact`: what `training.step_rows` says."""
+    def run(self, steps: int, low: bool, exact: bool) -> int:
+        """All that is asked, and how many steps were compared.
+
+        `low`: float32 beside float64. `exact`: what `training.step_rows` says.
+        """
         record, trained = self.record, self.record.training
         one = self.inference(record.inference)
         if one is None:
-            return
+            return steps
         nudge = self.nudge("inference", lambda found: self.forward_rows("inference", one, None, found))
         self.explain("inference", one, nudge)
         self.note_unseen(one.watch)
@@ -79,9 +82,10 @@ class Comparison:
             more.append(Row("training", "forward", "", "", None, note=note))
         elif two := self.training(trained, steps):
             more += self.dropout_rows(one, two)
-            training_nudge = self.nudge(
-                "training", lambda found: self.training_rows(two, None, found, steps, exact)
-            )
+            training_nudge, is_open = self.training_nudge(two, steps, exact)
+            if is_open and steps > 1 and (again := self.again(steps)):
+                steps, two = 1, again
+                training_nudge, _ = self.training_nudge(two, steps, exact)
             self.explain("training", two, training_nudge)
         both = low and record.inference.dtype == "float64"
         one_low = self.inference(record.inference, "float32") if both else None
@@ -102,6 +106,7 @@ class Comparison:
                 self.causes[row] = self.explained[row.check, at]
         failures, self.rows = self.rows, []
         self.rows = [*(row for row, _ in found), *more, *failures]
+        return steps
 
     def teller(self, dtype: str, mode: str) -> Callable[[str], None]:
         """Tells which tensor of the port was compared last."""
@@ -241,6 +246,24 @@ class Comparison:
             self.notes.append(f"not compared, as no Keras layer gives them alone: {names}")
 
     # In doubt
+
+    def training_nudge(self, two: Pass, steps: int, exact: bool) -> tuple[Nudge | None, bool]:
+        """How far last bits move training, and whether that leaves open what steps make of the weights."""
+        nudge = self.nudge("training", lambda found: self.training_rows(two, None, found, steps, exact))
+        rows = [it for it, _ in self.training_rows(two, None, nudge, steps, exact)]
+        is_open = any(it.check == "steps" and it.passed is None for it in rows)
+        return nudge, is_open and not any(it.differs for it in rows)
+
+    def again(self, steps: int) -> Pass | None:
+        """One step, where `steps` magnify rounding too far."""
+        trained = self.truth.first_step()
+        made = self.training(trained, 1) if trained else None
+        if made:
+            self.record.training = trained
+            self.notes.append(
+                f"{steps} training steps magnify rounding beyond what can be decided: weights after one count"
+            )
+        return made
 
     def nudge(self, mode: str, rows: Callable[[Nudge | None], list[Found]]) -> Nudge | None:
         """How far last bits move the source, asked for where rows differ, for as long as it tells more."""

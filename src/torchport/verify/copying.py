@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakSet
 
@@ -15,7 +16,7 @@ from torchport.verify.retype import retyped
 
 
 def copy_weights(source: Any, target: Any, unfused: WeakSet[Any]) -> None:
-    """Layer by layer, each variable to the one in its place."""
+    """Layer by layer, each variable to the one of its name."""
     for ours, theirs in zip(layers_of(source), layers_of(target), strict=True):
         if ours.name != theirs.name and type(theirs) is type(ours) and not has_name(ours):
             rename(theirs, ours.name)
@@ -30,10 +31,29 @@ def copy_weights(source: Any, target: Any, unfused: WeakSet[Any]) -> None:
                 unfused.add(other)
         if hasattr(ours, "get_vocabulary"):
             copy_vocabulary(ours, theirs)
-        for have, want in zip(theirs.weights, weights_of(ours, theirs), strict=True):
+        for have, want in pairs(theirs.weights, weights_of(ours, theirs)):
             if tuple(have.shape) != tuple(want.shape):
                 raise TorchportError(f"rebuilt with the shape {have.shape}", where=f"{ours.name}/{want.name}")
             have.assign(np.asarray(value_of(want)).astype(str(name_of(have.dtype))))
+
+
+def pairs(have: Sequence[Any], want: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """The variables of a layer that was rebuilt, each with the source's of its name; of one name in order.
+
+    Where names are not the same on both sides, in order. A wrapper that takes a variable of its layer for its
+    own lists it first or last, by whether the layer was built before it (WeightNormalization).
+    """
+    if len(have) != len(want):
+        raise TorchportError(f"rebuilt with {len(have)} variables where the source has {len(want)}")
+    names, wanted = [last_name(it) for it in have], [last_name(it) for it in want]
+    if sorted(names) == sorted(wanted):
+        have, want = (sorted(them, key=last_name) for them in (have, want))
+    return list(zip(have, want, strict=True))
+
+
+def last_name(variable: Any) -> str:
+    """What a variable is called in its layer; of values that are no variable nothing."""
+    return str(getattr(variable, "name", "")).rpartition("/")[2].partition(":")[0]
 
 
 def has_name(layer: Any) -> bool:

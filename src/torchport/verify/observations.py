@@ -143,5 +143,11 @@ class Source(Protocol):
         None where TensorFlow does not run in that one.
         """
 
+    def first_step(self) -> Training | None:
+        """What was recorded in training mode, with the weights after one step alone; later runs take one too.
+
+        None where that was not kept.
+        """
+
     def close(self) -> None:
         """Let go of all that is held."""

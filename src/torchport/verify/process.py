@@ -19,7 +19,7 @@ from typing import Any
 
 from torchport.errors import TorchportError
 from torchport.graph import Graph
-from torchport.verify.observations import Facts, Nudge, Record, Source
+from torchport.verify.observations import Facts, Nudge, Record, Source, Training
 from torchport.verify.truth import Truth
 
 FRAMEWORKS = ("tensorflow", "torch", "keras", "tf_keras")
@@ -123,6 +123,10 @@ class ForkedTruth:
 
     def float32_error(self, mode: str) -> Nudge | None:
         found: Nudge | None = self.ask_again("float32_error", mode)
+        return found
+
+    def first_step(self) -> Training | None:
+        found: Training | None = self.ask_again("first_step")
         return found
 
     def ask_again(self, name: str, *arguments: Any) -> Any:

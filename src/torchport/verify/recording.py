@@ -129,6 +129,9 @@ class Recording:
     def float32_error(self, mode: str) -> Nudge | None:
         return self.errors.get(mode)
 
+    def first_step(self) -> None:
+        """Weights were kept after the last step alone."""
+
 
 # As data
 

@@ -124,7 +124,7 @@ class Session:
         self.rows += checks.trainable_rows(port.module, self.port.weights, facts.trained)
         places = Places(self.port)
         comparison = Comparison(self.truth, record, places, facts, self.load, code, port)
-        comparison.run(self.steps, self.precision == "both", self.port.options.exact)
+        self.steps = comparison.run(self.steps, self.precision == "both", self.port.options.exact)
         self.rows += comparison.rows
         self.notes += comparison.notes
         self.causes = comparison.causes

@@ -7,7 +7,7 @@ and a large model is let go of after its run: while one runs, the source is not 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -275,9 +275,9 @@ class Truth:
     ) -> tuple[Training | None, str]:  # fmt: skip
         """Steps in training mode, or why there are none. `low`: a step in float32."""
         tensors: Store[Key] = Store(self.folder)
-        gradients, weights = Store[str](self.folder), Store[str](self.folder)
+        gradients = Store[str](self.folder)
         observed = Observations(tensors, dtype)
-        made = Training(observed, projections, 0.0, gradients, {}, {}, weights, {})
+        made = Training(observed, projections, 0.0, gradients, {}, {}, {}, {})
 
         tell = teller(self.tell, f"TensorFlow in {dtype}, training mode")
         more = f", then {steps - 1} steps more" if steps > 1 else ""
@@ -298,8 +298,7 @@ class Truth:
             self.runs.pop(dtype)
             return None, first_line(error)
         if steps:
-            for name, it in runs.variables.items():
-                weights[name] = value_of(it)
+            made.weights = self.kept(runs)
         observed.outputs, made.rate, made.unbiased = ran.outputs, ran.rate, ran.unbiased
         observed.draws = dict(runs.draws)
         if low:
@@ -323,6 +322,27 @@ class Truth:
         except Exception:  # whatever TensorFlow raises for a missing kernel
             self.runs.pop(dtype, None)
             return None
+
+    def first_step(self) -> Training:
+        assert self.record is not None and self.record.training is not None
+        trained = self.record.training
+        runs = self.rebuilt(trained.dtype)
+        self.tell(f"TensorFlow in {trained.dtype}, one training step")
+        given = runs.nudge(self.record.inputs, None, self.start)
+        ran = runs.training(
+            given, trained.projections, 1, lambda key, value: None, lambda name, value: None, trained.rate
+        )
+        weights = self.kept(runs)
+        self.steps = 1
+        self.record.training = replace(trained, weights=weights, unbiased=ran.unbiased)
+        return self.record.training
+
+    def kept(self, runs: SourceRuns) -> Store[str]:
+        """The variables of a rebuilt model as they are now."""
+        found: Store[str] = Store(self.folder)
+        for name, it in runs.variables.items():
+            found[name] = value_of(it)
+        return found
 
     def observed(self, mode: str) -> Observations:
         """What was recorded in a mode."""
