@@ -277,7 +277,7 @@ def test_keyboard(browser: Browser, folder: Path) -> None:
     opened.page.keyboard.press("ArrowRight")
     assert opened.page.evaluate(focused) == "block:enc1"
     opened.page.keyboard.press("Enter")
-    assert opened.chosen == "enc1_relu2"
+    assert opened.chosen == "enc1_conv2"
     before = opened.page.locator(".node").count()
     opened.page.keyboard.press("Enter")
     assert opened.page.locator(".node").count() > before
@@ -302,7 +302,7 @@ def test_lines_and_layers_light_each_other(browser: Browser, folder: Path) -> No
     opened.page.locator(f'[data-line="{line}"]').click()
     assert opened.chosen in ("up1", "skip1")
     opened.page.locator('[data-node="block:dec2"]').click()
-    assert opened.chosen == "dec2_relu2"
+    assert opened.chosen == "dec2_conv2"
     opened.close()
 
 

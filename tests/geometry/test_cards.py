@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 from tests.geometry.corpus import ports
+from tests.geometry.graphs import explanation
 
 import torchport
 from torchport.axes import ravel
@@ -133,6 +134,66 @@ def test_elements_of_tensors_are_where_a_permute_takes_them(unet: Explanation) -
     assert count == len(unet.network.ops)
 
 
+def lines_of(found: Explanation, op: str, title: str) -> tuple[str, ...]:
+    card = next(it for it in found.network.ops if it.id == op).card
+    return next((section.lines for section in card if section.title == title), ())
+
+
+def test_rows_behind_a_flatten_are_where_they_are_said_to_be() -> None:
+    """The sums that count them, the row and column of one element, and how many rows stay."""
+    found = explanation("nested")
+    keras, torch, stay, element = lines_of(found, "fc", "flatten")
+    h, w, c = map(int, re.findall(r"(\d+)·(\d+)·(\d+) as \(h w c\)", keras)[0])
+    assert keras.endswith(f"row (h·{w} + w)·{c} + c of the kernel")
+    assert torch == f"PyTorch counts them as (c h w): column (c·{h} + h)·{w} + w of the weight"
+    order = np.arange(h * w * c).reshape(h, w, c).transpose(2, 0, 1).ravel()
+    assert f"; {(order == np.arange(h * w * c)).sum():,} of {h * w * c:,} stay" in stay
+    at, source, target, value = re.findall(
+        r"^h w c = ([\d ]+): kernel\[(.*)\] is weight\[(.*)\] = (\S+)$", element
+    )[0]
+    row, unit = map(int, source.split(", "))
+    assert row == np.ravel_multi_index([*map(int, at.split())], (h, w, c))
+    own, column = map(int, target.split(", "))
+    assert own == unit and order[column] == row
+    entry = next(it for it in found.port.program.entries if it.name == "fc.weight")
+    assert f"{entry.array()[own, column]:+.6f}" == value
+    sample = next(it for it in found.network.layers if it.id == "fc").weights[0].sample
+    assert sample is not None and entry.load.source is not None  # type: ignore[union-attr]
+    corner = entry.load.source.load().reshape(h, w, c, -1)[:, :, :4, :4]  # type: ignore[union-attr]
+    assert np.allclose(
+        np.reshape(sample["values"], sample["shape"]), corner[: sample["shape"][0], : sample["shape"][1]]
+    )
+
+
+def test_a_result_that_is_taken_apart_is_where_it_is_made() -> None:
+    """`x, _ = self.lstm1(x)` gives x, not the x of the line below; what wraps a layer names it."""
+    found = explanation("bilstm")
+    tensor = next(it for it in found.network.tensors if it.id == "bidirectional")
+    assert tensor.span is not None and tensor.code == "self.lstm1(x)"
+    line = found.network.code.split("\n")[tensor.span.line - 1]
+    assert line.strip() == "x, _ = self.lstm1(x)"
+    assert line[tensor.span.column : tensor.span.end_column] == tensor.code
+    assert lines_of(found, "bidirectional", "layer")[0].startswith("Bidirectional(LSTM(units=")
+
+
+def test_mistakes_of_recurrent_layers_and_attention_are_those_of_their_weights() -> None:
+    import torch
+
+    bilstm = explanation("bilstm")
+    (twice,) = (it for it in lines_of(bilstm, "bidirectional", "mistake") if "two biases" in it)
+    bias = {it.name: it for it in bilstm.port.program.entries}["lstm1.bias_ih_l0_reverse"].array()
+    assert f"The largest is {abs(bias).max():.3g};" in twice
+    one, two = torch.nn.LSTM(1, 1), torch.nn.LSTM(1, 1)
+    two.load_state_dict({**one.state_dict(), "bias_hh_l0": 2 * one.bias_hh_l0 + one.bias_ih_l0,
+                         "bias_ih_l0": -one.bias_hh_l0})  # fmt: skip
+    assert torch.allclose(one(torch.ones(2, 1))[0], two(torch.ones(2, 1))[0])  # both are added
+    transformer = explanation("transformer")
+    kind = next(it for it in transformer.network.ops if it.kind == "MultiHeadAttention")
+    (reshaped,) = lines_of(transformer, kind.id, "mistake")
+    shape = re.findall(r"^kernel\.reshape\((\d+), (\d+)\) has the right shape", reshaped)
+    assert shape == [("64", "64")]
+
+
 def test_windows_are_drawn_as_they_slide() -> None:
     assert [*windows(Window(3, 2, padding="same"), 6)] == [
         "x      0 1 2 3 4 5 ·", "y0     0 1 2", "y1         0 1 2", "y2             0 1 2",
@@ -164,7 +225,7 @@ def test_mistakes_of_a_torch_that_makes_them() -> None:
     assert wrong.flatten().tolist() == [10, 102, 20, 203, 30, 300]
     right = torch.nn.functional.conv_transpose1d(x, kernel, stride=2)[..., :-1]
     assert right.flatten().tolist() == [1, 10, 102, 20, 203, 30]
-    assert len(ALL) == 9
+    assert len(ALL) == 10
 
 
 @pytest.mark.parametrize("width", [100, 80, 60, 40])

@@ -36,7 +36,7 @@ export function Card() {
       <div class="parts">
         <Part title="Shape">
           <Turned keras={now.keras} torch={now.torch} />
-          <p class="note">{said("shape").at(-1) ?? (now.keras.axes.join() === now.torch.axes.join() ? "the same order on both sides" : "PyTorch holds it channels first")}</p>
+          <p class="note">{said("shape").findLast((it) => !/^(Keras|PyTorch) /.test(it)) ?? (now.keras.axes.join() === now.torch.axes.join() ? "the same order on both sides" : "PyTorch holds it channels first")}</p>
           <Words sections={(giver?.card ?? []).filter((it) => !ELSEWHERE.has(it.title) && (it.title !== "matrix" || !drawn) && (!DRAWN.has(it.title) || !slides))} />
         </Part>
         {said("mistake").length > 0 && <section class="part mistake"><h3>The usual mistake</h3>{said("mistake").map((it) => <Line text={it} />)}</section>}

@@ -52,7 +52,7 @@ export function Kernel({ weight }: { weight: Weight }) {
       </div>
       {order.some((it, at) => it !== at) && <button type="button" class="turn" aria-pressed={way > 0.5} onClick={turnIt}>{way > 0.5 ? "Back to Keras" : "Turn it"}</button>}
       <p class="found mono" aria-live="polite">
-        kernel[{index(at, side.axes)}] is weight[{index(order.map((it) => at[it]), weight.torch_side.axes)}] = <b>{shownNumber(value(at))}</b>
+        {name(weight.keras, "/")}[{index(at, side.axes)}] is {name(weight.torch, ".")}[{index(order.map((it) => at[it]), weight.torch_side.axes)}] = <b>{shownNumber(value(at))}</b>
       </p>
       <p class="note">The same numbers, tiled by their outer {count > 3 ? "two axes" : count > 2 ? "axis" : "axes"}
         {sample.shape.some((size, it) => size < (side.sizes[it] ?? 0)) && ", a corner of all"}. Orange is above zero, blue below; point at a cell, or use the arrow keys.</p>
@@ -102,10 +102,13 @@ export function Pairs({ weight }: { weight: Weight }) {
   const index = (numbers: number[], axes: string[]) => numbers.map((it, at) => <>{at > 0 && ", "}<span class={colour(axes[at] ?? "")}>{it}</span></>);
   return (
     <ul class="pairs mono">
-      {weight.pairs.map((it) => <li>kernel[{index(it.keras, left)}] is weight[{index(it.torch, right)}]{it.value !== null && <> = <b>{shownNumber(it.value)}</b></>}</li>)}
+      {weight.pairs.map((it) => <li>{name(weight.keras, "/")}[{index(it.keras, left)}] is {name(weight.torch, ".")}[{index(it.torch, right)}]{it.value !== null && <> = <b>{shownNumber(it.value)}</b></>}</li>)}
     </ul>
   );
 }
+
+/** What a weight is called in its layer: the last part of its path. */
+const name = (path: string | null, between: string) => path?.split(between).at(-1) ?? "";
 
 export const shownNumber = (it: number) => (it < 0 ? "−" : "+") + Math.abs(it).toFixed(4);
 

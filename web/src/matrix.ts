@@ -51,8 +51,28 @@ function mix(op: Op, layer: Layer | undefined, rank: number): Mix | null {
   }
 }
 
+/** A Dense layer behind a Flatten: the rows of its kernel are pixels and channels, which PyTorch has in another order. */
+function flat(op: Op, layer: Layer | undefined): Matrix | null {
+  const kernel = layer?.weights.find((it) => it.sample && it.keras_side?.axes.length === 2 && it.keras_side.axes[0].startsWith("(") && it.sample.shape.length === 1 + it.keras_side.axes[0].split(" ").length);
+  if (!kernel || op.kind !== "Dense") return null;
+  const letters = kernel.keras_side!.axes[0].replace(/[()]/g, "").split(" "), { shape, values } = kernel.sample!;
+  const inputs = shape.slice(0, -2).map((it) => Math.min(it, letters.length > 2 ? 2 : 4)), many = Math.min(CHANNELS, shape.at(-2)!), units = shape.at(-1)!;
+  const entries: Entry[] = [];
+  for (let from = 0; from < inputs.reduce((a, b) => a * b, 1); from++) {
+    let rest = from;
+    const index = [...inputs].reverse().map((size) => { const at = rest % size; rest = Math.floor(rest / size); return at; }).reverse();
+    for (let of = 0; of < many; of++) for (let channel = 0; channel < units; channel++) {
+      const place = [...index, of, channel].reduce((sum, it, axis) => sum * shape[axis] + it, 0);
+      entries.push({ out: 0, from, channel, of, value: values[place], tap: [] });
+    }
+  }
+  return { axes: letters.slice(0, -1), inputs, outputs: [], channels: [units, many], entries, largest: kernel.largest || 1, groups: 1, kind: "window" };
+}
+
 /** The matrix of an op on as small an input as shows its ends; null where it is none, or too large to be seen. */
 export function matrix(op: Op, layer: Layer | undefined): Matrix | null {
+  const behind = flat(op, layer);
+  if (behind) return behind;
   const slides = sliding(op), axes = slides.length ? slides : repeated(op), dense = !slides.length;
   const mixed = axes && mix(op, layer, slides.length);
   if (!axes || !mixed || axes.some(({ reading }) => reading.k > 5 || reading.d > 2)) return null;

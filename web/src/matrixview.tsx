@@ -32,11 +32,12 @@ export function MatrixView({ op }: { op: Op }) {
           <Grid it={it} way={way} q={q * 0.62} at={at} across label={`${from}: ${columns} rows, ${rows} columns`} />
           <figcaption>{from}{it.kind === "transposed" ? ", the convolution it is the transpose of" : ", what carries the gradient back"}</figcaption>
         </figure>
-        {it.axes.length > 0 && <Images it={it} near={near} />}
+        {it.outputs.length > 0 && <Images it={it} near={near} />}
       </div>
-      {it.axes.length > 0 && <p class="formula"><Formula it={it} way={way} /></p>}
+      {it.outputs.length > 0 && <p class="formula"><Formula it={it} way={way} /></p>}
       <p class="note">Drawn for {it.axes.length > 0 && `${it.inputs.join("×")} steps and `}{it.channels[1]} → {it.channels[0]} {it.axes.length ? "channels" : "numbers"}, {op.kind.startsWith("Average") ? "each weight one share of what is really read" : it.axes.length ? "with this layer's own kernel" : "a corner of this layer's kernel, turned: Keras computes x · kernel, torch weight · x"}. A row is what an output reads,
-        a column where an input is added.{it.axes.length > 0 && " Sorting rows and columns is all that “channels first” means: P A Pᵀ."}
+        a column where an input is added.{it.outputs.length > 0 && " Sorting rows and columns is all that “channels first” means: P A Pᵀ."}
+        {it.axes.length > 0 && !it.outputs.length && ` Keras flattened ${it.axes.join(" ")} c, PyTorch c ${it.axes.join(" ")}: sorting the columns is all that is done to the kernel, A Pᵀ.`}
         {it.groups > 1 && ` This is one of ${it.groups} groups, which have channels of their own: A has as many such blocks.`}
         {near && <> <span class="mono">{shownNumber(near.value)}</span></>}</p>
     </>

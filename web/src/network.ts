@@ -131,6 +131,12 @@ export class Network {
     return { nodes: sorted([...by.values()], by), by, of };
   }
 
+  /** The tensor of a box whose card has most to say: behind the last layer with a kernel, else the one that is drawn. */
+  telling(node: Node): Tensor {
+    const deep = node.members.filter((it) => this.layer(it.id)?.weights.some((weight) => (weight.keras_side?.axes.length ?? 0) > 1));
+    return deep.at(-1) ?? (node.block ? node.shown : node.members[0]);
+  }
+
   private label(tensor: Tensor, block: Block | null): string {
     if (block) {
       const name = block.path.split(".").slice(-2).join(".").replace(/^.*\.(?=[^\d.]+$)/, "");

@@ -57,7 +57,7 @@ export function Picture() {
     else if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
       if (node.block && here === node.id && event.key === "Enter") toggle(node.block.path);
-      else choose(node.shown.id);
+      else choose(network.value.telling(node).id);
     } else if (event.key === "Escape") {
       const around = network.value.around(node.shown.id).filter((it) => open.value.has(it.path)).at(-1);
       if (around) { event.preventDefault(); toggle(around.path); }
@@ -128,7 +128,7 @@ function Box({ node, made, on, image, zoom, onKeyDown }: {
   const name = `${visible}${visible && ", "}${whole}${node.block ? `${node.block.class}, ` : ""}${written(tensor)}`;
   return (
     <g class={`node${on ? " on" : ""}${node.block ? " block" : ""}`} tabindex={0} role="button" data-node={node.id} aria-label={name} aria-pressed={on}
-      onClick={() => choose(tensor.id)} onDblClick={() => node.block && toggle(node.block.path)} onKeyDown={(it) => onKeyDown(it, node)}
+      onClick={() => choose(network.value.telling(node).id)} onDblClick={() => node.block && toggle(node.block.path)} onKeyDown={(it) => onKeyDown(it, node)}
       onPointerEnter={() => { hovered.value = node.id; }} onPointerLeave={() => { hovered.value = null; }}
       onFocus={() => { hovered.value = node.id; }} onBlur={() => { hovered.value = null; }}>
       <rect class="hit" x={x - 4} y={y - dy - 4} width={w + dx + 8} height={h + dy + (label ? 32 : 8)} />

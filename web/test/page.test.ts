@@ -180,6 +180,17 @@ describe("other matrices", () => {
       expect(it.value).toBe(it.of * 4 + it.channel + 1);
     }
   });
+  it("sorts the columns of a Dense layer behind a Flatten", () => {
+    const layer = { id: "y", options: {}, weights: [{ keras: "k", keras_side: { axes: ["(h w c)", "o"], sizes: [75, 4] }, sample: { shape: [4, 4, 3, 4], values: Array.from({ length: 192 }, (_, it) => it) }, largest: 192 }] } as unknown as Layer;
+    network.value = made([tensor("x", [75], null), tensor("y", [4])], [op("y", ["x"], [{ axis: 0, kind: "point" }, { axis: null, kind: "whole" }], "Dense")]);
+    const found = matrix(network.value.document.ops[0], layer)!;
+    expect([found.inputs, found.outputs, found.channels, found.entries.length]).toEqual([[2, 2], [], [4, 2], 32]);
+    for (const it of found.entries) {
+      expect(it.value).toBe(((Math.floor(it.from / 2) * 4 + (it.from % 2)) * 3 + it.of) * 4 + it.channel);
+      expect(position(found, it, 0)).toEqual([it.channel, it.from * 2 + it.of]);
+      expect(position(found, it, 1)).toEqual([it.channel, it.of * 4 + it.from]);
+    }
+  });
   it("draws one group of several", () => {
     const found = ofKind("Conv2D", kernel(["h", "w", "i", "o"], [2, 2, 1, 4], { groups: 2 }))!;
     expect([found.groups, found.channels]).toEqual([2, [2, 1]]);

@@ -37,7 +37,7 @@ def says(reading: Reading, n: int | None) -> str:
     if isinstance(reading, Adaptive):
         return f"{n} in {reading.size} pieces"
     if isinstance(reading, Whole):
-        return f"all {n} are read" if reading.keeps else f"{n} become one"
+        return "" if reading.keeps else f"{n} become one"
     return ""
 
 

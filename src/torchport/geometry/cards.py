@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torchport.axes import Turn, ravel
 from torchport.geometry import drawings
@@ -55,7 +56,8 @@ def card(subject: Subject) -> tuple[Section, ...]:
     """Its sections; one that has nothing to say is left out."""
     found = [
         ("layer", title(subject)), ("shape", shapes(subject)), ("size", sizes(subject)),
-        ("reads", read(subject)), ("element", elements(subject)), ("weights", weights(subject)),
+        ("reads", read(subject)), ("element", elements(subject)), ("flatten", flattened(subject)),
+        ("weights", weights(subject)),
         ("mistake", mistakes(scene(subject))), *drawn(subject), ("matrix", matrix(subject)),
         ("costs", costs(subject)),
     ]  # fmt: skip
@@ -65,12 +67,7 @@ def card(subject: Subject) -> tuple[Section, ...]:
 
 def title(subject: Subject) -> Iterator[str]:
     """What it is on both sides, and where in model.py."""
-    options = subject.layer.options
-    said = [
-        f"{name}={plainly(options[name])}" for name in SAID
-        if name in options and options[name] not in USUAL.get(name, ())
-    ]  # fmt: skip
-    yield f"{subject.kind}({', '.join(said)})" if said else subject.kind
+    yield named(subject.kind, subject.op.config)
     if subject.layer.code and subject.layer.span:
         yield f"{subject.layer.code}    made in model.py, line {subject.layer.span.line}"
     y = subject.outputs[0]
@@ -78,6 +75,20 @@ def title(subject: Subject) -> Iterator[str]:
         yield f"{y.code}    model.py, line {y.span.line}"
     elif not subject.layer.code:
         yield "it is no line of model.py: what follows it does its work, or nothing is left to do"
+
+
+def named(kind: str, options: Mapping[str, Any]) -> str:
+    """A layer as people write it, with the options that matter; one that wraps another names it."""
+    inside = (options.get(name) for name in ("layer", "cell"))
+    said = [
+        named(str(it["class_name"]), it["config"]) for it in inside
+        if isinstance(it, Mapping) and isinstance(it.get("config"), Mapping) and it.get("class_name")
+    ]  # fmt: skip
+    said += [
+        f"{name}={plainly(options[name])}" for name in SAID
+        if name in options and options[name] not in USUAL.get(name, ())
+    ]  # fmt: skip
+    return f"{kind}({', '.join(said)})" if said else kind
 
 
 def plainly(value: object) -> str:
@@ -106,7 +117,10 @@ def shapes(subject: Subject) -> Iterator[str]:
         yield f"{it.tensor} is permuted, {it.source} -> {it.target}: {it.why}"
     if left:
         return
-    if any(it.keras.axes != it.torch.axes for it in (y, *(it for it, _ in subject.reads))):
+    turned = [it for it in (y, *(it for it, _ in subject.reads)) if it.keras.axes != it.torch.axes]
+    if turned and all(len(it.keras.sizes) == 2 for it in turned):
+        yield f"no permute: PyTorch counts the flat axis as {turned[0].torch.axes[-1]}"
+    elif turned:
         yield "no permute: PyTorch holds it channels first on both sides of this layer"
     elif len(y.keras.sizes) > 2:
         yield "no permute: PyTorch holds it in Keras's order"
@@ -183,7 +197,7 @@ def elements(subject: Subject) -> Iterator[str]:
 def element(y: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The index of one element on both sides, samples aside; its numbers unequal where the sizes allow it."""
     sizes = [size or 1 for size in y.keras.sizes[1:]]
-    at = tuple((size * 2 // 7 + 3 * place + 1) % size for place, size in enumerate(sizes))
+    at = inside(sizes)
     if y.keras.axes == y.torch.axes:
         return at, at
     if len(sizes) == 1 and y.parts:
@@ -192,6 +206,66 @@ def element(y: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
     if set(y.torch.axes) != set(y.keras.axes):
         return at, at
     return at, tuple(at[y.keras.axes.index(axis) - 1] for axis in y.torch.axes[1:])
+
+
+def flat_parts(turn: Turn) -> tuple[int, ...]:
+    """The sizes of the axes of which a kernel's rows are made, where these are turned; empty where not."""
+    ((axis, parts), *more) = turn.regroup or ((-1, ()),)
+    return parts[0] if axis == 0 and len(parts) == 1 and len(parts[0]) > 1 and not more else ()
+
+
+def flattened(subject: Subject) -> Iterator[str]:
+    """How both sides count what a Flatten laid in a row, and where the rows of the kernel behind it went."""
+    letters = subject.reads[0][0].keras.axes[-1].strip("()").split() if subject.reads else []
+    for it in subject.layer.weights:
+        load = subject.loads.get((it.keras or "").rpartition("/")[2])
+        parts = flat_parts(load.turn) if load else ()
+        if len(parts) != len(letters) or not it.keras_side or len(it.keras_side.sizes) != 2:
+            continue
+        whole, first = math.prod(parts), (letters[-1], *letters[:-1])
+        held = (parts[-1], *parts[:-1])
+        yield (
+            f"Keras counts {whole:,} = {'·'.join(map(str, parts))} as ({' '.join(letters)}): row "
+            f"{place_of(letters, parts)} of the kernel"
+        )
+        yield f"PyTorch counts them as ({' '.join(first)}): column {place_of(first, held)} of the weight"
+        stay = sum(ravel((at[-1], *at[:-1]), held) == row for row, at in enumerate(indices(parts)))
+        yield (
+            "no tensor is permuted: the rows of the kernel are, once, when it is saved; "
+            f"{stay:,} of {whole:,} stay where they are"
+        )
+        at, unit = inside(parts), it.torch_side.sizes[0] * 2 // 7 if it.torch_side.sizes[0] else 0
+        source = (ravel(at, parts), unit)
+        target = load.turn.index((whole, it.torch_side.sizes[0] or 1), source) if load else None
+        if target is not None:
+            array = subject.values.get("kernel")
+            value = "" if array is None else f" = {float(array[source]):+.6f}"
+            yield (
+                f"{' '.join(letters)} = {' '.join(map(str, at))}: "
+                f"kernel[{source[0]}, {unit}] is weight[{target[0]}, {target[1]}]{value}"
+            )
+
+
+def inside(sizes: Sequence[int]) -> tuple[int, ...]:
+    """The index of an element whose numbers are unequal where the sizes allow it."""
+    return tuple((size * 2 // 7 + 3 * place + 1) % size for place, size in enumerate(sizes))
+
+
+def indices(sizes: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """All indices of a tensor in the order of memory."""
+    return itertools.product(*map(range, sizes))
+
+
+def place_of(letters: Sequence[str], sizes: Sequence[int]) -> str:
+    """Where an element stands, as a sum.
+
+    >>> place_of("hwc", (7, 7, 64))
+    '(h·7 + w)·64 + c'
+    """
+    text = letters[0]
+    for letter, count in zip(letters[1:], sizes[1:], strict=True):
+        text = f"({text})·{count} + {letter}" if " " in text else f"{text}·{count} + {letter}"
+    return text
 
 
 def weights(subject: Subject) -> Iterator[str]:
@@ -261,7 +335,8 @@ def matrix(subject: Subject) -> Iterator[str]:
     if not rows * columns or subject.layer.options.get("kernel_size") is None and subject.kind != "Dense":
         return
     yield (
-        f"A is {rows:,} × {columns:,} with {entries:,} entries, {entries / (rows * columns):.2g} of it; "
+        f"A is {rows:,} × {columns:,} with {entries:,} entries, "
+        f"{'all' if entries == rows * columns else format(entries / (rows * columns), '.2g')} of it; "
         "the bias is added to A x"
     )
     if along:

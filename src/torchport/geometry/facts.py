@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from torchport import __version__
-from torchport.axes import Order, parse, ravel, to_order
+from torchport.axes import Order, Turn, parse, ravel, to_order
 from torchport.emit.weights import Entry
 from torchport.emit.weights import weights as stored_weights
 from torchport.geometry import network as made
-from torchport.geometry.cards import Subject, card
+from torchport.geometry.cards import Subject, card, flat_parts
 from torchport.geometry.fields import Fields, of_input, through
 from torchport.geometry.links import Link, links
 from torchport.geometry.places import Places, Spot
@@ -250,7 +250,7 @@ def weight(entry: Entry, kind: str, values: bool) -> made.Weight:
         source.name, made.Side(left, source.shape), entry.name, made.Side(right, entry.shape), entry.dtype,
         entry.nbytes, turn.text, tuple(steps(turn)), is_statistic(source.name, kind),
         pairs=tuple(pairs(load, entry.shape, array)),
-        sample=sample(array) if array is not None else None,
+        sample=sample(opened(array, turn)) if array is not None else None,
         largest=largest(array) if array is not None else None,
     )  # fmt: skip
 
@@ -273,8 +273,17 @@ def pairs(load: Load, held: Sequence[int], array: Any) -> Iterator[made.Pair]:
             yield made.Pair(at, found, ravel(at, shape), ravel(found, held), value)
 
 
+def opened(array: Any, turn: Turn) -> Any:
+    """The kernel behind a Flatten with its rows as the axes that were flattened; another as it is."""
+    parts = flat_parts(turn)
+    return array.reshape(*parts, -1) if parts and array.ndim == 2 else array
+
+
 def sample(array: Any, most: int = 4) -> dict[str, Any] | None:
-    """A corner of a weight: small axes before the last two whole, four of each other."""
+    """A corner of a weight: small axes before the last two whole, four of each other.
+
+    The rows of a kernel behind a Flatten are the axes that were flattened.
+    """
     if array.ndim < 2 or array.dtype.kind != "f":
         return None
     cut = array[tuple(

@@ -36,8 +36,7 @@ class Scene:
 
 def mistakes(scene: Scene) -> Iterator[str]:
     """Lines that say them; none where nothing usual is known."""
-    for find in (cut_at_both_ends, padded_at_both_ends, turned_kernel, momentum, epsilon, padding_counted,
-                 corners, slope, memory_order):  # fmt: skip
+    for find in ALL:
         yield from find(scene)
 
 
@@ -150,6 +149,14 @@ def turned_kernel(scene: Scene) -> Iterator[str]:
                 f"are in another place; {apart(right, wrong)}."
             )
             return
+        if array.ndim == 3 and right.ndim == 2 and right.size == array.size:
+            wrong = array.reshape(right.shape)
+            if (right != wrong).any():
+                yield (
+                    f"{role}.reshape{right.shape} has the right shape, and no axis is turned: "
+                    f"{share(right, wrong)} of its numbers are in another place; {apart(right, wrong)}."
+                )
+                return
         if array.ndim == 2 and array.shape[0] == array.shape[1] and (right != array).any():
             yield (
                 f"{role} is square: copied without turning it, it runs. {share(right, array)} of its numbers "
@@ -185,6 +192,17 @@ def share(one: np.ndarray, other: np.ndarray) -> str:
 def apart(one: np.ndarray, other: np.ndarray) -> str:
     """How far apart they are at most."""
     return f"the largest difference is {abs(one.astype(float) - other.astype(float)).max():.3g}"
+
+
+def bias_twice(scene: Scene) -> Iterator[str]:
+    """The one bias of Keras in both of torch's."""
+    bias = scene.values.get("bias")
+    if bias is None or bias.ndim != 1 or "recurrent_kernel" not in scene.loads or not bias.size:
+        return
+    yield (
+        "torch adds two biases, bias_ih and bias_hh, where Keras has one: copied into both, each gate gets "
+        f"it twice. The largest is {abs(bias).max():.3g}; here bias_hh is zero, and does not train."
+    )
 
 
 def momentum(scene: Scene) -> Iterator[str]:
@@ -276,8 +294,8 @@ def memory_order(scene: Scene) -> Iterator[str]:
         )
 
 
-#: All of them, for tests.
+#: All of them, in the order in which a card says them.
 ALL: tuple[Callable[[Scene], Iterator[str]], ...] = (
-    cut_at_both_ends, padded_at_both_ends, turned_kernel, momentum, epsilon, padding_counted, corners, slope,
-    memory_order,
+    cut_at_both_ends, padded_at_both_ends, turned_kernel, bias_twice, momentum, epsilon, padding_counted,
+    corners, slope, memory_order,
 )  # fmt: skip

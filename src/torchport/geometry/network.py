@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from typing import Any
 
 #: Of the document; it grows by new keys, and another number says that an old one means something else.
@@ -214,12 +215,23 @@ class Network:
 NAMES = {"cls": "class"}
 
 
+#: What JSON has as it is.
+SIMPLE = (str, int, bool, type(None))
+
+
+@cache
+def keys(cls: type) -> tuple[tuple[str, str], ...]:
+    """The fields of a dataclass: their names, and those in JSON."""
+    return tuple((it.name, NAMES.get(it.name, it.name)) for it in fields(cls))
+
+
 def plain(value: Any) -> Any:
     """A value as JSON has it: dataclasses as objects, tuples as lists; a number that is none is text."""
-    if value is None or isinstance(value, (str, int)):
+    cls = type(value)
+    if cls in SIMPLE or isinstance(value, (str, int)):
         return value
-    if is_dataclass(value):
-        return {NAMES.get(it.name, it.name): plain(getattr(value, it.name)) for it in fields(value)}
+    if is_dataclass(cls):
+        return {name: plain(getattr(value, own)) for own, name in keys(cls)}
     if isinstance(value, Mapping):
         return {str(key): plain(it) for key, it in value.items()}
     if isinstance(value, (list, tuple)):

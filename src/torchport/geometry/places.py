@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +59,7 @@ class Places:
         classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
         methods = {name: [node for node, _ in expressions(method)] for name, method in forwards(code).items()}
         standings = {path: Standing.of_record(it) for path, it in record["trace"]["modules"].items()}
+        bodies = {name: unpacked(method) for name, method in forwards(code).items()}
         spots: dict[tuple[str, str], Spot] = {}
         made = dict(_made(standings, classes))
         for path, it in standings.items():
@@ -68,7 +69,7 @@ class Places:
                 spots.setdefault((it.graph, it.gives), Spot(parent, span, text))
                 continue
             for number, names in sorted(it.tensors.items()):
-                node = methods[it.cls][number]
+                node = source_of(methods[it.cls][number], bodies[it.cls])
                 spot = Spot(path, span_of(node), ast.unparse(node))
                 for name in names:
                     spots.setdefault((it.graph, name), spot)
@@ -90,6 +91,27 @@ class Places:
         """`nn.Conv2d`, of what a module is made by; empty where no single line says it."""
         found = self.made.get(module)
         return found[1].partition("(")[0] if found else ""
+
+
+def unpacked(method: ast.AST) -> list[ast.Assign]:
+    """The lines that take a result apart, `x, state = self.lstm(x)`, in order."""
+    lines = (node for node in ast.walk(method) if isinstance(node, ast.Assign))
+    found = [node for node in lines if isinstance(node.targets[0], (ast.Tuple, ast.List))]
+    return sorted(found, key=lambda it: it.lineno)
+
+
+def source_of(node: ast.expr, lines: Sequence[ast.Assign]) -> ast.expr:
+    """The expression that makes what a name stands for, where a line above took it out of a result.
+
+    Other expressions are where they are: a name of what is assigned as it is has its own expression.
+    """
+    if not isinstance(node, ast.Name):
+        return node
+    before = [
+        it for it in lines if it.lineno < node.lineno
+        and any(isinstance(name, ast.Name) and name.id == node.id for name in ast.walk(it.targets[0]))
+    ]  # fmt: skip
+    return before[-1].value if before else node
 
 
 def _made(standings: Mapping[str, Standing], classes: Mapping[str, ast.ClassDef]) -> Any:
