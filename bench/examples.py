@@ -24,7 +24,7 @@ import tomllib
 import traceback
 import types
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -309,19 +309,23 @@ def functional(seen: Seen) -> tuple[Any, Any]:
     def one(value: Any) -> Any:
         if not is_flow(value):
             return value
+        if value.shape == () and hasattr(value, "item" if isinstance(value, np.ndarray) else "numpy"):
+            return value.item() if isinstance(value, np.ndarray) else value.numpy().item()
         name = f"x{len(inputs)}"
         made = tf_keras.Input(tuple(value.shape[1:]), dtype=value.dtype, name=name)
         inputs.append(made)
         masked = getattr(value, "_keras_mask", None) is not None and made.shape.rank == 3
         made = tf_keras.layers.Masking(0.0)(made) if masked else made
-        arrays.append(
-            value.numpy()[:4] if hasattr(value, "numpy") else value if isinstance(value, np.ndarray) else None
-        )
+        arrays.append(np.asarray(value) if hasattr(value, "numpy") or isinstance(value, np.ndarray) else None)
         return made
 
     args, kwargs = tf.nest.map_structure(one, (seen.args, dict(seen.kwargs)))
+    if len({len(it) for it in arrays if it is not None}) == 1:  # others are parts of one graph
+        arrays = [None if it is None else it[:4] for it in arrays]
     kwargs.pop("training", None)
     result = seen.layer(*args, **kwargs)
+    if isinstance(result, (list, tuple)):  # sizes are handed on to other layers
+        result = [it for it in result if not isinstance(it, int) and it.shape.rank]
     model = tf_keras.Model(inputs, result, name="one")
     return model, arrays if all(it is not None for it in arrays) else None
 
@@ -358,7 +362,8 @@ def examine(row: Row, seen: list[Seen]) -> None:
         row.why = f"no model of its own: {type(error).__name__}: {str(error)[:200]}"
         return
     try:
-        randomise(model)
+        with suppress(ValueError):  # a part that was never called has no weights: convert says so
+            randomise(model)
         port = torchport.convert(model)
         if folder := os.environ.get("EXAMPLES_PORTS"):
             (Path(folder) / f"{row.file.replace('/', '_')}-{row.name}.txt").write_text(port.code)

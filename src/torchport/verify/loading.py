@@ -50,14 +50,20 @@ def load_source(
         ) from error
 
 
-def source_of(model: Any) -> Any:
-    """The functional model that stands for a live one; where none does, itself."""
+def source_of(model: Any, graph: Graph) -> Any:
+    """The functional model that stands for a live one; where none does, itself.
+
+    None does where the graph is that of its `call`: for the sake of a model in it that has none, maybe.
+    """
     try:
-        return functional(model)
+        made = functional(model)
     except Refused:
         if not is_own(model):
             raise
         return model
+    known = {it.name for it in made.layers}
+    is_whole = is_own(model) and any(op.kind == "Model" and op.layer not in known for op in graph.ops)
+    return model if is_whole else made
 
 
 def stand_ins(keras: Any, graph: Graph) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class Reference:
         custom = custom_objects(custom, graph.dialect)
         source = sources.known(source)
         if not isinstance(source, (str, Path, WithConfig)):
-            live = built(keras, graph) if graph.is_part else source_of(source)
+            live = built(keras, graph) if graph.is_part else source_of(source, graph)
             notes = dict.fromkeys([NOTE] if any(map(is_read, live._flatten_layers())) else [])
             model = of_floats(live)
             return cls(keras, lambda: model, graph, custom={**of_model(source), **custom}, notes=notes)

@@ -135,7 +135,7 @@ class SourceRuns:
                     by_input = iter(found[len(names) :])
                     for at, it in enumerate(given):
                         if found and it.dtype.is_floating:
-                            gradient(f"input {at}", array(next(by_input)))
+                            gradient(f"input {at}", array(tf.convert_to_tensor(next(by_input))))
                     steepest = 0.0
                     for name in list(gradients):
                         # Large models have no room for two.

@@ -16,7 +16,7 @@ import numpy as np
 
 from torchport.read import dialect
 from torchport.read.inherited import keras_base
-from torchport.read.live import with_configs
+from torchport.read.live import name_layers, with_configs
 from torchport.verify.frameworks import tensorflow
 from torchport.verify.retype import retyped
 from torchport.watch import is_own
@@ -212,6 +212,7 @@ class Stand:
         """A model's configuration in which layers of the user's own are copies."""
         if not isinstance(config, dict) or "layers" not in config:
             return config
+        name_layers(config, model)
         inside = {str(it.name): it for it in model.layers}
         items = []
         for item in config["layers"]:

@@ -234,6 +234,7 @@ def opened(graph: Graph, events: list[Event], runs: list[Run]) -> Graph:
     """The graph of a model with its own layers as nested graphs. `events`: its call in each run."""
     calls = [list(layer_calls(event)) for event in events]
     bodies, ops = dict(graph.bodies), list[Op]()
+    sizes: dict[str, Event] = {}
     for op in graph.ops:
         found = [[it for it in those if it.target.name == op.layer] for those in calls]
         outer = found[0][0].target if all(found) else None
@@ -246,14 +247,25 @@ def opened(graph: Graph, events: list[Event], runs: list[Run]) -> Graph:
                 bodies[op.layer] = body
                 ops += folded(replace(op, kind="Model", config={"name": op.layer}, stored={}), outer)
                 continue
-            op = as_model(op, layer, body)
+            sizes |= {name: found[0][0] for name, it in results(op, found[0][0]) if not hasattr(it, "dtype")}
+            op = as_model(op, layer, body, found[0][0])
             if kind_of(layer) == "Lambda":
                 ops += inlined(op, body)
                 bodies |= {f"{op.layer}/{name}": it for name, it in body.bodies.items()}
                 continue
             bodies[op.layer] = body
         ops.append(op)
+    for name in (*graph.outputs, *(name for op in ops for name in op.inputs)):
+        if (event := sizes.get(name)) is not None:
+            advice = "ask for it where it is needed: tf.shape(x)"
+            raise refused(event.target, "it gives the size of a tensor", advice, event.where)
     return graph.replace(ops=tuple(ops), bodies=bodies)
+
+
+def results(op: Op, event: Event) -> Iterator[tuple[str, Any]]:
+    """What a layer gave, by the names that a model has for it: tensors, and sizes of them."""
+    for at, it in enumerate(leaves(event.result)):
+        yield f"{op.outputs[0]}:{at}" if at else op.outputs[0], it
 
 
 def layer_calls(event: Event) -> Iterator[Event]:
@@ -278,11 +290,11 @@ def body_of(found: list[list[Event]], runs: list[Run]) -> Graph:
     return joined(layer, *(those[0] for those in graphs)) if len(graphs) == 2 else graphs[0][0]
 
 
-def as_model(op: Op, layer: Any, body: Graph) -> Op:
-    """The op of a layer as one of a nested model."""
+def as_model(op: Op, layer: Any, body: Graph, event: Event) -> Op:
+    """The op of a layer as one of a nested model; of the sizes that it gives there is no tensor."""
     given = placed(layer, op.args, {key: it for key, it in op.kwargs.items() if any(refs(it))})
     kwargs = {key: op.kwargs[key] for key in ("training",) if key in op.kwargs}
-    outputs = (op.outputs[0], *(f"{op.outputs[0]}:{at}" for at in range(1, len(body.outputs))))
+    outputs = tuple(name for name, it in results(op, event) if hasattr(it, "dtype"))
     return replace(
         op, kind="Model", args=tuple(given.values()), config={"name": op.layer}, kwargs=kwargs, stored={},
         outputs=outputs,

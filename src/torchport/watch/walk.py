@@ -386,7 +386,8 @@ class Walk:
         """Enter an op that gives these tensors."""
         name = self.free(self.called_as(tensors, base))
         outputs = (name, *(f"{name}:{number}" for number in range(1, len(tensors))))
-        made = replace(op, name=name, outputs=outputs, layer=op.layer or name, turn=at)
+        layer = op.layer or (f"{name}.value" if name in self.parts.values() else name)
+        made = replace(op, name=name, outputs=outputs, layer=layer, turn=at)
         self.names.update(zip(map(id, tensors), outputs, strict=True))
         self.keep += tensors
         self.ops.append((at, made))

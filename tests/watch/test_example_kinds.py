@@ -1,0 +1,132 @@
+"""What layers of public examples do that was refused, that crashed the proof, or that it called wrong."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+from tests.quick import QUICK
+
+import torchport
+from torchport.errors import Refused
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+L = tf_keras.layers
+
+
+class Attention(L.Layer):
+    """A local variable has the name of a layer of the class: what the layer gives is another tensor."""
+
+    def __init__(self, width, **options):
+        super().__init__(**options)
+        self.query, self.key, self.proj = L.Dense(width), L.Dense(width), L.Dense(width)
+
+    def call(self, x):
+        scores = tf.nn.softmax(tf.matmul(self.query(x), self.key(x), transpose_b=True))
+        proj = tf.matmul(scores, x)
+        proj = self.proj(proj)
+        return x + proj
+
+
+class Fourier(L.Layer):
+    """Complex numbers by the class's own word, which are double where the model is."""
+
+    def call(self, x):
+        return x + tf.cast(tf.signal.fft2d(tf.cast(x, tf.complex64)), tf.float32)
+
+
+class Neighbours(L.Layer):
+    """Takes rows of its argument: their gradient is one of slices."""
+
+    def call(self, x):
+        return tf.gather(x, [2, 0, 1, 1], axis=1)
+
+
+class Tree(tf_keras.Model):
+    """No functional model stands for it: it has a variable of its own."""
+
+    def __init__(self, leaves=4, **options):
+        super().__init__(**options)
+        self.leaves = tf.Variable(tf.random.normal((leaves, 3)), name="leaves", trainable=True)
+        self.route = L.Dense(leaves, activation="sigmoid")
+
+    def call(self, x):
+        return tf.matmul(self.route(x), self.leaves)
+
+
+class Scaled(L.Layer):
+    """Keras 2 makes its configuration of the arguments: no name is in it."""
+
+    def __init__(self, width, rate=2.0):
+        super().__init__()
+        self.dense, self.rate = L.Dense(width), rate
+
+    def call(self, x):
+        return self.rate * self.dense(x)
+
+
+class Forest(tf_keras.Model):
+    """Models in a list, and a Sequential of the user's own layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.trees = [Tree() for _ in range(2)]
+        self.stem = tf_keras.Sequential([Scaled(5), Scaled(6, 0.5)])
+
+    def call(self, x):
+        x = self.stem(x)
+        return self.trees[0](x) - self.trees[1](x)
+
+
+class Measured(L.Layer):
+    """Gives a size before the tensor."""
+
+    def call(self, x):
+        return tf.shape(x)[1], tf.transpose(x, (0, 2, 1)) * 2.0
+
+
+class Divided(L.Layer):
+    def call(self, x, size):
+        return x / tf.cast(size, x.dtype)
+
+
+def chain() -> Any:
+    x = tf_keras.Input((5, 6))
+    return tf_keras.Model(x, Fourier()(Attention(6)(Neighbours()(x))))
+
+
+def forest() -> Any:
+    model = Forest()
+    model(np.zeros((2, 7), "float32"))
+    return model
+
+
+def measured() -> Any:
+    x = tf_keras.Input((5, 6))
+    _, y = Measured()(x)
+    return tf_keras.Model(x, L.Dense(3)(y))
+
+
+@pytest.mark.parametrize("build", [chain, forest, measured], ids=lambda it: str(it.__name__))
+def test_ports_and_is_not_called_wrong(build: Any) -> None:
+    tf_keras.utils.set_random_seed(3)
+    model = build()
+    port = torchport.convert(model)
+    result = torchport.verify(model, port, **QUICK)
+    assert result.passed, f"{result}\n{port.code}"
+
+
+def test_a_size_that_another_layer_reads_is_refused() -> None:
+    """In a functional model; before, the tensor behind it was taken in its place, or none was found."""
+    x = tf_keras.Input((5, 6))
+    size, y = Measured()(x)
+    with pytest.raises(Refused, match="it gives the size of a tensor"):
+        torchport.convert(tf_keras.Model(x, Divided()(y, size)))
