@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from torchport import graph as room
+from torchport.infer.quantised import parts_of
 
 CLASSES = {name: value for name, value in vars(room).items() if dataclasses.is_dataclass(value)}
-#: Fields that no stage of a conversion reads.
-UNREAD = ("entry",)
 
 
 def encode(value: Any) -> Any:
@@ -55,8 +54,19 @@ def fields(value: Any) -> dict[str, Any]:
     return {
         field.name: encode(own)
         for field, own in filled.items()
-        if field.name not in UNREAD and not is_default(own, field)
+        if is_read(value, field.name) and not is_default(own, field)
     }
+
+
+def is_read(value: Any, field: str) -> bool:
+    """Whether a stage of a conversion reads a field: that of a model's entry, `dequantise` alone does."""
+    return field != "entry" or isinstance(value, room.Graph) and is_quantised(value)
+
+
+def is_quantised(graph: room.Graph) -> bool:
+    """Whether a layer has quantised weights, here or in a nested model."""
+    own = any(part.mode for op in graph.ops for part in parts_of(op))
+    return own or any(map(is_quantised, graph.bodies.values()))
 
 
 def is_default(value: Any, field: dataclasses.Field[Any]) -> bool:
@@ -99,9 +109,14 @@ def decode(value: Any) -> Any:
 
 
 def weight(name: str, shape: list[int], dtype: str, trains: bool | None) -> room.Weight:
-    """A weight of 1, 2, 3, … in its shape, so that each element can be told from all others."""
+    """A weight of 1, 2, 3, … in its shape, so that each element can be told from all others.
+
+    Where it says to which group of a quantised kernel a row belongs, all belong to the first.
+    """
 
     def load() -> np.ndarray:
+        if name.rpartition("/")[2] == "g_idx":
+            return np.zeros(shape, dtype)
         kept = "float32" if dtype == "bfloat16" else dtype
         return np.arange(1, math.prod(shape) + 1).astype(kept).reshape(shape)
 

@@ -1,9 +1,10 @@
-"""The corpus of the replay, made of models: `python -m tests.replay.corpus [PART…]` (TensorFlow, minutes).
+"""The corpus of the replay, made of models: `python -m tests.replay.corpus [PART…]` (TensorFlow, minutes;
+an hour for `reached`, which runs all tests that convert).
 
 The graphs are those that `read` gives, before any stage has touched them. Their models are the cases of all
 layers and operations, the networks of the golden files, the smallest of each family of keras.applications,
 the networks and structures that the tests of reading save in every dialect, random networks of blocks, and
-what other tests convert.
+what other tests convert: all of some, and of the rest what reaches code that nothing else does.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import random
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.blocks.graphs import network
-from tests.replay.codec import encode
-from tests.replay.replay import CORPUS, save
+from tests.replay.codec import decode, encode
+from tests.replay.replay import CORPUS, load, outcomes, parts, save, without_formatting
 
 from torchport.errors import TorchportError
 from torchport.graph import Graph
@@ -125,6 +127,11 @@ MET = (
     "tests/read/test_quantised.py", "tests/layers/test_nested_masks.py", "tests/layers/test_training.py",
     "tests/layers/test_cudnn.py", "tests/layers/test_stepwise.py",
 )  # fmt: skip
+#: Rooms of tests that convert.
+REACHED = (
+    "field", "watch", "read", "layers", "lambdas", "cli", "blocks", "graphs", "geometry", "verify", "text",
+    "functions",
+)  # fmt: skip
 #: Larger graphs are left out.
 MOST_OPS = 80
 
@@ -145,6 +152,12 @@ class Recorder:
             except TypeError:  # it holds an object of the test's
                 return
 
+    def named(self) -> Iterator[tuple[str, Graph]]:
+        """The graphs, by test and number."""
+        for at, graph in enumerate(self.graphs.values()):
+            test, _, name = graph.name.rpartition(" ")
+            yield f"{test} {at}", graph.replace(name=name)
+
 
 def structure(graph: Graph) -> str:
     """A graph as text in which names are numbers, by where they come first."""
@@ -158,11 +171,15 @@ def structure(graph: Graph) -> str:
     )
 
 
-def met() -> Iterator[tuple[str, Graph]]:
-    """What the tests of MET convert."""
+def converted(tests: Sequence[str]) -> Recorder:
+    """What tests convert. Nothing is verified: those that do end there."""
     import pytest
 
     from torchport import pipeline
+    from torchport.verify.session import Session
+
+    def skip(*arguments: Any) -> None:
+        pytest.skip("only what is converted is asked for")
 
     recorder, prepare = Recorder(), pipeline.prepare
 
@@ -170,14 +187,68 @@ def met() -> Iterator[tuple[str, Graph]]:
         recorder.meet(graph)
         return prepare(graph, *others)
 
-    pipeline.prepare = recording
-    try:
-        pytest.main(["-q", "-n", "0", "-p", "no:cacheprovider", *MET], [recorder])
-    finally:
-        pipeline.prepare = prepare
-    for at, graph in enumerate(recorder.graphs.values()):
-        test, _, name = graph.name.rpartition(" ")
-        yield f"{test} {at}", graph.replace(name=name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "prepare", recording)
+        patch.setattr(Session, "start", skip)
+        pytest.main(["-q", "-n", "0", "-p", "no:cacheprovider", *tests], [recorder])
+    return recorder
+
+
+def met() -> Iterator[tuple[str, Graph]]:
+    """What the tests of MET convert."""
+    return converted(MET).named()
+
+
+def reached() -> Iterator[tuple[str, Graph]]:
+    """Of what the tests of REACHED convert, what takes a branch that no other part does."""
+    graphs = {name: encode(graph) for name, graph in converted([f"tests/{it}" for it in REACHED]).named()}
+    known = set[Branch]().union(*(branches(*load(CORPUS, it).values()) for it in parts() if it != "reached"))
+    found = {name: branches(graph) - known for name, graph in graphs.items()}
+    for name in choose(found, {name: len(json.dumps(graph)) for name, graph in graphs.items()}):
+        yield name, decode(graphs[name])
+
+
+def choose(found: Mapping[str, set[Branch]], length: Mapping[str, int]) -> list[str]:
+    """Few short graphs that take all the branches that are found.
+
+    Each is taken by two of them where two take it: what a branch does depends on more than that it is taken.
+    """
+    count = Counter(branch for taken in found.values() for branch in taken)
+    left = {branch: min(2, number) for branch, number in count.items()}
+
+    def worth(name: str) -> float:
+        return sum(left[branch] > 0 for branch in found[name]) / (4_000 + length[name])
+
+    chosen = list[str]()
+    while (best := max(found.keys() - set(chosen), key=worth, default="")) and worth(best):
+        chosen.append(best)
+        for branch in found[best]:
+            left[branch] -= 1
+    return chosen
+
+
+#: A file of torchport, and the lines from which and to which control passes.
+Branch = tuple[str, tuple[int, int]]
+
+
+def branches(*graphs: Any) -> set[Branch]:
+    """The branches that the conversion of graphs takes; those of the rules are for tests with numbers."""
+    import coverage
+
+    from torchport import pipeline
+
+    package = Path(pipeline.__file__).parent
+    recorder = coverage.Coverage(data_file=None, branch=True, source=[str(package)], config_file=False)
+    with without_formatting():
+        recorder.start()
+        try:
+            for graph in graphs:
+                outcomes(decode(graph))
+        finally:
+            recorder.stop()
+    data = recorder.get_data()
+    files = (it for it in data.measured_files() if not it.startswith(str(package / "rules")))
+    return {(file, arc) for file in files for arc in data.arcs(file) or ()}
 
 
 def blocks() -> Iterator[tuple[str, Graph]]:
@@ -189,6 +260,7 @@ def blocks() -> Iterator[tuple[str, Graph]]:
 PARTS: dict[str, Callable[[], Iterator[tuple[str, Any]]]] = {
     "applications": applications, "networks": networks, "layers": layers, "operations": operations,
     "keras_2": keras_2, "dialects": dialects, "refusals": refusals, "random": blocks, "met": met,
+    "reached": reached,
 }  # fmt: skip
 
 

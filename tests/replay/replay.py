@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.replay.codec import decode
+from tests.replay.codec import decode, is_quantised
 
 from torchport import pipeline, training
 from torchport.emit.weights import Entry
-from torchport.errors import Refused
+from torchport.errors import BadFile, Refused
 from torchport.graph import Graph
 from torchport.options import DEFAULT, Options
 from torchport.program import Fill
@@ -29,7 +29,9 @@ FORMATTED = ("applications", "networks", "random")
 #: Of larger weights only the turn is compared, not what it makes of the numbers.
 LARGEST = 5_000
 #: Other ways to write a program, asked for where they could make another; kept where they do.
-VARIANTS = {"keep_io": Options(keep_io=True), "exact": Options(exact=True)}
+VARIANTS = {
+    "keep_io": Options(keep_io=True), "exact": Options(exact=True), "dequantise": Options(dequantise=True),
+}  # fmt: skip
 
 
 def parts() -> list[str]:
@@ -74,10 +76,10 @@ def without_formatting() -> Iterator[None]:
 def outcomes(graph: Graph) -> dict[str, Any]:
     """What becomes of one graph, and with options that make another program of it."""
     plain = outcome(graph)
-    if "refused" in plain:
-        return plain
     is_normalised = any(op.kind == "BatchNormalization" for op in graph.ops)
     wanted = ("keep_io", "exact") if is_normalised else ("keep_io",)
+    if "refused" in plain:
+        wanted = ("dequantise",) if is_quantised(graph) else ()
     others = {name: outcome(graph, VARIANTS[name]) for name in wanted}
     return {**plain, **{name: other for name, other in others.items() if other != plain}}
 
@@ -86,11 +88,14 @@ def outcome(graph: Graph, options: Options = DEFAULT) -> dict[str, Any]:
     """The program of a graph, or why it has none."""
     try:
         program = pipeline.written(graph, "Replay", options)
+        weights = {entry.name: transform(entry) for entry in program.entries}
     except Refused as error:
         return {"refused": [str(refusal) for refusal in error.refusals]}
+    except BadFile as error:
+        return {"refused": [str(error)]}
     found = {
         "code": program.code,
-        "weights": {entry.name: transform(entry) for entry in program.entries},
+        "weights": weights,
         "permutes": [str(permute) for permute in program.permutes],
         "notes": list(program.notes),
         "training": json.loads(json.dumps(training.record(graph))),
