@@ -1,78 +1,183 @@
 """Functions and classes of other people's files, ported one by one: what is ported, refused, different.
 
-    python bench/port_code.py FOLDER [--json]
+    python bench/port_code.py FOLDER [PART_OF_A_NAME ...] [--save FOLDER]
 
 FOLDER is a checkout, for instance of github.com/LukeWood/keras-io, examples of 2023. Its code is run, nothing
-of it is kept here. `bench/theirs/port_code.toml` says what to call, by file.
+of it is kept here; --save writes the ports. `bench/theirs/port_code.toml` says what to call, by file. A call
+that fails by itself is left out and counted. Exit status 1 where a port is different.
 """
 
 from __future__ import annotations
 
+import argparse
+import ast
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tomllib
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from examples import limit, stands_in
+
+#: The Keras that comes with TensorFlow; TF_USE_LEGACY_KERAS=1 asks for Keras 2.
+os.environ["TF_USE_LEGACY_KERAS"] = os.environ.get("PORT_LEGACY", "0")
 CALLS = tomllib.loads((Path(__file__).parent / "theirs" / "port_code.toml").read_text(encoding="utf-8"))
 SECONDS = 240
-SCRIPT = """
-import json, sys
-from torchport.source import port_source
-try:
-    found = port_source(sys.argv[1], calls=sys.argv[2:], partial=True)
-except Exception as error:
-    print("FOUND", json.dumps({"error": f"{type(error).__name__}: {error}"}))
-else:
-    source = found.source.text.splitlines()
-    units = [
-        {"name": it.name, "lines": it.text.count("\\n") + 1, "cases": len(found.proofs[it.name].cases)}
-        for it in found.units
-    ]
-    print("FOUND", json.dumps({
-        "units": units, "refusals": [vars(it) for it in found.refusals],
-        "source": {it.name: it.end_lineno - it.lineno + 1 for it in found.source.definitions()},
-    }))
-"""
 
 
-def port(path: Path, calls: list[str]) -> dict[str, object]:
-    """What became of one file, in a process of its own."""
-    command = [sys.executable, "-c", SCRIPT, str(path), *calls]
+def port(path: Path, calls: list[str], folder: Path | None) -> dict[str, Any]:
+    """What became of one file."""
+    from torchport.source import port_of, watched_project
+    from torchport.source.sites import SourceFile
+
+    source, failed = SourceFile.of(path), []
+    with stands_in(), submodules():
+        project = watched_project(source, (), [it for it in calls if runs(source, it, failed)])
+    found = port_of(project, calls=calls, partial=True)
+    if folder is not None:
+        (folder / f"{path.parent.name}_{path.name}").write_text(found.code, encoding="utf-8")
+    ran = {it.partition(".")[0] for it in project.watched.recorder.units}
+    return {
+        "units": [
+            {"name": it.name, "kind": it.kind, "lines": it.text.count("\n") + 1,
+             "cases": len(found.proofs[it.name].cases)}
+            for it in found.units
+        ],
+        "refusals": [vars(it) for it in found.refusals],
+        "ran": {it.name: [kind(it), length(it)] for it in source.definitions() if it.name in ran},
+        "failed": failed,
+    }  # fmt: skip
+
+
+def runs(source: Any, call: str, failed: list[str]) -> bool:
+    """Whether a call runs by itself; why not, into `failed`."""
+    from torchport.source.observe import watch
+
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        return {"error": f"took more than {SECONDS} s"}
-    line = next((it for it in done.stdout.splitlines() if it.startswith("FOUND ")), "")
-    return json.loads(line[6:]) if line else {"error": done.stderr.strip().splitlines()[-1:]}
+        watch(source).evaluate(call)
+    except Exception as error:
+        failed.append(f"{call}: {str(error)[:300]}")
+        return False
+    return True
+
+
+class Anything(MetaPathFinder):
+    """Modules inside of packages that are stood in for."""
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        return (
+            ModuleSpec(name, self) if isinstance(sys.modules.get(name.partition(".")[0]), MagicMock) else None
+        )
+
+    def create_module(self, spec: ModuleSpec) -> Any:
+        return MagicMock(name=spec.name)
+
+    def exec_module(self, module: Any) -> None:
+        pass
+
+
+@contextmanager
+def submodules() -> Iterator[None]:
+    for it in sys.modules.values():
+        if isinstance(it, MagicMock):
+            it.__path__ = []
+    sys.meta_path.append(finder := Anything())
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+def kind(node: ast.AST) -> str:
+    return "class" if isinstance(node, ast.ClassDef) else "function"
+
+
+def length(node: Any) -> int:
+    return int(node.end_lineno - node.lineno + 1)
+
+
+def forked(path: Path, calls: list[str], folder: Path | None) -> dict[str, Any]:
+    """The same in a process of its own: of TensorFlow only the import is shared."""
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        os.close(reader)
+        with os.fdopen(writer, "w") as out:
+            sys.stdout = open(os.devnull, "w")
+            try:
+                with limit(SECONDS):
+                    found = port(path, calls, folder)
+            except BaseException as error:
+                found = {"error": f"{type(error).__name__}: {error}"}
+            json.dump(found, out, default=str)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as got:
+        text = got.read()
+    os.waitpid(child, 0)
+    return dict(json.loads(text)) if text else {"error": "the process ended"}
+
+
+def verdicts(found: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """The name, kind and verdict of what ran; functions that have to do with no tensor are left out."""
+    ported = {it["name"] for it in found["units"]}
+    refused = {it["unit"]: it["why"] for it in found["refusals"]}
+    for name, (what, _) in found["ran"].items():
+        if name in ported:
+            yield name, what, "ported"
+        elif name in refused:
+            yield name, what, "different" if "not the same" in refused[name] else "refused"
 
 
 def main() -> int:
-    folder, rows = Path(sys.argv[1]), {}
-    counts: Counter[str] = Counter()
-    shares = []
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("parts", nargs="*")
+    parser.add_argument("--save", type=Path)
+    given = parser.parse_args()
+    import tensorflow  # noqa: F401
+    import torch  # noqa: F401
+    from tensorflow import keras
+
+    keras.layers.Dense(1)(keras.Input((2,)))
+    if given.save:
+        given.save.mkdir(parents=True, exist_ok=True)
+    counts: dict[str, Counter[str]] = {"function": Counter(), "class": Counter()}
+    shares, few = [], 0
     for name, calls in CALLS.items():
-        found = rows[name] = port(folder / name, calls)
-        if "error" in found:
-            counts["not run"] += 1
-            print(f"{name}: {found['error']}")
+        if given.parts and not any(it in name for it in given.parts):
             continue
-        for it in found["units"]:
-            counts["ported"] += 1
-            shares.append(it["lines"] / found["source"][it["name"]])
+        found = forked((given.folder / name).resolve(), calls, given.save)
+        if "error" in found:
+            print(f"{name}: NOT RUN {found['error'][:300]}", flush=True)
+            continue
+        for it in found["failed"]:
+            print(f"{name}: CALL {it}")
+        for unit, what, verdict in verdicts(found):
+            counts[what][verdict] += 1
+            print(f"{name}: {verdict.upper()} {what} {unit}")
         for it in found["refusals"]:
-            verdict = "different" if "not the same" in it["why"] else "refused"
-            counts[verdict] += 1
-            print(f"{name}:{it['line']}:{it['column']}  {it['unit']}  {it['text']}: {it['why']}")
-    if "--json" in sys.argv:
-        print(json.dumps(rows, indent=1))
-    said = ", ".join(f"{count} {what}" for what, count in counts.most_common())
-    print(f"{said}; {statistics.median(shares or [0]):.2f} lines for one of the source's")
-    return 1 if counts["different"] else 0
+            print(
+                f"  {name}:{it['line']}:{it['column']}  {it['unit']}  {it['text']}: {it['why']}", flush=True
+            )
+        for it in found["units"]:
+            few += it["cases"] < 4
+            shares.append(it["lines"] / found["ran"][it["name"]][1])
+    for what, count in counts.items():
+        total = sum(count.values()) or 1
+        said = ", ".join(f"{number} {verdict}" for verdict, number in count.most_common())
+        print(f"{what}: {said}; {count['ported'] / total:.0%} ported")
+    print(
+        f"{statistics.median(shares or [0]):.2f} lines for one of the source's; {few} with fewer than 4 cases"
+    )
+    return int(any(it["different"] for it in counts.values()))
 
 
 if __name__ == "__main__":

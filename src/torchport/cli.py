@@ -605,6 +605,15 @@ def port(
     tests: Annotated[
         bool, typer.Option("--tests", help="Write a pytest file beside the port that proves it again.")
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            show_default=False,
+            help="Write a page with both sides, line by line, and what was proven of each function.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write TensorFlow code as PyTorch code: the same functions, classes, parameters, loops and comments.
@@ -638,8 +647,10 @@ def port(
                 path, [it for it in names.split(",") if it], calls=calls or (), partial=partial
             )
         written = found.save(folder, tests=tests)
-        from torchport.report import code
+        from torchport.report import code, side
 
+        if html is not None:
+            html.write_text(side.page(found), encoding="utf-8")
         if json:
             print_json(code.facts(found, written))
         else:

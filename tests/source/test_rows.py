@@ -96,12 +96,10 @@ REFUSED = {
                 self.dense = [layers.Dense(width) for width in widths]
 
             def call(self, x):
-                for layer in self.dense:
-                    x = layer(x)
-                return x
+                return self.dense[0](x)
         """,
         "Stack([4, 5])(keras.Input((6,)))",
-        (10, "[layers.Dense(width) for width in widths]"),
+        (13, "self.dense[0]"),
     ),
     "layers appended": (
         """
@@ -110,7 +108,8 @@ REFUSED = {
                 super().__init__()
                 self.dense = []
                 for width in widths:
-                    self.dense.append(layers.Dense(width))
+                    if width > 2:
+                        self.dense.append(layers.Dense(width))
 
             def call(self, x):
                 for layer in self.dense:
@@ -118,7 +117,7 @@ REFUSED = {
                 return x
         """,
         "Stack([4, 5])(keras.Input((6,)))",
-        (12, "self.dense"),
+        (13, "self.dense"),
     ),
     "added in a loop": (
         """

@@ -12,8 +12,6 @@ class SqueezeExcite(nn.Module):
 
     def __init__(self, in_channels: int, channels, ratio=4) -> None:
         super().__init__()
-        self.channels = channels
-        self.ratio = ratio
         self.squeeze = nn.Conv2d(in_channels, channels // ratio, 1)
         self.excite = nn.Conv2d(channels // ratio, channels, 1)
 

@@ -11,6 +11,8 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from torchport.errors import Refusal, Refused
@@ -47,6 +49,22 @@ def package_of(cls: type) -> Any:
     """The package that Keras's own classes come from: keras, tf_keras; else None."""
     name = cls.__module__.split(".")[0]
     return sys.modules.get(name) if name in ("keras", "tf_keras", "tensorflow") else None
+
+
+def keras_of(value: Any) -> Any:
+    """The Keras that a layer, a model, a function of its own, or a module of the user's is made with.
+
+    The first that is found among a value's classes, or in what a module has; keras, where there is none.
+    """
+    if isinstance(value, ModuleType):
+        held = [
+            it if isinstance(it, ModuleType) else getattr(it, "__module__", "") for it in vars(value).values()
+        ]
+        roots = {str(getattr(it, "__name__", it)).partition(".")[0] for it in held}
+        return import_module("tf_keras" if "tf_keras" in roots else "keras")
+    own = sys.modules.get(str(getattr(value, "__module__", "")).partition(".")[0])
+    found = next(filter(None, map(package_of, type(value).__mro__)), None)
+    return found or own or sys.modules["keras"]
 
 
 def overrides(cls: type, kind: type) -> bool:

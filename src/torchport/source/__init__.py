@@ -10,13 +10,14 @@ from __future__ import annotations
 import ast
 import functools
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torchport.emit.source import formatted
 from torchport.errors import TorchportError
+from torchport.read.subclass import keras_of
 from torchport.source import module, vary
 from torchport.source.fragment import is_layer
 from torchport.source.observe import Watched, told, watch
@@ -176,6 +177,7 @@ def watched_project(source: SourceFile, names: Sequence[str], calls: Sequence[st
     for call in given:
         try_others(watched, call)
     try_blocks(watched)
+    try_layers(watched)
     watched.recorder.is_varied = False
     losses(source, watched, names or defined)
     if not watched.recorder.units:
@@ -267,6 +269,54 @@ def try_blocks(watched: Watched) -> None:
         run_others(watched, name, tensors, plain)
 
 
+def try_layers(watched: Watched) -> None:
+    """Runs each layer class in training too, and made with other arguments."""
+    keras = keras_of(watched.module)
+    for name, node in watched.source.classes().items():
+        calls = watched.recorder.units.get(f"{name}.call", [])
+        if not calls:
+            continue
+        given = {key: it for key, it in calls[0].arguments.items() if key not in ("self", "training")}
+        layer, cls = calls[0].arguments["self"], getattr(watched.module, name)
+        known = {it.arg for one in ast.walk(node) if isinstance(one, ast.FunctionDef) for it in one.args.args
+                 if one.name == "call"}  # fmt: skip
+        mode = {"training": True} if "training" in known else {}
+
+        def run(layer: Any, given: Any = given, mode: Any = mode) -> None:
+            (first, *_), others = given.values(), dict(list(given.items())[1:])
+            layer(symbols(keras, first), **{key: symbols(keras, it) for key, it in others.items()}, **mode)
+
+        if not given:
+            continue
+        if mode:
+            watched.attempt(functools.partial(run, layer), name, {})
+        made = watched.recorder.units.get(f"{name}.__init__", [])
+        plain = next((it.arguments for it in made if it.arguments.get("self") is layer), {})
+        plain = {key: it for key, it in plain.items() if key not in ("self", "kwargs", "args", "name")}
+        for arguments in itertools.islice(vary.variations(plain), TRIED):
+            if (
+                not watched.recorder.is_endless(name)
+                and told(arguments) not in watched.recorder.stopped[name]
+            ):
+                watched.attempt(functools.partial(made_and_run, run, cls, arguments), name, arguments)
+
+
+def made_and_run(run: Callable[[Any], None], cls: Any, arguments: Mapping[str, Any]) -> None:
+    """Makes an object with these arguments, and runs it."""
+    run(cls(**arguments))
+
+
+def symbols(keras: Any, value: Any) -> Any:
+    """Tensors of these shapes, to call a layer on."""
+    from torchport.source.observe import is_tensor
+
+    if is_tensor(value):
+        return keras.Input(tuple(value.shape)[1:], dtype=str(getattr(value.dtype, "name", value.dtype)))
+    if isinstance(value, (list, tuple)):
+        return [symbols(keras, it) for it in value]
+    return value
+
+
 def run_others(watched: Watched, name: str, tensors: Mapping[str, Any], plain: Mapping[str, Any]) -> None:
     """Runs a function with other arguments, as long as they end."""
     function, recorder = getattr(watched.module, name), watched.recorder
@@ -280,26 +330,40 @@ def losses(source: SourceFile, watched: Watched, names: Sequence[str]) -> None:
     import numpy as np
     import tensorflow as tf
 
+    numbers = np.random.default_rng(3)
+
+    def run(function: Any, name: str) -> None:
+        for shape in LOSS_SHAPES:
+            tensors = [tf.constant(numbers.uniform(0.05, 0.95, shape), tf.float32) for _ in range(2)]
+            watched.attempt(functools.partial(function, *tensors), name, {})
+
+    for name in source.classes():
+        cls = getattr(watched.module, name, None)
+        kinds = [it.__name__ for it in getattr(cls, "__mro__", ())]
+        if "Loss" in kinds[1:] and name in names and f"{name}.call" not in watched.recorder.units:
+            if vary.has_defaults(cls):
+                watched.attempt(
+                    functools.partial(made_and_run, functools.partial(run, name=name), cls, {}), name, {}
+                )
     for name, node in source.functions().items():
         given = [it.arg for it in node.args.args][:2]
         if name not in names or given not in (["y_true", "y_pred"], ["true", "pred"]):
             continue
         if name in watched.recorder.units:
             continue
-        numbers = np.random.default_rng(3)
-        for shape in LOSS_SHAPES:
-            tensors = [tf.constant(numbers.uniform(0.05, 0.95, shape), tf.float32) for _ in range(2)]
-            watched.attempt(functools.partial(getattr(watched.module, name), *tensors), name, {})
+        run(getattr(watched.module, name), name)
 
 
 def cases_of(watched: Watched, unit: Unit) -> Iterator[Case]:
     """What a unit was watched with, then other arguments and sizes."""
-    calls = watched.recorder.units.get(unit.name if unit.kind != "layer" else f"{unit.name}.call", [])
+    is_class = unit.kind in ("layer", "loss")
+    calls = watched.recorder.units.get(f"{unit.name}.call" if is_class else unit.name, [])
     made = watched.recorder.units.get(f"{unit.name}.__init__", [])
     seen: dict[str, Case] = {}
+    inner = watched.recorder.units.get(f"{unit.name}.{unit.inner}", [])[:1] if unit.inner else []
     for at, call in enumerate(calls):
-        case = case_of(unit, call)
-        if unit.kind == "layer" and made:
+        case = case_of(unit, call, *inner)
+        if is_class and made:
             own = next((it for it in made if it.arguments.get("self") is call.arguments.get("self")), None)
             if own is None:
                 continue

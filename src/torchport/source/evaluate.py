@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torchport.axes import position
+from torchport.axes import Order, position
 from torchport.errors import Unsupported
+from torchport.named import ATOM, binds_of
 from torchport.names import identifier, unique
 from torchport.rules.nouns import noun_of
 from torchport.source import fragment
+from torchport.source.constants import constant
 from torchport.source.flags import flagged
 from torchport.source.fragment import Call, Fragment, Texts, inlined, is_layer
-from torchport.source.lines import reads
+from torchport.source.lines import reads, singular
 from torchport.source.observe import Seen, is_tensor, tensors
 from torchport.source.rows import applied, row_of
-from torchport.source.scope import Scope
+from torchport.source.scope import Scope, is_local
 from torchport.source.sites import NotPorted, site
 from torchport.source.unit import SIZES_OF_SPACE, Unit, snake
 from torchport.source.values import (
     Flow,
+    Group,
     Items,
     Maker,
     Network,
@@ -33,6 +37,7 @@ from torchport.source.values import (
     Static,
     is_static,
     leaves,
+    mode,
 )
 
 RUN = "give a --call that runs it"
@@ -62,8 +67,12 @@ class Evaluator:
         known = scope.env.get(ast.unparse(node)) if isinstance(node, (ast.Name, ast.Attribute)) else None
         if known is not None:
             return known
-        if scope.is_static(node):
+        if scope.is_static(node) and not self.has_sizes(node):
             return Static(scope.static_text(node), node)
+        if (held := scope.shape_of(node)) is not None:
+            return Shape(held)
+        if (rank := self.rank_of(node)) is not None:
+            return Static(str(rank))
         if isinstance(node, ast.Call):
             return self.call(node)
         if isinstance(node, (ast.List, ast.Tuple)):
@@ -71,7 +80,8 @@ class Evaluator:
             return Items(items, self.listed(items, isinstance(node, ast.Tuple)), isinstance(node, ast.Tuple))
         if isinstance(node, ast.BinOp):
             left, right = self.value(node.left), self.value(node.right)
-            if isinstance(left, Items) and isinstance(right, Items):
+            left, right = self.entries(left, right), self.entries(right, left)
+            if isinstance(left, Items) and isinstance(right, Items) and isinstance(node.op, ast.Add):
                 items = (*left.items, *right.items)
                 return Items(items, self.listed(items, left.is_tuple), left.is_tuple)
             return self.operation(node, type(node.op), left, right)
@@ -88,6 +98,44 @@ class Evaluator:
         if isinstance(node, ast.Attribute) and node.attr == "shape" and (flow := self.flow(node.value)):
             return Shape(flow)
         raise NotPorted(node, "is not ported", "write it as a call of a layer or a function of TensorFlow")
+
+    def has_sizes(self, node: ast.expr) -> bool:
+        """Whether an expression mentions sizes that `forward` has names for."""
+        names = {it.id for it in ast.walk(node) if isinstance(it, ast.Name)}
+        return not self.scope.in_init and any(isinstance(self.scope.env.get(it), Size) for it in names)
+
+    def rank_of(self, node: ast.expr) -> int | None:
+        """`len(x.shape)`, `x.shape.rank`, `tf.rank(x)`: how many axes a tensor has."""
+        if isinstance(node, ast.Call) and len(node.args) == 1:
+            name = ast.unparse(node.func).rpartition(".")[2]
+            flow = self.scope.shape_of(node.args[0]) if name == "len" else None
+            flow = self.scope.flow_of(node.args[0]) if name in ("rank", "ndim") else flow
+            return flow.rank if flow is not None else None
+        if isinstance(node, ast.Attribute) and node.attr in ("rank", "ndims"):
+            flow = self.scope.shape_of(node.value)
+            return flow.rank if flow is not None else None
+        return None
+
+    def entries(self, value: Any, other: Any) -> Any:
+        """A constant tuple that is joined to one of sizes, entry by entry: `(1,) * (3 - 1)`."""
+        if not isinstance(value, Static) or not isinstance(other, Items):
+            return value
+        if reads(value.text):
+            return value
+        found = eval(value.text)
+        if not isinstance(found, (tuple, list)):
+            return value
+        return Items(tuple(Static(repr(it)) for it in found), value.text, isinstance(found, tuple))
+
+    def maker(self, node: ast.expr) -> Maker | None:
+        """A layer that an expression makes; None where it makes none."""
+        if not isinstance(node, ast.Call):
+            return None
+        seen = self.scope.seen(node)
+        if not seen or not is_layer(seen[0].result) or is_layer(seen[0].function):
+            return None
+        value = self.value(node)
+        return value if isinstance(value, Maker) else None
 
     def flow(self, node: ast.expr) -> Flow | None:
         value = self.value(node)
@@ -110,9 +158,14 @@ class Evaluator:
 
     def operation(self, node: ast.expr, kind: type[ast.AST], left: Any, right: Any) -> Any:
         """An operator between tensors, or a tensor and a number, or sizes."""
+        if all(isinstance(it, Static) for it in (left, right)) and kind in INFIX | SIZES:
+            return Static(f"{atom(left.text)} {(INFIX | SIZES)[kind]} {atom(right.text)}")
         if all(isinstance(it, (Size, Static)) for it in (left, right)) and kind in SIZES:
-            texts = [self.bracketed(it.text) for it in (left, right)]
-            return Size(f"{texts[0]} {SIZES[kind]} {texts[1]}")
+            texts = [self.bracketed(self.forward(it)) for it in (left, right)]
+            known = [it.known if isinstance(it, Size) else it.text for it in (left, right)]
+            both = [self.bracketed(it) for it in known if it is not None]
+            init = f"{both[0]} {SIZES[kind]} {both[1]}" if len(both) == 2 else None
+            return Size(f"{texts[0]} {SIZES[kind]} {texts[1]}", init)
         sides = [it for it in (left, right) if isinstance(it, Flow)]
         if not sides or any(not isinstance(it, (Flow, Static)) for it in (left, right)):
             raise NotPorted(node, "is an operator on something else than tensors and numbers")
@@ -120,8 +173,9 @@ class Evaluator:
         results = [it for seen in self.scope.seen(node) for it in tensors(seen.result)]
         if not results:
             raise NotPorted(node, "never ran", RUN)
-        symbol = INFIX.get(kind) or COMPARE.get(kind)
-        if symbol and (len(sides) == 1 or len(ranks) == 1 or 0 in ranks):
+        symbol = (INFIX | COMPARE).get(kind, "")
+        plain = all(it.order is Order.SOURCE or it.rank == 0 for it in sides)
+        if symbol and (len(sides) == 1 or len(ranks) == 1 or 0 in ranks or plain):
             order = max(sides, key=lambda it: it.rank).order
             texts = [
                 self.bracketed(
@@ -134,9 +188,7 @@ class Evaluator:
         return self.apply(node, Call([left, right], {}, {}, None), self.scope.seen(node))
 
     def bracketed(self, text: str) -> str:
-        from torchport.named import ATOM, binds_of
-
-        return text if binds_of(text) == ATOM else f"({text})"
+        return atom(text)
 
     def wider(self, sides: list[Flow], results: list[Any]) -> str | None:
         """The channels of what an operator gives: those of the operand that is as wide."""
@@ -155,6 +207,8 @@ class Evaluator:
         if flow is not None and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int):
             return Size(f"{flow.text}.shape[{position(node.slice.value, flow.rank, flow.order)}]")
         value = self.value(node.value)
+        if isinstance(value, Group):
+            return self.entry(node, value)
         if isinstance(value, Items):
             try:
                 found = value.items[ast.literal_eval(node.slice)]
@@ -179,6 +233,19 @@ class Evaluator:
             return self.apply(node, Call([value, key], {}, {}, None), self.scope.seen(node))
         raise NotPorted(node, "is an index into something that is not known")
 
+    def entry(self, node: ast.Subscript, group: Group) -> Maker:
+        """`self.layers[i]` in a loop over `i`: the layer of that turn."""
+        loops, scope = self.scope.loops, self.scope
+        index = ast.unparse(node.slice)
+        if not loops or index not in loops[-1].targets:
+            raise NotPorted(node, "is a layer of a list by itself", "loop over the list")
+        names = {it.id for it in ast.walk(group.target) if isinstance(it, ast.Name)}
+        used = {it.id for it in ast.walk(group.maker.node) if isinstance(it, ast.Name)} & names
+        if used - loops[-1].targets or used and scope.static_text(group.over) != loops[-1].over:
+            raise NotPorted(node, "is made in a loop of another kind", f"loop over {group.name}")
+        listed = group.name.removeprefix("self.")
+        return replace(group.maker, name=singular(listed), listed=listed)
+
     # Calls
 
     def call(self, node: ast.Call) -> Any:
@@ -186,6 +253,10 @@ class Evaluator:
         method = self.method(node)
         if method is not None:
             return method
+        if (own := self.own_method(node)) is not None:
+            return own
+        if (made := constant(self, node)) is not None:
+            return made
         if not seen:
             raise NotPorted(node, "never ran", RUN)
         function = seen[0].function
@@ -195,13 +266,18 @@ class Evaluator:
             return row_of(self, node)
         is_own = isinstance(function, type) and not is_model(seen[0].result, function)
         if is_own and is_layer(seen[0].result) and not is_functional(seen[0].result):
-            return Maker(node)
+            return Maker(node, env=dict(self.scope.env))
         if isinstance(function, type) and hasattr(seen[0].result, "layers"):
             return self.network(node)
         if unit is not None:
+            if unit.kind in ("builder", "factory"):
+                return Maker(node, env=dict(self.scope.env))
             return self.part(node, unit, node, seen)
         if name == "Input":
             raise NotPorted(node, "is not assigned to a name", "write inputs = keras.Input(...)")
+        maker = self.value(node.func) if is_local(function) else None
+        if isinstance(maker, Maker):
+            return self.layer(node, maker, seen)
         if is_layer(function):
             maker = self.value(node.func)
             if isinstance(maker, Row):
@@ -273,11 +349,16 @@ class Evaluator:
         """A layer that is applied."""
         made = self.scope.seen(maker.node)
         cls = made[0].function if made else type(seen[0].function)
+        if (unit := self.unit_of(cls)) is not None:
+            return self.part(node, unit, maker.node, seen, maker)
         if cls.__module__ == self.scope.project.watched.module.__name__:
             return self.part(node, self.scope.project.unit(cls.__name__), maker.node, seen, maker)
         args, kwargs = self.arguments(node)
         kwargs = {key: it for key, it in kwargs.items() if key != "training"}
         seen = [replace(it, kwargs={k: v for k, v in it.kwargs.items() if k != "training"}) for it in seen]
+        if args and args[-1] == mode():
+            args = args[:-1]
+            seen = [replace(it, args=it.args[: len(args)]) for it in seen]
         return self.apply(node, Call(args, kwargs, self.options(maker, cls)), seen, maker)
 
     def options(self, maker: Maker, cls: type) -> dict[str, Static]:
@@ -288,20 +369,52 @@ class Evaluator:
         given = dict(zip(names, node.args, strict=False)) | {
             it.arg: it.value for it in node.keywords if it.arg
         }
-        found = {}
-        for name, it in given.items():
-            value = self.value(it) if self.scope.is_static(it) else None
-            if isinstance(value, Static) and not value.is_literal:
-                found[name] = value
+        found: dict[str, Static] = {}
+        with self.where(maker):
+            for name, it in given.items():
+                if self.scope.is_static(it):
+                    value = Static(self.scope.static_text(it), it)
+                    found |= {} if value.is_literal else {name: value}
         return found
 
+    @contextmanager
+    def where(self, maker: Maker | None) -> Iterator[None]:
+        """Names are what they were where a layer is made."""
+        before = self.scope.env
+        if maker is not None and maker.env:
+            loops = {
+                name: it
+                for name, it in before.items()
+                if any(name in one.targets for one in self.scope.loops)
+            }
+            self.scope.env = {**maker.env, **loops}
+        try:
+            yield
+        finally:
+            self.scope.env = before
+
     def part(
-        self, node: ast.Call, unit: Unit, source: ast.Call, seen: list[Seen], maker: Maker | None = None
-    ) -> Any:
-        """A call of another function or class of the user's."""
+        self, node: ast.Call, unit: Unit, source: ast.Call, seen: list[Seen], maker: Maker | None = None,
+        given: list[Any] | None = None,
+    ) -> Any:  # fmt: skip
+        """A call of another function or class of the user's. `given`: its tensors."""
         from torchport.source.parts import part_of
 
-        return part_of(self, node, unit, source, seen, maker)
+        return part_of(self, node, unit, source, seen, maker, given)
+
+    def own_method(self, node: ast.Call) -> Any:
+        """What a method of the class gives that is being staged; None for other calls."""
+        cls, func = self.scope.cls, node.func
+        if cls is None or not isinstance(func, ast.Attribute) or ast.unparse(func.value) != "self":
+            return None
+        found = next(
+            (it for it in cls.body if isinstance(it, ast.FunctionDef) and it.name == func.attr), None
+        )
+        if found is None or self.scope.is_static(node):
+            return None
+        from torchport.source.methods import method_of
+
+        return method_of(self, node, found)
 
     # Rules
 
@@ -335,7 +448,7 @@ class Evaluator:
             found = {"": (fixed, [])}
         ((written, _),) = found.values()
         self.scope.applied[site(node)] = made
-        return self.emit(node, written, operands, maker)
+        return self.emit(node, written, made, maker)
 
     def undecided(self, node: ast.expr, why: Unsupported | None, found: list[Any]) -> NotPorted:
         """Why an expression has no text that is right each time."""
@@ -399,9 +512,10 @@ class Evaluator:
         names = dict(zip(written.graph.inputs, (it.text for it in operands), strict=True))
         return Texts(names, attribute, number)
 
-    def emit(self, node: ast.AST, written: Fragment, operands: list[Flow], maker: Maker | None) -> Any:
+    def emit(self, node: ast.AST, written: Fragment, made: Call, maker: Maker | None) -> Any:
         """Its modules into `__init__`; what it gives."""
-        scope = self.scope
+        scope, operands = self.scope, list(leaves((*made.args, *made.kwargs.values())))
+        flowing = {it.text for it in sizes_in(made) if it.known is None}
         if written.states:
             raise NotPorted(
                 node, "has numbers of its own that are no weights", "hand them over as an argument"
@@ -418,9 +532,18 @@ class Evaluator:
             if maker is not None:
                 line, column, *rest = site(maker.node)
                 key = (line, column, rest[0], rest[1] * 100 + written.modules.index(it))
-            callee = scope.module(base, plain.constructor(it.module), given, key)
+            listed = (
+                ""
+                if maker is None or not maker.listed
+                else f"{maker.listed}_{role}"
+                if role and several
+                else maker.listed
+            )
+            callee = scope.module(base, plain.constructor(it.module), given, key, listed)
             marks[it.owner, role] = callee.removeprefix("self.")
-        texts = self.texts(written, operands, lambda owner, role: marks[owner, role], scope.forward_text)
+        shown = {it.known: it.text for it in sizes_in(made) if it.known is not None}
+        number = lambda text: shown.get(text) or scope.forward_text(text)  # noqa: E731
+        texts = self.texts(written, operands, lambda owner, role: marks[owner, role], number)
         alone, result = inlined(written.definition)
         for name, step in alone:
             own = unique(identifier(name.rpartition(".")[2]), set(scope.env))
@@ -430,14 +553,15 @@ class Evaluator:
             texts.variable = lambda it, held=texts.operands: held.get(it, it)  # type: ignore[misc]
         text = self.called(texts.text(result))
         if isinstance(result, (tuple, list)) or len(written.outputs) > 1:
-            sizes = fragment.sizes(written)
+            sizes = [None if it in flowing else it for it in fragment.sizes(written)]
             flows = tuple(
                 Flow(f"{text}[{at}]", len(it.tensor.shape), size, it.order)
                 for at, (it, size) in enumerate(zip(written.outputs, sizes, strict=True))
             )
             return Items(flows, text)
         (out,) = written.outputs
-        return Flow(text, len(out.tensor.shape), self.agreed(written), out.order)
+        (size,) = fragment.sizes(written)
+        return Flow(text, len(out.tensor.shape), None if size in flowing else size, out.order)
 
     def called(self, text: str) -> str:
         """In a loop, modules are variables of it."""
@@ -446,18 +570,33 @@ class Evaluator:
         turns = {mark for loop in self.scope.loops for mark in loop.marks}
         return re.sub(r"\bself\.(__m\d+__)", lambda it: it[1] if it[1] in turns else it[0], text)
 
-    def agreed(self, written: Fragment) -> str | None:
-        return fragment.sizes(written)[0]
-
     def base(self, maker: Maker | None, kind: str) -> tuple[str, bool]:
         """What a module is called: as the source calls the layer, else by its kind."""
         if maker is not None and maker.name:
-            return maker.name, True
+            return maker.name, True  # the source numbers it itself
         if maker is not None and not self.scope.loops:
             said = next((it.value for it in maker.node.keywords if it.arg == "name"), None)
             if isinstance(said, ast.Constant) and isinstance(said.value, str) and said.value.isidentifier():
                 return snake(said.value), True
         return noun_of(kind) or "layer", False
+
+
+def sizes_in(tree: Any) -> Iterator[Size]:
+    """The sizes that an expression is given."""
+    if isinstance(tree, Size):
+        yield tree
+    elif isinstance(tree, Call):
+        yield from sizes_in((*tree.args, *tree.kwargs.values()))
+    elif isinstance(tree, Items):
+        yield from sizes_in(tree.items)
+    elif isinstance(tree, (list, tuple)):
+        for it in tree:
+            yield from sizes_in(it)
+
+
+def atom(text: str) -> str:
+    """A text that an attribute may follow."""
+    return text if binds_of(text) == ATOM else f"({text})"
 
 
 def is_model(value: Any, cls: type) -> bool:
@@ -498,8 +637,4 @@ def flat(value: Any) -> list[Any]:
     return [value]
 
 
-def singular(name: str) -> str:
-    return name[:-1] if name.endswith("s") and len(name) > 2 else name
-
-
-__all__ = ["Evaluator", "is_static", "singular"]
+__all__ = ["Evaluator", "is_static"]

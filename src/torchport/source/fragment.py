@@ -6,11 +6,12 @@ layers.Conv2D(width * 2, 3, activation="relu")(x)
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
+
+import numpy as np
 
 from torchport import watch
 from torchport.axes import Order
@@ -20,11 +21,12 @@ from torchport.graph import Graph, Op, refs
 from torchport.idioms import idiomatic
 from torchport.infer import infer
 from torchport.layout import choose_orders, write
-from torchport.named import Named, NamedFloat, binds_of
+from torchport.named import Named, NamedFloat, binds_of, is_named
 from torchport.normalise import normalise
 from torchport.program import Apply, Definition, Expr, Module, State, Unpack, Var, rewrite, walk
-from torchport.read.subclass import package_of
+from torchport.read.subclass import keras_of
 from torchport.source.observe import Seen, is_tensor, tensors
+from torchport.source.sizes import number_of
 from torchport.source.values import Flow, Items, Size, Static
 
 #: Options of layers whose values are no numbers of the program's.
@@ -77,20 +79,27 @@ def of(seen: Seen, made: Call, are_open: bool = False) -> Fragment:
     flows: list[tuple[Flow, Any]] = []
     rebuilt_args = [rebuild(value, given, flows) for value, given in zip(args, seen.args, strict=True)]
     rebuilt_kwargs = {key: rebuild(value, seen.kwargs[key], flows) for key, value in kwargs.items()}
+    if holds_open((rebuilt_args, rebuilt_kwargs)) and getattr(seen.function, "__name__", "") != "reshape":
+        raise Unsupported("depends on the number of examples", "use tf.reshape with -1")
     try:
         if is_layer(seen.function) or is_merging(seen.function):
             graph = of_layer(seen, rebuilt_args, rebuilt_kwargs, flows)
             graph = with_options(graph, getattr(seen.function, "name", ""), options)
         else:
             graph = of_function(made, seen, rebuilt_args, rebuilt_kwargs, flows)
-        graph = with_sizes(graph, [flow for flow, _ in flows], are_open)
+        graph = with_sizes(graph, flows, are_open)
         found: list[Any] = []
         graph = infer(normalise(graph), found)
         if found:
             raise Refused(tuple(found))
         given = dict(zip(graph.inputs, (flow.order for flow, _ in flows), strict=True))
-        orders = choose_orders(graph, given=given)
-        return Fragment(idiomatic(write(graph, orders)), graph)
+        free = idiomatic(write(graph, choose_orders(graph, given=given)))
+        if not is_layer(seen.function) and Order.CHANNELS_FIRST not in given.values():
+            # heads of an attention are no channels: what a function gives stays as it is
+            plain = choose_orders(graph, given=given | dict.fromkeys(graph.outputs, Order.SOURCE))
+            kept = idiomatic(write(graph, plain))
+            free = kept if len(kept.permutes) <= len(free.permutes) else free
+        return Fragment(free, graph)
     except Refused as error:
         first = error.refusals[0]
         raise Unsupported(first.why, first.advice) from error
@@ -112,11 +121,23 @@ def rebuild(value: Any, given: Any, flows: list[tuple[Flow, Any]]) -> Any:
         return Slot(len(flows) - 1)
     if isinstance(value, Items):
         return [rebuild(it, one, flows) for it, one in zip(value.items, given, strict=True)]
+    if isinstance(value, Size):
+        number = number_of(given)
+        return OPEN if number is None else Named(number, value.known or value.text)
     if any(True for _ in tensors(given)):
         raise Unsupported("uses a tensor that is not one of the function's", "hand it over as an argument")
-    if isinstance(value, Size) and isinstance(given, int):
-        return Named(given, value.text)
     return named(given, value) if isinstance(value, Static) else given
+
+
+#: Stands for the number of examples, as reshape has it: told apart from a -1 of the user's by its identity.
+OPEN: Any = np.int64(-1)
+
+
+def holds_open(tree: Any) -> bool:
+    """Whether an argument is the number of examples."""
+    if isinstance(tree, Mapping):
+        return any(map(holds_open, tree.values()))
+    return tree is OPEN or isinstance(tree, (list, tuple)) and any(map(holds_open, tree))
 
 
 def named(given: Any, value: Static) -> Any:
@@ -146,13 +167,6 @@ def is_layer(function: Any) -> bool:
 def is_merging(function: Any) -> bool:
     """Whether a function makes a layer and calls it: `layers.add([x, y])`."""
     return ".layers.merging." in str(getattr(function, "__module__", "")) and not isinstance(function, type)
-
-
-def keras_of(layer: Any) -> Any:
-    """The Keras that a layer, or a function of its own, is of."""
-    own = sys.modules.get(str(getattr(layer, "__module__", "")).partition(".")[0])
-    found = next(filter(None, map(package_of, type(layer).__mro__)), None)
-    return found or own or sys.modules["keras"]
 
 
 def fill(tree: Any, held: Sequence[Any]) -> Any:
@@ -199,8 +213,33 @@ def of_function(
     target = Target(layer)
     run = watch.Run.of(target, start, str(keras.__version__), False)
     event = next(watch.layer_calls(run.root))
-    graph = run.body(event)
-    return graph
+    return with_names(run.body(event), (args, kwargs))
+
+
+def with_names(graph: Graph, given: Any) -> Graph:
+    """The graph with the texts of the numbers in its function's lists: TensorFlow has the numbers alone."""
+    lists = [it for it in lists_in(given) if any(map(is_named, it))]
+
+    def one(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: one(it) for key, it in value.items()}
+        if isinstance(value, (list, tuple)) and all(isinstance(it, int) for it in value):
+            return next((type(value)(it) for it in lists if list(it) == list(value)), value)
+        return value
+
+    ops = (replace(op, config=one(op.config)) for op in graph.ops)
+    return graph.replace(ops=tuple(ops)) if lists else graph
+
+
+def lists_in(tree: Any) -> Iterator[Any]:
+    """The lists of whole numbers in nested arguments; the number of examples is -1."""
+    if isinstance(tree, Mapping):
+        tree = list(tree.values())
+    if isinstance(tree, (list, tuple)):
+        if tree and all(isinstance(it, (int, np.integer)) for it in tree):
+            yield [it if is_named(it) else int(it) for it in tree]
+        for it in tree:
+            yield from lists_in(it)
 
 
 @dataclass
@@ -242,14 +281,14 @@ def spread(given: Any, value: Static) -> Any:
     return named(given, value)
 
 
-def with_sizes(graph: Graph, flows: Sequence[Flow], are_open: bool) -> Graph:
+def with_sizes(graph: Graph, flows: Sequence[tuple[Flow, Any]], are_open: bool) -> Graph:
     """The graph with the texts of its operands' channels."""
     found = dict(graph.tensors)
-    for name, flow in zip(graph.inputs, flows, strict=True):
-        shape = list(found[name].shape)
-        if len(shape) < 2:
+    for name, (flow, given) in zip(graph.inputs, flows, strict=True):
+        shape = list(given.shape if flow.is_weight else found[name].shape)
+        if len(shape) < 2 and not (shape and flow.is_weight):
             continue
-        if are_open and len(shape) > 2:
+        if not flow.is_weight and are_open and len(shape) > 2:
             shape[1:-1] = [None] * (len(shape) - 2)
         if flow.channels is not None and shape[-1] is not None and not flow.channels.isdigit():
             shape[-1] = Named(shape[-1], flow.channels)

@@ -63,11 +63,15 @@ class Names:
     """Attributes of a class: each has a base, `conv`, and a mark, `__m3__`, until all are known."""
 
     bases: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    #: What lists are called that the source has a name for.
+    lists: dict[str, str] = field(default_factory=dict)
 
-    def add(self, base: str, is_given: bool = False) -> str:
-        """A mark for a module. `is_given`: by the source, which numbers it itself."""
+    def add(self, base: str, is_given: bool = False, listed: str = "") -> str:
+        """A mark for a module. `is_given`: by the source; `listed`: what its list is called."""
         mark = f"__m{len(self.bases)}__"
         self.bases[mark] = (base, is_given)
+        if listed:
+            self.lists[f"{mark}s"] = listed
         return mark
 
     def settled(self, taken: Iterable[str] = ()) -> dict[str, str]:
@@ -87,7 +91,7 @@ class Names:
                         break
             taken.add(name)
             found[mark] = name
-        return found
+        return {**found, **self.lists}
 
 
 MARK = re.compile(r"__m\d+__(s?)")
@@ -100,10 +104,17 @@ def plural(name: str) -> str:
     return f"{name}es" if name.endswith(("s", "x", "sh", "ch")) else f"{name}s"
 
 
+def singular(name: str) -> str:
+    """What one of a list is called."""
+    return name[:-1] if name.endswith("s") and len(name) > 2 else name
+
+
 def named(text: str, names: dict[str, str]) -> str:
     """A text with names for its marks."""
 
     def one(found: re.Match[str]) -> str:
+        if found[0] in names:
+            return names[found[0]]
         mark = found[0].removesuffix("s") if found[1] else found[0]
         return plural(names[mark]) if found[1] else names[mark]
 

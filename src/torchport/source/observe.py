@@ -59,7 +59,12 @@ class Recorder:
 
     sites: dict[Site, list[Seen]] = field(default_factory=lambda: defaultdict(list))
     units: dict[str, list[UnitCall]] = field(default_factory=lambda: defaultdict(list))
-    calls: list[tuple[Site, Seen]] = field(default_factory=list)
+    #: All calls in the order in which they began; those that raised have none.
+    calls: list[tuple[Site, Seen | None]] = field(default_factory=list)
+    #: Calls of methods of the user's classes, in the order in which they began: the name, the object.
+    entered: list[tuple[str, Any]] = field(default_factory=list)
+    #: By the identity of an object, from which to which of the calls its `call` went, the first time.
+    spans: dict[int, tuple[int, int]] = field(default_factory=dict)
     is_on: bool = True
     is_varied: bool = False
     #: When a run that nobody asked for is stopped, by the clock `monotonic`. None: whenever it ends.
@@ -87,11 +92,15 @@ class Recorder:
 
     def seen(self, key: Site, function: Any, *args: Any, **kwargs: Any) -> Any:
         self.turn()
+        if not self.is_on:
+            return function(*args, **kwargs)
+        # calls inside of this one come behind it
+        at = len(self.calls)
+        self.calls.append((key, None))
         result = function(*args, **kwargs)
-        if self.is_on:
-            found = Seen(function, args, kwargs, held(result), self.is_varied)
-            self.sites[key].append(replace_lists(found))
-            self.calls.append((key, found))
+        found = Seen(function, args, kwargs, held(result), self.is_varied)
+        self.sites[key].append(replace_lists(found))
+        self.calls[at] = key, found
         return result
 
     def value(self, key: Site, result: Any) -> Any:
@@ -109,7 +118,8 @@ class Recorder:
 
     def unit(self, name: str) -> Callable[[Callable[..., Any]], Any]:
         def entered(function: Callable[..., Any]) -> Any:
-            if not isinstance(function, types.FunctionType):
+            if not isinstance(function, types.FunctionType) or name.endswith(".build"):
+                # Keras wraps `build` itself, and then counts its parameters
                 return function
             signature = inspect.signature(function)
 
@@ -118,7 +128,12 @@ class Recorder:
                 bound = signature.bind(*args, **kwargs)
                 bound.apply_defaults()
                 given = {key: held(it) for key, it in bound.arguments.items()}
+                is_method, start = self.is_on and "self" in given, len(self.calls)
+                if is_method:
+                    self.entered.append((name, given["self"]))
                 result = function(*args, **kwargs)
+                if is_method and name.endswith(".call"):
+                    self.spans.setdefault(id(given["self"]), (start, len(self.calls)))
                 if self.is_on:
                     self.units[name].append(UnitCall(name, given, held(result)))
                 return result
@@ -203,15 +218,24 @@ def watch(source: SourceFile) -> Watched:
     with scripts.beside(source.path), scripts.blame(source.path), as_it_is():
         for node in instrumented(source).body:
             if not is_definition(node, space):
-                names = {
-                    it.id
-                    for it in ast.walk(node)
-                    if isinstance(it, ast.Name) and isinstance(it.ctx, ast.Store)
-                }
-                missing |= dict.fromkeys(names, f"line {node.lineno} is not run")
+                missing |= dict.fromkeys(names_of(node), f"line {node.lineno} is not run")
                 continue
-            exec(compile(ast.Module([node], []), str(source.path.resolve()), "exec"), space)
+            try:
+                exec(compile(ast.Module([node], []), str(source.path.resolve()), "exec"), space)
+            except NameError as error:
+                if (why := missing.get(str(error.name))) is None:
+                    raise
+                # it needs what a script made: it is missing too, and the rest of the file may do without
+                missing |= dict.fromkeys(names_of(node), why)
     return Watched(source, module, recorder, missing)
+
+
+def names_of(node: ast.stmt) -> set[str]:
+    """The names that a statement gives something to."""
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        return {node.name}
+    stored = (it for it in ast.walk(node) if isinstance(it, ast.Name) and isinstance(it.ctx, ast.Store))
+    return {it.id for it in stored}
 
 
 def is_definition(node: ast.stmt, space: Mapping[str, Any]) -> bool:
@@ -221,12 +245,30 @@ def is_definition(node: ast.stmt, space: Mapping[str, Any]) -> bool:
     if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
         return False
     calls = (it for it in ast.walk(node.value) if isinstance(it, ast.Call))
-    if any(not (isinstance(it.func, ast.Name) and it.func.id in PLAIN) for it in calls):
+    if not all(is_plain(it, space) for it in calls):
         return False
     read = {it.id for it in ast.walk(node.value) if isinstance(it, ast.Name)}
     return all(it in space or hasattr(builtins, it) or it in PLAIN for it in read)
 
 
+def is_plain(node: ast.Call, space: Mapping[str, Any]) -> bool:
+    """Whether a call makes a constant: by Python's own functions, by NumPy's or Keras's, or is of settings.
+
+    `keras.initializers.RandomNormal(0.0, 0.02)`, `np.sqrt(2)`, `Config()`; never what reads or trains.
+    """
+    if isinstance(node.func, ast.Name):
+        own = space.get(node.func.id)
+        is_settings = (
+            isinstance(own, type) and own.__bases__ == (object,) and not (node.args or node.keywords)
+        )
+        return node.func.id in PLAIN or is_settings
+    path = ast.unparse(node.func).split(".")
+    return any(it in MAKERS for it in path[:-1]) or path[0] in ("np", "numpy", "math") and path[-1] in NUMBERS
+
+
+#: Modules of Keras whose classes make constants, and functions of NumPy that do.
+MAKERS = frozenset({"initializers", "regularizers", "constraints", "activations"})
+NUMBERS = frozenset({"sqrt", "log", "log2", "exp", "ceil", "floor", "prod", "array", "linspace", "arange"})
 #: Functions that a constant may be made with.
 PLAIN = frozenset({"dict", "list", "tuple", "range", "len", "int", "float", "max", "min", "sum", "set"})
 

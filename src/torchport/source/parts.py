@@ -11,24 +11,26 @@ from torchport.source.lines import reads
 from torchport.source.observe import Seen
 from torchport.source.sites import NotPorted, site
 from torchport.source.unit import SIZES_OF_SPACE, Unit, snake
-from torchport.source.values import Flow, Items, Maker, Static
+from torchport.source.values import Flow, Items, Maker, Static, mode
 
 if TYPE_CHECKING:
     from torchport.source.evaluate import Evaluator
 
 
 def part_of(
-    at: Evaluator, node: ast.Call, unit: Unit, source: ast.Call, seen: list[Seen], maker: Maker | None
-) -> Any:
+    at: Evaluator, node: ast.Call, unit: Unit, source: ast.Call, seen: list[Seen], maker: Maker | None,
+    given: list[Any] | None = None,
+) -> Any:  # fmt: skip
     """What an application of a unit gives. `source`: the call that its parameters are given by."""
     scope = at.scope
-    bound = arguments(unit, source, at)
-    if maker is None:
-        flows = {it.name: bound.pop(it.name, None) for it in unit.inputs}
+    with at.where(maker):
+        bound = arguments(unit, source, at)
+    if given is not None:
+        flows = dict(zip((it.name for it in unit.inputs), given, strict=True))
+    elif maker is None:
+        flows = entries(unit, {it.of or it.name: bound.pop(it.of or it.name, None) for it in unit.inputs})
     else:
-        given = [at.value(it) for it in node.args]
-        given += [at.value(it.value) for it in node.keywords if it.arg not in ("training", "mask")]
-        flows = dict(zip((it.name for it in unit.inputs), given, strict=False))
+        flows = entries(unit, applied_to(at, node, unit))
     texts: list[str] = []
     table: dict[str, str] = {}
     for taken in unit.inputs:
@@ -49,6 +51,7 @@ def part_of(
                 else flow.channels or "?"
             )
             table[taken.channels] = size
+    texts = [f"[{', '.join(it)}]" if isinstance(it, list) else it for it in unit.grouped(texts).values()]
     if unit.kind == "function":
         inside = [
             *texts,
@@ -66,8 +69,50 @@ def part_of(
         constructor.append(f"{it.name}={text}" if named else text)
     base, given_name = (maker.name, True) if maker is not None and maker.name else (snake(unit.cls), False)
     key = site(maker.node) if maker is not None else None
-    callee = scope.module(base, f"{unit.cls}({', '.join(constructor)})", given_name, key)
+    listed = maker.listed if maker is not None else ""
+    callee = scope.module(base, f"{unit.cls}({', '.join(constructor)})", given_name, key, listed)
     return results(at, unit, f"{callee}({', '.join(texts)})", table, bound, callee)
+
+
+def applied_to(at: Evaluator, node: ast.Call, unit: Unit) -> dict[str, Any]:
+    """What a layer or model is called on, by the names that its `call` has for it."""
+    names = list(unit.grouped([None] * len(unit.inputs)))
+    found, position = dict[str, Any](), 0
+    if unit.kind in ("builder", "factory") and len(node.args) == 1 and len(unit.inputs) > 1:
+        value = at.value(node.args[0])
+        return dict(zip(names, value.items, strict=False)) if isinstance(value, Items) else {}
+    for it in node.args:
+        value = at.value(it)
+        if value == mode() or position >= len(names):
+            continue
+        found[names[position]] = value
+        position += 1
+    for one in node.keywords:
+        if one.arg == "training":
+            continue
+        if one.arg in names:
+            found[one.arg] = at.value(one.value)
+        elif one.arg in unit.folded:
+            value = at.value(one.value)
+            if not isinstance(value, Static) or value.text != repr(unit.folded[one.arg]):
+                raise NotPorted(
+                    one.value, f"{unit.name} is ported for {one.arg}={unit.folded[one.arg]!r} alone"
+                )
+        elif unit.kind == "builder" and position < len(names):
+            found[names[position]] = at.value(one.value)
+    return found
+
+
+def entries(unit: Unit, values: dict[str, Any]) -> dict[str, Any]:
+    """The tensors of what a unit is called on, by name: lists entry by entry."""
+    found, counts = dict[str, Any](), dict[str, int]()
+    for it in unit.inputs:
+        value = values.get(it.of or it.name)
+        if it.of:
+            at = counts[it.of] = counts.get(it.of, -1) + 1
+            value = value.items[at] if isinstance(value, Items) and at < len(value.items) else None
+        found[it.name] = value
+    return found
 
 
 def channels(flow: Flow, name: str, seen: list[Seen], node: ast.Call) -> str:
@@ -89,13 +134,14 @@ def arguments(unit: Unit, source: ast.Call, at: Evaluator) -> dict[str, Any]:
     except TypeError as error:
         raise NotPorted(source, str(error)) from error
     asked = {name for it in unit.results if it.channels for name in reads(it.channels)}
-    known = {it.name for it in unit.parameters} | {it.name for it in unit.inputs} | asked
+    tensors = {it.of or it.name for it in unit.inputs} if unit.kind in ("block", "function") else set()
+    known = {it.name for it in unit.parameters} | tensors | asked
     found = {}
     for name, it in bound.arguments.items():
         if name not in known or not isinstance(it, ast.expr):
             continue
         value = at.value(it)
-        if name not in {one.name for one in unit.inputs} and not isinstance(value, Static):
+        if name not in tensors and not isinstance(value, Static):
             raise NotPorted(it, f"{unit.name} wants a number there")
         found[name] = value
     return found

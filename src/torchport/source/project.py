@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torchport.errors import Unsupported
@@ -92,6 +92,8 @@ class Project:
         return found
 
     def function(self, node: ast.FunctionDef) -> Unit:
+        if (inner := inner_of(node)) is not None:
+            return self.factory(node, inner)
         calls = self.calls(node, node.name)
         is_function = not self.makes_layers(node)
         scope = Scope(self, node.name, is_function)
@@ -108,6 +110,28 @@ class Project:
         kind = "builder" if stage.is_network else "function" if is_function else "block"
         return finished(self, node, stage, known, kind)
 
+    def factory(self, node: ast.FunctionDef, inner: ast.FunctionDef) -> Unit:
+        """A function that gives a function of tensors: a class, of which the inner one is `forward`."""
+        self.calls(node, node.name)
+        calls = self.calls(inner, f"{node.name}.{inner.name}")
+        scope = Scope(self, node.name)
+        stage = Stage(scope)
+        known = tuple(parameters_of(node, 0))
+        for it in known:
+            scope.env[it.name] = Static(it.name)
+            scope.assigned[it.name] = 1
+        scope.in_init = True
+        stage.body([it for it in node.body[:-1] if it is not inner])
+        scope.in_init = False
+        parameters = parameters_of(inner, 0)
+        taken = self.tensors_of(inner, calls, parameters, stage)
+        if left := [it.name for it in parameters if it.name not in taken]:
+            raise NotPorted(inner, f"its argument {left[0]} is no tensor", f"hand it over to {node.name}")
+        stage.body(inner.body)
+        found = finished(self, node, stage, known, "factory")
+        found.inner = inner.name
+        return found
+
     def makes_layers(self, node: ast.FunctionDef) -> bool:
         """Whether a function makes layers, itself or by another that it calls."""
         for it in ast.walk(node):
@@ -123,24 +147,90 @@ class Project:
         return False
 
     def tensors_of(
-        self, node: ast.AST, calls: list[UnitCall], parameters: list[Parameter], stage: Stage
+        self, node: ast.FunctionDef, calls: list[UnitCall], parameters: list[Parameter], stage: Stage
     ) -> set[str]:
-        """The parameters that are tensors: they become those of `forward`."""
-        found = [
-            it.name for it in parameters if any(is_tensor(call.arguments.get(it.name)) for call in calls)
-        ]
-        for name in found:
-            given = [call.arguments.get(name) for call in calls]
-            if not all(map(is_tensor, given)):
+        """The parameters that are tensors, or lists of them: they become those of `forward`."""
+        given: dict[str, list[Any]] = {
+            it.name: [call.arguments.get(it.name) for call in calls] for it in parameters
+        }
+        found = {name: values for name, values in given.items() if any(map(has_tensor, values))}
+        is_single = len(found) == 1 and all(map(is_tensor, next(iter(found.values()))))
+        for name, values in found.items():
+            if not all(map(has_tensor, values)):
                 raise NotPorted(node, f"{name} is a tensor in one call and none in another")
-            ranks = {len(it.shape) for it in given if it is not None}
-            if len(ranks) > 1:
-                raise NotPorted(node, f"{name} has {' and '.join(map(str, sorted(ranks)))} axes")
-            (rank,) = ranks
-            channels = "" if rank < 2 else "in_channels" if len(found) == 1 else f"{name}_channels"
-            stage.inputs.append(Input(name, channels, rank, order_of(rank)))
-            stage.scope.env[name] = Flow(name, rank, channels or None, order_of(rank))
+            if all(map(is_tensor, values)):
+                flow = self.taken(node, stage, name, values, "in_channels" if is_single else "")
+                stage.scope.env[name] = flow
+                continue
+            if not all(isinstance(it, (list, tuple)) and all(map(is_tensor, it)) for it in values):
+                raise NotPorted(node, f"{name} is a list of something else than tensors")
+            if len({len(it) for it in values}) > 1:
+                raise NotPorted(node, f"{name} is a list of other lengths in other calls")
+            names = unpacked(node, name, len(values[0]))
+            flows = []
+            for at, own in enumerate(names):
+                flow = self.taken(node, stage, own, [it[at] for it in values], "", name)
+                flows.append(replace(flow, text=f"{name}[{at}]"))
+            stage.scope.env[name] = Items(tuple(flows), name)
         return set(found)
+
+    def taken(
+        self, node: ast.AST, stage: Stage, name: str, values: list[Any], channels: str, of: str = ""
+    ) -> Flow:
+        """A tensor that a unit takes, one for all calls."""
+        ranks = {len(it.shape) for it in values}
+        if len(ranks) > 1:
+            raise NotPorted(node, f"{name} has {' and '.join(map(str, sorted(ranks)))} axes")
+        (rank,) = ranks
+        size = "" if rank < 2 else channels or f"{name}_channels"
+        stage.inputs.append(Input(name, size, rank, order_of(rank), of=of))
+        return Flow(name, rank, size or None, order_of(rank))
+
+    def inputs_of(
+        self, node: ast.FunctionDef, calls: list[UnitCall], parameters: list[Parameter], stage: Stage
+    ) -> dict[str, Any]:
+        """What `call` takes; gives the parameters that are none of the port's, and what they always were."""
+        taken, folded = self.tensors_of(node, calls, parameters, stage), {}
+        for it in parameters:
+            values = [call.arguments.get(it.name) for call in calls]
+            if it.name in taken:
+                continue
+            if len(set(map(repr, values))) > 1 or not isinstance(
+                values[0], (type(None), bool, int, float, str)
+            ):
+                raise NotPorted(node, f"its argument {it.name} is no tensor", "hand it over to __init__")
+            folded[it.name] = values[0]
+            stage.scope.env[it.name] = Static(repr(values[0]))
+            if values[0] is not None:
+                stage.scope.notes.append(f"line {node.lineno}: {it.name} is {values[0]!r} in all calls")
+        return folded
+
+
+def inner_of(node: ast.FunctionDef) -> ast.FunctionDef | None:
+    """The function that a function defines and gives back."""
+    last = node.body[-1]
+    if not isinstance(last, ast.Return) or not isinstance(last.value, ast.Name):
+        return None
+    inside = (it for it in node.body if isinstance(it, ast.FunctionDef))
+    return next((it for it in inside if it.name == last.value.id), None)
+
+
+def has_tensor(value: Any) -> bool:
+    return any(True for _ in tensors(value))
+
+
+def unpacked(node: ast.FunctionDef, name: str, count: int) -> list[str]:
+    """What a function calls the entries of a list that it takes: as it unpacks them, else by their number."""
+    for it in ast.walk(node):
+        if (
+            isinstance(it, ast.Assign)
+            and ast.unparse(it.value) == name
+            and isinstance(it.targets[0], ast.Tuple)
+        ):
+            names = [ast.unparse(one) for one in it.targets[0].elts]
+            if len(names) == count and all(map(str.isidentifier, names)) and len(set(names)) == count:
+                return names
+    return [f"{name}{at + 1}" for at in range(count)]
 
 
 def method_of(node: ast.ClassDef, name: str) -> ast.FunctionDef | None:
@@ -202,15 +292,17 @@ def finished(
     init = [it for it in scope.init if id(it) not in unused]
     asked = {name for it in results if it.channels for name in reads(it.channels)}
     own = {it.channels for it in stage.inputs if it.channels} | {it.name for it in known}
-    exposes = kind in ("block", "layer") and bool(asked - own - set(vars(project.watched.module)))
+    exposes = kind in ("block", "layer", "factory") and bool(asked - own - set(vars(project.watched.module)))
     if exposes:
         init = prune(init, {*asked, *scope.kept})
         text = [str(it.channels) for it in results]
         sizes_of = text[0] if len(text) == 1 else f"({', '.join(text)})"
         init.append(Line(0, f"self.out_channels = {sizes_of}"))
     init = prune(init, scope.kept)
+    scope.forward = prune(scope.forward, ())
     read = {name for it in init for name in reads(it.text)} | set(scope.kept)
     flowing = {name for it in scope.forward for name in reads(it.text)}
+    flowing |= {name for method in scope.methods.values() for it in method.lines for name in reads(it)}
     if kind == "function":
         read |= flowing
     sizes = tuple(it.channels for it in stage.inputs if it.channels in read) if kind != "function" else ()
@@ -222,7 +314,7 @@ def finished(
         node.name, node.name if kind in ("function", "layer") else class_name(node.name), kind,
         tuple(stage.inputs), parameters, known, sizes, results, isinstance(stage.result, Items), exposes,
         applied=scope.applied, rows=scope.rows,
-        dropped=tuple(it.name for it in known if it not in parameters),
+        dropped=tuple(it.name for it in known if it not in parameters), weights=tuple(scope.weights),
         fixed=tuple(sorted(scope.fixed)), notes=scope.notes, line=node.lineno,
     )  # fmt: skip
     made.text = text_of(made, node, stage, init)
@@ -236,7 +328,10 @@ def text_of(unit: Unit, node: ast.FunctionDef | ast.ClassDef, stage: Stage, init
     names = scope.names.settled({*attributes, *scope.kept})
     docstring = doc(node)
     result = "Tensor" if not unit.is_tuple else f"tuple[{', '.join(['Tensor'] * len(unit.results))}]"
-    inputs = ", ".join(f"{it.name}: Tensor" for it in unit.inputs)
+    inputs = ", ".join(
+        f"{name}: {'list[Tensor]' if isinstance(it, list) else 'Tensor'}"
+        for name, it in unit.grouped([""] * len(unit.inputs)).items()
+    )
     if unit.kind == "function":
         given = ", ".join(filter(None, [inputs, *map(declared, unit.parameters)]))
         lines = [f"def {unit.cls}({given}) -> {result}:", *indented(docstring, 1)]
@@ -262,6 +357,8 @@ def text_of(unit: Unit, node: ast.FunctionDef | ast.ClassDef, stage: Stage, init
         lines.append("")
     lines.append(f"{INDENT}def forward(self, {inputs}) -> {result}:")
     lines += [INDENT * 2 + str(it) if it.text else "" for it in scope.forward]
+    for method in scope.methods.values():
+        lines += ["", *(INDENT + it if it else "" for it in method.lines)]
     return named("\n".join(lines), names)
 
 

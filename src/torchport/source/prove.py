@@ -6,10 +6,9 @@ A unit of the source is run as its author would: `block(keras.Input(...), 64)`, 
 from __future__ import annotations
 
 import inspect
-import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,6 +20,8 @@ from torchport.axes import Order, Turn, to_order
 from torchport.errors import Unsupported
 from torchport.program import Fill, Load, Module
 from torchport.read import live
+from torchport.read.subclass import keras_of
+from torchport.source import observe
 from torchport.source.evaluate import option_text
 from torchport.source.fragment import Call, is_layer, loads
 from torchport.source.observe import Endless, Recorder, Seen, UnitCall, as_it_is, is_tensor
@@ -40,7 +41,8 @@ class Case:
 
     arguments: Mapping[str, Any]
     shapes: tuple[tuple[int, ...], ...]
-    ranges: tuple[str, ...] = ()
+    #: What the tensors hold, where it is not floats.
+    kinds: tuple[str, ...] = ()
     #: Whether the arguments are none that the author's calls gave: such a run may not take long.
     is_varied: bool = False
 
@@ -102,8 +104,7 @@ class Prover:
                 recorder.stopped[unit.name].append(str(case))
                 continue
             except scripts.RAISED as error:  # arguments of our own: the source may refuse them
-                said = (str(error).splitlines() or [""])[0]
-                found.failed.append(f"{case}: {type(error).__name__}: {said[:120]}")
+                found.failed.append(f"{case}: {type(error).__name__}: {cause(error)[:160]}")
                 continue
             try:
                 self.compare(unit, case, source, found)
@@ -188,10 +189,13 @@ class Prover:
             it.remove()
         called = list({id(it): (name, it) for name, it in order}.values())
         specs = [(spec, held) for spec, held in self.applied(source) if spec.loads]
-        ours = [(name, it) for name, it in called if it.state_dict()]
+        ours = [(name, it) for name, it in called if it.state_dict() and type(it).__name__ not in classes]
         if len(ours) != len(specs):
             raise Differs(f"calls {len(ours)} modules with weights, the source {len(specs)}")
-        source.links = []
+        source.links = list(self.own_weights(source, called))
+        for link in source.links:
+            owner, _, short = link.name.rpartition(".")
+            getattr(port.get_submodule(owner), short).data.copy_(torch.from_numpy(link.of(source.start)))
         for (name, module), (spec, variables) in zip(ours, specs, strict=True):
             if type(module).__name__ != spec.cls.rpartition(".")[2]:
                 raise Differs(f"calls {name}, a {type(module).__name__}, where the source has {spec.cls}")
@@ -212,6 +216,25 @@ class Prover:
         if left := [path_of(it) for it in live.variables(source.model) if id(it) not in moved]:
             raise Differs(f"has no weight for {', '.join(left[:3])}")
 
+    def own_weights(self, source: Source, called: Sequence[tuple[str, Any]]) -> Iterator[Link]:
+        """The weights that layer classes have themselves, by the order in which these were first called."""
+        units = {it.name: it for it in self.project.units.values() if it is not None and it.weights}
+        of_class = {it.cls: it for it in units.values()}
+        order = [it for name, it in source.entered if name.endswith(".call") and name[:-5] in units]
+        objects = list({id(it): it for it in order}.values())
+        modules = [(name, it) for name, it in called if type(it).__name__ in of_class]
+        if len(objects) != len(modules):
+            raise Differs(
+                f"calls {len(modules)} modules with weights of their own, the source {len(objects)}"
+            )
+        for one, (name, module) in zip(objects, modules, strict=True):
+            unit = of_class[type(module).__name__]
+            for attribute in unit.weights:
+                variable = getattr(one, attribute)
+                axes = " ".join(f"a{at}" for at in range(len(variable.shape)))
+                path = f"{name}.{attribute}" if name else attribute
+                yield Link(path, Turn(f"{axes} -> {axes}"), variable)
+
     def applied(self, source: Source) -> Iterator[tuple[Module, dict[str, Any]]]:
         """The modules that the source's layers are, in the order in which they were first called.
 
@@ -225,20 +248,40 @@ class Prover:
         done: set[int] = set()
         # a builder may build other models too, whose layers are none of its own
         theirs = {id(it) for it in live.variables(source.model)}
+        own = {id(it): at for at, (name, it) in reversed(list(enumerate(source.entered)))}
+
+        def once(seen: Seen, call: Call) -> Iterator[tuple[Module, dict[str, Any]]]:
+            held = [id(it) in theirs for it in live.variables(seen.function)]
+            if id(seen.function) not in done and (any(held) or not held or not source.is_network):
+                done.add(id(seen.function))
+                yield from self.modules_of(seen, call)
+
         for key, one in source.calls:
+            if one is None:
+                continue
             if key in rows:
                 model = one.function if is_layer(one.function) else one.result
-                pairs = [(seen_of(it), call) for it, call in zip(model.layers, rows[key], strict=True)]
+                for layer, call in zip(model.layers, rows[key], strict=True):
+                    if id(layer) in own:
+                        yield from self.inside(source, layer, known, once)
+                    else:
+                        yield from once(seen_of(layer), call)
             elif key in known and is_layer(one.function):
                 kept = {name: it for name, it in one.kwargs.items() if name != "training"}
-                pairs = [(Seen(one.function, one.args, kept, one.result), known[key])]
-            else:
-                continue
-            for seen, call in pairs:
-                own = [id(it) in theirs for it in live.variables(seen.function)]
-                if id(seen.function) not in done and (any(own) or not own or not source.is_network):
-                    done.add(id(seen.function))
-                    yield from self.modules_of(seen, call)
+                args = one.args[: len(known[key].args)]
+                yield from once(Seen(one.function, args, kept, one.result), known[key])
+
+    def inside(
+        self, source: Source, layer: Any, known: Any, once: Any
+    ) -> Iterator[tuple[Module, dict[str, Any]]]:
+        """The modules that a layer of the user's in a Sequential calls."""
+        start, end = source.spans[id(layer)]
+        for key, one in source.calls[start:end]:
+            if one is not None and key in known and is_layer(one.function):
+                kept = {name: it for name, it in one.kwargs.items() if name != "training"}
+                yield from once(
+                    Seen(one.function, one.args[: len(known[key].args)], kept, one.result), known[key]
+                )
 
     def modules_of(self, seen: Seen, call: Call) -> Iterator[tuple[Module, dict[str, Any]]]:
         """The modules of one layer, each with its variables."""
@@ -326,6 +369,10 @@ class Source:
     inputs: list[np.ndarray]
     shapes: list[tuple[int, ...]]
     calls: list[Any]
+    #: Calls of methods of the user's classes, in the order in which they began.
+    entered: list[tuple[str, Any]] = field(default_factory=list)
+    #: By the identity of an object of the user's: the first and the last of the calls that its `call` makes.
+    spans: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     links: list[Link] = field(default_factory=list)
     #: The values of its variables when it was made; what it gave in inference, and then in training.
     start: Mapping[int, np.ndarray] = field(default_factory=dict)
@@ -336,43 +383,59 @@ class Source:
     @classmethod
     def of(cls, prover: Prover, unit: Unit, case: Case) -> Source:
         """Raises whatever the user's code raises."""
-        from torchport.verify.frameworks import floats
-
         watched = prover.project.watched
         recorder: Recorder = watched.recorder
-        keras = keras_in(watched.module)
+        keras = keras_of(watched.module)
         target = getattr(watched.module, unit.name)
         recorder.calls.clear()
+        recorder.entered.clear()
+        recorder.spans.clear()
         numbers = np.random.default_rng(7)
-        with as_it_is(), floats(keras, "float64"):
+        with in_doubles(keras):
             if unit.kind == "function":
-                inputs = list(map(feed, [numbers] * len(case.shapes), case.shapes))
+                kinds = case.kinds or ("float",) * len(case.shapes)
+                inputs = [feed(numbers, it, kind) for it, kind in zip(case.shapes, kinds, strict=True)]
                 given = dict(case.arguments)
-                names = [it.name for it in unit.inputs]
 
                 def function(*tensors: Any) -> Any:
-                    return target(**dict(zip(names, tensors, strict=True)), **given)
+                    return target(**unit.grouped(tensors), **given)
 
                 return cls(keras, None, function, inputs, list(case.shapes), [])
+            if unit.kind == "loss":
+                kinds = case.kinds or ("float",) * len(case.shapes)
+                inputs = [feed(numbers, it, kind) for it, kind in zip(case.shapes, kinds, strict=True)]
+                loss = target(**case.arguments)
+                return cls(keras, None, lambda *given: loss(*given), inputs, list(case.shapes), [])
             if unit.kind == "builder":
                 model = target(**case.arguments)
             else:
-                ends = [keras.Input(shape[1:]) for shape in case.shapes]
+                kinds = case.kinds or ("",) * len(case.shapes)
+                ends = [
+                    keras.Input(shape[1:], dtype=kind or None)
+                    for shape, kind in zip(case.shapes, kinds, strict=True)
+                ]
+                given = unit.grouped(ends)
                 if unit.kind == "layer":
                     layer = target(**case.arguments)
-                    out = layer(*ends, **mode_of(keras, layer))
+                    (first, *_), others = given.values(), list(given.items())[1:]
+                    folded = {key: it for key, it in unit.folded.items() if it is not None}
+                    out = layer(first, **dict(others), **folded, **mode_of(keras, layer))
+                elif unit.kind == "factory":
+                    out = target(**case.arguments)(*given.values())
                 else:
-                    names = [it.name for it in unit.inputs]
-                    out = target(**dict(zip(names, ends, strict=True)), **case.arguments)
+                    out = target(**given, **case.arguments)
                 model = keras.Model(ends, out)
             shapes = [(BATCH, *(size or 16 for size in it.shape[1:])) for it in model.inputs]
             for variable in model.variables:
                 if "seed" not in path_of(variable):
                     variable.assign(value_for(variable, numbers))
-        inputs = [feed(numbers, shape) for shape in shapes]
-        calls = list(recorder.calls)
+        inputs = [feed(numbers, shape, it.dtype) for shape, it in zip(shapes, model.inputs, strict=True)]
+        calls, entered = list(recorder.calls), list(recorder.entered)
         start, is_network = values(live.variables(model)), unit.kind == "builder"
-        return cls(keras, model, None, inputs, shapes, calls, start=start, is_network=is_network)
+        return cls(
+            keras, model, None, inputs, shapes, calls, start=start, is_network=is_network, entered=entered,
+            spans=dict(recorder.spans),
+        )  # fmt: skip
 
     @property
     def modes(self) -> tuple[bool, ...]:
@@ -388,13 +451,7 @@ class Source:
     def run(self, training: bool) -> Run:
         import tensorflow as tf
 
-        from torchport.verify import patches
-        from torchport.verify.frameworks import floats
-
-        with ExitStack() as stack:
-            stack.enter_context(as_it_is())
-            stack.enter_context(floats(self.keras, "float64"))
-            stack.enter_context(patches.patched(tf, (*patches.DOUBLES, *patches.KERNELS, *patches.DRAWS)))
+        with in_doubles(self.keras):
             given = [tf.constant(it) for it in self.inputs]
             variables = list(live.variables(self.model)) if self.model is not None else []
             before = values(variables)
@@ -406,13 +463,36 @@ class Source:
                 else:
                     found = self.model(given if len(given) > 1 else given[0], training=training)
                 outputs = list(found) if isinstance(found, (list, tuple)) else [found]
-                total = tf.add_n([tf.reduce_sum(it * weighed(it.shape)) for it in outputs])
+                floats_of = [it for it in outputs if it.dtype.is_floating]
+                total = tf.add_n([tf.reduce_sum(it * weighed(it.shape)) for it in floats_of])
             trained = list(self.model.trainable_variables) if self.model is not None else []
             slopes = tape.gradient(total, [*given, *map(tensor_of, trained)])
         found = [zeros(slope, it) for slope, it in zip(slopes, [*given, *trained], strict=True)]
         weights = {id(it): slope for it, slope in zip(trained, found[len(given) :], strict=True)}
         slopes = found[: len(given)]
         return Run([it.numpy() for it in outputs], slopes, weights, before, values(variables))
+
+
+@contextmanager
+def in_doubles(keras: Any) -> Iterator[None]:
+    """The user's code computes in float64, also where it says float32; draws are the port's."""
+    import tensorflow as tf
+
+    from torchport.verify import patches
+    from torchport.verify.frameworks import floats
+    from torchport.verify.patches import doubles
+
+    with ExitStack() as stack:
+        stack.enter_context(as_it_is())
+        stack.enter_context(floats(keras, "float64"))
+        stack.enter_context(patches.patched(tf, (*patches.DOUBLES, *patches.KERNELS, *patches.DRAWS)))
+        is_user = doubles.is_user
+        # calls of the user's code go through the recorder
+        doubles.is_user = lambda file: file == observe.__file__ or is_user(file)  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            doubles.is_user = is_user
 
 
 def mode_of(keras: Any, layer: Any) -> dict[str, bool]:
@@ -439,25 +519,26 @@ def run_port(
 
     orders = [it.order for it in unit.inputs]
     given = [
-        torch.tensor(np.ascontiguousarray(in_order(it, order)), requires_grad=gradients)
+        torch.tensor(np.ascontiguousarray(in_order(it, order)), requires_grad=gradients and is_float(it))
         for it, order in zip(inputs, orders, strict=True)
     ]
     if hasattr(port, "train"):
         port.train(training)
         port.zero_grad()
     with draws.same_in_torch(torch):
-        found = port(*given)
+        found = port(*unit.grouped(given).values()) if unit.kind != "builder" else port(*given)
     outputs = list(found) if isinstance(found, (list, tuple)) else [found]
     results = [back(it.detach().numpy(), flow.order) for it, flow in zip(outputs, unit.results, strict=True)]
     slopes: list[np.ndarray] = []
     if gradients:
         seeds = [torch.from_numpy(np.ascontiguousarray(in_order(weighed(it.shape), flow.order)))
                  for it, flow in zip(results, unit.results, strict=True)]  # fmt: skip
-        total = sum((it * seed).sum() for it, seed in zip(outputs, seeds, strict=True))
-        if total.requires_grad:
+        pairs = zip(outputs, seeds, strict=True)
+        total = sum((it * seed).sum() for it, seed in pairs if it.is_floating_point())
+        if getattr(total, "requires_grad", False):
             total.backward()
         slopes = [
-            back(it.grad.numpy() if it.grad is not None else it.detach().numpy() * 0, order)
+            back(it.grad.numpy() if it.grad is not None else it.detach().numpy() * 0.0, order)
             for it, order in zip(given, orders, strict=True)
         ]
     return Run(results, slopes)
@@ -466,6 +547,17 @@ def run_port(
 def count(counts: dict[str, int], name: str, module: Any, args: Any, out: Any) -> None:
     """Notes of how many values each channel has."""
     counts[name] = args[0].numel() // args[0].shape[1]
+
+
+def cause(error: BaseException) -> str:
+    """What an error says first, but for where Keras was when it came."""
+    lines = [it.strip() for it in str(error).splitlines() if it.strip(" \x1b[01m")]
+    told = [it for it in lines if not it.startswith(("Exception encountered", "\x1b[1mCould not auto"))]
+    return (told or lines or [""])[0]
+
+
+def is_float(array: np.ndarray) -> bool:
+    return array.dtype.kind == "f"
 
 
 def training_of(mode: str) -> bool:
@@ -491,7 +583,10 @@ def weighed(shape: Any) -> np.ndarray:
     return np.random.default_rng(11).uniform(0.5, 1.5, sizes)
 
 
-def feed(numbers: np.random.Generator, shape: Sequence[int]) -> np.ndarray:
+def feed(numbers: np.random.Generator, shape: Sequence[int], dtype: Any = "float") -> np.ndarray:
+    """Numbers of a tensor: floats, or whole ones that are small enough for any table."""
+    if "int" in str(getattr(dtype, "name", dtype)):
+        return numbers.integers(0, 4, tuple(shape)).astype(np.int64)
     return numbers.uniform(0.05, 0.95, tuple(shape))
 
 
@@ -513,40 +608,43 @@ def tensor_of(variable: Any) -> Any:
 
 
 def zeros(slope: Any, like: Any) -> np.ndarray:
-    return np.zeros(tuple(like.shape)) if slope is None else np.asarray(slope)
+    if slope is None:
+        return np.zeros(tuple(like.shape))
+    import tensorflow as tf
+
+    # that of a table is given row by row
+    return np.asarray(tf.convert_to_tensor(slope))
 
 
 def path_of(variable: Any) -> str:
     return str(getattr(variable, "path", variable.name))
 
 
-def keras_in(module: types.ModuleType) -> Any:
-    """The Keras that the user's module imports."""
-    for value in vars(module).values():
-        name = getattr(value, "__name__", "") if inspect.ismodule(value) else getattr(value, "__module__", "")
-        if str(name).split(".")[0] == "tf_keras":
-            return sys.modules["tf_keras"]
-    import keras
-
-    return keras
-
-
 def kept_modules(module: Any, classes: set[str], path: str = "") -> Iterator[tuple[str, Any]]:
     """The modules that stand for layers: those in the port's own classes, lists opened."""
+    if not path and type(module).__name__ in classes:
+        yield "", module
     for name, it in module.named_children():
         inside = f"{path}{name}"
         if type(it).__name__ in classes or type(it).__name__ == "ModuleList":
+            if type(it).__name__ in classes:
+                yield inside, it
             yield from kept_modules(it, classes, f"{inside}.")
         else:
             yield inside, it
 
 
-def case_of(unit: Unit, call: UnitCall) -> Case:
-    """The case that a watched call was."""
+def case_of(unit: Unit, call: UnitCall, inner: UnitCall | None = None) -> Case:
+    """The case that a watched call was. `inner`: the call of the function that it gave."""
     arguments = {it.name: call.arguments[it.name] for it in unit.known if it.name in call.arguments}
-    found = []
-    for it in unit.inputs:
-        if it.name in call.arguments and is_tensor(call.arguments[it.name]):
-            shape = tuple(call.arguments[it.name].shape)
+    found, kinds = [], list[str]()
+    tensors_of = (inner or call).arguments
+    held: dict[str, Any] = {it.of or it.name: tensors_of.get(it.of or it.name) for it in unit.inputs}
+    given = [one for it in held.values() for one in (it if isinstance(it, (list, tuple)) else [it])]
+    for it in given:
+        if is_tensor(it):
+            shape = tuple(it.shape)
             found.append((BATCH, *(size or 16 for size in shape[1:])) if shape else ())
-    return Case(arguments, tuple(found))
+            kind = str(getattr(it.dtype, "name", it.dtype))
+            kinds.append(kind if "int" in kind or kind == "bool" else "")
+    return Case(arguments, tuple(found), tuple(kinds) if any(kinds) else ())

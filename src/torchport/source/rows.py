@@ -46,11 +46,14 @@ def applied(at: Evaluator, node: ast.expr, row: Row, flow: Flow, models: list[An
     for number, maker in enumerate(row.makers):
         layers = [it.layers[number] for it in models]
         if type(layers[0]).__module__ == scope.project.watched.module.__name__:
-            raise NotPorted(maker.node, "is a layer of your own in a Sequential", "call it on a tensor")
-        made = Call([value], {}, at.options(maker, type(layers[0])))
-        found = at.apply(maker.node, made, [seen_of(it) for it in layers], maker)
-        scope.applied.pop(site(maker.node), None)
-        calls.append(made)
+            unit = scope.project.unit(type(layers[0]).__name__)
+            found = at.part(maker.node, unit, maker.node, [seen_of(it) for it in layers], maker, [value])
+            calls.append(Call([value], {}, {}))
+        else:
+            made = Call([value], {}, at.options(maker, type(layers[0])))
+            found = at.apply(maker.node, made, [seen_of(it) for it in layers], maker)
+            scope.applied.pop(site(maker.node), None)
+            calls.append(made)
         if not isinstance(found, Flow):
             raise NotPorted(maker.node, "gives several tensors")
         if number + 1 < len(row.makers) and found.text != value.text:

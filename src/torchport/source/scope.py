@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from torchport.axes import Order, dims
+from torchport.axes import Order, dims, position
 from torchport.named import ATOM, binds_of
 from torchport.source.fragment import Call
 from torchport.source.lines import Line, Names, reads
 from torchport.source.observe import Seen
 from torchport.source.sites import NotPorted, Site, site
-from torchport.source.values import Flow, Items, Maker, Shape, Stack, Static
+from torchport.source.values import Flow, Items, Maker, Shape, Size, Stack, Static
 
 if TYPE_CHECKING:
     from torchport.source.project import Project
@@ -27,10 +27,21 @@ class Loop:
 
     targets: frozenset[str]
     marks: list[str] = field(default_factory=list)
+    #: What it goes through, as text.
+    over: str = ""
     #: Whether `forward` asks for what it counts.
     counts: bool = False
     #: Those of the modules that are made in loops inside of it.
     nested: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method that `forward` calls, as text; what it was given, and what it gives."""
+
+    given: Any
+    lines: tuple[str, ...]
+    result: Any
 
 
 @dataclass
@@ -62,6 +73,25 @@ class Scope:
     notes: list[str] = field(default_factory=list)
     #: Whether `__init__` of a class is being staged, where tensors are not yet known.
     in_init: bool = False
+    #: The class that is staged, its weights, and those of its methods that `forward` calls.
+    cls: ast.ClassDef | None = None
+    weights: list[str] = field(default_factory=list)
+    methods: dict[str, Method] = field(default_factory=dict)
+    #: The names of `__init__`, where its end is reached.
+    first: frozenset[str] = frozenset()
+    #: Of a loss: how Keras makes one number of what `call` gives.
+    reduction: str = ""
+    #: Whether a method that `forward` calls is being staged: what it gives keeps its order.
+    in_method: bool = False
+
+    def is_argument(self, name: str, value: Static) -> bool:
+        """Whether a value is the argument of that name of `__init__`, which is never given another."""
+        if self.cls is None or value.text != name:
+            return False
+        stored = (
+            it for it in ast.walk(self.cls) if isinstance(it, ast.Name) and isinstance(it.ctx, ast.Store)
+        )
+        return name in self.assigned and all(it.id != name for it in stored)
 
     def seen(self, node: ast.AST) -> list[Seen]:
         return self.project.watched.recorder.sites.get(site(node), [])
@@ -89,8 +119,18 @@ class Scope:
                     return ast.parse(size, mode="eval").body
                 return super().visit(it)
 
+            def visit_Attribute(self, it: ast.Attribute) -> ast.AST:
+                value = scope.env.get(ast.unparse(it))
+                if isinstance(value, Static) and value.text != ast.unparse(it):
+                    self.changed = True
+                    return ast.parse(value.text, mode="eval").body
+                return self.generic_visit(it)
+
             def visit_Name(self, it: ast.Name) -> ast.AST:
                 value = scope.env.get(it.id)
+                if isinstance(value, Size) and value.known is not None:
+                    self.changed = True
+                    return ast.parse(value.known, mode="eval").body
                 if value is not None and not isinstance(value, Static):
                     raise NotPorted(node, f"needs {it.id}, a tensor, where the model is built")
                 if isinstance(value, Static) and value.text != it.id:
@@ -115,6 +155,9 @@ class Scope:
             return None
         if at not in (-1, flow.rank - 1):
             return None
+        if self.is_function:
+            text = flow.text if binds_of(flow.text) == ATOM else f"({flow.text})"
+            return f"{text}.shape[{position(flow.rank - 1, flow.rank, flow.order)}]"
         if flow.channels is None:
             raise NotPorted(node, "is a size that is not known where the model is built")
         return flow.channels
@@ -132,10 +175,15 @@ class Scope:
             return None
         if isinstance(node, ast.Attribute) and node.attr in ("shape", "_keras_shape"):
             return self.flow_of(node.value)
-        if isinstance(node, ast.Name) and isinstance(self.env.get(node.id), Shape):
-            found: Flow = self.env[node.id].flow
-            return found
-        return None
+        value = self.env.get(ast.unparse(node)) if isinstance(node, ast.Name) else None
+        if isinstance(node, ast.Subscript) and isinstance(
+            held := self.env.get(ast.unparse(node.value)), Items
+        ):
+            try:
+                value = held.items[ast.literal_eval(node.slice)]
+            except (ValueError, TypeError, IndexError, SyntaxError):
+                return None
+        return value.flow if isinstance(value, Shape) else None
 
     def flow_of(self, node: ast.expr) -> Flow | None:
         found = self.env.get(ast.unparse(node))
@@ -147,6 +195,8 @@ class Scope:
             return True
         if isinstance(node, (ast.Name, ast.Attribute)):
             value = self.env.get(ast.unparse(node))
+            if isinstance(value, Size):
+                return value.known is not None
             if value is not None:
                 return isinstance(value, Static)
             return isinstance(node, ast.Name) or self.is_static(node.value)
@@ -155,7 +205,7 @@ class Scope:
             from torchport.source.observe import tensors
 
             for it in self.seen(node):
-                if is_layer(it.result) or any(True for _ in tensors(it.result)):
+                if is_layer(it.result) or any(True for _ in tensors(it.result)) or is_local(it.result):
                     return False
         return all(
             self.is_static(it) for it in ast.iter_child_nodes(node) if isinstance(it, ast.expr)
@@ -203,14 +253,21 @@ class Scope:
         text = flow.text if binds_of(flow.text) == ATOM else f"({flow.text})"
         return Flow(f"{text}.permute({turn})", flow.rank, flow.channels, order)
 
-    def module(self, base: str, constructor: str, is_given: bool = False, key: Site | None = None) -> str:
+    def module(
+        self, base: str, constructor: str, is_given: bool = False, key: Site | None = None,
+        listed: str = "",
+    ) -> str:  # fmt: skip
         """Keeps a module; what `forward` calls it. `key`: the place where it is made, if apart from here."""
         if key is not None and key in self.made:
             mark, known = self.made[key]
+            if listed and (not self.loops or mark not in self.loops[-1].marks):
+                raise NotPorted(ast.Constant(base), "is gone through twice", "use one loop, or two lists")
             if known != constructor:
                 raise NotPorted(ast.Constant(base), f"is {known} and {constructor} at once")
             return self.callee(mark)
-        mark = self.names.add(base, is_given)
+        if listed and not self.loops:
+            raise NotPorted(ast.Constant(base), "is a layer of a list by itself", "loop over the list")
+        mark = self.names.add(base, is_given, listed)
         text = self.holding(mark, constructor)
         if key is not None:
             self.made[key] = mark, constructor
@@ -263,6 +320,11 @@ class Scope:
             self.depth -= 1
             self.outside.pop()
             self.init, self.forward = init, forward
+
+
+def is_local(function: Any) -> bool:
+    """Whether a function was defined in another."""
+    return "<locals>" in str(getattr(function, "__qualname__", ""))
 
 
 def values_in(env: Mapping[str, Any]) -> Iterator[tuple[str, Flow]]:

@@ -6,7 +6,8 @@ import ast
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from torchport.source.evaluate import RUN, Evaluator
+from torchport.axes import position
+from torchport.source.evaluate import RUN, Evaluator, atom
 from torchport.source.lines import Line, reads, tidy
 from torchport.source.observe import is_tensor
 from torchport.source.parts import order_of
@@ -14,7 +15,21 @@ from torchport.source.rows import applied, maker_of
 from torchport.source.scope import Loop, Scope
 from torchport.source.sites import NotPorted, site
 from torchport.source.unit import Input
-from torchport.source.values import Flow, Items, Maker, Network, Row, Shape, Stack, Static, leaves
+from torchport.source.values import (
+    MODE,
+    Flow,
+    Group,
+    Items,
+    Maker,
+    Network,
+    Row,
+    Shape,
+    Size,
+    Stack,
+    Static,
+    leaves,
+)
+from torchport.source.weights import is_variable, weight
 
 #: Methods of models and functions that show something, or that belong to training.
 SHOWN = frozenset({"summary", "compile", "print", "build", "plot_model"})
@@ -44,6 +59,9 @@ class Stage:
     inputs: list[Input] = field(default_factory=list)
     results: list[Any] = field(default_factory=list)
     is_network: bool = False
+
+    #: The loops of `__init__` that are being staged.
+    fors: list[ast.For] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.at = Evaluator(self.scope)
@@ -77,6 +95,7 @@ class Stage:
         lines[start:start] = [Line(scope.depth, it) for it in before]
 
     def split(self, node: ast.stmt) -> None:
+        node = without_choice(self.scope, node)
         if isinstance(node, ast.Expr):
             self.expression(node)
         elif isinstance(node, ast.Assign):
@@ -116,7 +135,9 @@ class Stage:
             alike = type(first) is type(other) and all(a.rank == b.rank for a, b in flows)
             if not alike:
                 raise NotPorted(self.scope.project.node_of(self.scope.name), "returns tensors of other ranks")
-            merged = [a if a.channels == b.channels else replace(a, channels=None) for a, b in flows]
+            is_named = isinstance(first, Flow) and None not in (first.channels, other.channels)
+            size = "out_channels" if is_named and not self.scope.is_function else None
+            merged = [a if a.channels == b.channels else replace(a, channels=size) for a, b in flows]
             first = replace(first, items=tuple(merged)) if isinstance(first, Items) else merged[0]
         return first
 
@@ -153,8 +174,13 @@ class Stage:
 
     def append(self, target: ast.expr, item: ast.expr) -> None:
         scope, name = self.scope, ast.unparse(target)
+        if scope.in_init and (maker := self.at.maker(item)) is not None:
+            self.collect(target, name, maker)
+            return
         held, value = scope.env.get(name), self.at.value(item)
         if isinstance(value, Static) and isinstance(held, (Static, type(None))):
+            for line in scope.init:
+                line.shadow = "" if line.shadow == name and line.text == f"{name} = []" else line.shadow
             scope.say(f"{name}.append({value.text})")
             return
         if isinstance(held, Static) and held.text == name:
@@ -171,6 +197,28 @@ class Stage:
         scope.do(tidy(f"{held.text}.append({value.text})"))
         scope.say(f"{held.shadow}.append({value.channels})", held.shadow)
 
+    def collect(self, target: ast.expr, name: str, maker: Maker) -> None:
+        """A layer is put into a list, in `__init__`: all of them in one loop, or each by itself."""
+        scope, held = self.scope, self.scope.env.get(name)
+        if scope.depth:
+            why = "gets layers in a loop that does more, or under a condition"
+            raise NotPorted(target, why, "put them into the list in a loop of their own")
+        if self.fors and not isinstance(held, Row):
+            if isinstance(held, Group):
+                raise NotPorted(target, "gets layers in several places", "give each place a list of its own")
+            (node,) = self.fors if len(self.fors) == 1 else (None,)
+            if node is None:
+                raise NotPorted(target, "gets layers in loops in loops", "make the inner ones a class")
+            scope.env[name] = Group(maker, node.iter, node.target, name)
+            return
+        if isinstance(held, Row) and not self.fors:
+            scope.env[name] = replace(held, makers=(*held.makers, maker))
+            return
+        if isinstance(held, Static) and not self.fors:
+            scope.env[name] = Row((maker,), maker.node)
+            return
+        raise NotPorted(target, "gets layers in several places", "give each place a list of its own")
+
     # Assignments
 
     def assign(self, target: ast.expr, node: ast.expr, statement: ast.stmt) -> None:
@@ -178,8 +226,34 @@ class Stage:
         if isinstance(node, ast.Call) and self.is_input(node):
             self.take(target, node)
             return
-        if isinstance(node, ast.List) and not node.elts and isinstance(target, ast.Name):
+        if is_empty_list(node) and isinstance(target, ast.Name):
             self.open(target.id, node)
+            return
+        name = ast.unparse(target)
+        if is_empty_list(node) and name.startswith("self.") and scope.in_init:
+            scope.env[name] = Static(name)
+            scope.init.append(Line(scope.depth, f"{name} = []", name))
+            return
+        if isinstance(node, ast.Call) and is_variable(scope, node):
+            if not name.startswith("self.") or scope.loops:
+                raise NotPorted(
+                    node, "is a weight that is no attribute", "assign it to self.NAME in __init__"
+                )
+            scope.env[name] = weight(scope, name, node)
+            return
+        if isinstance(node, ast.ListComp) and (group := self.group(name, node)) is not None:
+            scope.env[name] = group
+            return
+        if isinstance(node, ast.Tuple) and isinstance(target, ast.Tuple):
+            if self.sizes(target, node):
+                return
+            texts = list(map(ast.unparse, target.elts))
+            read = {ast.unparse(it) for it in ast.walk(node) if isinstance(it, (ast.Name, ast.Attribute))}
+            if len(texts) == len(node.elts) and not read & set(texts) and any("." in it for it in texts):
+                for one, value in zip(target.elts, node.elts, strict=True):
+                    self.assign(one, value, statement)
+                return
+        if isinstance(target, ast.Name) and not scope.loops and self.size(target, node):
             return
         value = self.at.value(node)
         if isinstance(target, (ast.Tuple, ast.List)):
@@ -188,8 +262,17 @@ class Stage:
         name = ast.unparse(target)
         if not isinstance(target, ast.Name) and not name.startswith("self."):
             raise NotPorted(target, "is assigned to", "use a name of its own")
-        if isinstance(value, Static):
+        if (
+            isinstance(value, Static)
+            and scope.in_init
+            and scope.is_argument(name.removeprefix("self."), value)
+        ):
+            # the port keeps it if `forward` asks for it
+            scope.env[name] = value
+        elif isinstance(value, Static):
             self.settle(name)
+            if scope.cls is not None and not scope.in_init and name in scope.first:
+                raise NotPorted(target, f"{name} is something else in __init__", "give it another name")
             if scope.is_function:
                 scope.do(f"{name} = {value.text}")
             else:
@@ -213,10 +296,70 @@ class Stage:
                     for at, it in enumerate(value.items)
                 ]
                 scope.env[name] = replace(value, text=name, items=tuple(flows))
-        elif isinstance(value, (Network, Shape, Row)):
+        elif isinstance(value, Size):
+            scope.do(f"{name} = {value.text}")
+            scope.env[name] = Size(name, value.known)
+        elif isinstance(value, (Network, Shape, Row, Group)):
             scope.env[name] = value
         else:
             raise NotPorted(node, "is not ported")
+
+    def size(self, target: ast.Name, node: ast.expr) -> bool:
+        """`channels = x.shape[-1]`: a number on both sides; whether it is one."""
+        scope = self.scope
+        if scope.in_init or (known := scope.size_of(node)) is None or not isinstance(node, ast.Subscript):
+            return False
+        flow = scope.shape_of(node.value)
+        if flow is None:
+            return False
+        if scope.cls is None:
+            scope.say(f"{target.id} = {known}", target.id)
+        at = position(flow.rank - 1, flow.rank, flow.order)
+        if not scope.is_function:
+            scope.forward.append(Line(scope.depth, f"{target.id} = {atom(flow.text)}.shape[{at}]", target.id))
+        else:
+            scope.do(f"{target.id} = {atom(flow.text)}.shape[{at}]")
+        scope.env[target.id] = Size(target.id, target.id if scope.cls is None else known)
+        return True
+
+    def sizes(self, target: ast.Tuple, node: ast.Tuple) -> bool:
+        """`b, n, c = tf.shape(x)[0], tf.shape(x)[1], tf.shape(x)[2]`; whether it is that."""
+        scope = self.scope
+        held = [scope.shape_of(it.value) if isinstance(it, ast.Subscript) else None for it in node.elts]
+        flow = held[0]
+        if flow is None or any(it != flow for it in held) or len(held) != flow.rank:
+            return False
+        if [ast.unparse(it.slice) for it in node.elts if isinstance(it, ast.Subscript)] != list(
+            map(str, range(flow.rank))
+        ):
+            return False
+        return self.shape(target, flow)
+
+    def shape(self, target: ast.Tuple | ast.List, flow: Flow) -> bool:
+        """`b, h, w, c = x.shape`: in the order that the port has them."""
+        scope, names = self.scope, [it.id for it in target.elts if isinstance(it, ast.Name)]
+        if len(names) != len(target.elts) or len(names) != flow.rank:
+            return False
+        turned = [""] * flow.rank
+        for at, name in enumerate(names):
+            self.settle(name)
+            turned[position(at, flow.rank, flow.order)] = name
+            known = None
+            if at == flow.rank - 1 and flow.channels is not None:
+                known = flow.channels
+            scope.env[name] = Size(name, known)
+        scope.do(f"{', '.join(turned)} = {atom(flow.text)}.shape")
+        return True
+
+    def group(self, name: str, node: ast.ListComp) -> Group | None:
+        """`[Block(width) for width in widths]`: None where no layers are made."""
+        maker = self.at.maker(node.elt)
+        if maker is None:
+            return None
+        if len(node.generators) != 1 or node.generators[0].ifs:
+            raise NotPorted(node, "makes layers in more than one loop, or under a condition", "write a loop")
+        (over,) = node.generators
+        return Group(maker, over.iter, over.target, name)
 
     def wait(self, maker: Maker) -> None:
         """The line where a layer is made that is applied further below."""
@@ -262,6 +405,16 @@ class Stage:
                 self.settle(name)
                 self.scope.env[name] = replace(it, text=name)
             return
+        if isinstance(value, Shape) and self.shape(target, value.flow):
+            return
+        if isinstance(value, Items) and len(value.items) == len(names):
+            texts = [self.at.forward(it) for it in value.items]
+            if all(isinstance(it, (Flow, Size)) for it in value.items):
+                self.scope.do(f"{', '.join(names)} = {', '.join(texts)}")
+                for name, it in zip(names, value.items, strict=True):
+                    self.settle(name)
+                    self.scope.env[name] = replace(it, text=name)
+                return
         if isinstance(value, Static):
             self.scope.say(f"{', '.join(names)} = {value.text}")
             for name in names:
@@ -270,7 +423,7 @@ class Stage:
             return
         raise NotPorted(node, "is unpacked, and is not known entry by entry")
 
-    def open(self, name: str, node: ast.List) -> None:
+    def open(self, name: str, node: ast.expr) -> None:
         """An empty list: of tensors, if the function puts some in it."""
         scope = self.scope
         appended = [
@@ -280,7 +433,7 @@ class Stage:
         ]  # fmt: skip
         places = {self.call_site(it, name) for it in appended}
         seen = [
-            one for it in scope.project.watched.recorder.calls for one in (it[1],)
+            one for it in scope.project.watched.recorder.calls if (one := it[1]) is not None
             if getattr(one.function, "__name__", "") == "append" and it[0] in places
         ]  # fmt: skip
         if any(is_tensor(it.args[0]) for it in seen if it.args):
@@ -341,8 +494,14 @@ class Stage:
         if isinstance(value, Row):
             value = self.sequential(value)
         flows = list(leaves(value))
+        if self.scope.in_method:
+            self.scope.do(tidy(f"return {self.at.forward(value)}"))
+            self.results.append(value)
+            return
         if isinstance(value, Flow):
             value = self.scope.ordered(value, order_of(value.rank))
+            if self.scope.reduction and value.rank:
+                value = Flow(f"{atom(value.text)}.{self.scope.reduction}()", 0)
             text = value.text
         elif isinstance(value, Items) and all(isinstance(it, Flow) for it in value.items):
             flows = [self.scope.ordered(it, order_of(it.rank)) for it in flows]
@@ -351,6 +510,8 @@ class Stage:
             value = replace(value, items=tuple(flows))
         else:
             raise NotPorted(node.value, "is neither a tensor nor a tuple of tensors")
+        if isinstance(value, Flow) and value.channels is not None and not self.scope.is_function:
+            self.scope.say(f"out_channels = {value.channels}", "out_channels")
         self.scope.do(tidy(f"return {text}"))
         self.results.append(value)
 
@@ -372,20 +533,45 @@ class Stage:
         scope = self.scope
         if node.orelse:
             raise NotPorted(node, "has an else")
+        if scope.in_init and self.makes_list(node):
+            self.fors.append(node)
+            self.body(node.body)
+            self.fors.pop()
+            return
+        if self.unrolled(node):
+            return
+        group = scope.env.get(ast.unparse(node.iter))
+        if isinstance(group, Group):
+            return self.turns(node, group)
         overs = self.overs(node)
         if overs is None and not scope.is_static(node.iter):
             raise NotPorted(node.iter, "is a loop over tensors", "loop over numbers")
+        self.staged_loop(node, node.iter, node.target, overs)
+
+    def turns(self, node: ast.For, group: Group) -> None:
+        """`for layer in self.layers:`, a list that a loop of `__init__` makes: one loop on both sides."""
+        if not isinstance(node.target, ast.Name):
+            raise NotPorted(node.target, "is unpacked", "use a name of its own")
+        maker = replace(group.maker, name=node.target.id, listed=group.name.removeprefix("self."))
+        self.scope.env[node.target.id] = maker
+        self.staged_loop(node, group.over, group.target, None)
+
+    def staged_loop(
+        self, node: ast.For, iterated: ast.expr, counter: ast.expr, overs: list[Over] | None
+    ) -> None:
+        """The loop in `__init__` and in `forward`, over the modules that it makes."""
+        scope = self.scope
         carried = self.carry(node)
-        targets = {it.id for it in ast.walk(node.target) if isinstance(it, ast.Name)}
+        targets = {it.id for it in ast.walk(counter) if isinstance(it, ast.Name)}
         if overs is None:
-            text, target = scope.static_text(node.iter), bare(ast.unparse(node.target))
+            text, target = scope.static_text(iterated), bare(ast.unparse(counter))
             header = f"for {target} in {text}:"
         else:
             header = self.over_tensors(overs)
         counted = {it for it in targets if not isinstance(scope.env.get(it), Flow) or overs is None}
         for name in counted:
             scope.env[name] = Static(name)
-        made = Loop(frozenset(counted))
+        made = Loop(frozenset(counted), over=text if overs is None else "")
         scope.loops.append(made)
         with scope.apart() as (init, forward):
             self.body(node.body)
@@ -416,6 +602,26 @@ class Stage:
         over = lists[0] if len(lists) == 1 else f"zip({', '.join(lists)})"
         scope.do(f"for {', '.join(singles)} in {over}:")
         scope.forward += forward
+
+    def makes_list(self, node: ast.For) -> bool:
+        """Whether a loop of `__init__` does nothing but put layers into lists."""
+        calls = [it.value for it in node.body if isinstance(it, ast.Expr) and isinstance(it.value, ast.Call)]
+        appended = [
+            it.args[0] for it in calls
+            if isinstance(it.func, ast.Attribute) and it.func.attr == "append" and len(it.args) == 1
+        ]  # fmt: skip
+        return len(appended) == len(node.body) and all(self.at.maker(it) is not None for it in appended)
+
+    def unrolled(self, node: ast.For) -> bool:
+        """`for layer in self.layers: x = layer(x)` through layers of several kinds: one after the other."""
+        held = self.scope.env.get(ast.unparse(node.iter))
+        if not isinstance(held, Row) or not isinstance(node.target, ast.Name):
+            return False
+        for maker in held.makers:
+            self.scope.env[node.target.id] = maker
+            for it in node.body:
+                self.statement(it)
+        return True
 
     def overs(self, node: ast.For) -> list[Over] | None:
         """The lists that a loop goes through, of which one at least is of tensors; else None.
@@ -495,13 +701,17 @@ class Stage:
 
     def condition(self, node: ast.If) -> None:
         scope = self.scope
-        if ast.unparse(node.test) in ("training", "training is True", "training == True"):
-            self.mode(node)
-            return
         if not scope.is_static(node.test):
             raise NotPorted(node.test, "is a condition on a tensor's values", "write it with tf.where")
         test = scope.static_text(node.test)
-        ran = {bool(it.result) for it in scope.seen(node)}
+        if MODE in test:
+            self.mode(node, test)
+            return
+        if not reads(test) - {"None", "True", "False", "is", "not", "and", "or"}:
+            # it is about arguments that are the same in all calls
+            self.body(node.body if eval(test) else node.orelse)
+            return
+        ran = {it.result for it in scope.seen(node) if isinstance(it.result, bool)}
         before = dict(scope.env)
         made = [len(it.marks) for it in scope.loops]
         parts = []
@@ -546,8 +756,31 @@ class Stage:
                     line.depth -= 1
             scope.forward += forward2
 
-    def mode(self, node: ast.If) -> None:
-        raise NotPorted(node.test, "is not ported", "leave it to layers that know the mode")
+    def mode(self, node: ast.If, test: str) -> None:
+        """`if training:`; the layers of both branches are made whatever the mode."""
+        scope = self.scope
+        before, parts = dict(scope.env), []
+        for body in (node.body, node.orelse):
+            scope.env = dict(before)
+            with scope.apart() as (init, forward):
+                self.body(body)
+            for line in init:
+                line.depth -= 1
+            scope.init += init
+            parts.append((forward, scope.env))
+        (forward, env), (forward2, env2) = parts
+        if ends(node.body) or node.orelse and ends(node.orelse):
+            scope.env = env2 if ends(node.body) else env
+        else:
+            self.merge(node, before, ([], env), ([], env2))
+        flag = scope.forward_text(test)
+        scope.do(f"if {flag}:" if forward else f"if not ({flag}):")
+        scope.forward += forward
+        if forward2 and forward and not ends(node.body):
+            scope.do("else:")
+        for line in forward2:
+            line.depth -= ends(node.body)
+        scope.forward += forward2
 
     def merge(self, node: ast.If, before: dict[str, Any], one: Any, other: Any) -> None:
         """What is known of names behind a condition."""
@@ -576,6 +809,25 @@ class Stage:
                     else second
                 )
         scope.env = merged
+
+
+def without_choice(scope: Scope, node: ast.stmt) -> ast.stmt:
+    """`y = a if test else b` of tensors as a condition; else the statement itself."""
+    value = getattr(node, "value", None)
+    if not isinstance(node, (ast.Assign, ast.Return)) or not isinstance(value, ast.IfExp):
+        return node
+    if scope.is_static(value):
+        return node
+    parts: list[ast.stmt] = []
+    for one in (value.body, value.orelse):
+        made = ast.Return(one) if isinstance(node, ast.Return) else ast.Assign(node.targets, one)
+        parts.append(ast.copy_location(made, one))
+    return ast.copy_location(ast.If(value.test, parts[:1], parts[1:]), value)
+
+
+def is_empty_list(node: ast.expr) -> bool:
+    """`[]` or `list()`."""
+    return ast.unparse(node) in ("[]", "list()")
 
 
 def ends(nodes: list[ast.stmt]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,8 @@ class Input:
     rank: int
     order: Order
     default: str = ""
+    #: The parameter that is a list of tensors, of which this is one.
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,23 @@ class Unit:
     #: Parameters that had one value wherever the unit was asked for.
     fixed: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
-    variables: dict[str, Any] = field(default_factory=dict)
+    #: Attributes that are weights of the class itself, the same in source and port.
+    weights: tuple[str, ...] = ()
+    #: Parameters of `call` that were never tensors, and what they always were.
+    folded: dict[str, Any] = field(default_factory=dict)
+    #: Of a function that gives a function: what that is called.
+    inner: str = ""
     line: int = 0
+
+    def grouped(self, values: Sequence[Any]) -> dict[str, Any]:
+        """One value for each tensor, by the parameters that take them: lists as lists."""
+        found = dict[str, Any]()
+        for it, value in zip(self.inputs, values, strict=True):
+            if it.of:
+                found.setdefault(it.of, []).append(value)
+            else:
+                found[it.name] = value
+        return found
 
 
 def class_name(function: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,13 +30,15 @@ class Static:
 class Flow:
     """A tensor: `text` stands in `forward`, `channels` in `__init__` for the size of its last axis.
 
-    `channels` None: that size has no text that is right each time. `weight`: a parameter of the class itself.
+    `channels` None: that size has no text that is right each time.
     """
 
     text: str
     rank: int
     channels: str | None = None
     order: Order = Order.SOURCE
+    #: Whether it is a weight of the class itself: it has no axis of examples.
+    is_weight: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,15 +65,30 @@ class Maker:
     """A layer, or another part, that is made here: `node` is the call of its class; not yet applied."""
 
     node: ast.Call
-    #: Attribute that holds it, where it was assigned to one: `conv1`.
+    #: Attribute that holds it, where it was assigned to one: `conv1`; in a list, what it is called in a loop.
     name: str = ""
+    #: Attribute that is a list of such.
+    listed: str = ""
+    #: What names were where it is made.
+    env: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
 class Size:
-    """A size that `forward` reads off a tensor: `x.shape[2]`."""
+    """A size that `forward` reads off a tensor: `x.shape[2]`; `known` stands for it in `__init__`."""
 
     text: str
+    known: str | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """A list of layers that a loop makes: `for target in over`."""
+
+    maker: Maker
+    over: ast.expr
+    target: ast.expr
+    name: str
 
 
 @dataclass(frozen=True)
@@ -94,6 +111,15 @@ class Network:
     """`keras.Model(inputs, outputs)`."""
 
     outputs: Any
+
+
+#: What `training` is in `forward`.
+MODE = "self.training"
+
+
+def mode() -> Static:
+    """`training`, an argument of `call`: known neither when the model is built, nor a tensor."""
+    return Static(MODE)
 
 
 def leaves(value: Any) -> Iterator[Flow]:

@@ -24,7 +24,7 @@ from torchport.read.document import bounded
 from torchport.read.inherited import as_keras, keras_base
 from torchport.read.layers import Layer
 from torchport.read.nodes import Call, settle
-from torchport.read.subclass import ends, functional, inputs_of, name_of, package_of
+from torchport.read.subclass import ends, functional, inputs_of, keras_of, name_of, package_of
 from torchport.rules import find
 from torchport.training import compiled
 from torchport.watch.arguments import placed
@@ -65,7 +65,7 @@ def check_built(model: Any) -> None:
 
 def whole(model: Any) -> Graph:
     """The graph of the `call` of a model of the user's own class."""
-    keras = next(found for it in type(model).__mro__ if (found := package_of(it)) is not None)
+    keras = keras_of(model)
     version = str(keras.__version__)
     start = inputs_of(model, keras)
     runs = [Run.of(model, start, version, training) for training in (True, False)]

@@ -20,7 +20,7 @@ from torchport import scripts
 from torchport.errors import Refused, TorchportError
 from torchport.read import live
 from torchport.read.separate import loaded
-from torchport.read.subclass import inputs_of, package_of
+from torchport.read.subclass import inputs_of, keras_of
 from torchport.watch.code import changed, module_of
 from torchport.watch.frameworks import tensorflow
 
@@ -133,7 +133,7 @@ def shown(model: Any, shapes: Sequence[str], name: str) -> Any:
 def has_inputs(model: Any) -> bool:
     """Whether a model knows what it is called with: where its class is not Keras's, by having been called."""
     try:
-        inputs_of(model, package_of(next(it for it in type(model).__mro__ if package_of(it))))
+        inputs_of(model, keras_of(model))
     except Refused as error:
         return not any("never called" in it.why for it in error.refusals)
     return True

@@ -38,7 +38,9 @@ def computed_size(x1: Any, x2: Any, *, sign: str) -> Expr:
 
 def known(newshape: Sequence[Any]) -> list[int]:
     """The sizes, -1 where only the run time knows one."""
-    return [-1 if size is None or isinstance(size, (Tensor, Value)) else int(size) for size in newshape]
+    # one that carries its text keeps it
+    sizes = (-1 if size is None or isinstance(size, (Tensor, Value)) else size for size in newshape)
+    return [size if isinstance(size, int) else int(size) for size in sizes]
 
 
 def keeps_batch(x: Tensor, newshape: Sequence[Any]) -> bool:
