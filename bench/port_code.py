@@ -30,17 +30,19 @@ from examples import limit, stands_in
 #: The Keras that comes with TensorFlow; TF_USE_LEGACY_KERAS=1 asks for Keras 2.
 os.environ["TF_USE_LEGACY_KERAS"] = os.environ.get("PORT_LEGACY", "0")
 CALLS = tomllib.loads((Path(__file__).parent / "theirs" / "port_code.toml").read_text(encoding="utf-8"))
-SECONDS = 240
+SECONDS = 600
 
 
 def port(path: Path, calls: list[str], folder: Path | None) -> dict[str, Any]:
     """What became of one file."""
     from torchport.source import port_of, watched_project
+    from torchport.source.observe import watch
     from torchport.source.sites import SourceFile
 
     source, failed = SourceFile.of(path), []
     with stands_in(), submodules():
-        project = watched_project(source, (), [it for it in calls if runs(source, it, failed)])
+        watched = watch(source)
+        project = watched_project(source, (), [it for it in calls if runs(watched, it, failed)])
     found = port_of(project, calls=calls, partial=True)
     if folder is not None:
         (folder / f"{path.parent.name}_{path.name}").write_text(found.code, encoding="utf-8")
@@ -57,12 +59,10 @@ def port(path: Path, calls: list[str], folder: Path | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def runs(source: Any, call: str, failed: list[str]) -> bool:
+def runs(watched: Any, call: str, failed: list[str]) -> bool:
     """Whether a call runs by itself; why not, into `failed`."""
-    from torchport.source.observe import watch
-
     try:
-        watch(source).evaluate(call)
+        watched.evaluate(call)
     except Exception as error:
         failed.append(f"{call}: {str(error)[:300]}")
         return False

@@ -6,6 +6,7 @@ from textwrap import dedent
 
 import pytest
 
+from torchport.report import side
 from torchport.source import SourcePort, cases_of, module, port_of, proven, watched_project
 from torchport.source.project import Project
 from torchport.source.prove import Prover
@@ -55,7 +56,7 @@ class Heads(layers.Layer):
         q = self.split(self.query(x), self.heads)
         k = self.split(self.key(x), self.heads)
         scores = tf.matmul(q, k, transpose_b=True) / tf.math.sqrt(tf.cast(self.dim, tf.float32))
-        return tf.reduce_sum(tf.nn.softmax(scores), axis=[1, 2, 3]), bias
+        return tf.reduce_sum(tf.square(tf.nn.softmax(scores)), axis=[1, 2, 3]), bias
 
 
 class Tower(layers.Layer):
@@ -175,6 +176,18 @@ def test_is_written_and_proven(port: SourcePort, name: str) -> None:
 
 def test_what_call_does_without_is_listed(port: SourcePort) -> None:
     assert any("train_step is left out" in it for it in port.notes)
+
+
+def test_both_sides_are_on_one_page(port: SourcePort) -> None:
+    text = side.page(port)
+    assert 'data-n="7">class Mixer(layers.Layer):' in text and "class Mixer(nn.Module):" in text
+    assert (
+        "activation=&quot;gelu&quot;" in text
+        and "<script" not in text
+        and "http" not in text.lower().replace("http-equiv", "")
+    )
+    left, right = (it.split("<span ") for it in text.split("<pre", 3)[1:3])
+    assert len(left) == len(right), "both sides are as long"
 
 
 #: A unit, a part of the port, and what stands there by mistake.

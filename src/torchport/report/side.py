@@ -183,7 +183,14 @@ def alike(one: Sequence[str], other: Sequence[str]) -> float:
     found = 2 * common / (len(one) + len(other))
     if one[0] == other[0] and one[0] in ("def", "class", "for", "if", "else", "return"):
         found = max(found, ALIKE)
+    if target(one) and target(one) == target(other):
+        found = max(found, ALIKE)
     return found if found >= ALIKE else 0.0
+
+
+def target(line: Sequence[str]) -> Sequence[str]:
+    """The words of what a line assigns to."""
+    return line[: line.index("=")] if "=" in line and "(" not in line[: line.index("=")] else ()
 
 
 def words(line: str) -> list[str]:

@@ -349,6 +349,9 @@ class Evaluator:
         """A layer that is applied."""
         made = self.scope.seen(maker.node)
         cls = made[0].function if made else type(seen[0].function)
+        # one place may call several layers, turn by turn: those that were made here
+        own = {id(it.result) for it in made}
+        seen = [it for it in seen if id(it.function) in own] or seen
         if (unit := self.unit_of(cls)) is not None:
             return self.part(node, unit, maker.node, seen, maker)
         if cls.__module__ == self.scope.project.watched.module.__name__:
@@ -448,6 +451,8 @@ class Evaluator:
             found = {"": (fixed, [])}
         ((written, _),) = found.values()
         self.scope.applied[site(node)] = made
+        if maker is not None:
+            self.scope.applied[site(node) + site(maker.node)] = made
         return self.emit(node, written, made, maker)
 
     def undecided(self, node: ast.expr, why: Unsupported | None, found: list[Any]) -> NotPorted:

@@ -310,8 +310,12 @@ def finished(
     if half := [it.name for it in parameters if it.name in scope.fixed]:
         why = f"{half[0]} is a number in one place that only some values of it are right for"
         raise NotPorted(node, why, f"leave {half[0]} out, or give each use an argument of its own")
+    others = [it for it in project.source.definitions() if it is not node]
+    taken = [it.name if isinstance(it, ast.ClassDef) else class_name(it.name) for it in others]
+    is_named = kind == "function" or isinstance(node, ast.ClassDef)
+    cls = node.name if is_named else class_name(node.name, taken)
     made = Unit(
-        node.name, node.name if kind in ("function", "layer") else class_name(node.name), kind,
+        node.name, cls, kind,
         tuple(stage.inputs), parameters, known, sizes, results, isinstance(stage.result, Items), exposes,
         applied=scope.applied, rows=scope.rows,
         dropped=tuple(it.name for it in known if it not in parameters), weights=tuple(scope.weights),
@@ -355,10 +359,12 @@ def text_of(unit: Unit, node: ast.FunctionDef | ast.ClassDef, stage: Stage, init
         lines += [INDENT * 2 + str(it) if it.text else "" for it in init]
         lines += [f"{INDENT * 2}self.{it} = {it}" for it in scope.kept if it not in taken]
         lines.append("")
-    lines.append(f"{INDENT}def forward(self, {inputs}) -> {result}:")
-    lines += [INDENT * 2 + str(it) if it.text else "" for it in scope.forward]
-    for method in scope.methods.values():
-        lines += ["", *(INDENT + it if it else "" for it in method.lines)]
+    forward = [f"{INDENT}def forward(self, {inputs}) -> {result}:"]
+    forward += [INDENT * 2 + str(it) if it.text else "" for it in scope.forward]
+    bodies = {name: [INDENT + it if it else "" for it in held.lines] for name, held in scope.methods.items()}
+    bodies["call"] = forward
+    inside = [it.name for it in node.body if isinstance(it, ast.FunctionDef) and it.name in bodies]
+    lines += "\n\n".join("\n".join(bodies[it]) for it in inside or ["call"]).split("\n")
     return named("\n".join(lines), names)
 
 

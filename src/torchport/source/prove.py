@@ -240,7 +240,7 @@ class Prover:
 
         With each, the variables of its layer by the names that they have in its state_dict.
         """
-        known: dict[Site, Call] = {}
+        known: dict[tuple[int, ...], Call] = {}
         rows: dict[Site, tuple[Call, ...]] = {}
         for unit in self.project.units.values():
             known |= unit.applied if unit is not None else {}
@@ -248,7 +248,9 @@ class Prover:
         done: set[int] = set()
         # a builder may build other models too, whose layers are none of its own
         theirs = {id(it) for it in live.variables(source.model)}
-        own = {id(it): at for at, (name, it) in reversed(list(enumerate(source.entered)))}
+        own = {id(it) for _, it in source.entered}
+        calls = [(key, it) for key, it in source.calls if it is not None and not is_layer(it.function)]
+        places = {id(it.result): key for key, it in reversed(calls) if is_layer(it.result)}
 
         def once(seen: Seen, call: Call) -> Iterator[tuple[Module, dict[str, Any]]]:
             held = [id(it) in theirs for it in live.variables(seen.function)]
@@ -267,9 +269,7 @@ class Prover:
                     else:
                         yield from once(seen_of(layer), call)
             elif key in known and is_layer(one.function):
-                kept = {name: it for name, it in one.kwargs.items() if name != "training"}
-                args = one.args[: len(known[key].args)]
-                yield from once(Seen(one.function, args, kept, one.result), known[key])
+                yield from once(*call_of(key, one, known, places))
 
     def inside(
         self, source: Source, layer: Any, known: Any, once: Any
@@ -278,10 +278,7 @@ class Prover:
         start, end = source.spans[id(layer)]
         for key, one in source.calls[start:end]:
             if one is not None and key in known and is_layer(one.function):
-                kept = {name: it for name, it in one.kwargs.items() if name != "training"}
-                yield from once(
-                    Seen(one.function, one.args[: len(known[key].args)], kept, one.result), known[key]
-                )
+                yield from once(*call_of(key, one, known, {}))
 
     def modules_of(self, seen: Seen, call: Call) -> Iterator[tuple[Module, dict[str, Any]]]:
         """The modules of one layer, each with its variables."""
@@ -554,6 +551,13 @@ def cause(error: BaseException) -> str:
     lines = [it.strip() for it in str(error).splitlines() if it.strip(" \x1b[01m")]
     told = [it for it in lines if not it.startswith(("Exception encountered", "\x1b[1mCould not auto"))]
     return (told or lines or [""])[0]
+
+
+def call_of(key: Any, one: Seen, known: Mapping[Any, Call], places: Mapping[int, Any]) -> tuple[Seen, Call]:
+    """A call of a layer as the stage knows it. `places`: where layers were made."""
+    call = known.get(key + places.get(id(one.function), ()), known[key])
+    kept = {name: it for name, it in one.kwargs.items() if name != "training"}
+    return Seen(one.function, one.args[: len(call.args)], kept, one.result), call
 
 
 def is_float(array: np.ndarray) -> bool:

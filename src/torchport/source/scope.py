@@ -61,7 +61,8 @@ class Scope:
     names: Names = field(default_factory=Names)
     #: Names of numbers that `forward` asks for.
     kept: dict[str, None] = field(default_factory=dict)
-    applied: dict[Site, Call] = field(default_factory=dict)
+    #: Calls by their place; those of a layer also by the places of the call and of where it is made.
+    applied: dict[tuple[int, ...], Call] = field(default_factory=dict)
     #: The layers of Sequential, by the place where it is applied, or made and returned.
     rows: dict[Site, tuple[Call, ...]] = field(default_factory=dict)
     #: Layers by the place where they are made: their mark and constructor, and the line that waits for it.

@@ -284,6 +284,8 @@ class Stage:
             self.wait(value)
         elif isinstance(value, Flow):
             self.flow(name, value)
+        elif isinstance(value, Items) and value.items and all(isinstance(it, Maker) for it in value.items):
+            scope.env[name] = Row(value.items, node)
         elif isinstance(value, (Items, Stack)):
             scope.do(tidy(f"{name} = {value.text}"))
             scope.env[name] = replace(value, text=name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,7 +60,7 @@ class Unit:
     is_tuple: bool = False
     exposes: bool = False
     text: str = ""
-    applied: dict[Site, Call] = field(default_factory=dict)
+    applied: dict[tuple[int, ...], Call] = field(default_factory=dict)
     rows: dict[Site, tuple[Call, ...]] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
     #: Parameters that had one value wherever the unit was asked for.
@@ -85,10 +85,13 @@ class Unit:
         return found
 
 
-def class_name(function: str) -> str:
-    """The class of a function: `build_unet` makes a `Unet`."""
-    words = VERBS.sub("", function).split("_")
-    return "".join(it[:1].upper() + it[1:] for it in words)
+def class_name(function: str, taken: Collection[str] = ()) -> str:
+    """The class of a function: `build_unet` makes a `Unet`; a `BuildUnet`, where that name is `taken`."""
+    short, full = (
+        "".join(it[:1].upper() + it[1:] for it in name.split("_"))
+        for name in (VERBS.sub("", function), function)
+    )
+    return full if short in taken else short
 
 
 def snake(name: str) -> str:

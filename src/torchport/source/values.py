@@ -93,10 +93,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Row:
-    """`keras.Sequential([...])`: layers one after the other; `node` makes it."""
+    """`keras.Sequential([...])`, or a list of layers: one after the other; `node` makes it."""
 
     makers: tuple[Maker, ...]
-    node: ast.Call
+    node: ast.expr
 
 
 @dataclass(frozen=True)
