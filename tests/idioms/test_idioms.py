@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from tests.quick import QUICK
 
 import torchport
 from torchport.idioms import IDIOMS
+from torchport.idioms.slices import _part
 
 L = keras.layers
 IMAGE = (8, 9, 6)
@@ -83,6 +85,11 @@ CASES: dict[str, tuple[Callable[[Any], Any], str, str]] = {
     ),
     "1d": (lambda x: L.Conv1D(2, 3)(L.ZeroPadding1D(1)(ops.mean(x, 1))), "3, padding=1)", "F.pad"),
     "uneven": (lambda x: conv()(padded(x, ((1, 0), (1, 0)))), "F.pad(x, (1, 0, 1, 0))", "padding="),
+    "read by several": (
+        lambda x: (lambda y: L.Add()([conv()(y), conv()(y), L.AveragePooling2D(3, 1)(y)]))(padded(x)),
+        "F.avg_pool2d(x, 3, stride=1, padding=1)", "F.pad",
+    ),
+    "dilated": (lambda x: conv(dilation_rate=2)(padded(x, 2)), "padding=2, dilation=2)", "F.pad"),
     "called twice": (twice, "F.pad(", "nn.Conv2d(6, 6, 3, padding=2)"),
     "max pool": (relu_pooled, "3, stride=2, padding=1)", "F.pad"),
     "max pool of anything": (lambda x: L.MaxPooling2D(3, 2)(padded(conv()(x))), "F.pad(", "padding=1"),
@@ -164,6 +171,8 @@ CASES: dict[str, tuple[Callable[[Any], Any], str, str]] = {
         lambda x: L.LSTM(3)(x[:, 1], initial_state=L.LSTM(3, return_state=True)(x[:, 0])[1:]), "(h, c))",
         "unsqueeze",
     ),
+    "slices": (lambda x: conv()(conv()(x)[:, :-1, 1:][:, :-2, :3, :5]), "[:, :5, :-3, 1:4]", "]["),
+    "slices that go by a size": (lambda x: conv()(conv()(x)[:, :5][:, :-1]), "[:, :, :5][:, :, :-1]", ":4"),
     "copies": (lambda x: conv()(L.Concatenate()([x] * 3)), ".repeat(1, 3, 1, 1)", "torch.cat"),
 }  # fmt: skip
 
@@ -185,6 +194,20 @@ def test_idioms_reach_nested_models() -> None:
     inner = keras.Sequential([keras.Input(IMAGE), L.ZeroPadding2D(1), L.Conv2D(6, 3)], name="inner")
     port = torchport.convert(keras.Model(x, inner(inner(x))), flat=True)
     assert "padding=1" in port.code and "F.pad" not in port.code
+
+
+NUMBERS = (None, 0, 1, 3, 20, -1, -4)
+
+
+def test_a_part_of_a_part() -> None:
+    """Of lists of every length."""
+    parts = [slice(*it) for it in itertools.product(NUMBERS, NUMBERS)]
+    found = [(one, two, _part(one, two)) for one, two in itertools.product(parts, parts)]
+    assert sum(it is not None for _, _, it in found) > 800
+    for one, two, whole in found:
+        for count in range(9) if whole else ():
+            values = list(range(count))
+            assert values[one][two] == values[whole], (one, two, whole, count)
 
 
 def test_every_idiom_says_before_and_after() -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from torchport.idioms import activations, channels, counts, merge, nothing, pads, permutes
+from torchport.idioms import activations, channels, counts, merge, nothing, pads, permutes, slices
 from torchport.idioms.shuffle import pixels
 from torchport.idioms.view import View
 from torchport.layout.write import base_of, needed
@@ -40,6 +40,7 @@ IDIOMS: tuple[Idiom, ...] = (
     activations.silu,
     activations.mish,
     activations.gelu,
+    slices.of_a_slice,
     counts.positions,
     merge.extremum,
     merge.repeat,

@@ -20,8 +20,11 @@ KEEPS = re.compile(r"F\.(max|avg)_pool\dd$|torch\.(cat|flatten)$|nn\.Dropout(\dd
 
 
 def padding_of(expr: Any, rank: int, view: View) -> tuple[Any, tuple[int, ...]] | None:
-    """What is padded with zeros, and by how much on both sides of each axis; None where they differ."""
-    found = view.call(expr, "F.pad")
+    """What is padded with zeros, and by how much on both sides of each axis; None where they differ.
+
+    Others may read it as well: each takes the padding for its own.
+    """
+    found = view.call(expr, "F.pad", alone=False)
     if found is None or len(found.args) != 2 or found.kwargs:
         return None
     amounts: Sequence[Any] = found.args[1]
