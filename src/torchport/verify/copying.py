@@ -25,13 +25,19 @@ def copy_weights(source: Any, target: Any, unfused: WeakSet[Any]) -> None:
         if is_model(ours):
             copy_weights(ours, theirs, unfused)
             continue
-        for one, other in zip(parts_of(ours), parts_of(theirs), strict=True):
+        for one, other in zip(parts_of(ours), parts_of(theirs), strict=False):
+            if type(one).__name__ != type(other).__name__:
+                break  # one of them makes its layers later
             adopt_functions(one, other)
             if getattr(one, "fused", False) is True and not getattr(other, "fused", False):
                 unfused.add(other)
         if hasattr(ours, "get_vocabulary"):
             copy_vocabulary(ours, theirs)
-        for have, want in pairs(theirs.weights, weights_of(ours, theirs)):
+        given, wanted = theirs.weights, weights_of(ours, theirs)
+        if len(given) != len(wanted):
+            problem = f"rebuilt with {len(given)} variables where the source has {len(wanted)}"
+            raise TorchportError(problem, where=str(ours.name))
+        for have, want in pairs(given, wanted):
             if tuple(have.shape) != tuple(want.shape):
                 raise TorchportError(f"rebuilt with the shape {have.shape}", where=f"{ours.name}/{want.name}")
             have.assign(np.asarray(value_of(want)).astype(str(name_of(have.dtype))))
@@ -43,8 +49,6 @@ def pairs(have: Sequence[Any], want: Sequence[Any]) -> list[tuple[Any, Any]]:
     Where names are not the same on both sides, in order. A wrapper that takes a variable of its layer for its
     own lists it first or last, by whether the layer was built before it (WeightNormalization).
     """
-    if len(have) != len(want):
-        raise TorchportError(f"rebuilt with {len(have)} variables where the source has {len(want)}")
     names, wanted = [last_name(it) for it in have], [last_name(it) for it in want]
     if sorted(names) == sorted(wanted):
         have, want = (sorted(them, key=last_name) for them in (have, want))

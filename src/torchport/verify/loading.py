@@ -16,6 +16,8 @@ from torchport.read.packages import FOREIGN
 from torchport.read.subclass import functional
 from torchport.verify.built import built
 from torchport.verify.copying import of_floats
+from torchport.verify.frameworks import tensorflow
+from torchport.verify.patches import LEGACY, patched
 from torchport.watch import is_own
 from torchport.watch.lambdas import as_read
 
@@ -26,7 +28,8 @@ def load_source(
 ) -> Any:  # fmt: skip
     """The model of a file, of float layers. What a reader has to know of it goes to `notes`."""
     try:
-        with as_read(keras, graph.dialect, notes), keras.utils.custom_object_scope(custom):
+        own = patched(tensorflow(), LEGACY)
+        with as_read(keras, graph.dialect, notes), keras.utils.custom_object_scope(custom), own:
             return of_floats(built(keras, graph) if graph.is_part else load_file(keras, source))
     except Exception as error:  # whatever Keras raises: there is no list of it
         first = str(error).strip().split("\n")[0][:300]

@@ -23,7 +23,7 @@ from torchport.verify.custom import custom_objects, of_model, without_functions
 from torchport.verify.definitions import definitions
 from torchport.verify.frameworks import default_dtype, keras_of, tensorflow
 from torchport.verify.loading import load_source, source_of, stand_ins
-from torchport.verify.patches import DRAWS, INITIAL, MODES, patched
+from torchport.verify.patches import DRAWS, INITIAL, LEGACY, MODES, patched
 from torchport.verify.patches.cudnn import by_name
 from torchport.verify.patches.modes import UNSAID
 from torchport.verify.retype import retyped
@@ -122,7 +122,7 @@ class Reference:
                 with with_configs(self.model):
                     config = retyped(stand.configured(self.model.get_config(), self.model), dtype)
         with self.computing(dtype), self.keras.utils.custom_object_scope({**self.custom, **stand.custom}):
-            filled = patched(tensorflow(), INITIAL)
+            filled = patched(tensorflow(), (*INITIAL, *LEGACY))
             with filled, by_name(self.keras), as_read(self.keras, self.graph.dialect, {}):
                 made = type(self.model).from_config(config)
             if not made.built and self.model.inputs is not None:

@@ -3,7 +3,7 @@
 In float32 TensorFlow's own kernels run, except where a CPU has none. DOUBLES: in float64 what computes with
 fewer digits than that. KERNELS: what has no kernel on a CPU, by others that have one. DRAWS: the numbers
 that a model draws are the same on both sides. MODES: each layer is in the mode that its author said.
-INITIAL: weights that another model's replace are not drawn.
+INITIAL: weights that another model's replace are not drawn. LEGACY: tf-keras finds itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from torchport.verify.patches import cudnn, doubles, draws, kernels, modes
+from torchport.verify.patches import cudnn, doubles, draws, kernels, legacy, modes
 
 #: Told what is computed in another way than it was asked to.
 Note = Callable[[str], None]
@@ -98,6 +98,10 @@ INITIAL: tuple[Patch, ...] = tuple(
     for module in ("keras.src.initializers.random_initializers", "tf_keras.src.initializers.initializers")
     for name in ("VarianceScaling", "RandomNormal", "RandomUniform", "TruncatedNormal", "Orthogonal")
 )
+LEGACY: tuple[Patch, ...] = (
+    Patch("tf_keras.src.layers.normalization.spectral_normalization", "tf",
+          lambda tf, original, note: legacy.Legacy(original), optional=True),
+)  # fmt: skip
 MODES: tuple[Patch, ...] = (
     Patch("keras.src.models.functional", "operation_fn",
           lambda tf, original, note: modes.own_word(original), optional=True),
