@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,27 +14,50 @@ import numpy as np
 from torchport import graph as room
 from torchport.infer.quantised import parts_of
 
+Load = Callable[[], np.ndarray]
 CLASSES = {name: value for name, value in vars(room).items() if dataclasses.is_dataclass(value)}
 
 
 def encode(value: Any) -> Any:
     """A graph, or a value in one, as JSON has it: what JSON lacks is an object with one tag."""
+    count = Counter(id(it.load) for it in weights(value))
+    return encoded(value, {it: at for at, it in enumerate(it for it, times in count.items() if times > 1)})
+
+
+def weights(value: Any) -> Iterator[room.Weight]:
+    """Every weight in a graph, or in a value in one."""
     match value:
-        case room.Weight(name=name, shape=shape, dtype=dtype, trains=trains):
-            return {"!Weight": [name, list(shape), dtype, trains]}
+        case room.Weight():
+            yield value
         case Mapping():
-            return {"!map": [[encode(key), encode(item)] for key, item in value.items()]}
+            yield from weights(list(value.values()))
+        case list() | tuple():
+            for item in value:
+                yield from weights(item)
+        case _ if type(value) in CLASSES.values():
+            yield from weights(list(vars(value).values()))
+
+
+def encoded(value: Any, shared: Mapping[int, int]) -> Any:
+    """The same, of a part of it. `shared`: numbers of variables that are several weights, by their load."""
+    part = partial(encoded, shared=shared)
+    match value:
+        case room.Weight(name=name, shape=shape, dtype=dtype, trains=trains, load=load):
+            number = [shared[id(load)]] if id(load) in shared else []
+            return {"!Weight": [name, list(shape), dtype, trains, *number]}
+        case Mapping():
+            return {"!map": [[part(key), part(item)] for key, item in value.items()]}
         case tuple():
-            return {"!tuple": [encode(item) for item in value]}
+            return {"!tuple": [part(item) for item in value]}
         case list():
-            return [encode(item) for item in value]
+            return [part(item) for item in value]
         case set() | frozenset():
-            return {"!set": sorted(encode(item) for item in value)}
+            return {"!set": sorted(part(item) for item in value)}
         case slice():
-            return {"!slice": [encode(item) for item in (value.start, value.stop, value.step)]}
+            return {"!slice": [part(item) for item in (value.start, value.stop, value.step)]}
         case np.ndarray() | np.generic():
             array = np.asarray(value)
-            return {"!array": [str(array.dtype), list(array.shape), encode(array.ravel().tolist())]}
+            return {"!array": [str(array.dtype), list(array.shape), part(array.ravel().tolist())]}
         case float() if not math.isfinite(value):
             return {"!float": repr(value)}
         case complex():
@@ -44,18 +69,16 @@ def encode(value: Any) -> Any:
         case None | bool() | int() | float() | str():
             return value
         case _ if type(value) in CLASSES.values():
-            return {f"!{type(value).__name__}": fields(value)}
+            return {f"!{type(value).__name__}": {key: part(own) for key, own in fields(value)}}
     raise TypeError(f"no graph holds a {type(value).__name__}")
 
 
-def fields(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass that are not as its default, encoded."""
-    filled = {field: getattr(value, field.name) for field in dataclasses.fields(value)}
-    return {
-        field.name: encode(own)
-        for field, own in filled.items()
-        if is_read(value, field.name) and not is_default(own, field)
-    }
+def fields(value: Any) -> Iterator[tuple[str, Any]]:
+    """The fields of a dataclass that are read, and not as its default."""
+    for field in dataclasses.fields(value):
+        own = getattr(value, field.name)
+        if is_read(value, field.name) and not is_default(own, field):
+            yield field.name, own
 
 
 def is_read(value: Any, field: str) -> bool:
@@ -78,23 +101,29 @@ def is_default(value: Any, field: dataclasses.Field[Any]) -> bool:
 
 def decode(value: Any) -> Any:
     """What `encode` was given. Weights hold the numbers 1, 2, 3, … in order."""
+    return decoded(value, {})
+
+
+def decoded(value: Any, shared: dict[int, Load]) -> Any:
+    """The same, of a part of it. `shared`: the variables with a number that were met."""
+    part = partial(decoded, shared=shared)
     if isinstance(value, list):
-        return [decode(item) for item in value]
+        return list(map(part, value))
     if not isinstance(value, dict):
         return value
     ((tag, inner),) = value.items()
     match tag:
         case "!map":
-            return {decode(key): decode(item) for key, item in inner}
+            return {part(key): part(item) for key, item in inner}
         case "!tuple":
-            return tuple(decode(item) for item in inner)
+            return tuple(map(part, inner))
         case "!set":
-            return frozenset(decode(item) for item in inner)
+            return frozenset(map(part, inner))
         case "!slice":
-            return slice(*(decode(item) for item in inner))
+            return slice(*map(part, inner))
         case "!array":
             dtype, shape, items = inner
-            return np.array(decode(items), dtype=dtype).reshape(shape)
+            return np.array(part(items), dtype=dtype).reshape(shape)
         case "!float":
             return float(inner)
         case "!complex":
@@ -104,14 +133,17 @@ def decode(value: Any) -> Any:
         case "!ellipsis":
             return ...
         case "!Weight":
-            return weight(*inner)
-    return CLASSES[tag.removeprefix("!")](**{name: decode(item) for name, item in inner.items()})
+            name, shape, dtype, trains, *number = inner
+            load = loader(name, shape, dtype)
+            load = shared.setdefault(number[0], load) if number else load
+            return room.Weight(name, tuple(shape), dtype, load, trains)
+    return CLASSES[tag.removeprefix("!")](**{name: part(item) for name, item in inner.items()})
 
 
-def weight(name: str, shape: list[int], dtype: str, trains: bool | None) -> room.Weight:
-    """A weight of 1, 2, 3, … in its shape, so that each element can be told from all others.
+def loader(name: str, shape: Sequence[int], dtype: str) -> Load:
+    """The numbers 1, 2, 3, … in a shape, so that each element can be told from all others.
 
-    Where it says to which group of a quantised kernel a row belongs, all belong to the first.
+    Where a weight says to which group of a quantised kernel a row belongs, all belong to the first.
     """
 
     def load() -> np.ndarray:
@@ -120,4 +152,4 @@ def weight(name: str, shape: list[int], dtype: str, trains: bool | None) -> room
         kept = "float32" if dtype == "bfloat16" else dtype
         return np.arange(1, math.prod(shape) + 1).astype(kept).reshape(shape)
 
-    return room.Weight(name, tuple(shape), dtype, load, trains)
+    return load
