@@ -11,9 +11,11 @@ from torchport.errors import BadFile, Refusal
 from torchport.graph import Graph, Group, Op, Ref, Tensor, Weight
 from torchport.infer.cudnn import as_stored
 from torchport.infer.dequantise import unpack
-from torchport.infer.order import Order
+from torchport.infer.order import Order, _half_frozen
 from torchport.infer.steps import SEVERAL, UNKNOWN, count_steps
+from torchport.infer.weights import _ordered as ordered_keys
 from torchport.infer.weights import partly, tied
+from torchport.normalise.spectral import _unset
 
 
 def weight(name: str, *shape: int, trains: bool | None = None) -> Weight:
@@ -220,3 +222,52 @@ def test_four_bits(axis: int, count: int, is_signed: bool) -> None:
     packed = (rows[0::2] % 16 + 16 * (rows[1::2] % 16)).astype("uint8").view("int8")
     found = unpack(np.moveaxis(packed, 0, axis), count, axis, is_signed)
     assert np.array_equal(found, numbers)
+
+
+# Whose weights a list is
+
+
+def half(**flags: Any) -> Op:
+    """A Bidirectional of which the directions train or do not: `forward`, `backward`."""
+    config = {
+        name: {"class_name": "LSTM", "config": {"units": 2, **({} if flag is None else {"trainable": flag})}}
+        for name, flag in zip(("layer", "backward_layer"), flags.values(), strict=True)
+    }
+    return op("both", "Bidirectional", config)
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "refused"),
+    [
+        (None, None, False), (True, None, False), (True, True, False), (False, False, False),
+        (False, None, True), (None, False, True), (True, False, True),
+    ],
+)  # fmt: skip
+def test_half_of_a_wrapper_is_frozen(forward: bool | None, backward: bool | None, refused: bool) -> None:
+    """A layer trains if its configuration does not say otherwise."""
+    graph = graph_of(half(forward=forward, backward=backward))
+    assert bool(list(_half_frozen(graph))) == refused
+    outer = graph_of(op("inner", "Model"), bodies={"inner": graph})
+    assert bool(list(_half_frozen(outer))) == refused
+
+
+def test_where_the_weights_of_a_layer_inside_are() -> None:
+    """In an archive, under the attribute that holds the layer; tf-keras has some with a dash before."""
+    wanted = {"cell/kernel": (4, 8), "cell/bias": (8,), "gain": (4,)}
+    stored = dict.fromkeys(["vars/0", "cell/vars/0", "cell/vars/1"], weight("w"))
+    assert list(ordered_keys(wanted, stored)) == ["cell/vars/0", "cell/vars/1", "vars/0"]
+    stored = dict.fromkeys(["_cell/vars/0", "_cell/vars/1", "vars/0", "_vars/0"], weight("w"))
+    assert list(ordered_keys(wanted, stored)) == ["_cell/vars/0", "_cell/vars/1", "vars/0"]
+    assert list(ordered_keys(wanted, dict.fromkeys("012", weight("w")))) == ["0", "1", "2"]
+    with pytest.raises(BadFile, match="the weight cell/bias is not at 'cell/vars/1'; there are cell/vars/0"):
+        list(ordered_keys(wanted, {"cell/vars/0": weight("w")}))
+
+
+@pytest.mark.parametrize("flags", [[True], [False], [True, False], []])
+def test_a_weight_normalization_that_saw_no_batch(flags: list[bool]) -> None:
+    """Its g is set by the first one; what else it stores does not matter."""
+    stored = {
+        str(at): Weight(f"f{at}", (), "bool", lambda it=it: np.array(it)) for at, it in enumerate(flags)
+    }
+    stored["kernel"] = weight("kernel", 2, 2)
+    assert (_unset(stored) is None) == all(flags)

@@ -14,6 +14,7 @@ from torchport.errors import Refusal
 from torchport.graph import Graph, Op, Ref, Tensor
 from torchport.infer import infer
 from torchport.layout import choose_orders, write
+from torchport.layout.cut import is_permutable
 from torchport.program import Permute
 from torchport.rules import book, table
 
@@ -121,3 +122,19 @@ def test_inputs_and_outputs_are_free_unless_kept() -> None:
     assert permutes(graph_of(ops, 1), keep_io=False) == ()
     kept = permutes(graph_of(ops, 1), keep_io=True)
     assert len(kept) == 2 and all(it.why for it in kept)
+
+
+@pytest.mark.parametrize(
+    ("shape", "parts", "differ"),
+    [
+        ((None, 4), (), False), ((None, 4, 1), (), True), ((None, 12), ((2, 2, 3),), True),
+        ((None, 4), ((4, 1),), False), ((None, 3), ((1, 1, 3),), False), ((None, 6), ((1, 2, 3),), True),
+        ((None, 6), ((2, 1, 3),), True), ((None, 9), ((1, 3), (2, 3)), True),
+        ((None, 4), ((1, 2), (2,)), False), ((None, 4), ((2, 2),), True),
+    ],
+)  # fmt: skip
+def test_whether_two_orders_differ(
+    shape: tuple[int | None, ...], parts: tuple[tuple[int, ...], ...], differ: bool
+) -> None:
+    """Features of a flattened image are held in another order, but where it has one channel or one pixel."""
+    assert is_permutable(Tensor("x", shape, parts=parts)) == differ
