@@ -130,3 +130,65 @@ def test_a_size_that_another_layer_reads_is_refused() -> None:
     size, y = Measured()(x)
     with pytest.raises(Refused, match="it gives the size of a tensor"):
         torchport.convert(tf_keras.Model(x, Divided()(y, size)))
+
+
+class Inner(L.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.dense = L.Dense(6)
+
+    def call(self, x):
+        hidden = tf.nn.relu(self.dense(x))
+        centre = tf.reduce_mean(hidden, 1, keepdims=True)
+        return hidden * centre + centre
+
+
+class Outer(L.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.inner = Inner()
+
+    def call(self, x):
+        return tf.tanh(self.inner(x))
+
+
+def test_names_of_variables_in_a_layer_of_a_layer() -> None:
+    x = tf_keras.Input((5, 6))
+    code = torchport.convert(tf_keras.Model(x, Outer()(x))).code
+    assert "hidden = F.relu(self." in code
+
+
+class Heads(L.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.qkv = L.Dense(18)
+
+    def call(self, x):
+        q, k, v = tf.split(self.qkv(x), 3, axis=-1)
+        return tf.matmul(tf.nn.softmax(tf.matmul(q, k, transpose_b=True)), v)
+
+
+def test_each_of_several_results_has_its_name() -> None:
+    x = tf_keras.Input((5, 6))
+    code = torchport.convert(tf_keras.Model(x, Heads()(x))).code
+    assert "q, k, v = self.qkv(x).chunk(3, dim=2)" in code
+
+
+class Chosen(L.Layer):
+    """A table of numpy's, which two functions read."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.chosen = np.eye(6, dtype="float32")[[0, 2, 3]]
+
+    def call(self, x):
+        y = tf.matmul(x, self.chosen, transpose_b=True)
+        return tf.matmul(tf.tanh(y), self.chosen)
+
+
+def test_a_table_has_the_name_of_its_attribute() -> None:
+    x = tf_keras.Input((5, 6))
+    model = tf_keras.Model(x, Chosen()(x))
+    port = torchport.convert(model)
+    assert port.code.count("self.chosen = nn.Buffer(torch.zeros(3, 6)") == 1, port.code
+    assert torchport.verify(model, port, **QUICK).passed

@@ -30,6 +30,7 @@ from torchport.program import (
     Load,
     Module,
     State,
+    Step,
     Var,
     walk,
 )
@@ -109,7 +110,7 @@ class _Naming:
             name = unique(name, self.taken)
             self.taken.add(name)
         owned = [
-            (node.owner, node.role if isinstance(node, State) else node.module.role, step.kind)
+            (node.owner, node.role if isinstance(node, State) else node.module.role, _kind(node, step))
             for step in definition.steps
             for node in walk(step.value)
             if isinstance(node, (Apply, State))
@@ -154,6 +155,12 @@ class _Naming:
             self.taken.add(name)
             self.texts[text] = name
         return replace(made, name=name)
+
+
+def _kind(node: Apply | State, step: Step) -> str:
+    """The kind of the op that holds something: of a constant that stands where it is read its own."""
+    is_placed = isinstance(node, State) and node.owner != step.layer and isinstance(node.load, Fill)
+    return "tf.constant" if is_placed else step.kind
 
 
 def own_name(layer: str, part: Definition) -> str:

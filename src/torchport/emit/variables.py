@@ -247,6 +247,8 @@ class Variables:
         index = tensor.rpartition(":")[2] if ":" in tensor else ""
         if step.kind == "Model" and (own := own_output(self.parts.get(layer), step, tensor)):
             return own
+        if tensor in step.outputs[1:] and ":" not in tensor:  # q, k, v as the author has it
+            return identifier(tensor)
         if step.kind.startswith("mask:"):
             given = [self.inputs[name] for name in step.inputs if name in self.inputs]
             return f"{given[0]}_mask" if len(given) == 1 and given[0] != "x" else "mask"

@@ -333,7 +333,10 @@ def mapped(tree: Any, change: Callable[[Any], Any]) -> Any:
 
 @contextmanager
 def names_of(event: Event, call: Any) -> Iterator[None]:
-    """What the author calls each tensor of `call` is kept: the first variable that it is put into."""
+    """What the author calls each tensor of `call` is kept: the first variable that it is put into.
+
+    The `call` of a layer in another one is followed by itself; the outer one goes on behind it.
+    """
     import tensorflow as tf
 
     code = getattr(getattr(call, "__func__", call), "__code__", None)
@@ -352,7 +355,8 @@ def names_of(event: Event, call: Any) -> Iterator[None]:
         look(frame)
         return trace
 
-    if code is None or not is_theirs(code.co_filename) or before is not None:
+    ours = before is None or getattr(before, "__qualname__", "") == trace.__qualname__
+    if code is None or not is_theirs(code.co_filename) or not ours:  # a debugger's is left alone
         yield
         return
     sys.settrace(trace)

@@ -254,7 +254,9 @@ class Walk:
         if is_tensor(value):
             return self.tensor(value)
         if isinstance(value, (np.ndarray, tf.Tensor)):  # one that runs at once is a constant
-            return constant(np.asarray(value))
+            array = np.asarray(value)
+            is_table = array.ndim and array.dtype.kind == "f" and self.attribute_of(value)
+            return self.operand(value) if is_table else constant(array)
         if isinstance(value, tf.TensorShape):
             return value.as_list() if value.rank is not None else None
         if isinstance(value, Mapping):
@@ -386,6 +388,8 @@ class Walk:
         """Enter an op that gives these tensors."""
         name = self.free(self.called_as(tensors, base))
         outputs = (name, *(f"{name}:{number}" for number in range(1, len(tensors))))
+        if not op.layer and all(id(it) in self.event.names for it in tensors[1:]):  # q, k, v = tf.unstack(x)
+            outputs = (name, *(self.free(self.event.names[id(it)]) for it in tensors[1:]))
         layer = op.layer or (f"{name}.value" if name in self.parts.values() else name)
         made = replace(op, name=name, outputs=outputs, layer=layer, turn=at)
         self.names.update(zip(map(id, tensors), outputs, strict=True))
@@ -557,23 +561,28 @@ class Walk:
 
     def operand(self, value: Any) -> Ref:
         """A tensor; a constant as an op of its own."""
-        found = self.tree(value)
+        if id(value) in self.constants:
+            return Ref(self.constants[id(value)])
+        found = self.tree(value) if is_tensor(value) else None
         if isinstance(found, Ref):
             return found
         name = self.free(self.name_of(value) or "constant")
         dtype = str(getattr(value.dtype, "name", value.dtype))
         values = constant(np.asarray(self.fold(value) if is_tensor(value) else value), dtype)
         self.ops.append((-1, Op(name, "tf.constant", (values,), (name,), layer=name)))
-        if is_tensor(value):
-            self.names[id(value)] = name
-            self.keep.append(value)
+        (self.names if is_tensor(value) else self.constants)[id(value)] = name
+        self.keep.append(value)
         return Ref(name)
 
     def name_of(self, value: Any) -> str:
         """What the author calls a constant: by the attribute that holds it, else by the variable."""
+        return self.attribute_of(value) or self.event.names.get(id(value), "")
+
+    def attribute_of(self, value: Any) -> str:
+        """The attribute of the layer that holds a constant."""
         outer = self.captured.get(id(value), value)
         attribute = next((name for name, it in vars(self.layer).items() if it is outer), "")
-        return attribute.strip("_") or self.event.names.get(id(value), "")
+        return attribute.strip("_")
 
     def draw(self, op: Any, where: str) -> None:
         """Random numbers between 0 and 1, or normal ones."""

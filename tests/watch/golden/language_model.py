@@ -22,12 +22,10 @@ class CausalBlock(nn.Module):
         self.out = nn.Linear(16, 16)
 
     def forward(self, x: Tensor) -> Tensor:
-        unstack, unstack2, unstack3 = (
-            self.qkv(x).reshape(-1, 12, 3, 2, 8).permute(2, 0, 3, 1, 4).unbind(0)
-        )
-        out = unstack @ unstack2.transpose(2, 3) / 2.8284271247461903
+        q, q_1, q_2 = self.qkv(x).reshape(-1, 12, 3, 2, 8).permute(2, 0, 3, 1, 4).unbind(0)
+        out = q @ q_1.transpose(2, 3) / 2.8284271247461903
         out = out - 1e9 * (1 - torch.tril(x.new_ones((12, 12))))
-        out = (F.softmax(out, dim=3) @ unstack3).transpose(1, 2).reshape(-1, 12, 16)
+        out = (F.softmax(out, dim=3) @ q_2).transpose(1, 2).reshape(-1, 12, 16)
         return x + self.out(out)
 
 
