@@ -12,18 +12,14 @@ from tests.geometry.corpus import multiplied, ports, random_module, seen, suppor
 
 import torchport
 
+#: Of torch: 'same' with an even kernel copies; index_reduce may change.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
 UNET = Path(__file__).parents[2] / "examples" / "ihc_unet" / "ihc_unet.keras"
 #: The port itself takes no input of the size that is chosen where the model leaves it open.
 UNFIT = ("Reshape(target_shape=(7,-1,3))[?,?,?,7]",)
 
 
-#: Operations whose steps read others along an axis.
-OPERATIONS = (
-    "ops.cum", "ops.nancumsum", "ops.sort", "ops.flip", "ops.roll", "ops.rot90", "ops.fft", "ops.rfft",
-    "ops.inv", "ops.pinv", "ops.qr", "ops.matmul(*ops.qr", "ops.solve(", "ops.svd", "ops.lstsq",
-    "ops.subtract(*ops", "ops.softmax", "ops.log_softmax", "ops.normalize", "ops.layer_norm", "ops.rms_norm",
-    "ops.nn.normalize", "ops.nn.layer_norm", "ops.image", "ops.cross", "ops.corrcoef", "ops.sparsemax",
-)  # fmt: skip
 #: What multiplies sums of products, by how its name begins or what is in it.
 PRODUCTS = re.compile(
     r"(?i)matmul|einsum|dot|conv|inner|lstm|gru|rnn|dense|stft|spectral|timedis|mel|fft|separable|attention"
@@ -34,17 +30,22 @@ OTHERWISE = re.compile(r"mask_zero|^Dot\(axes=(-1,normalize=True|1)\)\[2,5\+2,5\
 
 @pytest.mark.parametrize(
     ("part", "starts", "least"),
-    [("layers", ("",), 2000), ("operations", OPERATIONS, 150), ("keras_2", ("nodes:",), 200)],
+    [("layers", ("",), 2000), ("operations", ("",), 1500), ("keras_2", ("nodes:",), 200)],
     ids=["layers", "operations", "functions"],
 )
 def test_no_gradient_reaches_further_than_is_said(part: str, starts: tuple[str, ...], least: int) -> None:
     """Of the cases of the rule table: a rule that mixes an axis and does not say so cannot pass."""
-    wrong, count = [], 0
+    wrong, count, unfit = [], 0, 0
     for name, port in ports(part, starts):
-        if name in UNFIT:
+        if name in UNFIT or part == "operations" and "[?,?,?" in name:  # too large to attend over
             continue
         _, shapes, field = seen(port)
-        for at, source, hit in support(port, shapes, count=4):
+        try:
+            found = list(support(port, shapes, count=4))
+        except (RuntimeError, IndexError):  # its shares, indices, matrices are random numbers here
+            unfit += 1
+            continue
+        for at, source, hit in found:
             count += 1
             for axis, places in enumerate(hit.nonzero()):
                 extent = field.get((source, axis))
@@ -58,7 +59,35 @@ def test_no_gradient_reaches_further_than_is_said(part: str, starts: tuple[str, 
                     reads = f"{at} reads {places.min()} to {places.max()}"
                     wrong.append(f"{name}: {reads}, not {first} to {last}")
     assert not wrong, "\n".join(dict.fromkeys(wrong))
-    assert count > least
+    assert count > least and unfit < 30
+
+
+#: Layers of which more is said than matters, or of which a gradient shows less: a maximum reads one of those
+#: that it looks at; recurrent layers forget; a mask, a crop of another ratio, axes that are laid out anew.
+WIDER = re.compile(
+    r"Max|AutoContrast|Bidirectional|ConvLSTM|LSTM|GRU|RNN|glu|Masking|Mel|STFT|Reshape|aspect_ratio"
+    r"|abc,bde->acde|bc\.\.\.,cd->bd|UpSampling|Resizing|CenterCrop\(height=9"
+)
+
+
+def test_no_more_is_said_than_the_extent_of_gradients() -> None:
+    """Positive weights and inputs: all that an element reads has a gradient, and nothing else is said."""
+    wrong, count = [], 0
+    for name, port in ports("layers"):
+        if WIDER.search(name) or "[?,?,?" in name:
+            continue
+        _, shapes, field = seen(port)
+        for at, source, hit in support(port, shapes, count=2):
+            for axis, places in enumerate(hit.nonzero()):
+                if not axis or not len(places) or (source, axis) not in field:
+                    continue
+                extent, count = field[source, axis], count + 1
+                first, last = extent.at(0 if extent.axis is None else at[extent.axis])
+                if (places.min(), places.max()) != (first, last):
+                    reads = f"{at} reads {places.min()} to {places.max()}"
+                    wrong.append(f"{name}: {reads}, not {first} to {last} of axis {axis}")
+    assert not wrong, "\n".join(dict.fromkeys(wrong))
+    assert count > 1500
 
 
 @pytest.mark.parametrize(("part", "least"), [("layers", 220), ("operations", 100), ("keras_2", 30)])

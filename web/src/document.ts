@@ -13,6 +13,7 @@ export interface Tensor {
 export type Reading = { axis: number | null } & (
   | { kind: "point" | "whole" }
   | { kind: "window" | "transposed"; k: number; s: number; d: number; before: number; after: number }
+  | { kind: "part"; before: number; after: number }
   | { kind: "past"; backwards: boolean }
   | { kind: "digit"; stride: number; size: number }
   | { kind: "table"; of: string; spans: [number, number][] }

@@ -16,6 +16,7 @@ export function read(reading: Reading, n: number, out: Interval | null): Interva
   };
   switch (reading.kind) {
     case "point": return cut(from, to);
+    case "part": return cut(from - reading.before, to - reading.before);
     case "past": return reading.backwards ? cut(from, n - 1) : cut(0, to);
     case "digit": {
       const { stride, size } = reading, low = Math.floor(from / stride), high = Math.floor(to / stride);
@@ -43,13 +44,20 @@ export function read(reading: Reading, n: number, out: Interval | null): Interva
 export function field(net: Network, tensor: string, element: Interval[]): Map<string, Interval[]> {
   const known = new Map<string, (Interval | null)[]>([[tensor, element]]);
   const ops = net.document.ops, last = ops.findIndex((it) => it.outputs.includes(tensor));
+  let step: Interval | null = null; // of a layer that is repeated over steps: between unfold and fold each is a sample
   for (let at = last; at >= 0; at--) {
-    const op = ops[at], own = op.outputs.map((it) => known.get(it)).find((it) => it !== undefined);
-    if (!own) continue;
+    const op = ops[at], given = op.outputs.find((it) => known.has(it)), main = net.tensors.get(op.outputs[0])!.keras.sizes;
+    if (given === undefined) continue;
+    // what is read is said of the steps of the first output; of scores, of states what all of them see
+    const isLike = net.tensors.get(given)!.keras.sizes.join() === main.join();
+    const own = isLike ? known.get(given)! : main.slice(1).map((size): Interval => [0, (size ?? 1) - 1]);
+    if (op.kind === "unfold") step = own[0];
     for (const { tensor: name, axes } of op.reads) {
       const sizes = net.tensors.get(name)!.keras.sizes;
       const found = axes.slice(1).map((reading, axis): Interval | null => {
         const n = sizes[axis + 1] ?? 1;
+        if (op.kind === "fold" && axis === 0 && step) return step;
+        if (reading.kind === "table" && reading.axis === null) return read(reading, n, [0, 0]);
         if (reading.axis === null || reading.axis === 0) return [0, n - 1];
         return read(reading, n, own[reading.axis - 1] ?? null);
       });

@@ -18,15 +18,17 @@ from torchport.geometry.table import amount
 from torchport.graph import Op
 from torchport.program import Load, Permute
 from torchport.report.terminal import counted, size
-from torchport.rules.window import Past, Transposed, Whole, Window
+from torchport.rules.window import Part, Past, Pick, Transposed, Whole, Window
 
 if TYPE_CHECKING:
     import numpy as np
 
 #: The names of options that a title says.
 SAID = (
-    "filters", "units", "kernel_size", "pool_size", "strides", "dilation_rate", "groups", "depth_multiplier",
-    "padding", "size", "interpolation", "rate", "axis", "num_heads", "key_dim", "return_sequences",
+    "filters", "units", "height", "width", "kernel_size", "pool_size", "strides", "dilation_rate", "groups",
+    "depth_multiplier", "padding", "cropping", "size", "interpolation", "rate", "axis", "axes", "num_heads",
+    "key_dim", "return_sequences", "target_shape", "equation", "subscripts", "shift", "pad_width",
+    "negative_slope",
 )  # fmt: skip
 #: What they are where nobody would say them.
 USUAL = {"dilation_rate": ([1, 1], [1], [1, 1, 1], 1), "groups": (1,), "strides": ([1, 1], [1], [1, 1, 1], 1)}
@@ -139,6 +141,18 @@ def sizes(subject: Subject) -> Iterator[str]:
             continue
         if isinstance(link.reading, Whole) and letter not in "hwdt":
             continue
+        if subject.op.kind == "time:fold" and isinstance(link.reading, Whole):
+            yield f"{letter}: {link.n} steps of a sample are {link.n} samples"
+            continue
+        if isinstance(link.reading, Part):
+            counts = [
+                str(own.n)
+                for _, own_links in subject.reads
+                for own in own_links
+                if isinstance(own.reading, Part)
+            ]
+            yield f"{letter}: {' + '.join(counts)} = {link.length}"
+            continue
         text = says(link.reading, link.n)
         if text:
             yield f"{letter}: the same as {seen[text]}" if text in seen else f"{letter}: {text}"
@@ -154,12 +168,18 @@ def read(subject: Subject) -> Iterator[str]:
     for x, links in subject.reads[:4]:
         words = [word(letter, link) for letter, link in zip(x.keras.axes[1:], links[1:], strict=True)]
         words = words or ["its sample"]
+        if subject.op.kind == "time:fold":
+            words[0] = f"one {x.keras.axes[1]}"
         yield f"an element of the output reads{f' of {x.id}' if several else ''}: {', '.join(words)}"
 
 
 def word(letter: str, link: Link) -> str:
     """What it reads along one axis."""
     reading = link.reading
+    if isinstance(reading, Pick):
+        return f"{letter} = {reading.step}"
+    if isinstance(reading, Part):
+        return f"its {letter}, if that is {reading.before} to {reading.before + (link.n or 1) - 1}"
     if isinstance(reading, Whole) or link.axis is None:
         return f"all {link.n} {letter}" if link.n is not None else f"all {letter}"
     if reading == POINT:
@@ -298,7 +318,8 @@ def scene(subject: Subject) -> Scene:
         for letter, link in zip(x.keras.axes, subject.links, strict=False) if link.axis is not None
     ]  # fmt: skip
     shape = [size or 1 for size in x.keras.sizes]
-    return Scene(subject.kind, subject.layer.options, readings, subject.loads, subject.values, shape)
+    held = [it.torch for it in subject.layer.weights]
+    return Scene(subject.kind, subject.layer.options, readings, subject.loads, subject.values, shape, held)
 
 
 def drawn(subject: Subject) -> Iterator[tuple[str, Iterator[str]]]:

@@ -87,7 +87,9 @@ def read(call: Call) -> list[tuple[str, list[Link]]]:
     """What an op reads, by the ids of tensors."""
     outputs = [call.tensors[name] for name in call.op.outputs]
     found = links(call.op, call.tensors, outputs)
-    return [(own, axes) for own, (_, axes) in zip(call.inputs, found, strict=True)]
+    if call.op.kind == "time:unfold":  # of the other it asks for the number of steps alone
+        found = found[:1]
+    return [(own, axes) for own, (_, axes) in zip(call.inputs, found, strict=False)]
 
 
 def fields(calls: Whole, reads: Mapping[str, list[tuple[str, list[Link]]]]) -> dict[str, Fields]:
@@ -95,7 +97,14 @@ def fields(calls: Whole, reads: Mapping[str, list[tuple[str, list[Link]]]]) -> d
     found: dict[str, Fields] = {name: of_input(name, calls.tensors[name].shape) for name in calls.inputs}
     for call in calls.calls:
         for name in call.outputs:
-            found[name] = through(reads[call.outputs[0]], found)
+            seen = through(reads[call.outputs[0]], found)
+            is_like = calls.tensors[name].shape == calls.tensors[call.outputs[0]].shape
+            # what is read is said of the steps of the first; of scores, of states what all of them see
+            found[name] = seen if is_like else {key: it.whole for key, it in seen.items()}
+        if call.op.kind == "time:unfold":
+            # what was folded is as it was: a step sees its own
+            folded = {key: it for key, it in found[call.inputs[1]].items() if it.axis == 1}
+            found[call.outputs[0]] = {**found[call.outputs[0]], **folded}
     return found
 
 

@@ -42,6 +42,11 @@ class Extent:
         wide = (self.last - self.first + 1).clip(0)
         return int(wide.min()), int(wide.max())
 
+    @property
+    def whole(self) -> Extent:
+        """What all steps together see."""
+        return Extent(None, self.first.min(keepdims=True), self.last.max(keepdims=True))
+
     def at(self, step: int) -> tuple[int, int]:
         """What one step sees, from the first to the last."""
         place = 0 if self.axis is None else step

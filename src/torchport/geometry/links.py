@@ -20,7 +20,7 @@ from torchport.graph import Op, Ref, Tensor, map_refs
 from torchport.infer.axes import REGROUPING, Size
 from torchport.infer.shapes import bind
 from torchport.rules.table import find
-from torchport.rules.window import Past, Reading, Transposed, Whole, Window
+from torchport.rules.window import Part, Past, Pick, Reading, Transposed, Whole, Window
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,6 +68,12 @@ class Link:
         import numpy as np
 
         n, reading = self.n or 1, self.reading
+        if isinstance(reading, Pick):
+            return np.array([reading.step]), np.array([reading.step])
+        if isinstance(reading, Part):
+            place = np.arange(self.length or 1) - reading.before
+            is_own = (place >= 0) & (place < n)
+            return np.where(is_own, place, 1), np.where(is_own, place, 0)
         if self.axis is None or isinstance(reading, Whole):
             return np.array([0]), np.array([n - 1])
         at = np.arange(self.length or 1)
@@ -108,6 +114,8 @@ def described(reading: Reading, n: int | None, link: Link) -> dict[str, Any]:
         return {"kind": "digit", "stride": reading.stride, "size": reading.size}
     if reading == POINT:
         return {"kind": "point"}
+    if isinstance(reading, Part):
+        return {"kind": "part", "before": reading.before, "after": reading.after}
     if isinstance(reading, Window) and reading.edge == "zeros":
         before, after = reading.pads(n) or (0, 0)
         numbers = {"k": reading.k, "s": reading.s, "d": reading.d, "before": before, "after": after}
@@ -154,8 +162,8 @@ class Question:
             return next(iter(tags.values())).shape
         return found[0] if isinstance(found, list) else found  # type: ignore[no-any-return]
 
-    def reads(self) -> Mapping[int, Reading]:
-        """What slides along the axes of the first input."""
+    def reads(self) -> Mapping[int, Reading] | Sequence[Mapping[int, Reading]]:
+        """What slides along the axes of the first input, or of each."""
         return bind(self.op, self.tags).reads(*map_refs(self.op.args, self.tags.__getitem__))
 
     def is_same(self, own: str, at: int, axis: int, rank: int) -> bool:
@@ -185,14 +193,16 @@ def links(op: Op, tensors: Mapping[str, Tensor], outputs: Sequence[Tensor]) -> l
     asked, y = Question.of(op, tensors), outputs[0]
     rule = find(op.kind)
     shape: Sequence[int | None] = ()
-    reads: Mapping[int, Reading] = {}
+    slides: Mapping[int, Reading] | Sequence[Mapping[int, Reading]] = {}
     if rule is not None and not rule.is_theirs:
         with suppress(*ERRORS):
-            shape, reads = asked.shape(asked.tags), asked.reads()
+            shape, slides = asked.shape(asked.tags), asked.reads()
     kept = {
         (size.axis.origin, int(size.axis.name)): at
         for at, size in enumerate(shape) if isinstance(size, Size) and len(shape) == len(y.shape)
     }  # fmt: skip
+    each = [slides] if isinstance(slides, Mapping) else slides
+    reads = each[0] if each else {}
     mixes = any(name.rpartition("/")[2].endswith("kernel") for name in op.weights) and not reads
     found = []
     for number, own in enumerate(asked.op.inputs):
@@ -209,12 +219,14 @@ def links(op: Op, tensors: Mapping[str, Tensor], outputs: Sequence[Tensor]) -> l
                     kept[own, at] = there
             axes.append(_axis(at, x, y, kept.get((own, at)), mixes))
         first = tensors[asked.origin[asked.op.inputs[0]]]
-        for at, reading in (reads if number == 0 else _wholly(reads, len(first.shape), len(x.shape))).items():
+        own_reads = each[number] if number < len(each) else _wholly(reads, len(first.shape), len(x.shape))
+        for at, reading in own_reads.items():
             at %= len(x.shape)
-            axis = None if isinstance(reading, Whole) else _place(at, reading.length(x.shape[at]), y)
+            axis = None if isinstance(reading, (Whole, Pick)) else _place(at, reading.length(x.shape[at]), y)
             axes[at] = Link(axis, reading, x.shape[at], None if axis is None else y.shape[axis])
         found.append((x.name, axes))
-    return [(name, mixed(axes)) for name, axes in found] if is_product(found) else found
+    attends = "Attention" in op.kind and is_product(found)
+    return [(name, mixed(axes)) for name, axes in found] if attends else found
 
 
 def _wholly(reads: Mapping[int, Reading], rank: int, own: int) -> dict[int, Reading]:

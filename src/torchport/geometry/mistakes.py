@@ -32,6 +32,8 @@ class Scene:
     #: Its weights as Keras has them; none where their values are not asked for.
     values: Mapping[str, np.ndarray]
     shape: Sequence[int]
+    #: The names of its tensors in PyTorch.
+    held: Sequence[str] = ()
 
 
 def mistakes(scene: Scene) -> Iterator[str]:
@@ -197,7 +199,7 @@ def apart(one: np.ndarray, other: np.ndarray) -> str:
 def bias_twice(scene: Scene) -> Iterator[str]:
     """The one bias of Keras in both of torch's."""
     bias = scene.values.get("bias")
-    if bias is None or bias.ndim != 1 or "recurrent_kernel" not in scene.loads or not bias.size:
+    if bias is None or bias.ndim != 1 or not bias.size or not any("bias_hh" in it for it in scene.held):
         return
     yield (
         "torch adds two biases, bias_ih and bias_hh, where Keras has one: copied into both, each gate gets "
@@ -227,6 +229,8 @@ def epsilon(scene: Scene) -> Iterator[str]:
         return
     ratio = ((variance.astype(float) + own) / (variance.astype(float) + 1e-5)) ** 0.5
     most = ratio[abs(ratio - 1).argmax()]
+    if abs(most - 1) < 0.005:
+        return
     yield (
         f"torch's own eps is 1e-05, here it is {own:g}: left at torch's, a channel comes out {most:.3g} "
         "times as large."

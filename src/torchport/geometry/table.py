@@ -84,14 +84,21 @@ def amount(count: int) -> str:
     return str(count)
 
 
+def features_of(side: Side) -> int:
+    """The number of the axis of features: `c`, else the last unless it is one of steps; 0 where none is."""
+    if "c" in side.axes:
+        return side.axes.index("c")
+    return 0 if side.axes[-1] == "t" else len(side.axes) - 1
+
+
 def sees(it: Tensor, network: Network) -> str:
     """How much of the input it depends on, along all axes but the features: `24×24`; "all": all of it."""
     shapes = {tensor.id: tensor.keras.sizes for tensor in network.tensors}
+    features = {tensor.id: features_of(tensor.keras) for tensor in network.tensors}
     by_input: dict[str, list[tuple[int, bool]]] = {}
     for one in it.sees:
         size = shapes[one.input][one.axis]
-        last = one.axis == len(shapes[one.input]) - 1 and one.name != "t"
-        if not last:
+        if one.axis != features[one.input]:
             by_input.setdefault(one.input, []).append((one.most, one.most == size))
     found = [it for it in by_input.values() if it]
     if not found:

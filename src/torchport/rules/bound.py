@@ -75,8 +75,11 @@ class Bound:
         """That of the output, or a list of those of several; "": that of the first input."""
         return ""
 
-    def reads(self, *args: Any) -> Mapping[int, Reading]:
-        """What an output step reads along each axis of the first input over which something slides."""
+    def reads(self, *args: Any) -> Mapping[int, Reading] | Sequence[Mapping[int, Reading]]:
+        """What an output step reads along each axis of the first input over which something slides.
+
+        Or, where these differ, of each input in order.
+        """
         return {}
 
     def products(self, *args: Any, y: Any) -> int | None:
@@ -144,7 +147,7 @@ class Functions(Bound):
         dtype = self.rule.dtype
         return apply(dtype, args, self.options) if callable(dtype) else dtype
 
-    def reads(self, *args: Any) -> Mapping[int, Reading]:
+    def reads(self, *args: Any) -> Mapping[int, Reading] | Sequence[Mapping[int, Reading]]:
         return apply(self.rule.reads, args, self.options) if self.rule.reads else {}
 
     def products(self, *args: Any, y: Any) -> int | None:

@@ -15,7 +15,7 @@ from torchport.rules.entry import SPACE, Variable, Windowed, kernel_module, laye
 from torchport.rules.facts import KERNEL, Linear
 from torchport.rules.image import each, one, windows
 from torchport.rules.table import FOLLOWS, Value, Wants
-from torchport.rules.window import Reading, Transposed, Window
+from torchport.rules.window import Groups, Reading, Transposed, Window
 
 #: The names of a weight's axes, with their sizes.
 Axes = tuple[str, Mapping[str, int]]
@@ -64,6 +64,12 @@ class Conv(Convolution):
         count = self.channels(x) // self.groups
         return variables(kernel=self.kernel(x, i=count, o=self.filters), bias=self.bias(self.filters))
 
+    def reads(self, x: Tensor | Value) -> Mapping[int, Reading]:
+        found = dict(super().reads(x))
+        if self.groups > 1:
+            found[1 if self.is_first else len(x.shape) - 1] = Groups(self.groups, self.filters)
+        return found
+
     def is_pointwise(self, x: Tensor) -> bool:
         """Whether a convolution over time is a matrix product at each step."""
         taps = each(self.kernel_size, 1) == each(self.strides, 1) == (1,) if len(x.shape) == 3 else False
@@ -107,6 +113,10 @@ class DepthwiseConv(Depthwise):
 
     def features(self, x: Tensor | Value) -> int:
         return self.channels(x) * self.depth_multiplier
+
+    def reads(self, x: Tensor | Value) -> Mapping[int, Reading]:
+        own = Groups(self.channels(x), self.features(x)) if self.depth_multiplier > 1 else Window(1)
+        return {**super().reads(x), 1 if self.is_first else len(x.shape) - 1: own}
 
     def weights(self, x: Any, y: Any) -> Mapping[str, Variable]:
         kernel = self.kernel(x, i=self.channels(x), m=self.depth_multiplier)

@@ -12,9 +12,11 @@ from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Expr, Infix, call
 from torchport.rules.bound import size
 from torchport.rules.broadcast import expand
+from torchport.rules.constants import shape_of
 from torchport.rules.facts import LINEAR, MERGES, Gives, Masks, Reads
 from torchport.rules.sizes import broadcast, end_to_end, with_size
 from torchport.rules.table import FOLLOWS, MEMORY, Value, Wants, rule
+from torchport.rules.window import Part, Reading
 
 
 def merged_shape(xs: Sequence[Tensor]) -> Shape:
@@ -127,9 +129,22 @@ def concatenate_wants(xs: Sequence[Tensor], *, out: Tensor, axis: int) -> Wants:
     return FOLLOWS
 
 
+def concatenate_reads(xs: Sequence[Any], *, axis: int) -> list[dict[int, Reading]]:
+    """For each tensor: its own steps of the axis, behind those of the tensors before it."""
+    sizes = [shape_of(x)[axis] for x in xs]
+    if None in sizes:
+        return []
+    before = [sum(size or 0 for size in sizes[:at]) for at in range(len(sizes))]
+    whole, at = sum(size or 0 for size in sizes), axis % len(shape_of(xs[0]))
+    return [
+        {at: Part(start, whole - start - (size or 0))}
+        for x, start, size in zip(xs, before, sizes, strict=True) if isinstance(x, Tensor)
+    ]  # fmt: skip
+
+
 @rule(
     "Concatenate", wants=concatenate_wants, shape=concatenate_shape, parts=concatenate_parts, masks=MERGES,
-    noun="merged", linear=LINEAR,
+    noun="merged", linear=LINEAR, reads=concatenate_reads,
 )  # fmt: skip
 def concatenate(xs: Sequence[Value], *, axis: int = -1) -> Expr:
     """torch.cat over the same named axis, wherever the layout put it."""

@@ -19,7 +19,7 @@ from torchport.rules.entry import Layer, Span, Variable, layer, variables
 from torchport.rules.facts import PASSES, Gives, Linear, Masks, Reads, Training
 from torchport.rules.sizes import all_along, all_of, axes_of, axis_of, dims_of, held, size_of
 from torchport.rules.table import CHANNELS_FIRST, FOLLOWS, SOURCE, Value, Wants, rule
-from torchport.rules.window import Reading
+from torchport.rules.window import Groups, Reading
 
 
 def channel_wants(x: Tensor, *, axis: Any) -> Wants:
@@ -271,7 +271,11 @@ class GroupNormalization(Norm):
     groups: int = 32
 
     def reads(self, x: Tensor | Value) -> Mapping[int, Reading]:
-        return all_of(x)
+        at = self.channel(x)
+        count = x.shape[at]
+        groups = count if self.groups == -1 else self.groups
+        own = {at: Groups(groups, count)} if count and groups and count % groups == 0 else {}
+        return {**all_of(x), **own}
 
     def write(self, x: Value, y: Value, gamma: Variable | None = None, beta: Variable | None = None) -> Expr:
         axis = self.channel(x)

@@ -11,9 +11,9 @@ from torchport.program import Expr, call
 from torchport.rules.dtypes import as_float, float_dtype, is_float
 from torchport.rules.entry import Windowed, layer
 from torchport.rules.facts import LINEAR
-from torchport.rules.image import channels, image_shape, spatial
+from torchport.rules.image import channels, image_shape, spatial, spatial_axes
 from torchport.rules.table import Value, image, rule
-from torchport.rules.window import Reading, Stretch, Whole
+from torchport.rules.window import Reading, Stretch, Whole, Window
 
 
 def resized_shape(x: Tensor, *, height: int, width: int, data_format: str | None) -> Shape:
@@ -110,8 +110,17 @@ class Resizing(Windowed):
         return resize(read, self.height, self.width, self.interpolation, self.antialias)
 
 
+def center_reads(x: Tensor, *, height: int, width: int, data_format: str | None) -> dict[int, Reading]:
+    """A slice; of images that are too small, which steps are left is not followed."""
+    axes = spatial_axes(len(x.shape), data_format)
+    more = [((x.shape[at] or 0) - size) for at, size in zip(axes, (height, width), strict=True)]
+    if min(more) < 0:
+        return {at: Whole(keeps=True) for at in axes}
+    return {at: Window(1, padding=(-(it // 2), it // 2 - it)) for at, it in zip(axes, more, strict=True)}
+
+
 @rule(
-    "CenterCrop", wants=image, shape=resized_shape, dtype=float_dtype, linear=LINEAR,
+    "CenterCrop", reads=center_reads, wants=image, shape=resized_shape, dtype=float_dtype, linear=LINEAR,
     ignores="bounding_box_format factor",
 )  # fmt: skip
 def center_crop(x: Value, *, height: int, width: int, data_format: str | None = None) -> Expr:

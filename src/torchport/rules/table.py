@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -82,7 +82,7 @@ class Rule:
     value: str = ""
     #: Whether what it reads are numbers of rows in a table: steps, not features.
     indexes: bool = False
-    reads: Callable[..., Mapping[int, Reading]] | None = None
+    reads: Callable[..., Mapping[int, Reading] | Sequence[Mapping[int, Reading]]] | None = None
     #: None: of a layer that is not affine, or does not say so.
     linear: Linear | None = None
     products: Callable[..., int | None] | None = None
@@ -196,7 +196,7 @@ def rule(
     noun: str = "",
     value: str = "",
     indexes: bool = False,
-    reads: Callable[..., Mapping[int, Reading]] | None = None,
+    reads: Callable[..., Mapping[int, Reading] | Sequence[Mapping[int, Reading]]] | None = None,
     linear: Linear | None = None,
     products: Callable[..., int | None] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -214,7 +214,8 @@ def rule(
     `training`: what it does in training alone. `statistics`: its weights that are not trained.
     `noun`: what a person calls such a layer, `value` what they call its output. `indexes`: what it reads are
     numbers of rows in a table. `reads`: a function as `shape`: what an output step reads along each axis
-    over which something slides, by the axis. `linear`: of an affine layer, what it is linear in.
+    over which something slides, by the axis; a list of these where inputs differ. `linear`: of an affine
+    layer, what it is linear in.
     `products`: a function as `wants`: multiply-adds for one sample, where they are not those of its kernels
     at every step of the output; it gives None where they are not counted.
     """

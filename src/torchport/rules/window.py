@@ -244,6 +244,57 @@ class Whole:
 
 
 @dataclass(frozen=True)
+class Pick:
+    """An axis of which one step is taken; it is gone then."""
+
+    step: int
+
+    reach = 1
+    jump = Fraction(0)
+
+    def length(self, n: int | None) -> int | None:
+        return 1
+
+    def reads(self, at: int, n: int) -> Sequence[int]:
+        return [self.step]
+
+
+@dataclass(frozen=True)
+class Part:
+    """An axis that is laid end to end with others: `before` of their steps are before it, `after` behind."""
+
+    before: int
+    after: int
+
+    reach = 1
+    jump = Fraction(1)
+
+    def length(self, n: int | None) -> int | None:
+        return None if n is None else self.before + n + self.after
+
+    def reads(self, at: int, n: int) -> Sequence[int]:
+        return [at - self.before] if 0 <= at - self.before < n else []
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Channels in `count` groups: each of `size` output channels reads those of its own group."""
+
+    count: int
+    size: int
+
+    reach = None
+    jump = None
+
+    def length(self, n: int | None) -> int | None:
+        return self.size
+
+    def reads(self, at: int, n: int) -> Sequence[int]:
+        group, many = at // (self.size // self.count), n // self.count
+        return range(group * many, (group + 1) * many)
+
+
+@dataclass(frozen=True)
 class Past:
     """An axis that is gone through step by step: an output step reads all up to its own, or from the end."""
 

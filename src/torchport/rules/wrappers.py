@@ -278,6 +278,10 @@ def spectral_shape(x: Tensor, *, layer: Any) -> Shape:
     return normalised(layer).shape(x)  # type: ignore[no-any-return]
 
 
+def spectral_reads(x: Tensor, *, layer: Any) -> Any:
+    return normalised(layer).reads(x)
+
+
 def spectral_products(x: Tensor, *, layer: Any, out: Tensor) -> int | None:
     return normalised(layer).products(x, y=out)
 
@@ -292,7 +296,7 @@ def spectral_weights(x: Tensor, *, layer: Any) -> Mapping[str, Shape]:
 @rule(
     "SpectralNormalization", wants=spectral_wants, shape=spectral_shape, weights=spectral_weights,
     activation=True, ignores="data_format", training=Training(rests=None), statistics="vector_u",
-    products=spectral_products,
+    products=spectral_products, reads=spectral_reads,
 )  # fmt: skip
 def spectral_normalization(
     x: Value, *, out: Value, layer: Any, power_iterations: int = 1, dialect: str = ""
@@ -337,7 +341,7 @@ def weight_norm_weights(x: Tensor, *, layer: Any, data_init: bool | None) -> Map
 @rule(
     "Addons>WeightNormalization", wants=spectral_wants, shape=spectral_shape, weights=weight_norm_weights,
     activation=True, ignores="data_format", statistics="initialized naked_kernel naked_bias",
-    products=spectral_products,
+    products=spectral_products, reads=spectral_reads,
 )  # fmt: skip
 def weight_normalization(
     x: Value, *, out: Value, layer: Any, data_init: bool | None = True, dialect: str = ""

@@ -16,7 +16,7 @@ from torchport.rules.operations.axes import in_order, kept_wants
 from torchport.rules.operations.operands import buffer
 from torchport.rules.sizes import all_along, broadcast, with_size
 from torchport.rules.table import MEMORY, SOURCE, Value, Wants, rule
-from torchport.rules.window import Reading
+from torchport.rules.window import Pick, Reading, Window
 
 
 def indices(x: Tensor | Value, key: Any) -> list[tuple[int | None, Any]]:
@@ -59,6 +59,9 @@ def item_shape(x: Tensor, key: Any) -> Shape:
             sizes.append(1)
         elif isinstance(item, slice):
             size = x.shape[axis]
+            if is_all(item):  # the axis itself, which its size may know
+                sizes.append(size)
+                continue
             ends = (item.start, item.stop, item.step)
             if any(isinstance(it, (Tensor, Value)) and it.shape for it in ends):
                 raise Unsupported("a slice with ends that are tensors of several numbers")
@@ -96,7 +99,31 @@ def flipped(x: Value, axis: int | None, item: slice) -> slice:
     return slice(first or None, last if last < size else None, -item.step if item.step != -1 else None)
 
 
-@rule("keras.ops.GetItem", wants=item_wants, shape=item_shape)
+def item_reads(x: Tensor, key: Any) -> dict[int, Reading]:
+    """A number is one step; a slice moves them. What an axis before it takes out is said of no slice."""
+    found: dict[int, Reading] = {}
+    moved = False
+    for at, (axis, item) in enumerate(indices(x, key)):
+        size = None if axis is None else x.shape[axis]
+        moved = moved or axis != at
+        if axis is None or is_all(item):
+            continue
+        if isinstance(item, int) and size is not None:
+            found[axis] = Pick(item % size)
+            moved = True
+        elif isinstance(item, slice) and size is not None and not moved and is_fixed(item):
+            places = range(*item.indices(size))
+            if places and places.step > 0:
+                found[axis] = Window(1, places.step, padding=(-places[0], places[-1] + 1 - size))
+    return found
+
+
+def is_fixed(item: slice) -> bool:
+    """Whether its ends and its step are numbers."""
+    return all(it is None or isinstance(it, int) for it in (item.start, item.stop, item.step))
+
+
+@rule("keras.ops.GetItem", wants=item_wants, shape=item_shape, reads=item_reads)
 def get_item(x: Value, key: Any, *, out: Value) -> Expr:
     """x[...]; torch has no negative step: all of an axis backwards is a flip."""
     found = indices(x, key)
