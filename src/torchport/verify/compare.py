@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -165,10 +165,13 @@ def judge(
 ) -> Judgement:  # fmt: skip
     """What a comparison in `dtype`, and one in float32, come to.
 
+    Where TensorFlow's own float32 is not finite, as of an exponential beyond it, float32 tells nothing.
     `exact`: the source has the digits of `dtype`. `limit`: another than that of `dtype`.
     """
     if found.problem or found.distance is None:
         return Judgement(None if found.is_open else False, note=found.problem)
+    if noise.low is not None and not math.isfinite(noise.low):
+        noise, low = replace(noise, low=None), None
     unsure = not exact and noise.low is None
     scale, base = found.size, limit if limit is not None else LIMITS["float32" if unsure else dtype]
     allowed = base * scale
