@@ -68,7 +68,8 @@ class Evaluator:
         if known is not None:
             return known
         if scope.is_static(node) and not self.has_sizes(node):
-            return Static(scope.static_text(node), node)
+            text = scope.static_text(node)
+            return Static(text, ast.parse(text, mode="eval").body)
         if (held := scope.shape_of(node)) is not None:
             return Shape(held)
         if (rank := self.rank_of(node)) is not None:
@@ -229,7 +230,7 @@ class Evaluator:
                 value.order,
             )
         if isinstance(value, Flow) and self.scope.is_static_index(node.slice):
-            key = Static(self.scope.static_index(node.slice), node.slice)
+            key = self.scope.static_index(node.slice)
             return self.apply(node, Call([value, key], {}, {}, None), self.scope.seen(node))
         raise NotPorted(node, "is an index into something that is not known")
 
@@ -376,7 +377,8 @@ class Evaluator:
         with self.where(maker):
             for name, it in given.items():
                 if self.scope.is_static(it):
-                    value = Static(self.scope.static_text(it), it)
+                    text = self.scope.static_text(it)
+                    value = Static(text, ast.parse(text, mode="eval").body)
                     found |= {} if value.is_literal else {name: value}
         return found
 

@@ -46,14 +46,18 @@ def prune(lines: list[Line], wanted: Iterable[str]) -> list[Line]:
 
 def without_empty(lines: list[Line]) -> list[Line]:
     """The lines without headers of blocks that have none."""
-    kept = list[Line]()
+    kept, dropped = list[Line](), set[int]()
     for at, line in enumerate(lines):
+        if id(line) in dropped:
+            continue
         code = [it for it in lines[at + 1 :] if it.text and not it.text.startswith("#")]
         if line.text.endswith(":") and not line.text.startswith("#"):
             if not code or code[0].depth <= line.depth:
-                nxt = code[0].text if code else ""
-                if not (nxt.startswith("else:") and code[0].depth == line.depth):
+                if not code or not code[0].text.startswith("else:") or code[0].depth != line.depth:
                     continue
+                # the other branch alone is left
+                dropped.add(id(code[0]))
+                line = Line(line.depth, f"if not ({line.text.removeprefix('if ')[:-1]}):", line.shadow)
         kept.append(line)
     return kept
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import symtable
 import sys
 import types
 from collections.abc import Iterator, Sequence
@@ -85,9 +86,17 @@ def needed(source: SourceFile, bodies: Sequence[str], own: set[str]) -> Iterator
 
 
 def names_in(text: str) -> set[str]:
-    return {
-        it.id for it in ast.walk(ast.parse(text)) if isinstance(it, ast.Name) and isinstance(it.ctx, ast.Load)
-    }
+    """The names that a text reads and does not have itself, as a parameter or variable of a function."""
+
+    def read(table: symtable.SymbolTable) -> Iterator[str]:
+        is_module = table.get_type() == "module"
+        for it in table.get_symbols():
+            if it.is_referenced() and (not it.is_assigned() if is_module else it.is_global()):
+                yield it.get_name()
+        for inner in table.get_children():
+            yield from read(inner)
+
+    return set(read(symtable.symtable(text, "<port>", "exec")))
 
 
 def loaded(text: str, name: str) -> types.ModuleType:

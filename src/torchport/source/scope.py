@@ -140,7 +140,12 @@ class Scope:
                 return it
 
         change = Sizes()
-        made = change.visit(ast.parse(ast.unparse(node), mode="eval").body)
+        # an index is an expression in its brackets alone
+        outside = isinstance(node, ast.Slice) or any(
+            isinstance(it, ast.Slice) for it in ast.iter_child_nodes(node)
+        )
+        tree = ast.parse(f"_[{ast.unparse(node)}]" if outside else ast.unparse(node), mode="eval").body
+        made = change.visit(tree.slice if isinstance(tree, ast.Subscript) and outside else tree)
         return ast.unparse(made) if change.changed else self.project.source.segment(node)
 
     def size_of(self, node: ast.expr) -> str | None:
@@ -219,8 +224,10 @@ class Scope:
         parts = [it for it in ast.walk(node) if isinstance(it, ast.expr)]
         return all(isinstance(it, (ast.Slice, ast.Tuple)) or self.is_static(it) for it in parts)
 
-    def static_index(self, node: ast.expr) -> str:
-        return ast.unparse(node)
+    def static_index(self, node: ast.expr) -> Static:
+        text = self.static_text(node)
+        tree = ast.parse(f"_[{text}]", mode="eval").body
+        return Static(text, tree.slice if isinstance(tree, ast.Subscript) else None)
 
     def forward_text(self, text: str) -> str:
         """A text of `__init__` as `forward` has it: what the class keeps is an attribute."""

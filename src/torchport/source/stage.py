@@ -174,7 +174,9 @@ class Stage:
 
     def append(self, target: ast.expr, item: ast.expr) -> None:
         scope, name = self.scope, ast.unparse(target)
-        if scope.in_init and (maker := self.at.maker(item)) is not None:
+        known = scope.env.get(ast.unparse(item)) if self.fors else None
+        maker = known if isinstance(known, Maker) else self.at.maker(item)
+        if scope.in_init and maker is not None:
             self.collect(target, name, maker)
             return
         held, value = scope.env.get(name), self.at.value(item)
@@ -537,7 +539,11 @@ class Stage:
             raise NotPorted(node, "has an else")
         if scope.in_init and self.makes_list(node):
             self.fors.append(node)
-            self.body(node.body)
+            if (pair := self.named_first(node)) is not None:
+                scope.env[ast.unparse(pair.targets[0])] = self.at.value(pair.value)
+                self.body(node.body[1:])
+            else:
+                self.body(node.body)
             self.fors.pop()
             return
         if self.unrolled(node):
@@ -605,8 +611,17 @@ class Stage:
         scope.do(f"for {', '.join(singles)} in {over}:")
         scope.forward += forward
 
+    def named_first(self, node: ast.For) -> ast.Assign | None:
+        """`block = Block(width)` before `self.blocks.append(block)`; None for other loops."""
+        if len(node.body) != 2 or not isinstance(first := node.body[0], ast.Assign):
+            return None
+        name = ast.unparse(first.targets[0])
+        return first if ast.unparse(node.body[1]).endswith(f".append({name})") else None
+
     def makes_list(self, node: ast.For) -> bool:
         """Whether a loop of `__init__` does nothing but put layers into lists."""
+        if (pair := self.named_first(node)) is not None:
+            return self.at.maker(pair.value) is not None
         calls = [it.value for it in node.body if isinstance(it, ast.Expr) and isinstance(it.value, ast.Call)]
         appended = [
             it.args[0] for it in calls
