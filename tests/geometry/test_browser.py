@@ -28,7 +28,9 @@ pytestmark = [
 NETWORKS = {
     "ihc_unet": "up3", "ResNet50": "conv3_block1_2_conv", "NASNetMobile": "separable_conv_1_normal_left2_5",
     "transformer": "emb", "bilstm": "bidirectional", "unet3d": "up1", "net1d": "conv1",
-    "nested": "stem/b", "first": "t1", "hostile": HOSTILE[0],
+    "nested": "stem/b", "first": "t1", "hostile": HOSTILE[0], "scalars": "mean",
+    "frames": "time_distributed.each",
+    "long_names": "a_very_long_name_of_a_separable_convolution_that_somebody_generated_by_a_script_0001",
 }  # fmt: skip
 ROWS = """() => [...document.querySelectorAll('.part')].filter(it =>
     it.innerText.trim() === it.querySelector('h3').innerText.trim() && !it.querySelector('svg, img, input')
@@ -303,6 +305,28 @@ def test_lines_and_layers_light_each_other(browser: Browser, folder: Path) -> No
     assert opened.chosen in ("up1", "skip1")
     opened.page.locator('[data-node="block:dec2"]').click()
     assert opened.chosen == "dec2_conv2"
+    opened.close()
+
+
+def test_the_lit_expression_is_in_sight(browser: Browser, folder: Path) -> None:
+    """At the end of a long line, too: the pane of model.py goes there."""
+    opened = Opened(browser, folder, "scalars")
+    opened.choose("mean")
+    mark, pane = (opened.page.locator(it).first.bounding_box() for it in (".code mark.now", ".code"))
+    assert mark and pane and pane["x"] <= mark["x"]
+    assert mark["x"] + mark["width"] <= pane["x"] + pane["width"]
+    opened.close()
+
+
+def test_a_layer_over_steps_sees_its_own(browser: Browser, folder: Path) -> None:
+    """Between TimeDistributed's two ends each step is a sample: the page goes back as the table does."""
+    opened = Opened(browser, folder, "frames")
+    opened.choose("time_distributed_1")
+    tensor = next(it for it in opened.network.tensors if it.id == "time_distributed_1")
+    assert {it.name: it.most for it in tensor.sees} == {"d": 1, "h": 3, "w": 3, "c": 3}
+    step = int(opened.page.locator('.sliders input[aria-label="index d"]').input_value())
+    rows = opened.page.locator(".window figcaption div:has(.mono)").all_inner_texts()
+    assert any(it.startswith(f"d {step} … {step}") for it in rows), rows
     opened.close()
 
 

@@ -67,7 +67,11 @@ export function Code() {
   const block = net.document.blocks.find((it) => it.path === now.module) ?? null;
   useEffect(() => {
     const box = pane.current, line = box?.querySelector<HTMLElement>(`[data-line="${now.span?.line ?? made?.line ?? 1}"]`);
-    if (box && line) box.scrollTo({ top: line.offsetTop - Math.min(box.clientHeight * 0.3, 150), behavior: calm() ? "auto" : "smooth" });
+    if (!box || !line) return;
+    // to the right only as far as the lit expression needs, and of a long one to its beginning
+    const lit = line.querySelector<HTMLElement>("mark.now"), start = lit?.offsetLeft ?? 0, end = start + (lit?.offsetWidth ?? 0) + 24;
+    const left = end > box.clientWidth ? Math.min(end - box.clientWidth, Math.max(0, start - 60)) : 0;
+    box.scrollTo({ top: line.offsetTop - Math.min(box.clientHeight * 0.3, 150), left, behavior: calm() ? "auto" : "smooth" });
   }, [now.id]);
   const pick = (line: number) => { const id = at(line); if (id) choose(id); };
   return (
