@@ -59,6 +59,21 @@ class Heads(layers.Layer):
         return tf.reduce_sum(tf.square(tf.nn.softmax(scores)), axis=[1, 2, 3]), bias
 
 
+class Scaled(layers.Layer):
+    def __init__(self, units, gain=2):
+        super().__init__()
+        self.units = units
+        self.gain = gain
+
+    def build(self, input_shape):
+        start = keras.initializers.RandomNormal(stddev=0.5)
+        self.w = self.add_weight(shape=(input_shape[-1], self.units), initializer=start, name="w")
+        self.scale = self.gain / input_shape[-1]
+
+    def call(self, x):
+        return tf.matmul(x, self.scale * self.w)
+
+
 class Tower(layers.Layer):
     def __init__(self, widths):
         super().__init__()
@@ -128,7 +143,7 @@ def build_net(width=8):
 '''
 CALLS = (
     "Mixer(8)(keras.Input((5, 6)))", "Heads(8)([keras.Input((5, 6)), keras.Input((3,))])",
-    "Tower([8, 6])(keras.Input((5, 6)))", "Net()(keras.Input((5, 6)))",
+    "Scaled(6)(keras.Input((5,)))", "Tower([8, 6])(keras.Input((5, 6)))", "Net()(keras.Input((5, 6)))",
     "Embed(9, 20, 8)(keras.Input((7,), dtype='int32'))", "build_net()",
 )  # fmt: skip
 #: What stands in the port of a unit.
@@ -141,6 +156,7 @@ PARTS = {
         "def split(self, x: Tensor, count) -> Tensor:", "x.reshape(-1, t, count, c // count)",
         "return x.transpose(1, 2)", "/ math.sqrt(self.dim)", "def forward(self, inputs: list[Tensor])",
     ),
+    "Scaled": ("self.w = nn.Parameter(torch.randn(in_channels, units) * 0.5)", "x @ (self.scale * self.w)"),
     "Tower": (
         "self.denses.append(nn.Linear(x_channels, width))", "self.mixers.append(Mixer(x_channels, 8))",
         "for dense in self.denses:", "for mixer in self.mixers:",

@@ -184,8 +184,9 @@ class Evaluator:
                 )
                 for it in (left, right)
             ]
-            rank = len(results[0].shape)
-            return Flow(f"{texts[0]} {symbol} {texts[1]}", rank, self.wider(sides, results), order)
+            rank, is_weight = len(results[0].shape), all(it.is_weight for it in sides)
+            text = f"{texts[0]} {symbol} {texts[1]}"
+            return Flow(text, rank, self.wider(sides, results), order, is_weight)
         return self.apply(node, Call([left, right], {}, {}, None), self.scope.seen(node))
 
     def bracketed(self, text: str) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import inspect
 from dataclasses import dataclass, field, replace
+from types import ModuleType
 from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.source import fragment
 from torchport.source.fragment import Call, Fragment, is_layer
 from torchport.source.lines import INDENT, Line, named, prune, reads
+from torchport.source.module import names_in
 from torchport.source.observe import Seen, UnitCall, Watched, is_tensor, tensors
 from torchport.source.parts import order_of
 from torchport.source.scope import Scope
@@ -322,6 +324,11 @@ def finished(
         fixed=tuple(sorted(scope.fixed)), notes=scope.notes, line=node.lineno,
     )  # fmt: skip
     made.text = text_of(made, node, stage, init)
+    for name in names_in(made.text):
+        module = getattr(project.watched.module, name, None)
+        root = str(getattr(module, "__name__", "")).partition(".")[0]
+        if isinstance(module, ModuleType) and root in ("tensorflow", "keras", "tf_keras"):
+            raise NotPorted(node, f"needs {name} where the model is built", f"give it what {name} makes")
     return made
 
 

@@ -278,7 +278,9 @@ class Stage:
             if scope.is_function:
                 scope.do(f"{name} = {value.text}")
             else:
-                scope.say(f"{name} = {value.text}")
+                # an initialiser is an object of Keras's: the text of the weight says what it is
+                shadow = name if any(hasattr(it.result, "get_config") for it in scope.seen(node)) else ""
+                scope.say(f"{name} = {value.text}", shadow)
             scope.assigned[name] = scope.assigned.get(name, 0) + 1 + bool(scope.loops)
             scope.env[name] = Static(name)
         elif isinstance(value, Maker):
