@@ -8,6 +8,7 @@ is made by `python -m tests.replay.corpus`, for new cases, and where a reader or
 
 from __future__ import annotations
 
+import ast
 import difflib
 import json
 from collections.abc import Iterator
@@ -60,6 +61,16 @@ def test_the_corpus_is_large_and_has_refusals() -> None:
     assert sum("permutes" in result for result in expected) > 20
     for variant in VARIANTS:
         assert any(variant in result for result in expected), variant
+
+
+@pytest.mark.parametrize("part", parts())
+def test_no_name_is_given_two_values_at_once(part: str) -> None:
+    """`a, b, a = x.unbind(1)` loses the first."""
+    for name, result in load(EXPECTED, part).items():
+        for node in ast.walk(ast.parse(result.get("code", ""))):
+            if isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Store):
+                targets = [ast.unparse(it) for it in node.elts]
+                assert len({*targets}) == len(targets) - max(0, targets.count("_") - 1), (name, targets)
 
 
 @pytest.mark.parametrize("part", parts())

@@ -27,6 +27,7 @@ ALLOWED = {
     "infer/quantised.py": "which layers Keras can quantise",
     "normalise/time_major.py": "which layers of Keras 2 may have their steps before the batch",
     "infer/axes.py": "what reads memory again as another shape, whose axes are made of others",
+    "read/inherited.py": "classes of Keras's that say nothing of what their heirs compute",
     "infer/cudnn.py": "two names of one layer in files",
     "infer/dequantise.py": "which layers Keras can quantise",
     "infer/shapes.py": "operations of a graph that need no arithmetic",

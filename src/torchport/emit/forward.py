@@ -278,6 +278,10 @@ def _texts(line: Statement | Branches, variables: Variables, writer: Writer) -> 
         return _assigned(value, writer)
     if not line.outputs:
         return [f"return {returned(value, writer)}"]
+    if isinstance(value, tuple):  # what nobody reads is not computed
+        kept = [at for at, name in enumerate(line.outputs) if variables.is_read(name)] or [0]
+        value = tuple(value[at] for at in kept) if len(kept) > 1 else value[kept[0]]
+        line = Statement(tuple(line.outputs[at] for at in kept), value)
     names = _targets(line, writer)
     plain = Writer(writer.variable, writer.attribute, False, writer.turn).text(value)
     return [f"{names} = {writer.text(value)}"] if names != plain else []

@@ -114,11 +114,18 @@ class Variables:
             if isinstance(line.value, Assign):  # what it gives is read where it is kept
                 continue
             for name in line.outputs:
+                if len(line.outputs) > 1 and not isinstance(line.value, Collect) and not self.is_read(name):
+                    self.names[name] = "_"
+                    continue
                 self.names[name] = self._name(name, at, len(line.outputs))
                 self.holders[self.names[name]] = name
 
     def __getitem__(self, tensor: str) -> str:
         return self.names[tensor]
+
+    def is_read(self, tensor: str) -> bool:
+        """Whether a line reads what another writes."""
+        return tensor in self.last
 
     def new(self, name: str) -> str:
         """A name that no tensor has, for what a loop goes over."""
