@@ -40,8 +40,8 @@ ROOMS = {
 #: Tests that need no TensorFlow (one file of the rules does), those first that catch most in little time.
 TESTS = (
     "tests/replay", "tests/test_axes.py", "tests/infer", "tests/layout", "tests/normalise", "tests/rules",
-    "tests/blocks/test_lines.py", "tests/blocks/test_shapes.py", "tests/variants",
-    "--ignore=tests/rules/test_window.py",
+    "tests/blocks/test_structures.py", "tests/blocks/test_lines.py", "tests/blocks/test_shapes.py",
+    "tests/variants", "--ignore=tests/rules/test_window.py",
 )  # fmt: skip
 LIMIT = 400
 
