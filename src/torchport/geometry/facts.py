@@ -12,8 +12,9 @@ from torchport.axes import Order, Turn, parse, ravel, to_order
 from torchport.emit.weights import Entry
 from torchport.emit.weights import weights as stored_weights
 from torchport.geometry import network as made
-from torchport.geometry.cards import Subject, card, flat_parts
+from torchport.geometry.cards import Subject, card
 from torchport.geometry.fields import Fields, of_input, through
+from torchport.geometry.flatten import flat_parts
 from torchport.geometry.links import Link, links
 from torchport.geometry.places import Places, Spot
 from torchport.geometry.walk import Call, Whole, sized, whole
