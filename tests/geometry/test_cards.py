@@ -165,6 +165,19 @@ def test_rows_behind_a_flatten_are_where_they_are_said_to_be() -> None:
     )
 
 
+def test_what_no_rule_follows_is_said_so() -> None:
+    """An axis that comes out longer is not 'one' then: pads are followed, what is repeated is not."""
+    found = dict(ports("operations", ("ops.pad(", "ops.repeat(", "ops.tile(")))
+    told = [
+        line for port in found.values() for op in facts(port, values=False).ops
+        if op.kind in ("Pad", "Repeat", "Tile") for section in op.card if section.title in ("size", "reads")
+        for line in section.lines
+    ]  # fmt: skip
+    assert any("which is not followed" in it for it in told)
+    assert any("moved by" in it for it in told)
+    assert not any("become one" in it for it in told)
+
+
 def test_a_result_that_is_taken_apart_is_where_it_is_made() -> None:
     """`x, _ = self.lstm1(x)` gives x, not the x of the line below; what wraps a layer names it."""
     found = explanation("bilstm")

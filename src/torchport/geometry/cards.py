@@ -133,6 +133,7 @@ def sizes(subject: Subject) -> Iterator[str]:
     if not subject.reads:
         return
     x, links = subject.reads[0]
+    y = subject.outputs[0]
     seen: dict[str, str] = {}
     for letter, link in zip(x.keras.axes, links, strict=True):
         if link.axis is None and not isinstance(link.reading, Whole):
@@ -140,6 +141,9 @@ def sizes(subject: Subject) -> Iterator[str]:
         if link.reading == POINT or isinstance(link.reading, (Digit, Past)):
             continue
         if isinstance(link.reading, Whole) and letter not in "hwdt":
+            continue
+        is_reduced = values(y) * (link.n or 1) <= values(x) or subject.op.kind == "time:fold"
+        if isinstance(link.reading, Whole) and not is_reduced:
             continue
         if subject.op.kind == "time:fold" and isinstance(link.reading, Whole):
             yield f"{letter}: {link.n} steps of a sample are {link.n} samples"
@@ -166,11 +170,28 @@ def read(subject: Subject) -> Iterator[str]:
     """What one element of the output reads."""
     several = len(subject.reads) > 1
     for x, links in subject.reads[:4]:
-        words = [word(letter, link) for letter, link in zip(x.keras.axes[1:], links[1:], strict=True)]
+        words = [
+            word(letter, link) if is_followed(x, subject.outputs[0], letter, link)
+            else f"some of {link.n} {letter}, which is not followed"
+            for letter, link in zip(x.keras.axes[1:], links[1:], strict=True)
+        ]  # fmt: skip
         words = words or ["its sample"]
         if subject.op.kind == "time:fold":
             words[0] = f"one {x.keras.axes[1]}"
         yield f"an element of the output reads{f' of {x.id}' if several else ''}: {', '.join(words)}"
+
+
+def values(it: Tensor) -> int:
+    """How many values a sample has."""
+    return math.prod(size or 1 for size in it.keras.sizes[1:])
+
+
+def is_followed(x: Tensor, y: Tensor, letter: str, link: Link) -> bool:
+    """Whether it is known what of an axis is read: no rule says so where one of space has another size."""
+    if link.axis is not None or link.reading != Whole() or letter not in "dhwt" or letter not in y.keras.axes:
+        return True
+    size = y.keras.sizes[y.keras.axes.index(letter)]
+    return len(x.keras.sizes) != len(y.keras.sizes) or size in (1, link.n)
 
 
 def word(letter: str, link: Link) -> str:

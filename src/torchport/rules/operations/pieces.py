@@ -17,7 +17,7 @@ from torchport.rules.operations.reduce import reduced_wants
 from torchport.rules.reshape import reshape, reshape_parts, reshape_shape, reshape_wants
 from torchport.rules.sizes import axes_of, broadcast, product, size_of, with_size
 from torchport.rules.table import MEMORY, SOURCE, Value, Want, Wants, rule
-from torchport.rules.window import Reading, Rotation
+from torchport.rules.window import Reading, Rotation, Window
 
 
 def no_axes(x: Tensor) -> Shape:
@@ -204,8 +204,20 @@ def padded_shape(x: Tensor, *, pad_width: Any) -> Shape:
     )
 
 
+def padded_reads(x: Tensor, *, pad_width: Any, mode: str) -> dict[int, Reading]:
+    """Each its own step, moved; of a mirrored axis one of them. What 'symmetric' repeats is not followed."""
+    edge = {"constant": "zeros", "reflect": "reflect"}.get(mode)
+    pairs = enumerate(pad_pairs(x, pad_width))
+    return (
+        {at: Window(1, padding=it, edge=edge) if any(it) else Window(1) for at, it in pairs if at}
+        if edge
+        else {}
+    )
+
+
 @rule(
-    "keras.ops.Pad", wants=in_order, shape=padded_shape, only={"mode": ("constant", "reflect", "symmetric")}
+    "keras.ops.Pad", wants=in_order, shape=padded_shape, reads=padded_reads,
+    only={"mode": ("constant", "reflect", "symmetric")},
 )  # fmt: skip
 def pad(x: Value, *, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> Expr:
     """F.pad, which lists the last axis first; mirrored, a helper, as torch lacks 'symmetric'."""
