@@ -488,7 +488,8 @@ class Parameter:
 class Definition:
     """A class to be written: its inputs, steps and results.
 
-    `flags` are conditions that `forward` asks for: attribute and text. `shapes` is what a block's docstring
+    `flags` are conditions that `forward` asks for: attribute and text; `locals` what the constructor has a
+    name for. `shapes` is what a block's docstring
     says. `specs` are all its tensors. `structure` nests the outputs as the model returns them, with `Var`
     leaves; None: one, or a tuple. `parts`
     are the classes of nested models by layer. `frozen` are the layers that do not train. `texts` as in Graph.
@@ -506,6 +507,7 @@ class Definition:
     texts: Mapping[str, Text] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
     flags: tuple[tuple[str, str], ...] = ()
+    locals: tuple[tuple[str, str], ...] = ()
     shapes: str = ""
     #: The keys of the inputs, where the model takes a dict.
     keys: Mapping[str, str] = field(default_factory=dict)

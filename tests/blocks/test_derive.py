@@ -45,11 +45,38 @@ def test_a_padding(column: tuple[Any, ...], found: dict[str, tuple[Any, ...]], t
         ((6, 8, 10), {"in_channels": (4, 6, 8)}, None),
         ((5, 8, 9), {"in_channels": (1, 2, 5), "out_channels": (4, 6, 4)}, "in_channels + out_channels"),
         ((8, 16, 30), {"in_channels": (4, 8, 16)}, None),
+        (
+            (51, 105, 212, 426),
+            {
+                "in_channels": (3, 51, 105, 212),
+                "channels": (8, 17, 35, 71),
+                "channels2": (17, 35, 71, 142),
+                "channels3": (26, 53, 106, 213),
+            },
+            "channels + channels2 + channels3",
+        ),
+        (
+            (51, 105, 212, 427),
+            {"channels": (8, 17, 35, 71), "channels2": (17, 35, 71, 142), "channels3": (26, 53, 106, 213)},
+            None,
+        ),
         ((6, 8, 10), {"kernel_size": (3, 4, 5)}, None),
     ],
 )
 def test_a_size(column: tuple[Any, ...], found: dict[str, tuple[Any, ...]], text: str | None) -> None:
     assert derived(column, "hidden_channels", list(found.items())) == text
+
+
+@pytest.mark.parametrize(
+    ("column", "name", "text"),
+    [
+        ((9, 1024, 16), "hidden_features", "in_channels**2"),
+        ((9, 1024, 16), "hidden_channels", None),
+        ((9, 1024, 15), "hidden_features", None),
+    ],
+)
+def test_a_square(column: tuple[Any, ...], name: str, text: str | None) -> None:
+    assert derived(column, name, [("in_channels", (3, 32, 4))]) == text
 
 
 @pytest.mark.parametrize(

@@ -26,15 +26,15 @@ class ChannelLayerNorm(nn.LayerNorm):
 
 
 class ConvNeXtBlock(nn.Module):
-    """(n, in_channels, h, w) -> (n, in_channels, h, w)."""
+    """(n, channels, h, w) -> (n, channels, h, w)."""
 
-    def __init__(self, in_channels: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.depthwise_conv = nn.Conv2d(in_channels, in_channels, 7, padding=3, groups=in_channels)
-        self.layernorm = ChannelLayerNorm(in_channels, eps=1e-6)
-        self.pointwise_conv_1 = nn.Conv2d(in_channels, 4 * in_channels, 1)
-        self.pointwise_conv_2 = nn.Conv2d(4 * in_channels, in_channels, 1)
-        self.layer_scale_gamma = nn.Parameter(torch.zeros(in_channels, 1, 1))
+        self.depthwise_conv = nn.Conv2d(channels, channels, 7, padding=3, groups=channels)
+        self.layernorm = ChannelLayerNorm(channels, eps=1e-6)
+        self.pointwise_conv_1 = nn.Conv2d(channels, 4 * channels, 1)
+        self.pointwise_conv_2 = nn.Conv2d(4 * channels, channels, 1)
+        self.layer_scale_gamma = nn.Parameter(torch.zeros(channels, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.layernorm(self.depthwise_conv(x))

@@ -63,8 +63,8 @@ class AttentionUNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         skip1 = self.double_conv1(x)
         skip2 = self.double_conv2(F.max_pool2d(skip1, 2))
-        x = self.double_conv3(F.max_pool2d(skip2, 2))
-        x = self.up1(self.double_conv4(F.max_pool2d(x, 2)), x)
+        skip3 = self.double_conv3(F.max_pool2d(skip2, 2))
+        x = self.up1(self.double_conv4(F.max_pool2d(skip3, 2)), skip3)
         x = self.up3(self.up2(x, skip2), skip1)
         return torch.sigmoid(self.mask(x))
 

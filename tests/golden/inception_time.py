@@ -26,9 +26,9 @@ class InceptionBlock(nn.Module):
         self.bn = nn.BatchNorm1d(128, eps=1e-3, momentum=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
-        branch1 = self.conv1(x)
-        branch2 = self.conv2(F.max_pool1d(x, 3, stride=1, padding=1))
-        x = torch.cat([branch(branch1) for branch in self.convs] + [branch2], dim=1)
+        conv1 = self.conv1(x)
+        branch = self.conv2(F.max_pool1d(x, 3, stride=1, padding=1))
+        x = torch.cat([conv(conv1) for conv in self.convs] + [branch], dim=1)
         return F.relu(self.bn(x))
 
 

@@ -39,18 +39,18 @@ class ShuffleUnit(nn.Module):
 
 
 class ShuffleUnit2(nn.Module):
-    """(n, in_channels, h, w) -> (n, in_channels, h, w)."""
+    """(n, channels, h, w) -> (n, channels, h, w)."""
 
-    def __init__(self, in_channels: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, in_channels // 4, 1, groups=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(in_channels // 4, eps=1e-3, momentum=0.01)
+        self.conv1 = nn.Conv2d(channels, channels // 4, 1, groups=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels // 4, eps=1e-3, momentum=0.01)
         self.depthwise = nn.Conv2d(
-            in_channels // 4, in_channels // 4, 3, padding=1, groups=in_channels // 4, bias=False
+            channels // 4, channels // 4, 3, padding=1, groups=channels // 4, bias=False
         )
-        self.bn2 = nn.BatchNorm2d(in_channels // 4, eps=1e-3, momentum=0.01)
-        self.conv2 = nn.Conv2d(in_channels // 4, in_channels, 1, groups=3, bias=False)
-        self.bn3 = nn.BatchNorm2d(in_channels, eps=1e-3, momentum=0.01)
+        self.bn2 = nn.BatchNorm2d(channels // 4, eps=1e-3, momentum=0.01)
+        self.conv2 = nn.Conv2d(channels // 4, channels, 1, groups=3, bias=False)
+        self.bn3 = nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.bn1(self.conv1(x))

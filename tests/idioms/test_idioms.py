@@ -173,6 +173,20 @@ CASES: dict[str, tuple[Callable[[Any], Any], str, str]] = {
     ),
     "slices": (lambda x: conv()(conv()(x)[:, :-1, 1:][:, :-2, :3, :5]), "[:, :5, :-3, 1:4]", "]["),
     "slices that go by a size": (lambda x: conv()(conv()(x)[:, :5][:, :-1]), "[:, :, :5][:, :, :-1]", ":4"),
+    "no number below": (
+        lambda x: ops.sqrt(ops.maximum(ops.sum(conv()(x) ** 2, -1), 0)), "torch.sqrt(", "clamp"
+    ),
+    "numbers below": (
+        lambda x: ops.sqrt(ops.clip(ops.sum(conv()(x), -1), 0, math.inf) + 1), ".clamp(min=0)", "inf"
+    ),
+    "a weight for each step": (
+        lambda x: (lambda y: L.Multiply()([
+            y, L.Permute((2, 1))(L.RepeatVector(3)(L.Softmax()(L.Flatten()(L.Dense(1)(y)))))
+        ]))(L.Conv1D(3, 2)(x[:, 0])), ".unsqueeze(2)", ".expand(",
+    ),
+    "one step, repeated": (
+        lambda x: L.RepeatVector(4)(L.Flatten()(L.Dense(2)(x[:, 0, :1]))), ").expand(-1, 4, -1)", "flatten"
+    ),
     "copies": (lambda x: conv()(L.Concatenate()([x] * 3)), ".repeat(1, 3, 1, 1)", "torch.cat"),
 }  # fmt: skip
 

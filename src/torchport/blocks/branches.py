@@ -50,6 +50,16 @@ class Branch:
     nodes: tuple[Node, ...]
 
     @property
+    def output(self) -> str:
+        """The tensor that it gives."""
+        return self.nodes[-1].writes[0]
+
+    @property
+    def convolutions(self) -> list[Module]:
+        values = (_unmarked(it.step.value) for it in self.nodes)
+        return [it.module for it in values if isinstance(it, Apply) and it.module.cls.startswith("nn.Conv")]
+
+    @property
     def modules(self) -> list[Node]:
         """The steps up to the last one that holds a module."""
         last = max(at for at, it in enumerate(self.nodes) if it.modules)
@@ -112,8 +122,12 @@ class _Join:
             if len(chosen) < LEAST or len(places) != len(chosen):
                 found += [value[at] for at in places]
                 continue
-            found.append(self._each(chosen))
-            self.gone |= {it.step.name for branch in chosen for it in branch.nodes}
+            for run in _runs(chosen):
+                if len(run) < LEAST:
+                    found += [Var(branch.output) for branch in run]
+                    continue
+                found.append(self._each(run))
+                self.gone |= {it.step.name for branch in run for it in branch.nodes}
         return found
 
     def _branch(self, value: Any) -> Branch | None:
@@ -143,6 +157,20 @@ class _Join:
         owner = f"{noun}_{next(self.number)}"
         call = Apply(Module("nn.ModuleList", modules), (Var(branches[0].source),), owner=owner)
         return Each(rewrite(branches[0].after, partial(_instead, call)))
+
+
+def _runs(branches: Sequence[Branch]) -> list[list[Branch]]:
+    """Branches of one list: those that differ in dilation alone are one, where there are others beside them.
+
+    Of a pyramid's four branches one is of a single pixel: the others are `for dilation in (6, 12, 18)`.
+    """
+    sizes = itertools.groupby(branches, lambda it: [made.args for made in it.convolutions])
+    runs = [list(run) for _, run in sizes]
+    for run in runs:
+        rates = {repr([made.kwargs.get("dilation", 1) for made in it.convolutions]) for it in run}
+        if len(runs) > 1 and len(run) >= LEAST and len(rates) > 1:
+            return runs
+    return [list(branches)]
 
 
 def _group(branches: Sequence[Branch | None], at: int) -> Any:

@@ -11,7 +11,7 @@ from torchport.blocks.block import Block, leaves
 from torchport.blocks.naming import is_word, local, use_name
 from torchport.blocks.nodes import ABSENT, Node, filled, holes
 from torchport.blocks.pads import pads_joined
-from torchport.blocks.parameters import POSITIONAL, agree
+from torchport.blocks.parameters import KEPT, POSITIONAL, agree
 from torchport.blocks.parameters import Parameter as Found
 from torchport.blocks.shapes import docstring
 from torchport.blocks.steps import Steps, as_module, tensor_name
@@ -180,7 +180,8 @@ class _Class(Steps):
                 for it in found
             ),
             flags=tuple(flags),
-            shapes=docstring(self.block, found),
+            locals=tuple((it.name, text) for it, text in self.parameters.locals),
+            shapes=docstring(self.block, (*found, *(it for it, _ in self.parameters.locals))),
         )  # fmt: skip
         uses = {id(it): at for at, it in enumerate(self.block.uses)}
         return Made(definition, found, uses, tuple(self.owners))
@@ -251,13 +252,22 @@ class _Class(Steps):
         """A name for what stands in a slot, unique in the class; those that are called alike are numbered."""
         name = self.called[at]
         it = self.nodes[at]
+        for place, other in enumerate(self.owners):
+            if it.shared and self.nodes[place].shared and self.nodes[place].step.layer == it.step.layer:
+                return other
         if it.inside is None and not _is_owned(it):
             return name
         alike = [place for place, other in enumerate(self.called) if other == name and self._holds(place)]
+        alike = [place for place in alike if not self._is_again(place)]
         if len(alike) > 1:
             name = f"{name}{'_' if name[-1].isdigit() else ''}{alike.index(at) + 1}"
         taken = [other for place, other in enumerate(self.owners) if self._holds(place)]
         return unique(name, [other for other in taken if other != it.step.layer])
+
+    def _is_again(self, at: int) -> bool:
+        """Whether a slot calls a layer that one before it calls."""
+        layers = [it.step.layer for it in self.nodes[:at] if it.shared]
+        return self.nodes[at].shared and self.nodes[at].step.layer in layers
 
     def _holds(self, at: int) -> bool:
         """Whether what stands in a slot holds modules, and so has an attribute."""
@@ -290,11 +300,11 @@ class _Class(Steps):
         if name == "kernel_size" and "pool" in callee:
             return "pool_size"
         if name in ("channels", "in_channels") and agree(numbers, self.parameters.sizes):
-            return "in_channels"
+            return self.parameters.entering("channels")
         if name in ("out_channels", "out_features", "in_channels", "in_features") and heavy:
             stem = name.split("_")[1]
             if at == heavy[0] and name.startswith("in"):
-                return name
+                return self.parameters.entering(stem)
             if in_branch := self._branch_role(at):
                 return in_branch
             last = self._last_size(heavy[-1])
@@ -325,7 +335,8 @@ class _Class(Steps):
 
     def _nested_role(self, at: int, owner: str, name: str, numbers: tuple[Any, ...]) -> str:
         """What a number of a block inside is called here: by its name there, or as that block's own."""
-        called = self._role(at, "", name, numbers) if name.startswith(("in_", "out_")) else name
+        width = f"in_{name}" if name in KEPT else name
+        called = self._role(at, "", width, numbers) if width.startswith(("in_", "out_")) else name
         if self.parameters.has(called):
             stem = re.sub("^(in|out|hidden)_", "", name)
             return f"{noun_of(class_name(re.sub(r'_[0-9]+$', '', owner)))}_{stem}"
@@ -338,7 +349,8 @@ class _Class(Steps):
         place = next((number for number, name in enumerate(names) if name.startswith("out_")), None)
         if it.inside is not None:
             made = self.builder.made[self.blocks[it.key].number]
-            values = next((found.values for found in made.parameters if found.name.startswith("out_")), None)
+            widths = [it for it in made.parameters if it.name.startswith("out_") or it.name in KEPT]
+            values = next((found.values for found in widths), None)
             return (
                 None
                 if values is None

@@ -6,6 +6,7 @@ every use. ABSENT stands where a use lacks the part.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ Found = Sequence[tuple[str, Column]]
 
 #: How many times as large a number may be as another to be written so.
 RATIOS = (2, 3, 4, 6, 8)
+#: How many parameters a sum may have that is looked for.
+SUMMANDS = 3
 #: Parameters from which sizes of tensors do not follow.
 WINDOW = ("kernel_size", "stride", "padding", "dilation", "groups")
 
@@ -25,7 +28,8 @@ def derived(column: Column, name: str, found: Found) -> str | None:
     if not all(type(it) is int for it in column if it is not ABSENT):
         return None
     rows = _paddings(column, found) if name == "padding" else _sizes(column, found)
-    return next(rows, None)
+    text = next(rows, None)
+    return next(_squares(column, found), None) if text is None and "features" in name else text
 
 
 def _pairs(column: Column, values: Column) -> list[tuple[int, int]]:
@@ -76,6 +80,18 @@ def _sizes(column: Column, found: Found) -> Iterator[str]:
             triples = list(zip(first, second, strict=False))
             if len(triples) > 2 and all(ours == a + b for (ours, a), (_, b) in triples):
                 yield f"{one} + {other}" if one != other else f"2 * {one}"
+    for several in itertools.combinations(channels, SUMMANDS):
+        rows = list(zip(*(_pairs(column, values) for _, values in several), strict=False))
+        if len(rows) > SUMMANDS and all(row[0][0] == sum(theirs for _, theirs in row) for row in rows):
+            yield " + ".join(called for called, _ in several)
+
+
+def _squares(column: Column, found: Found) -> Iterator[str]:
+    """As many features as a square matrix has numbers."""
+    for called, values in found:
+        pairs = set(_pairs(column, values))
+        if not called.startswith(WINDOW) and len(pairs) > 1 and all(ours == it**2 for ours, it in pairs):
+            yield f"{called}**2"
 
 
 def padding_before(column: Column, found: Found) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,24 +24,35 @@ class Body:
         self.block = block
         self.nodes, self.results = nodes, results
         self.readers = Readers(nodes, results)
-        self.shares = any(it.shared for it in nodes)
+        self._count_calls()
 
     def refresh(self) -> None:
         """Take over what was changed in the block, or in the nodes."""
         if self.block is not None:
             self.nodes = self.block.nodes()
             self.results = tuple(map(self.block.name, self.block.outputs))
+        self._count_calls()
         self.readers = Readers(self.nodes, self.results)
 
     def is_whole(self, start: int, end: int) -> bool:
         """Whether [start, end) is less than all of a block, and inside one of its parts or outside all.
 
-        In the model's own body: whether no module in it is called elsewhere too.
+        And whether no module in it is called elsewhere too.
         """
+        if self.shares and self._is_called_elsewhere(start, end):
+            return False
         if self.block is None:
-            return not (self.shares and any(it.shared for it in self.nodes[start:end]))
+            return True
         parts = {slot.part for slot in self.block.slots[start:end]}
         return len(parts) == 1 and end - start < len(self.nodes)
+
+    def _is_called_elsewhere(self, start: int, end: int) -> bool:
+        inside = Counter(it.step.layer for it in self.nodes[start:end] if it.shared)
+        return any(self.calls[layer] > count for layer, count in inside.items())
+
+    def _count_calls(self) -> None:
+        self.calls = Counter(it.step.layer for it in self.nodes if it.shared)
+        self.shares = bool(self.calls)
 
 
 @dataclass(frozen=True)

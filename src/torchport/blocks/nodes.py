@@ -155,8 +155,12 @@ def nodes_of(definition: Definition) -> list[Node]:
     """The nodes of a definition's steps."""
     found = [node(step, definition) for step in definition.steps]
     calls = Counter(it.step.layer for it in found if it.modules)
-    for it in found:
+    last: dict[str, int] = {}
+    for at, it in enumerate(found):
         it.shared = it.modules > 0 and calls[it.step.layer] > 1
+        if it.shared:  # a block that has all its calls knows by how far ago which module is called again
+            it.key, it.modular = (it.key, at - last.get(it.step.layer, at)), False
+            last[it.step.layer] = at
     return found
 
 

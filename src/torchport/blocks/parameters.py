@@ -19,7 +19,9 @@ Column = tuple[Any, ...]
 
 #: Parameters that come first and without a name at the call.
 POSITIONAL = ("in_channels", "hidden_channels", "out_channels", "in_features", "hidden_features",
-              "out_features", "channels", "kernel_size")  # fmt: skip
+              "out_features", "channels", "features", "kernel_size")  # fmt: skip
+#: What enters and leaves a block that gives as many as it takes: it has one name, and comes first.
+KEPT = ("channels", "features")
 
 #: Conditions that people write for parts that are there or not.
 CONDITIONS = (
@@ -68,12 +70,20 @@ class Parameters:
         `given`: those that leave it.
         """
         self.count, self.sizes = count, sizes
-        self.conditions = list(CONDITIONS)
+        #: Whether as many leave each use as enter it: they are `channels`, not `in_channels`.
+        self.keeps = sizes == given and len(set(sizes)) > 1 and all(type(it) is int for it in sizes)
+        self.conditions = [it.replace("in_channels", self.entering("channels")) for it in CONDITIONS]
         if len(set(given)) == 1 and isinstance(given[0], int):
             self.conditions.append(f"in_channels != {given[0]}")
         self.found: list[tuple[str, list[Any]]] = []
         #: What was written for numbers that follow from parameters.
         self.written: list[tuple[str, Column]] = []
+        #: What the constructor has a name for, and its text: `channels = a + b + c`.
+        self.locals: list[tuple[Parameter, str]] = []
+
+    def entering(self, stem: str) -> str:
+        """What the channels, or features, that enter are called."""
+        return stem if self.keeps else f"in_{stem}"
 
     def expression(self, numbers: Column, name: str) -> Any:
         """What is written for a number: itself if it never differs, else an expression of parameters."""
@@ -91,7 +101,13 @@ class Parameters:
         for text, numbers in self.written:  # the first that holds everywhere, not one that holds by chance
             if len(known) < len(column) and agree(column, numbers):
                 return Code(text)
+        for local, _ in self.locals:
+            if agree(column, local.values):
+                return Code(local.name)
         follows = derived(column, name, self.found)
+        if follows and follows.count("+") > 1:
+            self.locals.append((Parameter(self._unique(name), column), follows))
+            return Code(self.locals[-1][0].name)
         if follows:
             self.written.append((follows, column))
             return Code(follows)
@@ -99,7 +115,7 @@ class Parameters:
             return "same"
         called = self._unique(name)
         values = list(column)
-        if name.startswith("in_") and self.sizes and agree(column, self.sizes):
+        if (name.startswith("in_") or name in KEPT) and self.sizes and agree(column, self.sizes):
             _merge(values, self.sizes)
         self.found.append((called, values))
         return Code(called)
@@ -118,7 +134,7 @@ class Parameters:
         return any(called == name for called, _ in self.found)
 
     def _unique(self, name: str) -> str:
-        taken = {called for called, _ in self.found}
+        taken = {called for called, _ in self.found} | {local.name for local, _ in self.locals}
         if name not in taken:
             return name
         stem, number = f"{name}_" if name[-1].isdigit() else name, 2
@@ -177,7 +193,9 @@ def _is_width(name: str) -> bool:
     return name.rstrip("0123456789").endswith(("channels", "features")) or name.startswith("channels_")
 
 
-def _place(parameter: Parameter) -> tuple[bool, int]:
+def _place(parameter: Parameter) -> tuple[bool, float]:
+    if parameter.name in KEPT:
+        return parameter.default is not ABSENT, 0.5
     names = [it for it in POSITIONAL if parameter.name.startswith(it)]
     return parameter.default is not ABSENT, POSITIONAL.index(names[0]) if names else len(POSITIONAL)
 

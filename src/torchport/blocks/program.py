@@ -62,6 +62,7 @@ def factor(
         is_shorter(attempt(placed=best.placed, fit=FIT))
     if best.lists and rest:
         is_shorter(attempt(branches=False, placed=best.placed, fit=best.fit))
+        is_shorter(attempt(blocks=False))
     while rest:
         for steps in best.doubtful()[:rest]:
             rest -= 1
@@ -86,13 +87,15 @@ NAMELESS, SWITCH = 4.0, 4.0
 class _Attempt:
     """What the search makes of a definition, some blocks banned, branches side by side as lists or not.
 
+    `blocks`: whether any are made, beside those of nested models.
     `placed` as in Draft; `bent`: the search might end elsewhere with the other.
     """
 
     def __init__(
         self, definition: Definition, taken: frozenset[str], banned: frozenset[Steps] = frozenset(),
-        branches: bool = True, placed: bool = True, fit: int = CALL,
+        branches: bool = True, placed: bool = True, fit: int = CALL, blocks: bool = True,
     ) -> None:  # fmt: skip
+        self.blocks = blocks
         self.banned, self.branches, self.placed, self.fit = banned, branches, placed, fit
         self.lists = self.bent = False
         self.saved: dict[Steps, float] = {}
@@ -129,7 +132,8 @@ class _Attempt:
         results = (*(spec.name for spec in definition.outputs), *unread[-1:])
         draft = Draft(Body(nodes_of(definition), results), self.banned, self.placed, self.fit)
         parts = open_models(definition, draft)
-        search(draft)
+        if self.blocks:
+            search(draft)
         self.bent |= draft.bent
         self.saved |= {steps_of(block.nodes()): _saved(draft, block) for block in draft.blocks}
         parts = {layer: self._factored(part, taken) for layer, part in parts.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from torchport.axis import LETTERS
 from torchport.blocks.block import Block
 from torchport.blocks.parameters import Parameter
 from torchport.infer.probes import UNIT
@@ -43,8 +44,8 @@ def _size(axis: str, column: list[Any], parameters: Sequence[Parameter], seen: d
         return "n"
     if axis == "c":
         return _channels(column, parameters)
-    if set(column) == {1}:
-        return "1"
+    if set(column) == {1} or (axis in LETTERS and len(set(column)) == 1 and None not in column):
+        return str(column[0])
     if axis not in seen:
         seen[axis] = column
         return axis

@@ -238,7 +238,10 @@ class Steps:
         kinds = [short_name(it.kind) for it in chain]
         name = "residual" if "Add" in kinds else _called(chain[0].value)
         text = self.parameters.flag(there, name)
-        flag = unique(name, [it for it, _ in self.flags])
+        taken = [it for it, _ in self.flags]
+        if name == "pad" and name in taken and text.text == "stride != 1":  # that keeps the amounts
+            name = "downsample"
+        flag = unique(name, taken)
         self.flags.append((flag, text))
         last = chain[-1]
         value = IfElse(Code(f"self.{flag}"), values[last.outputs[0]], Var(passes))

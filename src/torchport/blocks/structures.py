@@ -176,7 +176,11 @@ STRUCTURES: tuple[tuple[str, Callable[[Structure], Any]], ...] = (
     ("SelfAttention", lambda it: it.count["Attention"] > 0),
     ("MixerBlock", lambda it: it.count["Permute"] > 1 and it.merges == ["Add"] * 2),
     ("TokenMixing", lambda it: it.count["Permute"] > 1 and it.ends("Add") and it.count["Linear"] == 2),
+    ("ChannelAttention", lambda it: it.merges == ["Add", "Multiply"] and it.squeezes and it.keeps
+        and it.inputs == 1),
     ("AttentionGate", lambda it: it.ends("Multiply") and it.merges[0] == "Add" and it.count["Sigmoid"] == 1),
+    ("SpatialAttention", lambda it: it.merges == ["Concatenate", "Multiply"] and it.keeps and it.convs == 1
+        and it.count["Sigmoid"] == 1 and not it.squeezes),
     ("SqueezeExcite", lambda it: it.ends("Multiply") and it.squeezes and it.keeps),
     ("SEConvBlock", lambda it: it.ends("Multiply") and it.squeezes and it.convs > 1 and it.inputs == 1
         and not it.count["Depthwise"]),
@@ -190,6 +194,9 @@ STRUCTURES: tuple[tuple[str, Callable[[Structure], Any]], ...] = (
     ("MultiResBlock", lambda it: it.passes and it.merges == ["Concatenate", "Add"] and it.convs > 3),
     ("GatedResidual", lambda it: it.is_gated and it.passes and "Add" in it.merges),
     ("ResidualBlock", lambda it: it.ends("Add") and it.passes and it.convs > 0 and not it.grows),
+    ("ConvMixerBlock", lambda it: it.merges == ["Add"] and it.count["Depthwise"] == it.count["Conv"] == 1
+        and it.convs == 2 and it.count["GELU"] == 2 and not it.ends("Add")),
+    ("MLP", lambda it: it.is_chain and it.count["Linear"] == it.heavy > 2),
     ("FeedForward", lambda it: it.count["Linear"] == 2 and it.convs == 0 and it.merges in ([], ["Add"])),
     ("ResidualBlock", lambda it: it.ends("Add") and it.passes),
     ("Head", lambda it: it.ends("Concatenate") and 2 < it.inputs == it.branches <= it.convs),

@@ -261,7 +261,7 @@ def body(
     definition = replace(definition, steps=tuple(unpacked(definition.steps, result)))
     lines = statements(definition, result)
     variables = Variables(definition, lines, inputs, attribute)
-    writer = Writer(variables.__getitem__, attribute, marks, variables.new("branch"))
+    writer = Writer(variables.__getitem__, attribute, marks, variables.new("branch", "conv", "module"))
     return [text for line in branched(lines) for text in _texts(line, variables, writer)]
 
 

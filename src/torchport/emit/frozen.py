@@ -6,7 +6,7 @@ A class of which nothing trains says nothing of it: whoever holds it does, and a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torchport.program import IN_A_ROW, Fill, Module, State
@@ -38,7 +38,10 @@ def frozen_lines(item: Class, owned: list[Owned], is_model: bool) -> list[str]:
             constants = [it for it, load in made.loads.items() if isinstance(load, Fill) and load.shape]
             for it in constants:
                 fixed.setdefault((made.cls, f".{it}"), []).append(name)
-    lines = [line for (_, parameter), held in fixed.items() for line in _each(held, parameter, WIDTH)]
+    together: dict[tuple[str, ...], list[str]] = {}
+    for (_, parameter), held in fixed.items():
+        together.setdefault(tuple(held), []).append(parameter)
+    lines = [line for held, several in together.items() for line in _each(held, several, WIDTH)]
     ((cls, parameter), held), *others = fixed.items() or [(("", ""), [])]
     alike = [node for _, node in owned if not isinstance(node, State) and node.module.cls == cls]
     if not others and len(held) > LOOP == len(lines) - 1 and len(alike) == len(held) and not item.parts:
@@ -50,12 +53,12 @@ def frozen_lines(item: Class, owned: list[Owned], is_model: bool) -> list[str]:
     return [*_each(names), *lines]
 
 
-def _each(names: list[str], parameter: str = "", width: float = math.inf) -> list[str]:
-    """What freezes modules, or a parameter of each: in a loop where they are many, and it fits its width."""
+def _each(names: Sequence[str], parameters: Sequence[str] = ("",), width: float = math.inf) -> list[str]:
+    """What freezes modules, or parameters of each: in a loop where that is shorter, and it fits its width."""
     loop = f"for module in ({', '.join(names)}):"
-    if len(names) >= LOOP and len(loop) <= width:
-        return [loop, f"    module{parameter}.requires_grad_(False)"]
-    return [f"{name}{parameter}.requires_grad_(False)" for name in names]
+    if 1 + len(parameters) < len(names) * len(parameters) and len(loop) <= width:
+        return [loop, *(f"    module{it}.requires_grad_(False)" for it in parameters)]
+    return [f"{name}{it}.requires_grad_(False)" for it in parameters for name in names]
 
 
 def is_frozen(item: Class, owned: list[Owned]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -158,9 +159,12 @@ class _Naming:
 
 
 def _kind(node: Apply | State, step: Step) -> str:
-    """The kind of the op that holds something: of a constant that stands where it is read its own."""
-    is_placed = isinstance(node, State) and node.owner != step.layer and isinstance(node.load, Fill)
-    return "tf.constant" if is_placed else step.kind
+    """The kind of the op that holds something: of what stands where it is read, its own."""
+    if isinstance(node, State):
+        is_placed = node.owner != step.layer and isinstance(node.load, Fill)
+        return "tf.constant" if is_placed else step.kind
+    is_dropout = node.module.cls == "nn.Dropout" and is_automatic(node.owner, "Dropout")
+    return "Dropout" if is_dropout else step.kind
 
 
 def own_name(layer: str, part: Definition) -> str:
@@ -337,7 +341,7 @@ def _class(item: Class, marks: bool, pretrained: str, sharded: bool) -> str:
     definition, known = item.definition, item.shared
     shapes = _shapes(item, bool(pretrained)) if known is None else known.shapes
     constructor = _constructor(item, bool(pretrained)) if known is None else known.lines
-    docstring = [f'    """{shapes if len(shapes) <= WIDTH - 11 else shapes.replace(" -> ", BELOW)}."""', ""]
+    docstring = [f'    """{shapes if len(shapes) <= WIDTH - 11 else _broken(shapes)}."""', ""]
     lines = [
         f"class {item.name}(nn.Module):",
         *(docstring if shapes else []),
@@ -353,6 +357,19 @@ def _class(item: Class, marks: bool, pretrained: str, sharded: bool) -> str:
     ]  # fmt: skip
     if pretrained:
         lines += ["", *(f"    {line}" for line in _from_pretrained(item.name, sharded))]
+    return "\n".join(lines)
+
+
+def _broken(shapes: str) -> str:
+    """What a class takes and gives on lines of their own, each of them broken between tensors."""
+    lines: list[str] = []
+    for part in shapes.replace(" -> ", BELOW).split("\n"):
+        lines.append("")
+        for tensor in re.split(r"(?<=,) (?![^()]*\))", part):
+            if lines[-1] and len(lines[-1]) + len(tensor) > WIDTH - 12:
+                lines.append(f"    {tensor}")
+            else:
+                lines[-1] = f"{lines[-1]} {tensor}" if lines[-1] else tensor
     return "\n".join(lines)
 
 
@@ -401,7 +418,9 @@ def _gives(definition: Definition, is_model: bool, known: Shapes) -> str:
             return text
         if own := own_output(definition.parts.get(step.layer), step, var.tensor):
             return f"{own} {text}"
-        is_named = not is_automatic(spec.tensor.name, step.kind)
+        name = spec.tensor.name
+        of_layer = {it.kind for it in definition.steps if it.layer.removesuffix(".activation") == name}
+        is_named = not any(is_automatic(name, kind) for kind in {step.kind, "Activation", *of_layer})
         return f"{identifier(spec.tensor.name)} {text}" if is_named else text
 
     if isinstance(result, tuple):
@@ -412,7 +431,8 @@ def _gives(definition: Definition, is_model: bool, known: Shapes) -> str:
 def _constructor(item: Class, is_model: bool) -> list[str]:
     """An assignment for every attribute, in the order of use; what does not train is frozen."""
     writer = Writer(lambda name: name, lambda owner, role: item.attributes[owner, role])
-    lines = [f"self.{name} = {text}" for name, text in item.definition.flags]
+    lines = [f"{name} = {text}" for name, text in item.definition.locals]
+    lines += [f"self.{name} = {text}" for name, text in item.definition.flags]
     held = list(owned(item.definition))
     names = {it.definition.name: it.name for it in item.parts.values() if it.definition.shapes}
     for key, node in held:

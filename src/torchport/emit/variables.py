@@ -24,6 +24,7 @@ from torchport.program import (
     Call,
     Collect,
     Definition,
+    Each,
     Infix,
     Mark,
     State,
@@ -70,6 +71,13 @@ def called(definition: Definition) -> set[str]:
     """The functions by whose names alone `forward` calls them: those of the same file."""
     nodes = (node for step in definition.steps for node in walk(step.value) if isinstance(node, Call))
     return {node.function for node in nodes if "." not in node.function}
+
+
+def _is_branched(step: Step, tensor: str) -> bool:
+    """Whether a step reads a tensor only as what each of its branches begins with."""
+    lists = [each for each in walk(step.value) if isinstance(each, Each)]
+    inside = [it for each in lists for it in walk(each) if isinstance(it, Var) and it.tensor == tensor]
+    return bool(inside) and len(inside) == step.inputs.count(tensor)
 
 
 class Variables:
@@ -127,9 +135,10 @@ class Variables:
         """Whether a line reads what another writes."""
         return tensor in self.last
 
-    def new(self, name: str) -> str:
-        """A name that no tensor has, for what a loop goes over."""
-        return unique(name, set(self.names.values()))
+    def new(self, *names: str) -> str:
+        """A name that no tensor has, for what a loop goes over: the first of these that is free."""
+        taken = set(self.names.values())
+        return next((it for it in names if it not in taken), unique(names[0], taken))
 
     def _goes_on(self, tensor: str, at: int) -> bool:
         """Whether the next line alone reads what line `at` gives: no name is needed.
@@ -167,13 +176,15 @@ class Variables:
             if same in ("x", "out", "y", "z") and self._free(same, at):
                 return same
         passing = (count == 1 or isinstance(step.value, Unpack)) and not step.kind.startswith("mask:")
-        if passing and self._goes_on(tensor, at):
+        if passing and self._goes_on(tensor, at) and tensor not in self.numbered:
             for variable in ("x", "out", "y", "z"):
                 if self._free(variable, at):
                     return variable
         name = self.numbered.get(tensor) or self._descriptive(tensor)
         if PLAIN.fullmatch(name) and self._free("x", at) and self._is_alone(at, self.last.get(tensor, at)):
             return "x"
+        if re.match("reshape|flatten", name) and PLAIN.fullmatch(name):
+            name = "flat"
         return unique(name, {it for it in self.holders if not self._free(it, at)} | self._others(tensor))
 
     def _kept(self, tensor: str, at: int) -> str | None:
@@ -238,6 +249,10 @@ class Variables:
             for name in line.outputs:
                 if len(line.outputs) == 1 and name in self.steps and not self._goes_on(name, at):
                     alike[self._descriptive(name)].append((at, name))
+        if skips := alike.get("skip"):
+            ends = [(at, self.last.get(name, -1)) for at, name in skips]
+            last = [(at, name) for at, name in self._last_skips() if any(a < at < end for a, end in ends)]
+            alike["skip"] = sorted([*skips, *last])
         found = {}
         for base, places in [it for group in alike.items() for it in self._by_meeting(*group)]:
             both = zip(places, places[1:], strict=False)
@@ -246,6 +261,14 @@ class Variables:
                 if not any(text in self._others(name) for name, text in numbered.items()):
                     found.update(numbered)
         return found
+
+    def _last_skips(self) -> Iterator[tuple[int, str]]:
+        """What the next line alone reads, and there goes both on and past others: a U-Net's last skip."""
+        for at, line in enumerate(self.order):
+            name = line.outputs[0] if len(line.outputs) == 1 else ""
+            if name in self.steps and self._goes_on(name, at) and len(self.readers[name]) > 1:
+                if self._past(name) == "skip":
+                    yield at, name
 
     def _descriptive(self, tensor: str) -> str:
         """What a person calls a value that is used again later."""
@@ -291,6 +314,8 @@ class Variables:
             others = [name for name in step.inputs if name != tensor]
             goes_past = any(self._leads(tensor, name) for name in others)
             aside = len(self.steps[tensor].outputs) > 1
+            if _is_branched(step, tensor):
+                continue
             if kind == "Concatenate":
                 return "skip" if goes_past or aside else "branch"
             if kind == "Add" and aside:

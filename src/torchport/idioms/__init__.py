@@ -32,6 +32,8 @@ IDIOMS: tuple[Idiom, ...] = (
     channels.head_rows,
     nothing.window_of_one,
     nothing.no_bound,
+    nothing.least_of_none,
+    nothing.broadcast,
     nothing.axis_of_one,
     pads.of_a_convolution,
     pads.of_a_max_pool,

@@ -176,7 +176,7 @@ def dot_products(xs: Sequence[Tensor], *, out: Tensor, axes: Any) -> int:
 
 @rule("Dot", shape=dot_shape, products=dot_products)
 def dot(xs: Sequence[Value], *, out: Value, axes: Any, normalize: bool = False, dialect: str = "") -> Expr:
-    """torch.einsum over the axes, wherever the layout put them.
+    """A product of matrices, or torch.einsum over the axes, wherever the layout put them.
 
     Keras 3 divides by a norm of at least its epsilon of 1e-7, Keras 2 of 1e-6, torch of 1e-12.
     Source: keras/src/ops/nn.py, _normalize; tensorflow/python/ops/nn_impl.py, l2_normalize.
@@ -202,4 +202,18 @@ def dot(xs: Sequence[Value], *, out: Value, axes: Any, normalize: bool = False, 
         "".join(to_order(names[1], y.order)),
         "".join(to_order(result, out.order)),
     ]
+    if x.rank == y.rank == 3 and all(it[0] == batch for it in terms):
+        return matrices(terms, left, right)
     return call("torch.einsum", f"{terms[0]},{terms[1]}->{terms[2]}", left, right)
+
+
+def matrices(terms: Sequence[str], left: Expr, right: Expr) -> Expr:
+    """`bji,bkj->bki` as a product of matrices, `right @ left`; one that lies otherwise is transposed."""
+    _, row, column = terms[2]
+    sides = [(terms[0], left), (terms[1], right)]
+    (first, rows), (second, columns) = sides if row in terms[0] else sides[::-1]
+    if first[1] != row:
+        rows = call(".transpose", rows, 1, 2)
+    if second[2] != column:
+        columns = call(".transpose", columns, 1, 2)
+    return Infix("@", rows, columns)
