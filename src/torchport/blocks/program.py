@@ -51,7 +51,8 @@ def factor(
     def is_shorter(other: _Attempt) -> bool:
         nonlocal best, shortest
         found = length(other.result) + other.burden()
-        if found >= shortest:
+        has_names = bool(other.classes) and not best.classes  # of equal length, units with names
+        if found > shortest or (found == shortest and not has_names):
             return False
         best, shortest = other, found
         return True
