@@ -209,7 +209,7 @@ def dot(xs: Sequence[Value], *, out: Value, axes: Any, normalize: bool = False, 
 
 def matrices(terms: Sequence[str], left: Expr, right: Expr) -> Expr:
     """`bji,bkj->bki` as a product of matrices, `right @ left`; one that lies otherwise is transposed."""
-    _, row, column = terms[2]
+    row, column = terms[2][1], terms[2][2]
     sides = [(terms[0], left), (terms[1], right)]
     (first, rows), (second, columns) = sides if row in terms[0] else sides[::-1]
     if first[1] != row:
