@@ -192,3 +192,41 @@ def test_a_table_has_the_name_of_its_attribute() -> None:
     port = torchport.convert(model)
     assert port.code.count("self.chosen = nn.Buffer(torch.zeros(3, 6)") == 1, port.code
     assert torchport.verify(model, port, **QUICK).passed
+
+
+class Cell(L.Layer):
+    """A cell of a recurrent layer, of one's own."""
+
+    def __init__(self, units, **options):
+        super().__init__(**options)
+        self.state_size = self.output_size = units
+        self.mix = L.Dense(units, activation="tanh")
+
+    def call(self, x, states):
+        h = self.mix(tf.concat([x, states[0]], -1))
+        return h, [h]
+
+
+class Stepwise(L.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.cell = Cell(4)
+
+    def call(self, x):
+        h = tf.zeros((tf.shape(x)[0], 4))
+        outputs = []
+        for t in range(x.shape[1]):
+            y, [h] = self.cell(x[:, t], [h])
+            outputs.append(y)
+        return tf.stack(outputs, 1)
+
+
+def test_a_cell_of_ones_own_is_refused_and_the_advice_works() -> None:
+    x = tf_keras.Input((3, 6))
+    with pytest.raises(Refused, match="the cell .*Cell is not ported") as caught:
+        torchport.convert(tf_keras.Model(x, L.RNN(Cell(4))(x)))
+    assert "step by step, on x[:, t], in the `call` of a layer" in str(caught.value)
+    model = tf_keras.Model(x, Stepwise()(x))
+    port = torchport.convert(model)
+    result = torchport.verify(model, port, **QUICK)
+    assert result.passed, f"{result}\n{port.code}"

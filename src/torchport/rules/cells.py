@@ -263,5 +263,9 @@ CELLS = ("LSTMCell", "GRUCell", "SimpleRNNCell")
 def known(name: str, config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The options of a serialized cell, checked as those of the layer of that kind."""
     if name not in CELLS:
-        raise Unsupported(f"the cell {name} is not ported", f"{', '.join(CELLS)} are")
+        advice = (
+            f"{', '.join(CELLS)} are; of a cell of your own, call it step by step, on x[:, t], in the `call` "
+            "of a layer that has it as an attribute"
+        )
+        raise Unsupported(f"the cell {name} is not ported", advice)
     return rule_for(name.removesuffix("Cell")).accept(config)
