@@ -206,6 +206,8 @@ class Graph:
     #: Variables that no layer has been given yet, in the file's order.
     groups: tuple[Group, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict)
+    #: What the user's class of a model calls its layers, by their names.
+    attributes: Mapping[str, str] = field(default_factory=dict)
     #: What `compile` was given, as the source has it; {} if it was not compiled.
     compiled: Mapping[str, Any] = field(default_factory=dict)
     #: For inputs that are text in the source: how their numbers are made.

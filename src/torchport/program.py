@@ -511,6 +511,8 @@ class Definition:
     shapes: str = ""
     #: The keys of the inputs, where the model takes a dict.
     keys: Mapping[str, str] = field(default_factory=dict)
+    #: What the user's class of a model calls its layers.
+    attributes: Mapping[str, str] = field(default_factory=dict)
     #: The class of the user's own whose `call` it is.
     cls: str = ""
 

@@ -230,3 +230,26 @@ def test_a_cell_of_ones_own_is_refused_and_the_advice_works() -> None:
     port = torchport.convert(model)
     result = torchport.verify(model, port, **QUICK)
     assert result.passed, f"{result}\n{port.code}"
+
+
+class Stack(tf_keras.Model):
+    """Made of layers alone, which Keras calls dense, dense_1, layer_normalization."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell, self.heads = L.Dense(6, activation="tanh"), {"left": L.Dense(2), "right": L.Dense(3)}
+        self.norms = [L.LayerNormalization() for _ in range(2)]
+
+    def call(self, x):
+        for norm in self.norms:
+            x = norm(x + self.cell(x))
+        return {name: head(x) for name, head in self.heads.items()}
+
+
+def test_attributes_of_a_model_are_names_of_modules() -> None:
+    model = Stack()
+    model(np.zeros((2, 6), "float32"))
+    port = torchport.convert(model)
+    for name in ("cell", "heads_left", "heads_right", "norms_0", "norms_1"):
+        assert f"self.{name} = nn." in port.code, port.code
+    assert torchport.verify(model, port, **QUICK).passed

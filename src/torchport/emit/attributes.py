@@ -18,16 +18,20 @@ def attribute_names(
     told: Mapping[str, str] | None = None,
     constants: Collection[tuple[str, str]] = (),
     models: Mapping[str, str] | None = None,
+    own: Mapping[str, str] | None = None,
 ) -> dict[tuple[str, str], str]:
     """An attribute for each (layer, role), given (layer, role, kind) in the order of use.
 
     Names that Keras made up become short nouns, numbered in this order; others lose the model's name where
     they begin with it. `told`: what nested models are called, by their layers. `constants` of operations
     without a name are called by what they are for: `offset`. `models`: nouns for nested models and the like.
+    `own`: what the user's class calls layers.
     """
-    told, models = told or {}, models or {}
+    told, models, own = {**(told or {}), **(own or {})}, models or {}, own or {}
     nouns = [
-        plural[1]
+        ""
+        if layer in own
+        else plural[1]
         if (plural := LISTS.fullmatch(layer))
         else models[layer]
         if layer in models and is_automatic(layer, kind)

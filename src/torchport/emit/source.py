@@ -141,7 +141,7 @@ class _Naming:
         }
         named = {layer: name for layer, name in told.items() if not definition.parts[layer].shapes}
         own = "" if definition.cls else definition.name
-        attributes = attribute_names(owned, own, named, constants, models)
+        attributes = attribute_names(owned, own, named, constants, models, definition.attributes)
         made = Class(name, definition, attributes, inputs, parts, base if is_own else "")
         made = self._once(made) if definition.cls else made
         self.known[id(definition)] = made

@@ -186,6 +186,7 @@ class _Writer:
             },
             graph.texts,
             keys=graph.keys,
+            attributes=graph.attributes,
             cls=graph.cls,
         )
 

@@ -30,7 +30,7 @@ from torchport.training import compiled
 from torchport.watch.arguments import placed
 from torchport.watch.modes import joined
 from torchport.watch.nodes import refused
-from torchport.watch.parts import innermost, is_at_every_step
+from torchport.watch.parts import innermost, is_at_every_step, is_layer, parts
 from torchport.watch.spy import Event, Spy, is_theirs
 from torchport.watch.steps import check_apart, folded
 from torchport.watch.walk import Walk
@@ -43,7 +43,7 @@ def read(model: Any) -> Graph:
     """The graph of a live model; of one whose `call` is not made of layers alone, that of its `call`."""
     check_built(model)
     try:
-        return watch(live.read(model), model)
+        return watch(live.read(model), model).replace(attributes=attributes(model))
     except Refused as error:
         if not is_own(model) or not getattr(model, "built", False):
             raise
@@ -51,6 +51,13 @@ def read(model: Any) -> Graph:
             return whole(model)
         except Refused as other:
             raise other from error
+
+
+def attributes(model: Any) -> dict[str, str]:
+    """What a model's class calls its layers, by their names; of Keras's own classes nothing."""
+    if not is_own(model):
+        return {}
+    return {str(it.name): name for name, it in parts(model).items() if is_layer(it)}
 
 
 def check_built(model: Any) -> None:
