@@ -22,8 +22,9 @@ from torchport.source import module, vary
 from torchport.source.fragment import is_layer
 from torchport.source.observe import Watched, told, watch
 from torchport.source.project import Project
-from torchport.source.prove import Case, Proof, Prover, case_of
+from torchport.source.prove import Proof, Prover, case_of
 from torchport.source.sites import NotPorted, SourceFile, SourceRefusal, site
+from torchport.source.theirs import Case
 from torchport.source.unit import SIZES_OF_SPACE, Unit
 
 #: With how many watched calls, and with how many others, a unit is proven; how many are tried for that.

@@ -5,10 +5,9 @@ A unit of the source is run as its author would: `block(keras.Input(...), 64)`, 
 
 from __future__ import annotations
 
-import inspect
 import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -20,35 +19,25 @@ from torchport.axes import Order, Turn, to_order
 from torchport.errors import Unsupported
 from torchport.program import Fill, Load, Module
 from torchport.read import live
-from torchport.read.subclass import keras_of
-from torchport.source import observe
 from torchport.source.evaluate import option_text
 from torchport.source.fragment import Call, is_layer, loads
-from torchport.source.observe import Endless, Recorder, Seen, UnitCall, as_it_is, is_tensor
+from torchport.source.observe import Endless, Seen, UnitCall, is_tensor
 from torchport.source.project import Project
 from torchport.source.rows import seen_of
 from torchport.source.sites import Site
+from torchport.source.theirs import (
+    BATCH,
+    Case,
+    Link,
+    Run,
+    Source,
+    path_of,
+    weighed,
+)
 from torchport.source.unit import Unit
 
 #: How far two float64 results may be apart, as a share of the largest number.
 LIMIT = 1e-9
-BATCH = 2
-
-
-@dataclass(frozen=True)
-class Case:
-    """Arguments that a unit is run with: numbers by name, and a shape for each tensor that it takes."""
-
-    arguments: Mapping[str, Any]
-    shapes: tuple[tuple[int, ...], ...]
-    #: What the tensors hold, where it is not floats.
-    kinds: tuple[str, ...] = ()
-    #: Whether the arguments are none that the author's calls gave: such a run may not take long.
-    is_varied: bool = False
-
-    def __str__(self) -> str:
-        given = [f"{key}={value!r}" for key, value in self.arguments.items()]
-        return ", ".join([*(str(it) for it in self.shapes), *given])
 
 
 @dataclass
@@ -329,185 +318,6 @@ class Prover:
             self.same(now, tensor.detach().numpy(), f"{link.name} after a run {mode}", found)
 
 
-@dataclass
-class Run:
-    """What one run of a side gave, in the source's axes."""
-
-    outputs: list[np.ndarray]
-    slopes: list[np.ndarray]
-    #: Gradients of the source's variables, by their identity.
-    weights: dict[int, np.ndarray] = field(default_factory=dict)
-    #: The values of the source's variables before and after the run, by their identity.
-    before: Mapping[int, np.ndarray] = field(default_factory=dict)
-    after: Mapping[int, np.ndarray] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Link:
-    """A tensor of the port's state_dict, the source's variable that it is, and how that is turned."""
-
-    name: str
-    turn: Turn
-    variable: Any
-
-    def of(self, values: Mapping[int, np.ndarray]) -> np.ndarray:
-        """The variable's values as the port should have them."""
-        held = values.get(id(self.variable))
-        return np.ascontiguousarray(self.turn.apply(self.variable.numpy() if held is None else held))
-
-
-@dataclass
-class Source:
-    """The user's unit with its arguments, made and fed under TensorFlow in float64."""
-
-    keras: Any
-    model: Any
-    function: Any
-    inputs: list[np.ndarray]
-    shapes: list[tuple[int, ...]]
-    calls: list[Any]
-    #: Calls of methods of the user's classes, in the order in which they began.
-    entered: list[tuple[str, Any]] = field(default_factory=list)
-    #: By the identity of an object of the user's: the first and the last of the calls that its `call` makes.
-    spans: Mapping[int, tuple[int, int]] = field(default_factory=dict)
-    links: list[Link] = field(default_factory=list)
-    #: The values of its variables when it was made; what it gave in inference, and then in training.
-    start: Mapping[int, np.ndarray] = field(default_factory=dict)
-    #: Whether the model is the user's own.
-    is_network: bool = False
-    runs: dict[bool, Run] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, prover: Prover, unit: Unit, case: Case) -> Source:
-        """Raises whatever the user's code raises."""
-        watched = prover.project.watched
-        recorder: Recorder = watched.recorder
-        keras = keras_of(watched.module)
-        target = getattr(watched.module, unit.name)
-        recorder.calls.clear()
-        recorder.entered.clear()
-        recorder.spans.clear()
-        numbers = np.random.default_rng(7)
-        with in_doubles(keras):
-            if unit.kind == "function":
-                kinds = case.kinds or ("float",) * len(case.shapes)
-                inputs = [feed(numbers, it, kind) for it, kind in zip(case.shapes, kinds, strict=True)]
-                given = dict(case.arguments)
-
-                def function(*tensors: Any) -> Any:
-                    return target(**unit.grouped(tensors), **given)
-
-                return cls(keras, None, function, inputs, list(case.shapes), [])
-            if unit.kind == "loss":
-                kinds = case.kinds or ("float",) * len(case.shapes)
-                inputs = [feed(numbers, it, kind) for it, kind in zip(case.shapes, kinds, strict=True)]
-                loss = target(**case.arguments)
-                return cls(keras, None, lambda *given: loss(*given), inputs, list(case.shapes), [])
-            if unit.kind == "builder":
-                model = target(**case.arguments)
-            else:
-                kinds = case.kinds or ("",) * len(case.shapes)
-                ends = [
-                    keras.Input(shape[1:], dtype=kind or None)
-                    for shape, kind in zip(case.shapes, kinds, strict=True)
-                ]
-                given = unit.grouped(ends)
-                if unit.kind == "layer":
-                    layer = target(**case.arguments)
-                    (first, *_), others = given.values(), list(given.items())[1:]
-                    folded = {key: it for key, it in unit.folded.items() if it is not None}
-                    out = layer(first, **dict(others), **folded, **mode_of(keras, layer))
-                elif unit.kind == "factory":
-                    out = target(**case.arguments)(*given.values())
-                else:
-                    out = target(**given, **case.arguments)
-                model = keras.Model(ends, out)
-            shapes = [(BATCH, *(size or 16 for size in it.shape[1:])) for it in model.inputs]
-            for variable in model.variables:
-                if "seed" not in path_of(variable):
-                    variable.assign(value_for(variable, numbers))
-        inputs = [feed(numbers, shape, it.dtype) for shape, it in zip(shapes, model.inputs, strict=True)]
-        calls, entered = list(recorder.calls), list(recorder.entered)
-        start, is_network = values(live.variables(model)), unit.kind == "builder"
-        return cls(
-            keras, model, None, inputs, shapes, calls, start=start, is_network=is_network, entered=entered,
-            spans=dict(recorder.spans),
-        )  # fmt: skip
-
-    @property
-    def modes(self) -> tuple[bool, ...]:
-        """Whether it is run in training: inference first."""
-        return (False, True) if self.model is not None else (False,)
-
-    def gave(self, training: bool) -> Run:
-        """What it gives in a mode. Each mode is run once: a run in training changes statistics."""
-        if training not in self.runs:
-            self.runs[training] = self.run(training)
-        return self.runs[training]
-
-    def run(self, training: bool) -> Run:
-        import tensorflow as tf
-
-        with in_doubles(self.keras):
-            given = [tf.constant(it) for it in self.inputs]
-            variables = list(live.variables(self.model)) if self.model is not None else []
-            before = values(variables)
-            with tf.GradientTape() as tape:
-                for it in given:
-                    tape.watch(it)
-                if self.model is None:
-                    found = self.function(*given)
-                else:
-                    found = self.model(given if len(given) > 1 else given[0], training=training)
-                outputs = list(found) if isinstance(found, (list, tuple)) else [found]
-                floats_of = [it for it in outputs if it.dtype.is_floating]
-                total = tf.add_n([tf.reduce_sum(it * weighed(it.shape)) for it in floats_of])
-            trained = list(self.model.trainable_variables) if self.model is not None else []
-            slopes = tape.gradient(total, [*given, *map(tensor_of, trained)])
-        found = [zeros(slope, it) for slope, it in zip(slopes, [*given, *trained], strict=True)]
-        weights = {id(it): slope for it, slope in zip(trained, found[len(given) :], strict=True)}
-        slopes = found[: len(given)]
-        return Run([it.numpy() for it in outputs], slopes, weights, before, values(variables))
-
-
-@contextmanager
-def in_doubles(keras: Any) -> Iterator[None]:
-    """The user's code computes in float64, also where it says float32; draws are the port's."""
-    import tensorflow as tf
-
-    from torchport.verify import patches
-    from torchport.verify.frameworks import floats
-    from torchport.verify.patches import doubles
-
-    with ExitStack() as stack:
-        stack.enter_context(as_it_is())
-        stack.enter_context(floats(keras, "float64"))
-        stack.enter_context(patches.patched(tf, (*patches.DOUBLES, *patches.KERNELS, *patches.DRAWS)))
-        is_user = doubles.is_user
-        # calls of the user's code go through the recorder
-        doubles.is_user = lambda file: file == observe.__file__ or is_user(file)  # type: ignore[assignment]
-        try:
-            yield
-        finally:
-            doubles.is_user = is_user
-
-
-def mode_of(keras: Any, layer: Any) -> dict[str, bool]:
-    """The mode that a call of a layer has to be given: Keras 3 gives none to a `training` without default.
-
-    A model that the layer is in hands its own mode over all the same. Source: keras/src/models/functional.py,
-    operation_fn.
-    """
-    found = inspect.signature(layer.call).parameters.get("training")
-    is_asked = found is not None and found.default is found.empty
-    return {"training": False} if is_asked and keras.__name__ != "tf_keras" else {}
-
-
-def values(variables: Iterable[Any]) -> dict[int, np.ndarray]:
-    """The values that variables have now, by their identity."""
-    return {id(it): np.array(it.numpy()) for it in variables}
-
-
 def run_port(
     torch: Any, unit: Unit, port: Any, inputs: Sequence[np.ndarray], training: bool, gradients: bool = True
 ) -> Run:
@@ -579,49 +389,6 @@ def back(array: np.ndarray, order: Order) -> np.ndarray:
     if order is Order.SOURCE or array.ndim < 3:
         return array
     return np.moveaxis(array, 1, -1)
-
-
-def weighed(shape: Any) -> np.ndarray:
-    """Numbers that the sum of an output's values is weighed by: of its size alone."""
-    sizes = tuple(int(it) for it in shape)
-    return np.random.default_rng(11).uniform(0.5, 1.5, sizes)
-
-
-def feed(numbers: np.random.Generator, shape: Sequence[int], dtype: Any = "float") -> np.ndarray:
-    """Numbers of a tensor: floats, or whole ones that are small enough for any table."""
-    if "int" in str(getattr(dtype, "name", dtype)):
-        return numbers.integers(0, 4, tuple(shape)).astype(np.int64)
-    return numbers.uniform(0.05, 0.95, tuple(shape))
-
-
-def value_for(variable: Any, numbers: np.random.Generator) -> np.ndarray:
-    """Numbers for a weight that tell mistakes apart, and keep what flows through in range."""
-    shape = tuple(variable.shape)
-    if "variance" in path_of(variable):
-        return numbers.uniform(0.5, 1.5, shape)
-    if len(shape) < 2:
-        return numbers.uniform(0.1, 0.6, shape)
-    fan = max(1, int(np.prod(shape[:-1])))
-    return numbers.normal(0, 1 / fan**0.5, shape)
-
-
-def tensor_of(variable: Any) -> Any:
-    """What TensorFlow takes gradients of: Keras 3 wraps its variables."""
-    value = getattr(variable, "value", variable)
-    return variable if callable(value) else value
-
-
-def zeros(slope: Any, like: Any) -> np.ndarray:
-    if slope is None:
-        return np.zeros(tuple(like.shape))
-    import tensorflow as tf
-
-    # that of a table is given row by row
-    return np.asarray(tf.convert_to_tensor(slope))
-
-
-def path_of(variable: Any) -> str:
-    return str(getattr(variable, "path", variable.name))
 
 
 def kept_modules(module: Any, classes: set[str], path: str = "") -> Iterator[tuple[str, Any]]:
