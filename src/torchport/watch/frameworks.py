@@ -8,7 +8,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 
 from torchport.errors import TorchportError
@@ -51,7 +50,6 @@ def keras_of(version: str) -> Any:
                 f"the reference of a Keras {version} model is tf_keras, which cannot be imported ({error})",
                 advice=INSTALL,
             ) from error
-        give_itself(tf_keras)
         return tf_keras
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -66,15 +64,6 @@ def keras_of(version: str) -> Any:
             advice="set KERAS_BACKEND=tensorflow before keras is first imported",
         )
     return keras
-
-
-def give_itself(tf_keras: Any) -> None:
-    """Keras 2 as the `tf.keras` of its one layer that reads it, where that of the process may be Keras 3.
-
-    Source: tf_keras/src/layers/normalization/spectral_normalization.py, build.
-    """
-    module: Any = importlib.import_module("tf_keras.src.layers.normalization.spectral_normalization")
-    module.tf = SimpleNamespace(**{**vars(module.tf), "keras": tf_keras})
 
 
 @contextmanager
