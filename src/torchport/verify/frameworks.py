@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from torchport.verify.patches import DOUBLES, KERNELS, patched
-from torchport.watch.frameworks import keras_of, tensorflow
+from torchport.watch.frameworks import is_other_keras, keras_of, tensorflow
 
-__all__ = ["default_dtype", "keras_of", "policies", "tensorflow", "torch", "versions"]
+__all__ = ["default_dtype", "is_other_keras", "keras_of", "policies", "tensorflow", "torch", "versions"]
 
 
 def torch() -> Any:

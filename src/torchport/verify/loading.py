@@ -16,7 +16,7 @@ from torchport.read.packages import FOREIGN
 from torchport.read.subclass import functional
 from torchport.verify.built import built
 from torchport.verify.copying import of_floats
-from torchport.verify.frameworks import tensorflow
+from torchport.verify.frameworks import is_other_keras, tensorflow
 from torchport.verify.patches import LEGACY, patched
 from torchport.watch import is_own
 from torchport.watch.lambdas import as_read
@@ -45,11 +45,17 @@ def load_source(
                 where=str(source),
                 advice="add --custom FILE.py, the file that has this class (in Python custom=...)",
             ) from error
+        advice = "load it with the Keras version that wrote it, and give verify the live model"
+        if custom and is_other_keras(keras):
+            advice += (
+                "; where your code reads tf.keras, it is Keras 3 in this process: set TF_USE_LEGACY_KERAS=1 "
+                "before TensorFlow is imported, or use the command line"
+            )
         raise TorchportError(
             f"no reference: {keras.__name__} {keras.__version__} does not load this file "
             f"({type(error).__name__}: {first})",
             where=str(source),
-            advice="load it with the Keras version that wrote it, and give verify the live model",
+            advice=advice,
         ) from error
 
 

@@ -66,6 +66,12 @@ def keras_of(version: str) -> Any:
     return keras
 
 
+def is_other_keras(keras: Any) -> bool:
+    """Whether `tf.keras` of the process is Keras 3, and this is Keras 2."""
+    legacy = os.environ.get("TF_USE_LEGACY_KERAS") in ("1", "true", "True")  # as TensorFlow reads it
+    return is_keras_2(keras.__version__) and not legacy
+
+
 @contextmanager
 def fresh_names(keras: Any) -> Iterator[None]:
     """Where Keras counts the names that it makes up from the start: a model has the same each time.
