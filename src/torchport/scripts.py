@@ -6,6 +6,7 @@ An error in such a file is the user's, and is told by file and line, wherever it
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -47,9 +48,19 @@ def run(path: str | Path, advice: str) -> ModuleType:
     return module
 
 
+def prepare_tensorflow() -> None:
+    """What TensorFlow reads when it is imported, which a user's file may do first: few messages, no oneDNN.
+
+    oneDNN's kernels round otherwise from run to run, and some end the process (verify/patches/kernels.py).
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+
 @contextmanager
 def beside(path: str | Path) -> Iterator[None]:
-    """What lies in a file's folder can be imported."""
+    """What lies in a file's folder can be imported, and TensorFlow as the reference."""
+    prepare_tensorflow()
     folder = str(Path(path).resolve().parent)
     sys.path.insert(0, folder)
     try:

@@ -190,6 +190,21 @@ def test_commands_in_processes_of_their_own(tmp_path: Path) -> None:
     assert json.loads(found.stdout)["passed"]
 
 
+@pytest.mark.parametrize("value", [None, "1"])
+def test_a_file_that_imports_tensorflow_first_has_the_reference(
+    value: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """oneDNN's kernels are off where a user's file imports it, unless somebody asks for them."""
+    (tmp_path / "net.py").write_text("import os\n\nFOUND = dict(os.environ)\n")
+    for name in ("TF_ENABLE_ONEDNN_OPTS", "TF_CPP_MIN_LOG_LEVEL"):
+        monkeypatch.delenv(name, raising=False)
+    if value is not None:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", value)
+    found = scripts.run(tmp_path / "net.py", "").FOUND
+    assert found["TF_ENABLE_ONEDNN_OPTS"] == (value or "0")
+    assert found["TF_CPP_MIN_LOG_LEVEL"] == "3"
+
+
 BOTH_KERAS = """
 import tensorflow
 from torchport.watch.frameworks import keras_of

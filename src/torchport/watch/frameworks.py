@@ -12,15 +12,14 @@ from typing import Any
 
 from torchport.errors import TorchportError
 from torchport.graph import is_keras_2
+from torchport.scripts import prepare_tensorflow
 
 INSTALL = "pip install 'torchport[tensorflow]'"
 
 
 def tensorflow() -> Any:
     """The tensorflow module, without its messages."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # oneDNN's kernels round otherwise from run to run, and some end the process (see `kernels.strided`).
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    prepare_tensorflow()
     try:
         import tensorflow as tf
     except ImportError as error:
