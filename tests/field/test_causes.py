@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 from tests.field import hand_ports
+from tests.quick import Recordings
 
 import torchport
-from torchport.verify import record
 
 State = dict[str, np.ndarray]
 NETWORKS = {
@@ -183,17 +183,11 @@ HARMLESS = [
 
 
 @pytest.fixture(scope="module")
-def ports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]]:
-    """What TensorFlow computes, kept once for all edits of a network, and the right port."""
-    found = {}
-    for name, build in NETWORKS.items():
-        model, folder = build(), tmp_path_factory.mktemp(name) / "port"
-        torchport.convert(model).save(folder)
-        found[name] = (record(model, folder.parent / "truth"), folder)
-    return found
+def ports(tmp_path_factory: pytest.TempPathFactory) -> Recordings:
+    return Recordings(lambda name: NETWORKS[name](), tmp_path_factory.mktemp("right"))
 
 
-def verified(edit: Edit, ports: dict[str, tuple[Path, Path]], folder: Path) -> Any:
+def verified(edit: Edit, ports: Recordings, folder: Path) -> Any:
     truth, right = ports[edit.network]
     shutil.copytree(right, folder)
     if edit.text:
@@ -209,7 +203,7 @@ def verified(edit: Edit, ports: dict[str, tuple[Path, Path]], folder: Path) -> A
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=lambda it: it.name)
-def test_the_cause_is_named(edit: Edit, ports: dict[str, tuple[Path, Path]], tmp_path: Path) -> None:
+def test_the_cause_is_named(edit: Edit, ports: Recordings, tmp_path: Path) -> None:
     result = verified(edit, ports, tmp_path / "port")
     assert not result.passed
     assert result.first is not None
@@ -218,7 +212,5 @@ def test_the_cause_is_named(edit: Edit, ports: dict[str, tuple[Path, Path]], tmp
 
 
 @pytest.mark.parametrize("edit", HARMLESS, ids=lambda it: it.name)
-def test_what_changes_no_number_passes(
-    edit: Edit, ports: dict[str, tuple[Path, Path]], tmp_path: Path
-) -> None:
+def test_what_changes_no_number_passes(edit: Edit, ports: Recordings, tmp_path: Path) -> None:
     assert verified(edit, ports, tmp_path / "port").passed

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from tests.quick import Recordings
 from verify.models import build
 
 import torchport
-from torchport.verify import record
 
 keras = pytest.importorskip("keras")
 
@@ -409,19 +409,12 @@ MUTANTS = [
 
 
 @pytest.fixture(scope="module")
-def ports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]]:
-    """What TensorFlow computes, kept once for all mutants of a model, and the good port."""
-    found = {}
-    for name in sorted({mutant.model for mutant in MUTANTS}):
-        model = build(name, keras)
-        folder = tmp_path_factory.mktemp(name) / "port"
-        torchport.convert(model).save(folder)
-        found[name] = (record(model, folder.parent / "truth"), folder)
-    return found
+def ports(tmp_path_factory: pytest.TempPathFactory) -> Recordings:
+    return Recordings(lambda name: build(name, keras), tmp_path_factory.mktemp("right"))
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda it: it.name)
-def test_is_caught(mutant: Mutant, ports: dict[str, tuple[Path, Path]], tmp_path: Path) -> None:
+def test_is_caught(mutant: Mutant, ports: Recordings, tmp_path: Path) -> None:
     truth, good = ports[mutant.model]
     folder = Path(shutil.copytree(good, tmp_path / "port"))
     code = (folder / "model.py").read_text()
