@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.quick import QUICK
 
 import torchport
 from torchport.verify import record
@@ -96,3 +97,21 @@ def test_numbers_of_one_precision_that_were_kept(tmp_path: Path) -> None:
         torchport.verify(it, folder, precision="float64", steps=1) for it in (tmp_path / "truth", model)
     )
     assert kept.verdict == live.verdict == "agrees", f"{kept} {live}"
+
+
+def test_dropout_that_ends_blocks_in_a_row() -> None:
+    """The row of blocks is of the layer that ends it as well: all dropouts were taken for the last."""
+    import keras
+
+    x = inputs = keras.Input((16, 16, 2))
+    for width in (2, 3, 4, 5):
+        x = keras.layers.Conv2D(width, 3, padding="same", activation="relu")(x)
+        x = keras.layers.Conv2D(width, 3, padding="same", activation="relu")(x)
+        x = keras.layers.MaxPooling2D()(x)
+        x = keras.layers.Dropout(0.1)(x)
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x))
+    port = torchport.convert(model)
+    assert "nn.Sequential(" in port.code
+    found = torchport.verify(model, port, **QUICK)
+    assert found.passed, str(found)
+    assert sum(row.check == "dropout" for row in found.rows) == 4

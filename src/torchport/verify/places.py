@@ -100,5 +100,9 @@ class Places:
         return {(path, name): op for path, it in self._graphs.items() for op in it.ops for name in op.outputs}
 
     def module_of(self, layer: str) -> list[str]:
-        """Paths of the modules that a layer became; the layer with the path of its graph."""
-        return list(self.record.layers.get(layer.removesuffix(".activation"), ()))
+        """Paths of the modules that a layer became; the layer with the path of its graph.
+
+        Modules in a row are said to be of the layer that ends them, too: it is the last one in them alone.
+        """
+        paths = self.record.layers.get(layer.removesuffix(".activation"), ())
+        return [it for it in paths if not any(other.startswith(f"{it}.") for other in paths)]
