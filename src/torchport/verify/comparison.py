@@ -72,7 +72,7 @@ class Comparison:
         one = self.inference(record.inference)
         if one is None:
             return steps
-        nudge = self.nudge("inference", lambda found: self.forward_rows("inference", one, None, found))
+        nudge, _ = self.nudge("inference", lambda found: self.forward_rows("inference", one, None, found))
         self.explain("inference", one, nudge)
         self.note_unseen(one.watch)
         sizes = list(self.size_rows())
@@ -211,10 +211,10 @@ class Comparison:
             return (failed("sizes", error, ""),)
         reference.inexact = self.record.inference.inexact
         made = Pass(Watch(reference), self.compared(outputs, reference))
-        nudge = self.nudge(
+        _, rows = self.nudge(
             "sizes", lambda found: [(it, None) for it in self.output_rows("sizes", made, None, found)]
         )
-        return self.output_rows("sizes", made, None, nudge)
+        return [row for row, _ in rows]
 
     def dropout_rows(self, one: Pass, two: Pass) -> Iterable[Row]:
         """Of every layer that is random. `one`, `two`: the port's runs in inference and training mode."""
@@ -249,10 +249,9 @@ class Comparison:
 
     def training_nudge(self, two: Pass, steps: int, exact: bool) -> tuple[Nudge | None, bool]:
         """How far last bits move training, and whether that leaves open what steps make of the weights."""
-        nudge = self.nudge("training", lambda found: self.training_rows(two, None, found, steps, exact))
-        rows = [it for it, _ in self.training_rows(two, None, nudge, steps, exact)]
-        is_open = any(it.check == "steps" and it.passed is None for it in rows)
-        return nudge, is_open and not any(it.differs for it in rows)
+        nudge, found = self.nudge("training", lambda it: self.training_rows(two, None, it, steps, exact))
+        is_open = any(row.check == "steps" and row.passed is None for row, _ in found)
+        return nudge, is_open and not any(row.differs for row, _ in found)
 
     def again(self, steps: int) -> Pass | None:
         """One step, where `steps` magnify rounding too far."""
@@ -265,19 +264,25 @@ class Comparison:
             )
         return made
 
-    def nudge(self, mode: str, rows: Callable[[Nudge | None], list[Found]]) -> Nudge | None:
-        """How far last bits move the source, asked for where rows differ, for as long as it tells more."""
-        found, count = None, 0
-        wrong = [row for row, _ in rows(None) if row.differs and error_of(row) is not None]
-        if wrong and not self.record_of(mode).noise and self.is_doubtful(mode, wrong):
+    def nudge(
+        self, mode: str, rows: Callable[[Nudge | None], list[Found]]
+    ) -> tuple[Nudge | None, list[Found]]:
+        """How far last bits move the source, and the rows with that in view.
+
+        It is asked for where rows differ, for as long as it tells more.
+        """
+        found, count, judged = None, 0, rows(None)
+        wrong = beyond(judged)
+        if wrong and not self.record.of(mode).noise and self.is_doubtful(mode, wrong):
             found = self.measure(mode)
-            wrong = [row for row, _ in rows(found) if row.differs and error_of(row) is not None]
+            judged = rows(found)
+            wrong = beyond(judged)
         while wrong and count < NUDGES:
             count += 1
-            dtype = self.record.training.dtype if mode == "training" and self.record.training else ""
-            made = self.truth.nudge(mode, dtype or self.record.inference.dtype, count)
+            made = self.truth.nudge(mode, self.record.of(mode).dtype, count)
             found = found.widened(made) if found else made
-            left = [row for row, _ in rows(found) if row.differs and error_of(row) is not None]
+            judged = rows(found)
+            left = beyond(judged)
             if len(left) == len(wrong) and any((error_of(row) or 0.0) > MAGNIFIED for row in left):
                 break
             wrong = left
@@ -286,16 +291,11 @@ class Comparison:
                 f"{mode} mode: rounding was measured by what a last bit of weights and inputs does to "
                 f"TensorFlow, in {count} runs"
             )
-        return found
-
-    def record_of(self, mode: str) -> Observations:
-        """What was recorded of the source in a mode."""
-        trained = self.record.training
-        return trained.tensors if trained and mode == "training" else self.record.inference
+        return found, judged
 
     def is_doubtful(self, mode: str, rows: Sequence[Row]) -> bool:
         """Whether rows differ by so little that rounding inside of a layer may be why."""
-        most = DOUBTFUL[self.record_of(mode).dtype]
+        most = DOUBTFUL[self.record.of(mode).dtype]
         return mode != "sizes" and all((error_of(it) or 0.0) <= most for it in rows)
 
     def measure(self, mode: str) -> Nudge | None:
@@ -310,7 +310,7 @@ class Comparison:
         self.notes.append(
             f"{mode} mode: rounding was measured by TensorFlow's float32, run beside what was asked for"
         )
-        reference, trained = self.record_of(mode), self.record.training
+        reference, trained = self.record.of(mode), self.record.training
         if reference.dtype == "float32":
             return error
         reference.noise, reference.output_noise = error.tensors, error.outputs
@@ -321,12 +321,11 @@ class Comparison:
     def magnified(self, mode: str, rows: Callable[[], list[Found]], low: bool) -> list[Found]:
         """Rows; where the port's float32 looks worse, TensorFlow's is run again: its largest error counts."""
         found, count = rows(), 0
-        reference, trained = self.record.inference, self.record.training
+        reference, trained = self.record.of(mode), self.record.training
         while low and any(row.only_in_float32 for row, _ in found) and count < NUDGES:
             count += 1
             nudge = self.truth.nudge(mode, "float32", count)
             if mode == "training" and trained:
-                reference = trained.tensors
                 widen(trained.noise, nudge.gradients)
             widen(reference.noise, nudge.tensors)
             pairs = zip(reference.output_noise, nudge.outputs, strict=True)
@@ -347,6 +346,11 @@ class Comparison:
                 scene = localise.Scene(self.places, self.record.inputs, self.facts.variables)
                 self.explained[check, at] = localise.explain(one.watch, at, port, scene, check == "training")
                 return
+
+
+def beyond(rows: Iterable[Found]) -> list[Row]:
+    """Those that differ, and say by how much."""
+    return [row for row, _ in rows if row.differs and error_of(row) is not None]
 
 
 def error_of(row: Row) -> float | None:

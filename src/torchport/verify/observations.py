@@ -120,6 +120,10 @@ class Record:
     problem: str
     notes: list[str]
 
+    def of(self, mode: str) -> Observations:
+        """What was recorded in a mode, "training" where there is one, else in inference."""
+        return self.training.tensors if self.training and mode == "training" else self.inference
+
 
 class Source(Protocol):
     """What a port is compared with: TensorFlow in this process or in others, or what it gave once."""

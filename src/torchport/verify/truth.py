@@ -313,7 +313,7 @@ class Truth:
 
     def float32_error(self, mode: str) -> Nudge | None:
         assert self.record is not None
-        dtype = "float32" if self.observed(mode).dtype == "float64" else "float64"
+        dtype = "float32" if self.record.of(mode).dtype == "float64" else "float64"
         self.tell(f"how far TensorFlow's float32 is off, {mode} mode")
         try:
             return self.run_again(mode, dtype, None)
@@ -344,16 +344,10 @@ class Truth:
             found[name] = value_of(it)
         return found
 
-    def observed(self, mode: str) -> Observations:
-        """What was recorded in a mode."""
-        assert self.record is not None
-        training = self.record.training
-        return training.tensors if training and mode == "training" else self.record.inference
-
     def run_again(self, mode: str, dtype: str, seed: int | None) -> Nudge:
         """How far another run is from the one recorded. `seed`: of the last bits; None moves none."""
         assert self.record is not None
-        training, observed = self.record.training, self.observed(mode)
+        training, observed = self.record.training, self.record.of(mode)
         found, runs = Nudge(), self.rebuilt(dtype)
 
         def tensor(key: Key, value: np.ndarray) -> None:
