@@ -5,6 +5,7 @@ from __future__ import annotations
 from textwrap import dedent
 
 import pytest
+from tests.source.mistakes import with_mistake
 
 from torchport.report import side
 from torchport.source import SourcePort, cases_of, module, port_of, proven, watched_project
@@ -222,9 +223,6 @@ MUTANTS = [
 def test_a_mistake_in_a_class_is_found(
     project: Project, port: SourcePort, name: str, right: str, wrong: str
 ) -> None:
-    unit = next(it for it in port.units if it.name == name)
-    start = port.code.index(f"class {unit.cls}")
-    place = port.code.index(right, start)
-    text = port.code[:place] + wrong + port.code[place + len(right) :]
+    unit, text = with_mistake(port, name, right, wrong)
     prover = Prover(project, module.loaded(text, "mutant"))
     assert proven(prover, unit, list(cases_of(project.watched, unit))[:1]).differences

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.source.mistakes import with_mistake
 
 from torchport.source import SourcePort, cases_of, module, port_of, proven, watched_project
 from torchport.source.project import Project
@@ -66,10 +67,7 @@ MUTANTS = [
 def test_a_mistake_in_the_port_is_found(
     port: SourcePort, prover: Prover, name: str, right: str, wrong: str
 ) -> None:
-    unit = next(it for it in port.units if it.name == name)
-    start = port.code.index(f"{'def' if unit.kind == 'function' else 'class'} {unit.cls}")
-    place = port.code.index(right, start)
-    text = port.code[:place] + wrong + port.code[place + len(right) :]
+    unit, text = with_mistake(port, name, right, wrong)
     cases = list(cases_of(prover.project.watched, unit))
     assert not proven(prover, unit, cases).differences
     assert proven(replace(prover, port=module.loaded(text, "mutant")), unit, cases).differences

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from torchport.source import SourcePort
+from torchport.source.prove import Proof
+from torchport.source.unit import Unit
 
 
 def facts(port: SourcePort, written: Path) -> dict[str, Any]:
@@ -32,17 +35,33 @@ def text(port: SourcePort, written: Path) -> str:
     """What a person reads."""
     lines = [f"{port.source.path} -> {written}", ""]
     for it in port.units:
-        proof = port.proofs[it.name]
-        what = f"class {it.cls}" if it.kind != "function" else f"def {it.cls}"
-        lines.append(
-            f"  {it.name:24} {what:28} proven with {len(proof.cases)} sets of arguments, "
-            f"{proof.checks} comparisons, {proof.worst:.0e} off at most"
-        )
-        if it.fixed:
-            lines.append(f"  {'':24} always with the {', '.join(it.fixed)} that was watched")
-        if it.dropped:
-            lines.append(f"  {'':24} without {', '.join(it.dropped)}: nothing in the port depends on it")
+        lines.append(f"  {it.name:24} {becomes(it):28} {proven(port.proofs[it.name])}")
+        lines += [f"  {'':24} {said}" for said in (*always(it), *without(it))]
     lines += [f"  {it}" for it in port.notes]
     if port.refusals:
         lines += ["", "Not ported:", *(f"  {it}" for it in port.refusals)]
     return "\n".join(lines)
+
+
+def becomes(unit: Unit) -> str:
+    """What a unit is in the port."""
+    return f"{'def' if unit.kind == 'function' else 'class'} {unit.cls}"
+
+
+def proven(proof: Proof) -> str:
+    return (
+        f"proven with {len(proof.cases)} sets of arguments, {proof.checks} comparisons, "
+        f"{proof.worst:.0e} off at most"
+    )
+
+
+def always(unit: Unit) -> Iterator[str]:
+    """Which arguments the port takes no others for."""
+    if unit.fixed:
+        yield f"always with the {', '.join(unit.fixed)} that was watched"
+
+
+def without(unit: Unit) -> Iterator[str]:
+    """Which arguments the port has not."""
+    if unit.dropped:
+        yield f"without {', '.join(unit.dropped)}: nothing in the port depends on it"

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from torchport.emit.source import formatted
+from torchport.report import code
 from torchport.source import SourcePort
 from torchport.source.sites import SourceRefusal
 from torchport.source.unit import Unit
@@ -71,35 +72,29 @@ def sections(port: SourcePort) -> Iterator[str]:
     refused: dict[str, list[SourceRefusal]] = {}
     for it in port.refusals:
         refused.setdefault(it.unit, []).append(it)
+    lines, places = port.source.text.splitlines(), places_of(port.code)
     for node in port.source.definitions():
         start = min([node.lineno, *(it.lineno for it in node.decorator_list)])
-        theirs = port.source.text.splitlines()[start - 1 : node.end_lineno]
+        theirs = lines[start - 1 : node.end_lineno]
         if (unit := units.get(node.name)) is not None:
-            yield section(port, unit, theirs, start)
+            ours = places.get(unit.cls) or (formatted(unit.text).splitlines(), 1)
+            yield section(port, unit, theirs, start, *ours)
         elif node.name in refused:
             yield from refusal(node.name, refused[node.name], theirs, start)
 
 
-def section(port: SourcePort, unit: Unit, theirs: Sequence[str], start: int) -> str:
-    ours, first = text_of(port, unit)
+def section(
+    port: SourcePort, unit: Unit, theirs: Sequence[str], start: int, ours: Sequence[str], first: int
+) -> str:
     rows = list(aligned(theirs, ours, start, first))
     proof = port.proofs[unit.name]
-    what = "def" if unit.kind == "function" else "class"
     cases = "".join(f"<li><code>{escape(str(it))}</code></li>" for it in proof.cases)
     failed = "".join(f"<li><code>{escape(it)}</code></li>" for it in proof.failed)
     notes = "".join(f"<li>{escape(it)}</li>" for it in unit.notes)
-    without = (
-        [f"without {escape(', '.join(unit.dropped))}: nothing in the port depends on it"]
-        if unit.dropped
-        else []
-    )
-    if unit.fixed:
-        without.append(f"always with the {escape(', '.join(unit.fixed))} that was watched")
     return (
-        f'<section><h2 id="{escape(unit.name)}">{escape(unit.name)} &rarr; {what} {escape(unit.cls)}</h2>'
-        f'<p class="good">proven with {len(proof.cases)} sets of arguments, {proof.checks} comparisons, '
-        f"{proof.worst:.0e} off at most</p>"
-        + "".join(f'<p class="dim">{it}</p>' for it in without)
+        f'<section><h2 id="{escape(unit.name)}">{escape(unit.name)} &rarr; {escape(code.becomes(unit))}</h2>'
+        f'<p class="good">{code.proven(proof)}</p>'
+        + "".join(f'<p class="dim">{escape(it)}</p>' for it in (*code.without(unit), *code.always(unit)))
         + f"<details><summary>What it was proven with</summary><ul>{cases}</ul></details>"
         + (
             f"<details><summary>What the source itself refuses</summary><ul>{failed}</ul></details>"
@@ -138,12 +133,14 @@ def column(title: str, cells: Sequence[Cell]) -> str:
     return f'<figure><figcaption class="dim">{title}</figcaption><pre tabindex="0">{text}</pre></figure>'
 
 
-def text_of(port: SourcePort, unit: Unit) -> tuple[list[str], int]:
-    """The lines of a unit in the port's file, and the number of the first."""
-    for node in ast.parse(port.code).body:
-        if getattr(node, "name", "") == unit.cls and isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            return port.code.splitlines()[node.lineno - 1 : node.end_lineno], node.lineno
-    return formatted(unit.text).splitlines(), 1
+def places_of(text: str) -> dict[str, tuple[list[str], int]]:
+    """The lines of each function and class of a file, and the number of the first."""
+    lines = text.splitlines()
+    return {
+        node.name: (lines[node.lineno - 1 : node.end_lineno], node.lineno)
+        for node in reversed(ast.parse(text).body)  # the first of a name counts
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    }
 
 
 def aligned(

@@ -20,7 +20,7 @@ def number_of(value: Any) -> int | None:
         return int(value.numpy())
     if not hasattr(value, "op"):
         try:
-            return int(value.numpy()) if hasattr(value, "numpy") else int(value)
+            return int(value)
         except (TypeError, ValueError, NotImplementedError, AttributeError):
             return None
     import tensorflow as tf

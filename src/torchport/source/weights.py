@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from torchport.names import snake
 from torchport.source.scope import Scope
 from torchport.source.sites import NotPorted
 from torchport.source.values import Flow
@@ -69,8 +70,7 @@ def start_of(node: ast.AST, said: Any) -> str:
     value = said if not isinstance(said, str) else keras.initializers.get(said)
     value = value() if isinstance(value, type) else value
     config = value.get_config() if hasattr(value, "get_config") else {}
-    words = "".join(f"_{it.lower()}" if it.isupper() else it for it in type(value).__name__).strip("_")
-    text = STARTS.get(words)
+    text = STARTS.get(snake(type(value).__name__))
     if text is None:
         raise NotPorted(node, f"begins with {type(value).__name__}", f"use one of {', '.join(STARTS)}")
     for key, it in config.items():
