@@ -51,6 +51,11 @@ def package_of(cls: type) -> Any:
     return sys.modules.get(name) if name in ("keras", "tf_keras", "tensorflow") else None
 
 
+def package_behind(cls: type) -> Any:
+    """The first Keras that one of a class's bases, or itself, belongs to; None where none does."""
+    return next(filter(None, map(package_of, cls.__mro__)), None)
+
+
 def keras_of(value: Any) -> Any:
     """The Keras that a layer, a model, a function of its own, or a module of the user's is made with.
 
@@ -63,8 +68,7 @@ def keras_of(value: Any) -> Any:
         roots = {str(getattr(it, "__name__", it)).partition(".")[0] for it in held}
         return import_module("tf_keras" if "tf_keras" in roots else "keras")
     own = sys.modules.get(str(getattr(value, "__module__", "")).partition(".")[0])
-    found = next(filter(None, map(package_of, type(value).__mro__)), None)
-    return found or own or sys.modules["keras"]
+    return package_behind(type(value)) or own or sys.modules["keras"]
 
 
 def overrides(cls: type, kind: type) -> bool:
@@ -98,7 +102,7 @@ def name_of(model: Any) -> str:
 
 def traced(model: Any) -> Any:
     """The functional model that `call` gives, with training=None."""
-    keras = next((found for it in type(model).__mro__ if (found := package_of(it)) is not None), None)
+    keras = package_behind(type(model))
     if keras is None:
         raise refused(model, "a model class of its own, not one of Keras's", FUNCTIONAL)
     start = inputs_of(model, keras)

@@ -24,7 +24,7 @@ from torchport.read.document import bounded
 from torchport.read.inherited import as_keras, keras_base
 from torchport.read.layers import Layer
 from torchport.read.nodes import Call, settle
-from torchport.read.subclass import ends, functional, inputs_of, keras_of, name_of, package_of
+from torchport.read.subclass import ends, functional, inputs_of, keras_of, name_of, package_behind
 from torchport.rules import find
 from torchport.training import compiled
 from torchport.watch.arguments import placed
@@ -105,7 +105,7 @@ def notes(losses: Mapping[str, str]) -> Iterator[str]:
 def kind_of(layer: Any) -> str:
     """The kind of a layer's op, as a file of the model has it."""
     cls = keras_base(layer) or type(layer)
-    keras = next((found for it in cls.__mro__ if (found := package_of(it)) is not None), None)
+    keras = package_behind(cls)
     registered = keras.saving.get_registered_name(cls) if keras is not None else ""
     entry = {"module": cls.__module__, "class_name": cls.__name__, "registered_name": registered}
     if cls.__module__.split(".")[0] in KERAS:
