@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from torchport.verify import compare
+from torchport.verify import compare, memory
 
 
 @pytest.fixture
@@ -64,3 +64,26 @@ def test_a_comparison_takes_no_room_beside_a_large_tensor() -> None:
     tracemalloc.stop()
     assert found == (compare.Compared(0.0, 1.0), 1.0, True)
     assert peak < got.nbytes / 3
+
+
+def test_only_a_process_that_grew_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search takes a third of a second where both frameworks are imported; a verify asks for six."""
+    searched: list[int] = []
+    sizes = iter([1000, 1000 + memory.ROOM, 400, 10, 30, memory.ROOM + 9, memory.ROOM + 10, 50, None, 0])
+    monkeypatch.setattr(memory, "resident", lambda: next(sizes))
+    monkeypatch.setattr(memory.gc, "collect", lambda: searched.append(1))
+    monkeypatch.setattr(memory, "_held", 900)
+    counts = []
+    for _ in range(7):
+        memory.release()
+        counts.append(len(searched))
+    assert counts == [0, 1, 1, 1, 1, 2, 3]
+
+
+def test_what_a_process_has() -> None:
+    before = memory.resident()
+    array = np.ones(1 << 24)
+    after = memory.resident()
+    assert (before is None) == (after is None)
+    if before is not None and after is not None:
+        assert array.nbytes * 0.9 < after - before < array.nbytes * 2
