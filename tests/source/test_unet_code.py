@@ -29,7 +29,7 @@ def port(project: Project) -> SourcePort:
 @pytest.fixture(scope="module")
 def prover(project: Project, port: SourcePort) -> Prover:
     """One that runs the source once for all mutants of a unit."""
-    return Prover(project, module.loaded(port.code, "port"), sources={})
+    return Prover(project, module.loaded(port.code, "port"), references={})
 
 
 def test_its_text_is_that_beside_it(port: SourcePort) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from torchport.source.project import finished, method_of, parameters_of
+from torchport.source.project import method_of, parameters_of
 from torchport.source.scope import Scope
 from torchport.source.sites import NotPorted
 from torchport.source.stage import Stage
 from torchport.source.unit import Unit
 from torchport.source.values import Flow, Items, Shape, Static, mode
+from torchport.source.writing import finished
 
 if TYPE_CHECKING:
     from torchport.source.project import Project

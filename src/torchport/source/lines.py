@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from torchport.named import ATOM, binds_of
+
 INDENT = "    "
 
 
@@ -133,3 +135,13 @@ def tidy(text: str) -> str:
         return ast.unparse(ast.parse(text))
     except SyntaxError:
         return text
+
+
+def bare(text: str) -> str:
+    """A tuple without its brackets."""
+    return text[1:-1] if text.startswith("(") and "(" not in text[1:] else text
+
+
+def atom(text: str) -> str:
+    """A text that an attribute may follow."""
+    return text if binds_of(text) == ATOM else f"({text})"

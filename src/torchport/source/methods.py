@@ -74,10 +74,9 @@ def staged(at: Evaluator, definition: ast.FunctionDef, values: dict[str, Any], s
     """The method as text."""
     from torchport.source.stage import Stage
 
-    scope = at.scope
-    before = scope.env, scope.forward, scope.depth, scope.loops, scope.in_method
-    outer = {key: it for key, it in scope.env.items() if key.startswith("self.")}
-    scope.env, scope.forward, scope.depth, scope.loops, scope.in_method = outer, [], 0, [], True
+    outer = {key: it for key, it in at.scope.env.items() if key.startswith("self.")}
+    # what the method keeps is the class's; its names and lines are its own
+    scope = replace(at.scope, env=outer, forward=[], depth=0, loops=[], in_method=True)
     heads = []
     for name, value in values.items():
         if isinstance(value, Flow):
@@ -95,12 +94,8 @@ def staged(at: Evaluator, definition: ast.FunctionDef, values: dict[str, Any], s
             heads += [name] if is_passed(value) else []
         else:
             raise NotPorted(definition, f"its argument {name} is neither a tensor nor a number")
-    try:
-        stage = Stage(scope)
-        stage.body(definition.body)
-        body = scope.forward
-    finally:
-        scope.env, scope.forward, scope.depth, scope.loops, scope.in_method = before
+    stage = Stage(scope)
+    stage.body(definition.body)
     result = stage.result
     if not isinstance(result, (Flow, Items)):
         raise NotPorted(definition, "gives no tensor")
@@ -109,7 +104,7 @@ def staged(at: Evaluator, definition: ast.FunctionDef, values: dict[str, Any], s
     lines = [f"def {definition.name}({', '.join(['self', *heads])}) -> {kind}:"]
     if text := ast.get_docstring(definition):
         lines += [INDENT + it for it in f'"""{text}"""'.splitlines()]
-    lines += [INDENT + str(it) if it.text else "" for it in body]
+    lines += [INDENT + str(it) if it.text else "" for it in scope.forward]
     return Method(shown, tuple(lines), result)
 
 

@@ -7,6 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from torchport.axes import Order
+from torchport.source.layers import names_where
 from torchport.source.lines import reads
 from torchport.source.observe import Seen
 from torchport.source.sites import NotPorted, site
@@ -23,7 +24,7 @@ def part_of(
 ) -> Any:  # fmt: skip
     """What an application of a unit gives. `source`: the call that its parameters are given by."""
     scope = at.scope
-    with at.where(maker):
+    with names_where(at, maker):
         bound = arguments(unit, source, at)
     if given is not None:
         flows = dict(zip((it.name for it in unit.inputs), given, strict=True))

@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torchport.names import unique
+from torchport.source.application import apply
 from torchport.source.fragment import Call
+from torchport.source.layers import options_of
 from torchport.source.observe import Seen
 from torchport.source.sites import NotPorted, site
 from torchport.source.values import Flow, Maker, Row
@@ -50,8 +52,8 @@ def applied(at: Evaluator, node: ast.expr, row: Row, flow: Flow, models: list[An
             found = at.part(maker.node, unit, maker.node, [seen_of(it) for it in layers], maker, [value])
             calls.append(Call([value], {}, {}))
         else:
-            made = Call([value], {}, at.options(maker, type(layers[0])))
-            found = at.apply(maker.node, made, [seen_of(it) for it in layers], maker)
+            made = Call([value], {}, options_of(at, maker, type(layers[0])))
+            found = apply(at, maker.node, made, [seen_of(it) for it in layers], maker)
             scope.applied.pop(site(maker.node), None)
             calls.append(made)
         if not isinstance(found, Flow):

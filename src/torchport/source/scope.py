@@ -286,7 +286,8 @@ class Scope:
                 self.say(text)
             else:
                 line.text = text
-            self.waiting = {at: it for at, it in self.waiting.items() if it is not line}
+            for at in [at for at, it in self.waiting.items() if it is line]:
+                del self.waiting[at]
         else:
             self.say(text)
         for loop in self.loops:

@@ -13,6 +13,8 @@ from torchport.errors import TorchportError
 
 #: First line, first column, last line, last column of an expression.
 Site = tuple[int, int, int, int]
+#: What to do about what never ran.
+RUN = "give a --call that runs it"
 
 
 def site(node: ast.AST) -> Site:

@@ -6,6 +6,9 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+#: How many other arguments are tried.
+TRIED = 10
+
 
 def variations(arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Arguments of which one is another, then all that can be at once; the source may refuse them."""

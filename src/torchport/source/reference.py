@@ -1,4 +1,4 @@
-"""The source's side of a proof: the user's code run in float64, what it was given, and what it gave."""
+"""The reference of a proof: the user's code run in float64, what it was given, and what it gave."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Link:
 
 
 @dataclass
-class Source:
+class Reference:
     """The user's unit with its arguments, made and fed under TensorFlow in float64."""
 
     keras: Any
@@ -88,7 +88,7 @@ class Source:
     runs: dict[bool, Run] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, prover: Prover, unit: Unit, case: Case) -> Source:
+    def of(cls, prover: Prover, unit: Unit, case: Case) -> Reference:
         """Raises whatever the user's code raises."""
         watched = prover.project.watched
         recorder: Recorder = watched.recorder

@@ -1,0 +1,240 @@
+"""A layer or function that is applied: its modules, and its text, as the rules write them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from torchport.errors import Unsupported
+from torchport.names import identifier, unique
+from torchport.rules.nouns import noun_of
+from torchport.source import fragment
+from torchport.source.flags import flagged
+from torchport.source.fragment import Call, Fragment, Texts, inlined, is_layer
+from torchport.source.lines import reads
+from torchport.source.observe import Seen, is_tensor
+from torchport.source.sites import RUN, NotPorted, site
+from torchport.source.unit import SIZES_OF_SPACE, snake
+from torchport.source.values import (
+    Flow,
+    Items,
+    Maker,
+    Size,
+    leaves,
+)
+
+if TYPE_CHECKING:
+    from torchport.source.evaluate import Evaluator
+
+
+def apply(
+    at: Evaluator, node: ast.Call | ast.expr, made: Call, seen: list[Seen], maker: Maker | None = None
+) -> Any:
+    """An expression as the rules write it: one text for all that was seen."""
+    if not seen:
+        raise NotPorted(node, "never ran", RUN)
+    found: dict[Any, tuple[Fragment, list[Seen]]] = {}
+    operands = list(leaves((*made.args, *made.kwargs.values())))
+    why: Unsupported | None = None
+    for are_open in (True, False):
+        found.clear()
+        try:
+            for it in distinct(seen):
+                written = at.scope.project.fragment(it, made, are_open)
+                found.setdefault(signature(at, written, operands), (written, []))[1].append(it)
+        except Unsupported as error:
+            why = why or error
+            continue
+        if len(found) == 1:
+            break
+        if (merged := flagged(found, made)) is not None:
+            found = {"": (merged, [])}
+            break
+    else:
+        fixed = fixed_option(at, made, seen)
+        if fixed is None:
+            raise undecided(at, node, why, [it[:2] for it in found])
+        found = {"": (fixed, [])}
+    ((written, _),) = found.values()
+    at.scope.applied[site(node)] = made
+    if maker is not None:
+        at.scope.applied[site(node) + site(maker.node)] = made
+    return emit(at, node, written, made, maker)
+
+
+def undecided(at: Evaluator, node: ast.expr, why: Unsupported | None, found: list[Any]) -> NotPorted:
+    """Why an expression has no text that is right each time."""
+    if why is not None:
+        return NotPorted(node, why.why, why.advice)
+    texts = [" ".join(filter(None, (text, *modules))) for text, modules in found[:2]]
+    return NotPorted(
+        node, f"is {texts[0]} in one run and {texts[-1]} in another",
+        "make the number that it depends on an argument of the layer",
+    )  # fmt: skip
+
+
+def fixed_option(at: Evaluator, made: Call, seen: list[Seen]) -> Fragment | None:
+    """A layer of which one option is the number that it was in all runs that were asked for.
+
+    The parameters that it came from are then none of the port's. None where that does not help.
+    """
+    operands = list(leaves((*made.args, *made.kwargs.values())))
+    for name, value in made.options.items():
+        values = {repr(it.function.get_config().get(name)) for it in seen if not it.is_varied}
+        alike = [it for it in seen if {repr(it.function.get_config().get(name))} == values]
+        others = {key: it for key, it in made.options.items() if key != name}
+        plain = Call(made.args, made.kwargs, others, made.function)
+        for are_open in (True, False):
+            try:
+                found = [at.scope.project.fragment(it, plain, are_open) for it in distinct(alike)]
+            except Unsupported:
+                break
+            if len({signature(at, it, operands) for it in found}) == 1:
+                at.scope.fixed |= reads(value.text)
+                return found[0]
+    return fixed_sizes(at, made, seen, operands)
+
+
+def fixed_sizes(at: Evaluator, made: Call, seen: list[Seen], operands: list[Flow]) -> Fragment | None:
+    """An expression that is right for the sizes alone that were asked for: a matrix behind Flatten."""
+    try:
+        asked = distinct([it for it in seen if not it.is_varied])
+        found = [at.scope.project.fragment(it, made, False) for it in asked]
+    except Unsupported:
+        return None
+    if len({signature(at, it, operands) for it in found}) != 1:
+        return None
+    at.scope.fixed.add(SIZES_OF_SPACE)
+    return found[0]
+
+
+def signature(at: Evaluator, written: Fragment, operands: list[Flow]) -> Any:
+    texts = texts_of(at, written, operands, lambda owner, role: f"{role or 'module'}", lambda text: text)
+    alone, result = inlined(written.definition)
+    return (
+        "; ".join([*(f"{name} = {texts.text(it)}" for name, it in alone), text_of(at, result, texts)]),
+        tuple(texts.constructor(it.module) for it in written.modules),
+        tuple(it.order for it in written.outputs),
+    )
+
+
+def text_of(at: Evaluator, result: Any, texts: Texts) -> str:
+    return texts.text(result)
+
+
+def texts_of(at: Evaluator, written: Fragment, operands: list[Flow], attribute: Callable[[str, str], str],
+    number: Callable[[str], str],
+) -> Texts:  # fmt: skip
+    names = dict(zip(written.graph.inputs, (it.text for it in operands), strict=True))
+    return Texts(names, attribute, number)
+
+
+def emit(at: Evaluator, node: ast.AST, written: Fragment, made: Call, maker: Maker | None) -> Any:
+    """Its modules into `__init__`; what it gives."""
+    scope, operands = at.scope, list(leaves((*made.args, *made.kwargs.values())))
+    flowing = {it.text for it in sizes_in(made) if it.known is None}
+    if written.states:
+        raise NotPorted(node, "has numbers of its own that are no weights", "hand them over as an argument")
+    kinds = {op.layer: op.kind for op in written.graph.ops}
+    plain = texts_of(at, written, operands, lambda owner, role: role, lambda text: text)
+    marks: dict[tuple[str, str], str] = {}
+    several = len(written.modules) > 1
+    for it in written.modules:
+        base, given = attribute_of(at, maker, kinds.get(it.owner, ""))
+        role = it.module.role
+        base = f"{base}_{role}" if role and several else base
+        key = None
+        if maker is not None:
+            line, column, *rest = site(maker.node)
+            key = (line, column, rest[0], rest[1] * 100 + written.modules.index(it))
+        listed = (
+            ""
+            if maker is None or not maker.listed
+            else f"{maker.listed}_{role}"
+            if role and several
+            else maker.listed
+        )
+        callee = scope.module(base, plain.constructor(it.module), given, key, listed)
+        marks[it.owner, role] = callee.removeprefix("self.")
+    shown = {it.known: it.text for it in sizes_in(made) if it.known is not None}
+    number = lambda text: shown.get(text) or scope.forward_text(text)  # noqa: E731
+    texts = texts_of(at, written, operands, lambda owner, role: marks[owner, role], number)
+    alone, result = inlined(written.definition)
+    for name, step in alone:
+        own = unique(identifier(name.rpartition(".")[2]), set(scope.env))
+        scope.env[own] = Flow(own, 0)
+        scope.do(f"{own} = {in_loops(at, texts.text(step))}")
+        texts.operands = {**texts.operands, name: own}
+        texts.variable = lambda it, held=texts.operands: held.get(it, it)  # type: ignore[misc]
+    text = in_loops(at, texts.text(result))
+    if isinstance(result, (tuple, list)) or len(written.outputs) > 1:
+        sizes = [None if it in flowing else it for it in fragment.sizes(written)]
+        flows = tuple(
+            Flow(f"{text}[{at}]", len(it.tensor.shape), size, it.order)
+            for at, (it, size) in enumerate(zip(written.outputs, sizes, strict=True))
+        )
+        return Items(flows, text)
+    (out,) = written.outputs
+    (size,) = fragment.sizes(written)
+    return Flow(text, len(out.tensor.shape), None if size in flowing else size, out.order)
+
+
+def in_loops(at: Evaluator, text: str) -> str:
+    """In a loop, modules are variables of it."""
+    import re
+
+    turns = {mark for loop in at.scope.loops for mark in loop.marks}
+    return re.sub(r"\bself\.(__m\d+__)", lambda it: it[1] if it[1] in turns else it[0], text)
+
+
+def attribute_of(at: Evaluator, maker: Maker | None, kind: str) -> tuple[str, bool]:
+    """What a module is called: as the source calls the layer, else by its kind."""
+    if maker is not None and maker.name:
+        return maker.name, True  # the source numbers it itself
+    if maker is not None and not at.scope.loops:
+        said = next((it.value for it in maker.node.keywords if it.arg == "name"), None)
+        if isinstance(said, ast.Constant) and isinstance(said.value, str) and said.value.isidentifier():
+            return snake(said.value), True
+    return noun_of(kind) or "layer", False
+
+
+def distinct(seen: list[Seen]) -> list[Seen]:
+    """Those of which shapes or options differ."""
+    found: dict[str, Seen] = {}
+    for it in seen:
+        found.setdefault(option_text(it), it)
+    return list(found.values())
+
+
+def option_text(seen: Seen) -> str:
+    """The shapes that a call was given and a layer's options, as text: equal where these are."""
+    shapes = [
+        tuple(it.shape) if is_tensor(it) or hasattr(it, "shape") else repr(it)
+        for it in flat((seen.args, dict(seen.kwargs)))
+    ]
+    options = {}
+    if is_layer(seen.function):
+        options = {key: it for key, it in seen.function.get_config().items() if key not in ("name", "dtype")}
+    return repr((shapes, options))
+
+
+def flat(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [one for it in value.values() for one in flat(it)]
+    if isinstance(value, (list, tuple)):
+        return [one for it in value for one in flat(it)]
+    return [value]
+
+
+def sizes_in(tree: Any) -> Iterator[Size]:
+    """The sizes that an expression is given."""
+    if isinstance(tree, Size):
+        yield tree
+    elif isinstance(tree, Call):
+        yield from sizes_in((*tree.args, *tree.kwargs.values()))
+    elif isinstance(tree, Items):
+        yield from sizes_in(tree.items)
+    elif isinstance(tree, (list, tuple)):
+        for it in tree:
+            yield from sizes_in(it)

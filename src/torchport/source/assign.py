@@ -1,0 +1,225 @@
+"""Assignments: what a name is from here on, in `__init__` and in `forward`."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from torchport.axes import position
+from torchport.source.interface import is_input, take_input
+from torchport.source.lines import Line, atom, bare, reads, tidy
+from torchport.source.lists import group_of, is_empty_list, open_list
+from torchport.source.sites import NotPorted, site
+from torchport.source.values import (
+    Flow,
+    Group,
+    Items,
+    Maker,
+    Network,
+    Row,
+    Shape,
+    Size,
+    Stack,
+    Static,
+)
+from torchport.source.weights import is_variable, weight
+
+if TYPE_CHECKING:
+    from torchport.source.stage import Stage
+
+
+def assign(stage: Stage, target: ast.expr, node: ast.expr, statement: ast.stmt) -> None:
+    scope = stage.scope
+    if isinstance(node, ast.Call) and is_input(stage, node):
+        take_input(stage, target, node)
+        return
+    if is_empty_list(node) and isinstance(target, ast.Name):
+        open_list(stage, target.id, node)
+        return
+    name = ast.unparse(target)
+    if is_empty_list(node) and name.startswith("self.") and scope.in_init:
+        scope.env[name] = Static(name)
+        scope.init.append(Line(scope.depth, f"{name} = []", name))
+        return
+    if isinstance(node, ast.Call) and is_variable(scope, node):
+        if not name.startswith("self.") or scope.loops:
+            raise NotPorted(node, "is a weight that is no attribute", "assign it to stage.NAME in __init__")
+        scope.env[name] = weight(scope, name, node)
+        return
+    if isinstance(node, ast.ListComp) and (group := group_of(stage, name, node)) is not None:
+        scope.env[name] = group
+        return
+    if isinstance(node, ast.Tuple) and isinstance(target, ast.Tuple):
+        if assign_sizes(stage, target, node):
+            return
+        texts = list(map(ast.unparse, target.elts))
+        read = {ast.unparse(it) for it in ast.walk(node) if isinstance(it, (ast.Name, ast.Attribute))}
+        if len(texts) == len(node.elts) and not read & set(texts) and any("." in it for it in texts):
+            for one, value in zip(target.elts, node.elts, strict=True):
+                assign(stage, one, value, statement)
+            return
+    if isinstance(target, ast.Name) and not scope.loops and assign_size(stage, target, node):
+        return
+    value = stage.at.value(node)
+    if isinstance(target, (ast.Tuple, ast.List)):
+        unpack_into(stage, target, value, node)
+        return
+    name = ast.unparse(target)
+    if not isinstance(target, ast.Name) and not name.startswith("self."):
+        raise NotPorted(target, "is assigned to", "use a name of its own")
+    if isinstance(value, Static) and scope.in_init and scope.is_argument(name.removeprefix("self."), value):
+        # the port keeps it if `forward` asks for it
+        scope.env[name] = value
+    elif isinstance(value, Static):
+        settle(stage, name)
+        if scope.cls is not None and not scope.in_init and name in scope.first:
+            raise NotPorted(target, f"{name} is something else in __init__", "give it another name")
+        if scope.is_function:
+            scope.do(f"{name} = {value.text}")
+        else:
+            # an initialiser is an object of Keras's: the text of the weight says what it is
+            shadow = name if any(hasattr(it.result, "get_config") for it in scope.seen(node)) else ""
+            scope.say(f"{name} = {value.text}", shadow)
+        scope.assigned[name] = scope.assigned.get(name, 0) + 1 + bool(scope.loops)
+        scope.env[name] = Static(name)
+    elif isinstance(value, Maker):
+        scope.env[name] = replace(value, name=name.removeprefix("self."))
+        wait_for(stage, value)
+    elif isinstance(value, Flow):
+        assign_flow(stage, name, value)
+    elif isinstance(value, Items) and value.items and all(isinstance(it, Maker) for it in value.items):
+        scope.env[name] = Row(value.items, node)
+    elif isinstance(value, (Items, Stack)):
+        scope.do(tidy(f"{name} = {value.text}"))
+        scope.env[name] = replace(value, text=name)
+        if isinstance(value, Stack):
+            scope.say(f"{name}_channels = {value.shadow}", f"{name}_channels")
+            scope.env[name] = replace(value, text=name, shadow=f"{name}_channels")
+        else:
+            flows = [
+                replace(it, text=f"{name}[{at}]") if isinstance(it, Flow) else it
+                for at, it in enumerate(value.items)
+            ]
+            scope.env[name] = replace(value, text=name, items=tuple(flows))
+    elif isinstance(value, Size):
+        scope.do(f"{name} = {value.text}")
+        scope.env[name] = Size(name, value.known)
+    elif isinstance(value, (Network, Shape, Row, Group)):
+        scope.env[name] = value
+    else:
+        raise NotPorted(node, "is not ported")
+
+
+def assign_size(stage: Stage, target: ast.Name, node: ast.expr) -> bool:
+    """`channels = x.shape[-1]`: a number on both sides; whether it is one."""
+    scope = stage.scope
+    if scope.in_init or (known := scope.size_of(node)) is None or not isinstance(node, ast.Subscript):
+        return False
+    flow = scope.shape_of(node.value)
+    if flow is None:
+        return False
+    if scope.cls is None:
+        scope.say(f"{target.id} = {known}", target.id)
+    at = position(flow.rank - 1, flow.rank, flow.order)
+    if not scope.is_function:
+        scope.forward.append(Line(scope.depth, f"{target.id} = {atom(flow.text)}.shape[{at}]", target.id))
+    else:
+        scope.do(f"{target.id} = {atom(flow.text)}.shape[{at}]")
+    scope.env[target.id] = Size(target.id, target.id if scope.cls is None else known)
+    return True
+
+
+def assign_sizes(stage: Stage, target: ast.Tuple, node: ast.Tuple) -> bool:
+    """`b, n, c = tf.shape(x)[0], tf.shape(x)[1], tf.shape(x)[2]`; whether it is that."""
+    scope = stage.scope
+    held = [scope.shape_of(it.value) if isinstance(it, ast.Subscript) else None for it in node.elts]
+    flow = held[0]
+    if flow is None or any(it != flow for it in held) or len(held) != flow.rank:
+        return False
+    if [ast.unparse(it.slice) for it in node.elts if isinstance(it, ast.Subscript)] != list(
+        map(str, range(flow.rank))
+    ):
+        return False
+    return assign_shape(stage, target, flow)
+
+
+def assign_shape(stage: Stage, target: ast.Tuple | ast.List, flow: Flow) -> bool:
+    """`b, h, w, c = x.shape`: in the order that the port has them."""
+    scope, names = stage.scope, [it.id for it in target.elts if isinstance(it, ast.Name)]
+    if len(names) != len(target.elts) or len(names) != flow.rank:
+        return False
+    turned = [""] * flow.rank
+    for at, name in enumerate(names):
+        settle(stage, name)
+        turned[position(at, flow.rank, flow.order)] = name
+        known = None
+        if at == flow.rank - 1 and flow.channels is not None:
+            known = flow.channels
+        scope.env[name] = Size(name, known)
+    scope.do(f"{', '.join(turned)} = {atom(flow.text)}.shape")
+    return True
+
+
+def wait_for(stage: Stage, maker: Maker) -> None:
+    """The line where a layer is made that is applied further below."""
+    if stage.scope.loops:
+        raise NotPorted(maker.node, "is a layer that is made in a loop and applied later", "apply it at once")
+    line = Line(stage.scope.depth, "", "")
+    stage.scope.init.append(line)
+    line_, column, end, last = site(maker.node)
+    stage.scope.waiting[line_, column, end, last * 100] = line
+    stage.scope.waiting[site(maker.node)] = line
+
+
+def assign_flow(stage: Stage, name: str, value: Flow) -> None:
+    """A tensor gets a name."""
+    scope = stage.scope
+    settle(stage, name)
+    if value.text != name:
+        scope.do(tidy(f"{name} = {value.text}"))
+    scope.env[name] = replace(value, text=name)
+
+
+def settle(stage: Stage, name: str) -> None:
+    """A name changes: sizes that mention it become variables first."""
+    scope = stage.scope
+    for other, it in list(scope.env.items()):
+        if isinstance(it, Flow) and it.channels and name in reads(it.channels):
+            shadow = f"{other.removeprefix('self.')}_channels"
+            if shadow != it.channels:
+                scope.say(f"{shadow} = {it.channels}", shadow)
+                scope.env[other] = replace(it, channels=shadow)
+
+
+def unpack_into(stage: Stage, target: ast.Tuple | ast.List, value: Any, node: ast.expr) -> None:
+    names = [ast.unparse(it) for it in target.elts]
+    if not all(isinstance(it, ast.Name) for it in target.elts):
+        raise NotPorted(target, "is unpacked into something else than names")
+    if (
+        isinstance(value, Items)
+        and len(value.items) == len(names)
+        and all(isinstance(it, Flow) for it in value.items)
+    ):
+        stage.scope.do(tidy(f"{', '.join(names)} = {bare(value.text)}"))
+        for name, it in zip(names, value.items, strict=True):
+            settle(stage, name)
+            stage.scope.env[name] = replace(it, text=name)
+        return
+    if isinstance(value, Shape) and assign_shape(stage, target, value.flow):
+        return
+    if isinstance(value, Items) and len(value.items) == len(names):
+        texts = [stage.at.forward(it) for it in value.items]
+        if all(isinstance(it, (Flow, Size)) for it in value.items):
+            stage.scope.do(f"{', '.join(names)} = {', '.join(texts)}")
+            for name, it in zip(names, value.items, strict=True):
+                settle(stage, name)
+                stage.scope.env[name] = replace(it, text=name)
+            return
+    if isinstance(value, Static):
+        stage.scope.say(f"{', '.join(names)} = {value.text}")
+        for name in names:
+            stage.scope.env[name] = Static(name)
+            stage.scope.assigned[name] = stage.scope.assigned.get(name, 0) + 1 + bool(stage.scope.loops)
+        return
+    raise NotPorted(node, "is unpacked, and is not known entry by entry")

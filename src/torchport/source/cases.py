@@ -1,0 +1,77 @@
+"""What a unit is proven with: the calls that were watched, and other arguments and sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torchport.source.observe import UnitCall, Watched, is_tensor, told
+from torchport.source.prove import Proof, Prover
+from torchport.source.reference import (
+    BATCH,
+    Case,
+)
+from torchport.source.unit import SIZES_OF_SPACE, Unit
+from torchport.source.vary import TRIED, image_sizes, variations
+
+#: With how many watched calls, and with how many others, a unit is proven.
+WATCHED, VARIED = 1, 3
+
+
+def cases_of(watched: Watched, unit: Unit) -> Iterator[Case]:
+    """What a unit was watched with, then other arguments and sizes."""
+    is_class = unit.kind in ("layer", "loss")
+    calls = watched.recorder.units.get(f"{unit.name}.call" if is_class else unit.name, [])
+    made = watched.recorder.units.get(f"{unit.name}.__init__", [])
+    seen: dict[str, Case] = {}
+    inner = watched.recorder.units.get(f"{unit.name}.{unit.inner}", [])[:1] if unit.inner else []
+    for at, call in enumerate(calls):
+        case = case_of(unit, call, *inner)
+        if is_class and made:
+            own = next((it for it in made if it.arguments.get("self") is call.arguments.get("self")), None)
+            if own is None:
+                continue
+            arguments = {it.name: own.arguments[it.name] for it in unit.known if it.name in own.arguments}
+            case = replace(case, arguments=arguments)
+        seen.setdefault(str(case), case)
+        if at > 400:
+            break
+    yield from seen.values()
+
+
+def proven(prover: Prover, unit: Unit, watched: Sequence[Case]) -> Proof:
+    """A unit run with what was watched, and with other arguments."""
+    cases = list(watched[:WATCHED])
+    for case in watched[:1]:
+        still = {*unit.fixed, *(unit.dropped if SIZES_OF_SPACE in unit.fixed else ())}
+        arguments = [
+            replace(case, arguments=it, is_varied=True)
+            for it in variations(case.arguments)
+            if all(it[name] == case.arguments[name] for name in still if name in it)
+        ]
+        shapes = (
+            []
+            if SIZES_OF_SPACE in unit.fixed
+            else [replace(case, shapes=it, is_varied=True) for it in image_sizes(case.shapes)]
+        )
+        cases += [*arguments, *shapes, *watched[WATCHED:]][:TRIED]
+    endless = prover.project.watched.recorder.stopped[unit.name]
+    unique = {str(it): it for it in cases if not (it.is_varied and told(it.arguments) in endless)}
+    return prover.prove(unit, list(unique.values()), VARIED + len(watched[:WATCHED]))
+
+
+def case_of(unit: Unit, call: UnitCall, inner: UnitCall | None = None) -> Case:
+    """The case that a watched call was. `inner`: the call of the function that it gave."""
+    arguments = {it.name: call.arguments[it.name] for it in unit.known if it.name in call.arguments}
+    found, kinds = [], list[str]()
+    tensors_of = (inner or call).arguments
+    held: dict[str, Any] = {it.of or it.name: tensors_of.get(it.of or it.name) for it in unit.inputs}
+    given = [one for it in held.values() for one in (it if isinstance(it, (list, tuple)) else [it])]
+    for it in given:
+        if is_tensor(it):
+            shape = tuple(it.shape)
+            found.append((BATCH, *(size or 16 for size in shape[1:])) if shape else ())
+            kind = str(getattr(it.dtype, "name", it.dtype))
+            kinds.append(kind if "int" in kind or kind == "bool" else "")
+    return Case(arguments, tuple(found), tuple(kinds) if any(kinds) else ())

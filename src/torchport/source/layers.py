@@ -1,0 +1,94 @@
+"""A layer that is made, and applied, here or further below."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from torchport.source.application import apply
+from torchport.source.fragment import Call, is_layer
+from torchport.source.observe import Seen
+from torchport.source.sites import NotPorted
+from torchport.source.values import (
+    Maker,
+    Network,
+    Static,
+    mode,
+)
+
+if TYPE_CHECKING:
+    from torchport.source.evaluate import Evaluator
+
+
+def new_layer(at: Evaluator, node: ast.expr) -> Maker | None:
+    """A layer that an expression makes; None where it makes none."""
+    if not isinstance(node, ast.Call):
+        return None
+    seen = at.scope.seen(node)
+    if not seen or not is_layer(seen[0].result) or is_layer(seen[0].function):
+        return None
+    value = at.value(node)
+    return value if isinstance(value, Maker) else None
+
+
+def network_of(at: Evaluator, node: ast.Call) -> Network:
+    given = dict(zip(("inputs", "outputs"), node.args, strict=False))
+    given |= {it.arg: it.value for it in node.keywords if it.arg in ("inputs", "outputs")}
+    if "outputs" not in given:
+        raise NotPorted(node, "is a model that is not made of inputs and outputs")
+    return Network(at.value(given["outputs"]))
+
+
+def apply_layer(at: Evaluator, node: ast.Call, maker: Maker, seen: list[Seen]) -> Any:
+    """A layer that is applied."""
+    made = at.scope.seen(maker.node)
+    cls = made[0].function if made else type(seen[0].function)
+    # one place may call several layers, turn by turn: those that were made here
+    own = {id(it.result) for it in made}
+    seen = [it for it in seen if id(it.function) in own] or seen
+    if (unit := at.unit_of(cls)) is not None:
+        return at.part(node, unit, maker.node, seen, maker)
+    if cls.__module__ == at.scope.project.watched.module.__name__:
+        return at.part(node, at.scope.project.unit(cls.__name__), maker.node, seen, maker)
+    args, kwargs = at.arguments(node)
+    kwargs = {key: it for key, it in kwargs.items() if key != "training"}
+    seen = [replace(it, kwargs={k: v for k, v in it.kwargs.items() if k != "training"}) for it in seen]
+    if args and args[-1] == mode():
+        args = args[:-1]
+        seen = [replace(it, args=it.args[: len(args)]) for it in seen]
+    return apply(at, node, Call(args, kwargs, options_of(at, maker, cls)), seen, maker)
+
+
+def options_of(at: Evaluator, maker: Maker, cls: type) -> dict[str, Static]:
+    """The options of a layer that its source writes as more than a literal."""
+    node = maker.node
+    initializer: Any = getattr(cls, "__init__")  # noqa: B009  # of the class, not of an instance
+    names = [it for it in inspect.signature(initializer).parameters if it != "self"]
+    given = dict(zip(names, node.args, strict=False)) | {it.arg: it.value for it in node.keywords if it.arg}
+    found: dict[str, Static] = {}
+    with names_where(at, maker):
+        for name, it in given.items():
+            if at.scope.is_static(it):
+                text = at.scope.static_text(it)
+                value = Static(text, ast.parse(text, mode="eval").body)
+                found |= {} if value.is_literal else {name: value}
+    return found
+
+
+@contextmanager
+def names_where(at: Evaluator, maker: Maker | None) -> Iterator[None]:
+    """Names are what they were where a layer is made."""
+    before = at.scope.env
+    if maker is not None and maker.env:
+        loops = {
+            name: it for name, it in before.items() if any(name in one.targets for one in at.scope.loops)
+        }
+        at.scope.env = {**maker.env, **loops}
+    try:
+        yield
+    finally:
+        at.scope.env = before

@@ -1,0 +1,231 @@
+"""Loops: the same in `__init__`, over what it counts, and in `forward`, over the modules that it made."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from torchport.source.layers import new_layer
+from torchport.source.lines import bare, reads
+from torchport.source.scope import Loop
+from torchport.source.sites import NotPorted
+from torchport.source.values import (
+    Flow,
+    Group,
+    Row,
+    Stack,
+    Static,
+)
+
+if TYPE_CHECKING:
+    from torchport.source.stage import Stage
+
+
+def stage_loop(stage: Stage, node: ast.For) -> None:
+    scope = stage.scope
+    if node.orelse:
+        raise NotPorted(node, "has an else")
+    if scope.in_init and makes_list(stage, node):
+        stage.fors.append(node)
+        if (pair := named_first(stage, node)) is not None:
+            scope.env[ast.unparse(pair.targets[0])] = stage.at.value(pair.value)
+            stage.body(node.body[1:])
+        else:
+            stage.body(node.body)
+        stage.fors.pop()
+        return
+    if unroll(stage, node):
+        return
+    group = scope.env.get(ast.unparse(node.iter))
+    if isinstance(group, Group):
+        return loop_over_layers(stage, node, group)
+    overs = overs_of(stage, node)
+    if overs is None and not scope.is_static(node.iter):
+        raise NotPorted(node.iter, "is a loop over tensors", "loop over numbers")
+    write_loop(stage, node, node.iter, node.target, overs)
+
+
+def loop_over_layers(stage: Stage, node: ast.For, group: Group) -> None:
+    """`for layer in stage.layers:`, a list that a loop of `__init__` makes: one loop on both sides."""
+    if not isinstance(node.target, ast.Name):
+        raise NotPorted(node.target, "is unpacked", "use a name of its own")
+    maker = replace(group.maker, name=node.target.id, listed=group.name.removeprefix("self."))
+    stage.scope.env[node.target.id] = maker
+    write_loop(stage, node, group.over, group.target, None)
+
+
+def write_loop(
+    stage: Stage, node: ast.For, iterated: ast.expr, counter: ast.expr, overs: list[Over] | None
+) -> None:
+    """The loop in `__init__` and in `forward`, over the modules that it makes."""
+    scope = stage.scope
+    carried = carry(stage, node)
+    targets = {it.id for it in ast.walk(counter) if isinstance(it, ast.Name)}
+    if overs is None:
+        text, target = scope.static_text(iterated), bare(ast.unparse(counter))
+        header = f"for {target} in {text}:"
+    else:
+        header = header_over_tensors(stage, overs)
+    counted = {it for it in targets if not isinstance(scope.env.get(it), Flow) or overs is None}
+    for name in counted:
+        scope.env[name] = Static(name)
+    made = Loop(frozenset(counted), over=text if overs is None else "")
+    scope.loops.append(made)
+    with scope.apart() as (init, forward):
+        stage.body(node.body)
+        update_carried(stage, node, carried)
+    scope.loops.pop()
+    if scope.loops:
+        scope.loops[-1].nested |= set(made.marks)
+    for mark in made.marks:
+        scope.say(f"{'self.' if not scope.loops else ''}{mark}s = nn.ModuleList()")
+    scope.say(header)
+    scope.init += init
+    if scope.loops:
+        # a list for each turn of the outer loop
+        for mark in made.marks:
+            scope.say(f"{'self.' if len(scope.loops) == 1 else ''}{mark}s.append({mark}s)")
+    if not forward:
+        return
+    own = "self." if not scope.loops else ""
+    lists = [f"{own}{it}s" for it in made.marks]
+    singles = [f"{it}s" if it in made.nested else it for it in made.marks]
+    if made.counts or overs is not None or not lists:
+        if overs is None:
+            lists.insert(0, scope.forward_text(text))
+            singles.insert(0, f"({target})" if "," in target and singles else target)
+        else:
+            lists[:0] = [it.forward if it.forward else scope.forward_text(it.init) for it in overs]
+            singles[:0] = [it.name for it in overs]
+    over = lists[0] if len(lists) == 1 else f"zip({', '.join(lists)})"
+    scope.do(f"for {', '.join(singles)} in {over}:")
+    scope.forward += forward
+
+
+def named_first(stage: Stage, node: ast.For) -> ast.Assign | None:
+    """`block = Block(width)` before `stage.blocks.append(block)`; None for other loops."""
+    if len(node.body) != 2 or not isinstance(first := node.body[0], ast.Assign):
+        return None
+    name = ast.unparse(first.targets[0])
+    return first if ast.unparse(node.body[1]).endswith(f".append({name})") else None
+
+
+def makes_list(stage: Stage, node: ast.For) -> bool:
+    """Whether a loop of `__init__` does nothing but put layers into lists."""
+    if (pair := named_first(stage, node)) is not None:
+        return new_layer(stage.at, pair.value) is not None
+    calls = [it.value for it in node.body if isinstance(it, ast.Expr) and isinstance(it.value, ast.Call)]
+    appended = [
+        it.args[0] for it in calls
+        if isinstance(it.func, ast.Attribute) and it.func.attr == "append" and len(it.args) == 1
+    ]  # fmt: skip
+    return len(appended) == len(node.body) and all(new_layer(stage.at, it) is not None for it in appended)
+
+
+def unroll(stage: Stage, node: ast.For) -> bool:
+    """`for layer in stage.layers: x = layer(x)` through layers of several kinds: one after the other."""
+    held = stage.scope.env.get(ast.unparse(node.iter))
+    if not isinstance(held, Row) or not isinstance(node.target, ast.Name):
+        return False
+    for maker in held.makers:
+        stage.scope.env[node.target.id] = maker
+        for it in node.body:
+            stage.statement(it)
+    return True
+
+
+def overs_of(stage: Stage, node: ast.For) -> list[Over] | None:
+    """The lists that a loop goes through, of which one at least is of tensors; else None.
+
+    `for skip in reversed(skips)`, `for width, skip in zip(widths, skips)`.
+    """
+    iterated, target = node.iter, node.target
+    is_zip = isinstance(iterated, ast.Call) and getattr(iterated.func, "id", "") == "zip"
+    if stage.scope.is_static(iterated):
+        return None
+    if is_zip and isinstance(iterated, ast.Call) and isinstance(target, ast.Tuple):
+        pairs = list(zip(target.elts, iterated.args, strict=False))
+    else:
+        pairs = [(target, iterated)]
+    found = []
+    for one, over in pairs:
+        if stage.scope.is_static(over):
+            found.append(Over(ast.unparse(one), stage.scope.static_text(over)))
+            continue
+        value = stage.at.value(over)
+        if not isinstance(value, Stack) or not isinstance(one, ast.Name):
+            return None
+        found.append(Over(one.id, value.shadow, value.text, value))
+    return found
+
+
+def header_over_tensors(stage: Stage, overs: list[Over]) -> str:
+    """The loop in `__init__`, over their channels."""
+    names = []
+    for it in overs:
+        if it.stack is None:
+            names.append(it.name)
+            continue
+        shadow = f"{it.name}_channels"
+        stage.scope.env[it.name] = Flow(it.name, it.stack.rank, shadow, it.stack.order)
+        names.append(shadow)
+    inside = ", ".join(it.init for it in overs)
+    return f"for {', '.join(names)} in {inside if len(overs) == 1 else f'zip({inside})'}:"
+
+
+def carry(stage: Stage, node: ast.For) -> set[str]:
+    """Tensors that a loop hands from one turn to the next: their sizes are variables."""
+    scope, found = stage.scope, set[str]()
+    for name in sorted(stored_in(node)):
+        value = scope.env.get(name)
+        if isinstance(value, Flow) and value.channels is not None:
+            found.add(name)
+            shadow = f"{name}_channels"
+            if value.channels != shadow:
+                scope.say(f"{shadow} = {value.channels}", shadow)
+                scope.env[name] = replace(value, channels=shadow)
+    return found
+
+
+def update_carried(stage: Stage, node: ast.For, carried: set[str]) -> None:
+    """At the end of a turn, the sizes of what the next one starts with."""
+    scope = stage.scope
+    changed = {}
+    for name in sorted(carried):
+        value, shadow = scope.env.get(name), f"{name}_channels"
+        if not isinstance(value, Flow) or value.channels is None:
+            raise NotPorted(node, f"the channels of {name} are not known at the end of a turn")
+        if value.channels != shadow:
+            changed[shadow] = value.channels
+            scope.env[name] = replace(value, channels=shadow)
+    for name, it in list(scope.env.items()):
+        if (
+            isinstance(it, Flow)
+            and name not in carried
+            and it.channels
+            and reads(it.channels) & changed.keys()
+        ):
+            scope.env[name] = replace(it, channels=None)
+    if any(reads(text) & (changed.keys() - {shadow}) for shadow, text in changed.items()):
+        names, texts = ", ".join(changed), ", ".join(changed.values())
+        scope.say(f"{names} = {texts}")
+        return
+    for shadow, text in changed.items():
+        scope.say(f"{shadow} = {text}", shadow)
+
+
+@dataclass(frozen=True)
+class Over:
+    """What a loop goes through: the name of an entry, the list in `__init__`, and in `forward`."""
+
+    name: str
+    init: str
+    forward: str = ""
+    stack: Stack | None = None
+
+
+def stored_in(node: ast.For) -> set[str]:
+    """The names that a loop's body assigns."""
+    nodes = (it for one in node.body for it in ast.walk(one))
+    return {it.id for it in nodes if isinstance(it, ast.Name) and isinstance(it.ctx, ast.Store)}
