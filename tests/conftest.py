@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -24,3 +25,9 @@ def accept(request: pytest.FixtureRequest) -> bool:
     wanted = bool(request.config.getoption("--accept"))
     assert not (wanted and os.environ.get("CI")), "CI compares, it does not accept"
     return wanted
+
+
+def pytest_collection_finish() -> None:
+    """What is imported, and the tests, stay: garbage is not searched for among them again and again."""
+    gc.collect()
+    gc.freeze()
