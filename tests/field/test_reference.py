@@ -453,7 +453,7 @@ def test_options_that_keras_no_longer_takes(tmp_path: Path) -> None:
 
 
 def test_inputs_by_name_in_one_file(tmp_path: Path) -> None:
-    from torchport.cli import given_arrays
+    from torchport.cli.arrays import given_arrays
     from torchport.errors import BadFile
 
     np.savez(tmp_path / "all.npz", left=np.zeros((2, 3)), right=np.ones(2))
