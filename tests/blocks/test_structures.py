@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from torchport.blocks.structures import structure_name
+from torchport.blocks.structures import STRUCTURES, structure_name
 
 
 def stand_in(words: str = "", *, merges: tuple[str, ...] = (), ends: bool = True, **facts: Any) -> Any:
@@ -30,11 +30,10 @@ def stand_in(words: str = "", *, merges: tuple[str, ...] = (), ends: bool = True
 
 
 ADD, CAT, TIMES = ("Add",), ("Concatenate",), ("Multiply",)
+SQUEEZED = {"squeezes": True, "keeps": True}
 
 
-@pytest.mark.parametrize(
-    ("name", "structure"),
-    [
+ROWS = [
         ("DecoderBlock", stand_in("Attention Attention Linear", crossed=True)),
         ("CrossAttention", stand_in("Attention Linear", crossed=True)),
         ("TransformerBlock", stand_in("Attention Linear", merges=ADD)),
@@ -42,6 +41,19 @@ ADD, CAT, TIMES = ("Add",), ("Concatenate",), ("Multiply",)
         ("MixerBlock", stand_in("Permute Linear Permute", merges=ADD * 2)),
         ("TokenMixing", stand_in("Permute Linear Linear Permute", merges=ADD)),
         ("FeedForward", stand_in("Permute Linear Linear", merges=ADD)),
+        ("ChannelAttention", stand_in("Pool Linear Pool Linear", merges=ADD + TIMES, **SQUEEZED)),
+        ("AttentionGate", stand_in("Pool Linear Sigmoid", merges=ADD + TIMES, **SQUEEZED, inputs=2)),
+        ("AttentionGate", stand_in("Linear Linear Sigmoid", merges=ADD + TIMES, squeezes=True)),
+        ("SqueezeExcite", stand_in("Pool Linear", merges=ADD * 2 + TIMES, **SQUEEZED)),
+        ("SpatialAttention", stand_in("Conv Sigmoid", merges=CAT + TIMES, keeps=True)),
+        ("SqueezeExcite", stand_in("Conv Sigmoid", merges=CAT + TIMES, keeps=True, squeezes=True)),
+        ("ConvBlock", stand_in("Conv Conv Sigmoid", merges=CAT + TIMES, keeps=True)),
+        ("ConvMixerBlock", stand_in("Depthwise GELU BN Conv GELU BN", merges=ADD, ends=False)),
+        ("ResidualBlock", stand_in("Depthwise GELU BN Conv GELU BN", merges=ADD, passes=True)),
+        ("ConvBlock", stand_in("Depthwise ReLU BN Conv GELU BN", merges=ADD, ends=False)),
+        ("ConvBlock", stand_in("Depthwise GELU Conv GELU Conv", merges=ADD, ends=False)),
+        ("MLP", stand_in("Linear ReLU Linear ReLU Linear")),
+        ("LinearReLULSTM", stand_in("Linear ReLU Linear Linear LSTM", heavy=4)),
         ("AttentionGate", stand_in("Conv Sigmoid", merges=ADD + TIMES, inputs=2)),
         ("SqueezeExcite", stand_in("Pool Linear Linear", merges=TIMES, squeezes=True, keeps=True)),
         ("SEConvBlock", stand_in("Conv Conv Pool Linear", merges=TIMES, squeezes=True)),
@@ -89,8 +101,17 @@ ADD, CAT, TIMES = ("Add",), ("Concatenate",), ("Multiply",)
         ("ConvBlock", stand_in("Conv BN ReLU Pool Dropout")),
         ("Block", stand_in("BN ReLU Pool Dropout Linear")),
         ("Block", stand_in("BN", merges=ADD)),
-    ],
-    ids=lambda it: it if isinstance(it, str) else "",
-)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "structure"), ROWS, ids=[name for name, _ in ROWS])
 def test_a_block_is_called_what_people_call_it(name: str, structure: Any) -> None:
     assert structure_name(structure) == name
+
+
+def test_each_line_of_the_table_is_the_first_that_holds_somewhere() -> None:
+    first = {
+        next((at for at, (_, holds) in enumerate(STRUCTURES) if holds(structure)), None)
+        for _, structure in ROWS
+    }
+    assert [name for at, (name, _) in enumerate(STRUCTURES) if at not in first] == []

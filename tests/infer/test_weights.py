@@ -10,12 +10,12 @@ import pytest
 from torchport.errors import BadFile, Refusal
 from torchport.graph import Graph, Group, Op, Ref, Tensor, Weight
 from torchport.infer.cudnn import as_stored
-from torchport.infer.dequantise import unpack
+from torchport.infer.dequantise import Quantised, unpack
 from torchport.infer.order import Order, _half_frozen
 from torchport.infer.steps import SEVERAL, UNKNOWN, count_steps
 from torchport.infer.weights import _ordered as ordered_keys
-from torchport.infer.weights import partly, tied
-from torchport.normalise.spectral import _unset
+from torchport.infer.weights import bind_weights, expected, partly, tied
+from torchport.normalise.spectral import _unset, show_spectral
 
 
 def weight(name: str, *shape: int, trains: bool | None = None) -> Weight:
@@ -271,3 +271,99 @@ def test_a_weight_normalization_that_saw_no_batch(flags: list[bool]) -> None:
     }
     stored["kernel"] = weight("kernel", 2, 2)
     assert (_unset(stored) is None) == all(flags)
+
+
+# Scales of whole numbers
+
+
+@pytest.mark.parametrize(
+    ("equation", "kernel", "scale", "along"),
+    [
+        ("abc,cd->abd", (2, 3), (1, 1, 3), (1, 3)),
+        ("abc,cde->abde", (4, 2, 3), (1, 1, 2, 3), (1, 2, 3)),
+        ("abcd,cde->abe", (2, 3, 4), (1, 1, 4), (1, 1, 4)),
+        ("ab,cb->ac", (3, 2), (1, 3), (3, 1)),
+        ("ab,bdc->acd", (4, 3, 2), (1, 2, 3), (1, 3, 2)),
+        ("...b,bc->...c", (2, 3), (1, 1, 3), (1, 3)),
+    ],
+)
+def test_the_scale_of_an_int8_kernel_lies_along_its_output(
+    equation: str, kernel: tuple[int, ...], scale: tuple[int, ...], along: tuple[int, ...]
+) -> None:
+    """Source: keras/src/layers/core/einsum_dense.py, _adjust_scale_for_quant: a scale an output feature."""
+    whole = np.arange(1, 1 + np.prod(kernel), dtype="int8").reshape(kernel)
+    scales = np.arange(2.0, 2.0 + np.prod(scale), dtype="float32").reshape(scale)
+    weights = {
+        name: Weight(name, value.shape, str(value.dtype), lambda value=value: value)  # type: ignore[misc]
+        for name, value in {"kernel": whole, "kernel_scale": scales}.items()
+    }
+    found = Quantised("EinsumDense", "int8", weights, {"equation": equation}, "net/fc")
+    letters, _, output = equation.replace("...", "z").partition(",")[2].partition("->")
+    if "..." in equation:
+        scales = scales.reshape(scales.shape[1:])
+    one = np.einsum(f"{output}->{''.join(it for it in letters if it in output)}", scales)
+    places = [at for at, letter in enumerate(letters) if letter in output]
+    wide = [one.shape[places.index(at)] if at in places else 1 for at in range(len(letters))]
+    assert tuple(wide) == along
+    assert np.allclose(found.kernel("kernel", kernel), whole / one.reshape(wide))
+
+
+# Weights of layers around a layer
+
+
+@pytest.mark.parametrize(
+    ("stored", "order"),
+    [
+        ({"layer/vars/0": (3, 4), "layer/vars/1": (4,), "vars/0": (1, 4)},
+            ["layer/vars/0", "vars/0", "layer/vars/1"]),
+        ({"layer/vars/0": (3, 4), "layer/vars/1": (4,), "vars/0": (3, 4), "vars/1": (1, 4)},
+            ["layer/vars/0", "vars/1", "layer/vars/1"]),
+        ({"0": (3, 4), "1": (4,), "2": (1, 4)}, ["0", "2", "1"]),
+        ({"0": (3, 4), "1": (1, 4), "2": (4,)}, ["0", "1", "2"]),
+        ({"0": (3, 4), "1": (1, 4)}, ["0", "1"]),
+        ({"0": (3, 3, 2, 4), "1": (4,), "2": (1, 4)}, ["0", "2", "1"]),
+    ],
+)  # fmt: skip
+def test_a_spectral_norm_has_its_kernel_then_its_vector_then_its_bias(
+    stored: dict[str, tuple[int, ...]], order: list[str]
+) -> None:
+    layer = {"class_name": "Dense", "config": {"units": 4, "activation": "relu"}}
+    weights = {key: weight(key, *shape) for key, shape in stored.items()}
+    (found,) = show_spectral(graph_of(op("y", "SpectralNormalization", {"layer": layer}, stored=weights))).ops
+    assert [it.name for it in found.stored.values()] == order
+    assert found.config["activation"] == "relu" and "activation" not in found.config["layer"]["config"]
+
+
+@pytest.mark.parametrize(("count", "is_own"), [(2, True), (3, True), (4, False)])
+def test_a_weight_norm_that_keeps_nothing_of_how_it_was_set(count: int, is_own: bool) -> None:
+    """That of tensorflow-addons has a flag and the layer's kernel, g, v and bias."""
+    layer = {"class_name": "Dense", "config": {"units": 4}}
+    weights = {str(at): weight(str(at), 4) for at in range(count)}
+    (found,) = show_spectral(
+        graph_of(op("y", "Addons>WeightNormalization", {"layer": layer}, stored=weights))
+    ).ops
+    assert ("data_init" in found.config) == is_own
+
+
+# Which weights an op has
+
+
+def test_weights_by_name_and_those_that_do_not_fit() -> None:
+    dense = op("fc", "Dense", {"units": 3}, stored={"0": weight("0", 4, 3), "1": weight("1", 3)})
+    graph = graph_of(dense)
+    graph = graph.replace(tensors={**graph.tensors, "fc": Tensor("fc", (None, 3))})
+    assert dict(expected(dense, graph)) == {"kernel": (4, 3), "bias": (3,)}
+    (bound,) = bind_weights(graph).ops
+    assert {name: it.name for name, it in bound.weights.items()} == {"kernel": "fc/kernel", "bias": "fc/bias"}
+    for stored, said in (
+        ({"0": weight("0", 4, 3)}, "has 1 weights where 2 are needed: kernel, bias"),
+        ({"0": weight("0", 3, 4), "1": weight("1", 3)}, "kernel has the shape"),
+    ):
+        with pytest.raises(BadFile, match=said):
+            bind_weights(graph.replace(ops=(op("fc", "Dense", {"units": 3}, stored=stored),)))
+    relu = op("r", "ReLU")
+    graph = graph_of(relu)
+    graph = graph.replace(tensors={**graph.tensors, "r": Tensor("r", (None, 4))})
+    assert dict(expected(relu, graph)) == {}
+    with pytest.raises(BadFile, match="has 1 weights where 0 are needed: none"):
+        bind_weights(graph.replace(ops=(op("r", "ReLU", stored={"0": weight("0", 4)}),)))

@@ -120,6 +120,8 @@ def test_one_permute_for_all_readers() -> None:
 def test_inputs_and_outputs_are_free_unless_kept() -> None:
     ops = [Plan(FIRST, (0,)), Plan("", (1,))]
     assert permutes(graph_of(ops, 1), keep_io=False) == ()
+    inferred = infer(graph_of(ops, 1), [])
+    assert write(inferred, choose_orders(inferred)).permutes == ()  # free is what is meant where none says
     kept = permutes(graph_of(ops, 1), keep_io=True)
     assert len(kept) == 2 and all(it.why for it in kept)
 

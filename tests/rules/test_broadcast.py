@@ -64,3 +64,19 @@ def test_other_values_stay_as_they_are() -> None:
     assert constant(image, "mean", np.array([3.0]), [1]).load.value == (3.0,)
     series = tensor((None, 4, 12), Order.SOURCE)
     assert constant(series, "mean", np.arange(12.0), [2]).load.value == tuple(range(12))
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "values"),
+    [
+        ((None, 12), [1], (1,)),  # one for all
+        ((None, 12), [0], (12,)),  # along the batch
+        ((None, 3, 12), [2], (12,)), ((None, 12, 3), [1], (12,)),
+    ],
+)  # fmt: skip
+def test_what_does_not_lie_along_the_features_stays(
+    shape: tuple[int | None, ...], axes: list[int], values: tuple[int, ...]
+) -> None:
+    array = np.arange(1.0, 1.0 + np.prod(values), dtype="float32").reshape(values)
+    found = constant(tensor(shape, Order.CHANNELS_FIRST), "mean", array, axes)
+    assert np.array_equal(np.array(found.load.value).ravel(), array.ravel())

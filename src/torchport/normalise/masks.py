@@ -218,7 +218,7 @@ class _Masks:
         if gives is Gives.MERGED:
             return [self._merged(op)]
         if gives is Gives.LIST:
-            return self._list(before.kwargs.get("mask") or op.args[0], given="mask" in before.kwargs)[:1]
+            return [self._list(before.kwargs.get("mask") or op.args[0], given="mask" in before.kwargs)[0]]
         if gives is Gives.INNER:
             return [self._at_every_step(op, config.get("layer", {}), self._previous(before))]
         return [self._previous(before)] if gives is Gives.FIRST else [None]
