@@ -20,6 +20,7 @@ from torchport.geometry.fields import Fields
 from torchport.geometry.walk import sized, whole
 from torchport.port import Port
 from torchport.rules import book
+from torchport.rules.window import Among
 
 
 def ports(
@@ -41,15 +42,20 @@ def ports(
             yield name, Port(replace(program, training=training.record(graph)), None)
 
 
-def seen(port: Port) -> tuple[str, dict[str, tuple[int, ...]], Fields]:
-    """The first output, the shapes of the inputs, open sizes filled in, and what that output sees of them."""
+def seen(port: Port) -> tuple[bool, dict[str, tuple[int, ...]], Fields]:
+    """What the first output sees of the inputs, and their shapes, open sizes filled in.
+
+    First, whether that is exact: no card says in words which of some steps are read.
+    """
     with book.scope(port.program.book):
         graph, _ = sized(port.program.graph)
         calls = whole(graph)
         reads = {call.outputs[0]: read(call) for call in calls.calls if call.outputs}
         found = fields(calls, reads)
     shapes = {name: tuple(size or 1 for size in graph.tensors[name].shape) for name in calls.inputs}
-    return calls.outputs[0], shapes, found[calls.outputs[0]]
+    links = (link for each in reads.values() for _, axes in each for link in axes)
+    is_exact = not any(isinstance(link.reading, Among) for link in links)
+    return is_exact, shapes, found[calls.outputs[0]]
 
 
 def inputs(port: Port, shapes: dict[str, tuple[int, ...]]) -> list[torch.Tensor]:

@@ -70,14 +70,37 @@ WIDER = re.compile(
 )
 
 
-def test_no_more_is_said_than_the_extent_of_gradients() -> None:
-    """Positive weights and inputs: all that an element reads has a gradient, and nothing else is said."""
+#: The same of functions: largest values, ranks, masks and sizes that are values; spectra and statistics whose
+#: gradient is zero somewhere; a softmax that is 0 but for its largest; a kernel's taps; sizes of one batch.
+WIDER_FUNCTIONS = re.compile(
+    r"max|min|median|percentile|quantile|sort|top_k|norm\(|ptp|nan|mask|causal|fft|stft|qr\(|MultiHead"
+    r"|GroupQuery|where|return_attention|ops.size|ops.conv\(x,ops.mean|lstsq|glu|broadcast_to.x,.2,5|corrcoef"
+)
+
+
+@pytest.mark.parametrize(
+    ("part", "starts", "wider", "least"),
+    [("layers", ("",), WIDER, 800), ("operations", ("",), WIDER_FUNCTIONS, 600),
+     ("keras_2", ("nodes:",), WIDER_FUNCTIONS, 60)],
+    ids=["layers", "operations", "functions"],
+)  # fmt: skip
+def test_no_more_is_said_than_the_extent_of_gradients(
+    part: str, starts: tuple[str, ...], wider: re.Pattern[str], least: int
+) -> None:
+    """Positive weights and inputs: all that an element reads has a gradient, and nothing else is said.
+
+    Of what is repeated, tiled, cut, laid end to end or attended to as of what slides.
+    """
     wrong, count = [], 0
-    for name, port in ports("layers"):
-        if WIDER.search(name) or "[?,?,?" in name:
+    for name, port in ports(part, starts):
+        if wider.search(name) or "[?,?,?" in name or name in UNFIT:
             continue
-        _, shapes, field = seen(port)
-        for at, source, hit in support(port, shapes, count=2):
+        is_exact, shapes, field = seen(port)
+        try:
+            found = list(support(port, shapes, count=1)) if is_exact else []
+        except (RuntimeError, IndexError):  # its shares, indices, matrices are random numbers here
+            continue
+        for at, source, hit in found:
             for axis, places in enumerate(hit.nonzero()):
                 if not axis or not len(places) or (source, axis) not in field:
                     continue
@@ -86,8 +109,8 @@ def test_no_more_is_said_than_the_extent_of_gradients() -> None:
                 if (places.min(), places.max()) != (first, last):
                     reads = f"{at} reads {places.min()} to {places.max()}"
                     wrong.append(f"{name}: {reads}, not {first} to {last} of axis {axis}")
-    assert not wrong, "\n".join(dict.fromkeys(wrong))
-    assert count > 1500
+    assert not wrong, "\n".join(wrong)
+    assert count > least
 
 
 @pytest.mark.parametrize(("part", "least"), [("layers", 220), ("operations", 100), ("keras_2", 30)])

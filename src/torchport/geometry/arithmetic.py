@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torchport.rules.window import Adaptive, Past, Reading, Stretch, Transposed, Whole, Window
+from torchport.rules.window import Adaptive, Among, Past, Reading, Stretch, Table, Transposed, Whole, Window
 
 
 def says(reading: Reading, n: int | None) -> str:
@@ -11,7 +11,7 @@ def says(reading: Reading, n: int | None) -> str:
     >>> says(Window(3, 2, padding="same"), 256)
     '(256 + 0 + 1 - 3) // 2 + 1 = 128'
     """
-    if n is None or reading == Window(1) or isinstance(reading, Past):
+    if n is None or reading == Window(1) or isinstance(reading, (Past, Among)):
         return ""
     length = reading.length(n)
     if isinstance(reading, Window):
@@ -34,6 +34,8 @@ def says(reading: Reading, n: int | None) -> str:
         return (
             f"{n} to {reading.size}, {reading.method}: an output step stands for {float(reading.scale(n)):g}"
         )
+    if isinstance(reading, Table):
+        return f"{n} become {length}" if length != n else ""
     if isinstance(reading, Adaptive):
         return f"{n} in {reading.size} pieces"
     if isinstance(reading, Whole):

@@ -18,7 +18,7 @@ from torchport.geometry.table import amount
 from torchport.graph import Op
 from torchport.program import Load, Permute
 from torchport.report.terminal import counted, size
-from torchport.rules.window import Part, Past, Pick, Transposed, Whole, Window
+from torchport.rules.window import Among, Part, Past, Pick, Rotation, Table, Transposed, Whole, Window
 
 if TYPE_CHECKING:
     import numpy as np
@@ -170,11 +170,7 @@ def read(subject: Subject) -> Iterator[str]:
     """What one element of the output reads."""
     several = len(subject.reads) > 1
     for x, links in subject.reads[:4]:
-        words = [
-            word(letter, link) if is_followed(x, subject.outputs[0], letter, link)
-            else f"some of {link.n} {letter}, which is not followed"
-            for letter, link in zip(x.keras.axes[1:], links[1:], strict=True)
-        ]  # fmt: skip
+        words = [word(letter, link) for letter, link in zip(x.keras.axes[1:], links[1:], strict=True)]
         words = words or ["its sample"]
         if subject.op.kind == "time:fold":
             words[0] = f"one {x.keras.axes[1]}"
@@ -186,22 +182,18 @@ def values(it: Tensor) -> int:
     return math.prod(size or 1 for size in it.keras.sizes[1:])
 
 
-def is_followed(x: Tensor, y: Tensor, letter: str, link: Link) -> bool:
-    """Whether it is known what of an axis is read: no rule says so where one of space has another size."""
-    if link.axis is not None or link.reading != Whole() or letter not in "dhwt" or letter not in y.keras.axes:
-        return True
-    size = y.keras.sizes[y.keras.axes.index(letter)]
-    return len(x.keras.sizes) != len(y.keras.sizes) or size in (1, link.n)
-
-
 def word(letter: str, link: Link) -> str:
     """What it reads along one axis."""
     reading = link.reading
+    if isinstance(reading, (Among, Table)):
+        return reading.says.format(letter)
     if isinstance(reading, Pick):
         return f"{letter} = {reading.step}"
     if isinstance(reading, Part):
         return f"its {letter}, if that is {reading.before} to {reading.before + (link.n or 1) - 1}"
     if isinstance(reading, Whole) or link.axis is None:
+        if link.n == 1:
+            return f"the one {letter}"
         return f"all {link.n} {letter}" if link.n is not None else f"all {letter}"
     if reading == POINT:
         return f"its own {letter}"
@@ -209,6 +201,9 @@ def word(letter: str, link: Link) -> str:
         return f"every {letter} {'from' if reading.backwards else 'up to'} its own"
     if isinstance(reading, Digit):
         return f"one {letter}"
+    if isinstance(reading, Rotation):
+        back = f"{abs(reading.by)} {'back' if reading.by > 0 else 'on'} and around"
+        return f"its {letter}, {'counted from the end' if reading.backwards else back}"
     first, last = link.spans
     wide = (last - first + 1).clip(0)
     if isinstance(reading, Window) and reading.k == 1 and reading.s == 1:

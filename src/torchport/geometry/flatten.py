@@ -20,7 +20,8 @@ def flat_parts(turn: Turn) -> tuple[int, ...]:
 
 def flattened(subject: Subject) -> Iterator[str]:
     """How both sides count what a Flatten laid in a row, and where the rows of the kernel behind it went."""
-    letters = subject.reads[0][0].keras.axes[-1].strip("()").split() if subject.reads else []
+    axes = subject.reads[0][0].keras.axes[-1:] if subject.reads else ()
+    letters = axes[0].strip("()").split() if axes else []
     for it in subject.layer.weights:
         load = subject.loads.get((it.keras or "").rpartition("/")[2])
         parts = flat_parts(load.turn) if load else ()

@@ -20,7 +20,7 @@ from torchport.graph import Op, Ref, Tensor, map_refs
 from torchport.infer.axes import REGROUPING, Size
 from torchport.infer.shapes import bind
 from torchport.rules.table import find
-from torchport.rules.window import Part, Past, Pick, Reading, Transposed, Whole, Window
+from torchport.rules.window import Among, Onto, Part, Past, Pick, Reading, Transposed, Whole, Window
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 #: The same step.
 POINT = Window(1)
 WHOLE = Whole()
+#: Of values that are laid in a row and cut elsewhere.
+ROW = Among("one {0}: all values are in one row")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Link:
         """
         import numpy as np
 
-        n, reading = self.n or 1, self.reading
+        n, reading = self.n or 1, within(self.reading)
         if isinstance(reading, Pick):
             return np.array([reading.step]), np.array([reading.step])
         if isinstance(reading, Part):
@@ -93,6 +95,11 @@ class Link:
         return {"axis": self.axis, **described(self.reading, self.n, self)}
 
 
+def within(reading: Reading) -> Reading:
+    """The steps that a reading takes some of; those that it reads itself."""
+    return reading.within if isinstance(reading, Among) else reading
+
+
 def _window(reading: Window, at: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     import numpy as np
 
@@ -106,6 +113,8 @@ def _window(reading: Window, at: np.ndarray, n: int) -> tuple[np.ndarray, np.nda
 
 def described(reading: Reading, n: int | None, link: Link) -> dict[str, Any]:
     """What a reading is, in words and numbers."""
+    if isinstance(reading, Among):
+        return {**described(reading.within, n, link), "among": reading.says}
     if isinstance(reading, Whole):
         return {"kind": "whole"}
     if isinstance(reading, Past):
@@ -196,7 +205,9 @@ def links(op: Op, tensors: Mapping[str, Tensor], outputs: Sequence[Tensor]) -> l
     slides: Mapping[int, Reading] | Sequence[Mapping[int, Reading]] = {}
     if rule is not None and not rule.is_theirs:
         with suppress(*ERRORS):
-            shape, slides = asked.shape(asked.tags), asked.reads()
+            shape = asked.shape(asked.tags)
+        with suppress(*ERRORS):
+            slides = asked.reads()
     kept = {
         (size.axis.origin, int(size.axis.name)): at
         for at, size in enumerate(shape) if isinstance(size, Size) and len(shape) == len(y.shape)
@@ -222,11 +233,9 @@ def links(op: Op, tensors: Mapping[str, Tensor], outputs: Sequence[Tensor]) -> l
         own_reads = each[number] if number < len(each) else _wholly(reads, len(first.shape), len(x.shape))
         for at, reading in own_reads.items():
             at %= len(x.shape)
-            axis = None if isinstance(reading, (Whole, Pick)) else _place(at, reading.length(x.shape[at]), y)
-            axes[at] = Link(axis, reading, x.shape[at], None if axis is None else y.shape[axis])
+            axes[at] = _slid(at, reading, x, y)
         found.append((x.name, axes))
-    attends = "Attention" in op.kind and is_product(found)
-    return [(name, mixed(axes)) for name, axes in found] if attends else found
+    return found
 
 
 def _wholly(reads: Mapping[int, Reading], rank: int, own: int) -> dict[int, Reading]:
@@ -235,15 +244,16 @@ def _wholly(reads: Mapping[int, Reading], rank: int, own: int) -> dict[int, Read
     return {at: it for at, it in places.items() if at > 0}
 
 
-def is_product(found: Sequence[tuple[str, Sequence[Link]]]) -> bool:
-    """Whether an axis of one of several tensors is summed over: as in attention."""
-    alone = (link.axis is None and link.n not in (None, 1) for _, axes in found for link in axes[1:])
-    return len(found) > 1 and any(alone)
-
-
-def mixed(axes: list[Link]) -> list[Link]:
-    """The same, all features read: one tensor may be key and value, whose features meet in the scores."""
-    return [*axes[:-1], Link(None, WHOLE, axes[-1].n, None)] if len(axes) > 2 else axes
+def _slid(at: int, reading: Reading, x: Tensor, y: Tensor) -> Link:
+    """The link of an axis that a rule says something of."""
+    n = x.shape[at]
+    if isinstance(reading, Onto):
+        axis: int | None = reading.axis
+        reading = reading.reading
+    else:
+        is_all = isinstance(within(reading), (Whole, Pick))
+        axis = None if is_all else _place(at, reading.length(n), y)
+    return Link(axis, reading, n, None if axis is None else y.shape[axis])
 
 
 def _place(at: int, length: int | None, y: Tensor) -> int | None:
@@ -279,7 +289,7 @@ def regrouped(op: Op, x: Tensor, y: Tensor) -> list[Link]:
     for at in order[first:]:
         size = x.shape[at] or 1
         start, passed = passed, passed * size
-        found[at] = Link(None, WHOLE, x.shape[at], None)
+        found[at] = Link(None, WHOLE if size == 1 else ROW, x.shape[at], None)
         for axis, (before, behind) in enumerate(pairwise(edges), first):
             if is_known and start % before == 0 and behind % passed == 0 and behind > before:
                 reading = POINT if size == y.shape[axis] else Digit(behind // passed, size)

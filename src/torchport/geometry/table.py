@@ -88,7 +88,7 @@ def features_of(side: Side) -> int:
     """The number of the axis of features: `c`, else the last unless it is one of steps; 0 where none is."""
     if "c" in side.axes:
         return side.axes.index("c")
-    return 0 if side.axes[-1] == "t" else len(side.axes) - 1
+    return 0 if side.axes[-1:] in ((), ("t",)) else len(side.axes) - 1
 
 
 def sees(it: Tensor, network: Network) -> str:

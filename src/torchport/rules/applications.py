@@ -10,6 +10,7 @@ from torchport.rules.broadcast import parameter
 from torchport.rules.facts import Training
 from torchport.rules.sizes import features
 from torchport.rules.table import Value, rule
+from torchport.rules.window import Onto, Reading
 
 
 def scale_weights(x: Tensor) -> Mapping[str, Shape]:
@@ -32,7 +33,12 @@ def first_shape(xs: Sequence[Tensor]) -> Shape:
     return xs[0].shape
 
 
-@rule("CustomScaleLayer", shape=first_shape)
+def first_reads(xs: Sequence[Tensor]) -> list[dict[int, Reading]]:
+    """Each its own step."""
+    return [{at: Onto(at) for at in range(1, len(x.shape))} for x in xs]
+
+
+@rule("CustomScaleLayer", shape=first_shape, reads=first_reads)
 def scaled_sum(xs: Sequence[Value], *, scale: float) -> Expr:
     """x + y * scale. A layer of keras.applications.inception_resnet_v2."""
     return xs[0] + xs[1] * scale

@@ -12,6 +12,7 @@ from torchport.rules.dtypes import as_bool
 from torchport.rules.facts import Gives, Masks, Reads
 from torchport.rules.sizes import features
 from torchport.rules.table import SOURCE, Value, rule
+from torchport.rules.window import Onto, Reading, Whole
 
 
 def joined(masks: Sequence[Expr]) -> Expr | None:
@@ -27,6 +28,14 @@ def dot_shape(xs: Sequence[Tensor], *, return_attention_scores: bool) -> Any:
         raise Unsupported("over several axes", "flatten them to one axis of steps first")
     out = (*xs[0].shape[:-1], xs[1].shape[-1])
     return [out, (*xs[0].shape[:-1], xs[1].shape[1])] if return_attention_scores else out
+
+
+def dot_reads(xs: Sequence[Tensor]) -> list[dict[int, Reading]]:
+    """Its own step of the query, all steps of value and key; of a key alone, all features."""
+    first: dict[int, Reading] = {1: Onto(1), 2: Whole()}
+    value: dict[int, Reading] = {1: Whole(), 2: Onto(2) if len(xs) == 3 else Whole()}
+    key: dict[int, Reading] = {1: Whole(), 2: Whole()}
+    return [first, value, *(key for _ in xs[2:])]
 
 
 def dot_weights(xs: Sequence[Tensor], *, use_scale: bool, score_mode: str) -> Mapping[str, Shape]:
@@ -88,7 +97,7 @@ LISTS = Masks(Reads.LIST, Gives.LIST)
 
 @rule(
     "Attention", wants=SOURCE, shape=dot_shape, weights=dot_weights, masks=LISTS,
-    only={"score_mode": ("dot", "concat")}, products=dot_products,
+    only={"score_mode": ("dot", "concat")}, products=dot_products, reads=dot_reads,
 )  # fmt: skip
 def attention(
     xs: Sequence[Value], *, use_scale: bool = False, score_mode: str = "dot", dropout: float = 0.0,
@@ -115,7 +124,7 @@ def additive_weights(xs: Sequence[Tensor], *, use_scale: bool) -> Mapping[str, S
 
 @rule(
     "AdditiveAttention", wants=SOURCE, shape=dot_shape, weights=additive_weights, masks=LISTS,
-    products=additive_products,
+    products=additive_products, reads=dot_reads,
 )  # fmt: skip
 def additive_attention(
     xs: Sequence[Value], *, use_scale: bool = True, dropout: float = 0.0, mask: Any = None,

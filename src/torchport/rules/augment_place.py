@@ -11,9 +11,10 @@ from torchport.program import Expr, module
 from torchport.rules.augment import COMMON, between, floats, images
 from torchport.rules.dtypes import float_dtype
 from torchport.rules.facts import AUGMENTS, Training
-from torchport.rules.image import channels, image_shape, spatial
+from torchport.rules.image import channels, image_shape, spatial, spatial_axes
 from torchport.rules.sizes import with_size
 from torchport.rules.table import Value, image, rule
+from torchport.rules.window import Among, Onto, Reading, Window
 
 
 @rule("RandomFlip", wants=image, dtype=float_dtype, ignores=COMMON, training=AUGMENTS)
@@ -41,6 +42,12 @@ def crop_shape(x: Tensor, *, height: int, width: int, data_format: str | None, d
     return image_shape(x.shape, sizes, channels(x.shape, data_format), data_format)
 
 
+def crop_reads(x: Tensor, *, data_format: str | None) -> dict[int, Reading]:
+    """A piece, drawn in training; in inference Keras 3 leaves images at their size, Keras 2 resizes them."""
+    says = Among("some {0}: the piece is drawn in training, and in inference Keras 2 resizes")
+    return dict.fromkeys(spatial_axes(len(x.shape), data_format), says)
+
+
 @rule(
     "RandomCrop",
     wants=image,
@@ -48,6 +55,7 @@ def crop_shape(x: Tensor, *, height: int, width: int, data_format: str | None, d
     dtype=float_dtype,
     ignores=COMMON,
     training=Training(rests=None, is_image=True),
+    reads=crop_reads,
 )
 def random_crop(
     x: Value, *, height: int, width: int, data_format: str | None = None, dialect: str = ""
@@ -93,6 +101,13 @@ def stretched_shape(axis: int) -> Any:
     return shape
 
 
+def stretched_reads(axis: int) -> Any:
+    """In inference the same step; in training one or two, as the size that is drawn says."""
+    return lambda x: {
+        axis: Onto(axis, Among("its {0}; in training as the size says that is drawn", Window(1)))
+    }
+
+
 def stretched(x: Value, cls: str, factor: Any, interpolation: str) -> Expr:
     mode = {"bilinear": None, "nearest": "nearest-exact"}
     if interpolation not in mode:
@@ -100,7 +115,10 @@ def stretched(x: Value, cls: str, factor: Any, interpolation: str) -> Expr:
     return module(cls, *between(factor), mode=mode[interpolation], loads={})(floats(x))
 
 
-@rule("RandomHeight", wants=image, shape=stretched_shape(1), dtype=float_dtype, training=AUGMENTS)
+@rule(
+    "RandomHeight", wants=image, shape=stretched_shape(1), dtype=float_dtype, training=AUGMENTS,
+    reads=stretched_reads(1),
+)  # fmt: skip
 def random_height(
     x: Value, *, factor: Any, interpolation: str = "bilinear", data_format: str | None = None
 ) -> Expr:
@@ -108,7 +126,10 @@ def random_height(
     return stretched(x, "RandomHeight", factor, interpolation)
 
 
-@rule("RandomWidth", wants=image, shape=stretched_shape(2), dtype=float_dtype, training=AUGMENTS)
+@rule(
+    "RandomWidth", wants=image, shape=stretched_shape(2), dtype=float_dtype, training=AUGMENTS,
+    reads=stretched_reads(2),
+)  # fmt: skip
 def random_width(
     x: Value, *, factor: Any, interpolation: str = "bilinear", data_format: str | None = None
 ) -> Expr:

@@ -19,6 +19,7 @@ from torchport.rules.dtypes import as_bool
 from torchport.rules.facts import Gives, Masks, Reads
 from torchport.rules.sizes import features
 from torchport.rules.table import SOURCE, Value, rule
+from torchport.rules.window import Onto, Reading, Whole
 
 
 def third(query: Any, value: Any, rest: Sequence[Any], key: Any) -> Any:
@@ -259,8 +260,25 @@ def pair_masks(
     return found + ([as_bool(mask)] if mask is not None else [])
 
 
+def attended_reads(
+    query: Tensor, value: Tensor, *rest: Tensor, attention_axes: Any = None, dialect: str = ""
+) -> list[dict[int, Reading]]:
+    """Its own step of the query; all steps that are attended over of values and keys; all features."""
+    over = attended_axes(attention_axes, query, value, dialect).attended
+    found: list[dict[int, Reading]] = []
+    for number, x in enumerate((query, value, *rest)):
+        steps = range(1, len(x.shape) - 1)
+        own: dict[int, Reading] = {at: Whole() if number and at in over else Onto(at) for at in steps}
+        found.append({**own, len(x.shape) - 1: Whole()})
+    return found
+
+
+def grouped_reads(query: Tensor, value: Tensor, *rest: Tensor) -> list[dict[int, Reading]]:
+    return attended_reads(query, value, *rest)
+
+
 @rule(
-    "MultiHeadAttention", wants=SOURCE, shape=attended_shape, weights=attended_weights,
+    "MultiHeadAttention", reads=attended_reads, wants=SOURCE, shape=attended_shape, weights=attended_weights,
     masks=Masks(Reads.EACH, Gives.FIRST, removes=True), ignores="flash_attention",
     products=attended_products,
 )  # fmt: skip
@@ -289,7 +307,7 @@ def multi_head_attention(
 
 
 @rule(
-    "GroupQueryAttention", wants=SOURCE, shape=grouped_shape, weights=grouped_weights,
+    "GroupQueryAttention", reads=grouped_reads, wants=SOURCE, shape=grouped_shape, weights=grouped_weights,
     masks=Masks(Reads.EACH, Gives.FIRST), ignores="flash_attention", products=grouped_products,
 )  # fmt: skip
 def group_query_attention(

@@ -13,7 +13,7 @@ from torchport.rules.entry import Windowed, layer
 from torchport.rules.facts import LINEAR
 from torchport.rules.image import channels, image_shape, spatial, spatial_axes
 from torchport.rules.table import Value, image, rule
-from torchport.rules.window import Reading, Stretch, Whole, Window
+from torchport.rules.window import Among, Reading, Stretch, Window
 
 
 def resized_shape(x: Tensor, *, height: int, width: int, data_format: str | None) -> Shape:
@@ -88,10 +88,13 @@ class Resizing(Windowed):
         return [Stretch(size=it, method=self.interpolation, antialias=self.antialias) for it in sizes]
 
     def reads(self, x: Tensor | Value) -> Mapping[int, Reading]:
-        """Where it cuts or pads first, which steps that leaves is not followed."""
+        """Where it cuts or pads first, some of what that leaves."""
         found = super().reads(x)
+        way = "cut" if self.crop_to_aspect_ratio else "padded"
         is_whole = self.crop_to_aspect_ratio or self.pad_to_aspect_ratio
-        return {at: Whole(keeps=True) for at in found} if is_whole else found
+        return (
+            {at: Among(f"some {{0}}: it is {way} to the ratio first") for at in found} if is_whole else found
+        )
 
     def shape(self, x: Tensor) -> Shape:
         return resized_shape(x, height=self.height, width=self.width, data_format=self.data_format)
@@ -111,11 +114,11 @@ class Resizing(Windowed):
 
 
 def center_reads(x: Tensor, *, height: int, width: int, data_format: str | None) -> dict[int, Reading]:
-    """A slice; of images that are too small, which steps are left is not followed."""
+    """A slice; of images that are too small some of the largest part of that ratio."""
     axes = spatial_axes(len(x.shape), data_format)
     more = [((x.shape[at] or 0) - size) for at, size in zip(axes, (height, width), strict=True)]
     if min(more) < 0:
-        return {at: Whole(keeps=True) for at in axes}
+        return {at: Among("some {0}: it is cut to the ratio first") for at in axes}
     return {at: Window(1, padding=(-(it // 2), it // 2 - it)) for at, it in zip(axes, more, strict=True)}
 
 

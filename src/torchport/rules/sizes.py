@@ -9,7 +9,7 @@ from typing import Any
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.rules.table import Value
-from torchport.rules.window import Reading, Whole
+from torchport.rules.window import Onto, Reading, Whole
 
 
 def axes_of(axis: Any, rank: int) -> list[int]:
@@ -32,12 +32,18 @@ def all_of(x: Tensor | Value, *others: Any) -> dict[int, Reading]:
     return {at: Whole(keeps=True) for at in range(1, len(x.shape))}
 
 
-def all_of_last(count: int) -> Callable[..., dict[int, Reading]]:
+def all_of_last(count: int) -> Callable[..., Any]:
     """`reads` of what looks at all of the last axes at each of their steps: matrices, spectra."""
 
-    def reads(x: Tensor | Sequence[Tensor], *others: Any) -> dict[int, Reading]:
-        rank = len((x if isinstance(x, Tensor) else x[0]).shape)
-        return {at: Whole(keeps=True) for at in range(rank - count, rank)}
+    def each(x: Tensor) -> dict[int, Reading]:
+        rank = len(x.shape)
+        return {
+            at: Whole(keeps=True) if at >= rank - count else Onto(at)
+            for at in range(min(1, rank - count), rank)
+        }
+
+    def reads(x: Tensor | Sequence[Tensor], *others: Any) -> Any:
+        return each(x) if isinstance(x, Tensor) else [each(it) for it in x]
 
     return reads
 

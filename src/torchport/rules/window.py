@@ -9,7 +9,7 @@ next (`jump`); None where that depends on `n`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
@@ -325,3 +325,75 @@ class Rotation:
 
     def reads(self, at: int, n: int) -> Sequence[int]:
         return [n - 1 - at if self.backwards else (at - self.by) % n]
+
+
+@dataclass(frozen=True)
+class Table:
+    """An axis whose output steps read given input steps: of what is repeated, tiled, indexed, mirrored.
+
+    `says`: which, in words, `{0}` for the axis.
+    """
+
+    steps: tuple[tuple[int, ...], ...]
+    says: str
+
+    reach = None
+    jump = None
+
+    def length(self, n: int | None) -> int | None:
+        return len(self.steps)
+
+    def reads(self, at: int, n: int) -> Sequence[int]:
+        return self.steps[at]
+
+
+def lookup(places: Iterable[int], says: str) -> Table:
+    """The table of an axis whose output steps are input steps, one each."""
+    return Table(tuple((int(it),) for it in places), says)
+
+
+@dataclass(frozen=True)
+class Among:
+    """An axis of which an output step reads some steps of those of another reading.
+
+    Which, the place along other axes says, or values do, or chance: `says`, in words, `{0}` for the axis.
+    """
+
+    says: str
+    within: Reading = Whole(keeps=True)
+
+    @property
+    def reach(self) -> int | None:
+        return self.within.reach
+
+    @property
+    def jump(self) -> Fraction | None:
+        return self.within.jump
+
+    def length(self, n: int | None) -> int | None:
+        return self.within.length(n)
+
+    def reads(self, at: int, n: int) -> Sequence[int]:
+        return self.within.reads(at, n)
+
+
+@dataclass(frozen=True)
+class Onto:
+    """A reading of an axis that is the output's axis number `axis`, where its place does not say so."""
+
+    axis: int
+    reading: Reading = Window(1)
+
+    @property
+    def reach(self) -> int | None:
+        return self.reading.reach
+
+    @property
+    def jump(self) -> Fraction | None:
+        return self.reading.jump
+
+    def length(self, n: int | None) -> int | None:
+        return self.reading.length(n)
+
+    def reads(self, at: int, n: int) -> Sequence[int]:
+        return self.reading.reads(at, n)

@@ -25,7 +25,7 @@ from torchport.rules.image import (
 )
 from torchport.rules.sizes import product
 from torchport.rules.table import Value, image, rule
-from torchport.rules.window import Reading, Transposed
+from torchport.rules.window import Among, Groups, Onto, Reading, Transposed, Whole, Window
 
 
 def kernel_of(kernel: Any, rank: int, pattern: str, role: str = "kernel") -> Expr:
@@ -49,9 +49,33 @@ def kernel_size(x: Tensor | Value, kernel: Any) -> tuple[int, ...]:
 
 def conv_reads(
     x: Tensor, *kernels: Any, strides: Any, padding: str, dilation_rate: Any, data_format: str | None
-) -> Mapping[int, Reading]:
+) -> list[dict[int, Reading]]:
+    """The windows and all channels; of a kernel that is a tensor all but the output's own channel."""
     over = windows(x, kernel_size(x, kernels[0]), strides, dilation_rate, padding)
-    return dict(zip(spatial_axes(len(x.shape), data_format), over, strict=True))
+    axis = 1 if data_format == "channels_first" else len(x.shape) - 1
+    found: dict[int, Reading] = dict(zip(spatial_axes(len(x.shape), data_format), over, strict=True))
+    tensors = [it for it in kernels if isinstance(it, Tensor)]
+    each: list[dict[int, Reading]] = [{**found, axis: Whole()}]
+    for it in tensors:
+        taps: dict[int, Reading] = dict.fromkeys(range(len(it.shape) - 1), Whole())
+        each.append({**taps, len(it.shape) - 1: Onto(axis)})
+    return each
+
+
+def depthwise_reads(
+    x: Tensor, kernel: Any, *, strides: Any, padding: str, dilation_rate: Any, data_format: str | None
+) -> list[dict[int, Reading]]:
+    """As a convolution's; of channels its own."""
+    reads, *_ = conv_reads(
+        x, kernel, strides=strides, padding=padding, dilation_rate=dilation_rate, data_format=data_format
+    )
+    axis = 1 if data_format == "channels_first" else len(x.shape) - 1
+    count, each = (it or 1 for it in shape_of(kernel)[-2:])
+    own = Onto(axis, Groups(count, count * each) if each > 1 else Window(1))
+    rank = len(x.shape)
+    taps: dict[int, Reading] = dict.fromkeys(range(rank - 2), Whole())
+    taps |= dict.fromkeys((rank - 2, rank - 1), Among("that {0} of the output's channel"))
+    return [{**reads, axis: own}, taps if isinstance(kernel, Tensor) else {}]
 
 
 def shape_by(filters: Callable[..., int | None]) -> Callable[..., Shape]:
@@ -121,7 +145,7 @@ def depthwise_kernel(kernel: Any, rank: int, role: str = "kernel") -> Expr:
     wants=wants_image,
     shape=shape_by(lambda kernel: product(kernel[-2:])),
     constants=True,
-    reads=conv_reads,
+    reads=depthwise_reads,
     products=conv_products,
 )
 def depthwise_conv(

@@ -20,7 +20,7 @@ from torchport.rules.resize import resize as resized
 from torchport.rules.sizes import all_along, size_of
 from torchport.rules.space import Margin
 from torchport.rules.table import CHANNELS_FIRST, SOURCE, Value, Want, Wants, image, rule
-from torchport.rules.window import Reading, Window
+from torchport.rules.window import Among, Reading, Stretch, Window
 
 IMAGE = CHANNELS_FIRST
 
@@ -102,7 +102,20 @@ def old_dtype(x: Tensor, *, method: Any = "bilinear") -> str:
     return x.dtype if METHODS.get(method, method) == "nearest" else float_dtype(x)
 
 
-@rule("tf.compat.v1.image.resize", wants=IMAGE, shape=resized_shape, dtype=old_dtype)
+def old_reads(
+    x: Tensor, *, size: Any, method: Any, align_corners: bool, half_pixel_centers: bool,
+    preserve_aspect_ratio: bool,
+) -> dict[int, Reading]:  # fmt: skip
+    """As today's, where it counts at the middles of pixels; else as TensorFlow 1: from 0, or by corners."""
+    name = str(METHODS.get(method, method))
+    sizes = wanted(x, size, preserve_aspect_ratio)
+    if half_pixel_centers or name == "area":
+        return {at: Stretch(size=it, method=name) for at, it in zip((1, 2), sizes, strict=True)}
+    says = f"{'one' if name == 'nearest' else '1 to 2'} {{0}}, as TensorFlow 1 counts pixels"
+    return {1: Among(says), 2: Among(says)}
+
+
+@rule("tf.compat.v1.image.resize", wants=IMAGE, shape=resized_shape, dtype=old_dtype, reads=old_reads)
 def old_resize(
     x: Value, *, size: Any, method: Any = "bilinear", align_corners: bool = False,
     half_pixel_centers: bool = False, preserve_aspect_ratio: bool = False,

@@ -14,9 +14,9 @@ from torchport.rules.constants import numbers, shape_of
 from torchport.rules.dtypes import WHOLE, as_dtype, as_index, is_float
 from torchport.rules.operations.axes import in_order, kept_wants
 from torchport.rules.operations.operands import buffer
-from torchport.rules.sizes import all_along, broadcast, with_size
+from torchport.rules.sizes import all_along, broadcast, size_of, with_size
 from torchport.rules.table import MEMORY, SOURCE, Value, Wants, rule
-from torchport.rules.window import Pick, Reading, Window
+from torchport.rules.window import Among, Onto, Pick, Reading, Window, lookup
 
 
 def indices(x: Tensor | Value, key: Any) -> list[tuple[int | None, Any]]:
@@ -100,22 +100,28 @@ def flipped(x: Value, axis: int | None, item: slice) -> slice:
 
 
 def item_reads(x: Tensor, key: Any) -> dict[int, Reading]:
-    """A number is one step; a slice moves them. What an axis before it takes out is said of no slice."""
+    """A number is one step; a slice moves them. Each axis is the output's behind those that are left."""
     found: dict[int, Reading] = {}
-    moved = False
-    for at, (axis, item) in enumerate(indices(x, key)):
+    left = 0
+    for axis, item in indices(x, key):
         size = None if axis is None else x.shape[axis]
-        moved = moved or axis != at
-        if axis is None or is_all(item):
+        if axis is not None and isinstance(item, int):
+            if size is not None:
+                found[axis] = Pick(item % size)
             continue
-        if isinstance(item, int) and size is not None:
-            found[axis] = Pick(item % size)
-            moved = True
-        elif isinstance(item, slice) and size is not None and not moved and is_fixed(item):
+        if axis is not None and isinstance(item, slice) and size is not None and is_fixed(item):
             places = range(*item.indices(size))
-            if places and places.step > 0:
-                found[axis] = Window(1, places.step, padding=(-places[0], places[-1] + 1 - size))
+            if places and not is_all(item):
+                found[axis] = Onto(left, of_places(places, size))
+        left += 1
     return found
+
+
+def of_places(places: range, size: int) -> Reading:
+    """What the steps of a slice read."""
+    if places.step > 0:
+        return Window(1, places.step, padding=(-places[0], places[-1] + 1 - size))
+    return lookup(places, f"{{0}} = {places[0]} - {-places.step}·its own")
 
 
 def is_fixed(item: slice) -> bool:
@@ -173,7 +179,22 @@ def indexing(indices: Any) -> Any:
     return [int(it) for it in found] if flat else buffer(found, "indices", "int64")
 
 
-@rule("keras.ops.Take", wants=SOURCE, shape=taken_shape)
+def taken_reads(x: Tensor, indices: Any, *, axis: Any, batch_dims: int) -> list[dict[int, Reading]]:
+    """Of an axis the steps that are asked for; of indices their own."""
+    at = 1 if axis is None else axis % len(x.shape)
+    says = Among("one {0}: the indices say which")
+    places = () if isinstance(indices, (Tensor, Value)) else numbers(indices)
+    rank = len(shape_of(indices))
+    found: dict[int, Reading] = {at: says}
+    if not batch_dims and isinstance(places, int) and x.shape[at] is not None:
+        found = {at: Pick(places % size_of(x, at))}
+    elif not batch_dims and rank == 1 and x.shape[at] is not None and not isinstance(places, tuple):
+        found = {at: Onto(at, lookup((it % size_of(x, at) for it in places), "{0} = the index at its own"))}
+    own: dict[int, Reading] = {it: Onto(it if batch_dims else it + at) for it in range(rank)}
+    return [found | {it: Onto(it + rank - 1) for it in range(at + 1, len(x.shape)) if not batch_dims}, own]
+
+
+@rule("keras.ops.Take", wants=SOURCE, shape=taken_shape, reads=taken_reads)
 def take(x: Value, indices: Any, *, axis: Any = None, batch_dims: int = 0) -> Expr:
     """x[:, indices]; of each row its own, a helper."""
     if batch_dims:
@@ -188,7 +209,12 @@ def picked_shape(x: Tensor, indices: Any, *, batch_dims: int = 0) -> Shape:
     return (*places[:-1], *x.shape[batch_dims + places[-1] :])
 
 
-@rule("tf.gather_nd", wants=SOURCE, shape=picked_shape)
+def picked_reads(x: Tensor, indices: Any, *, batch_dims: int) -> dict[int, Reading]:
+    count = shape_of(indices)[-1] or 0
+    return {at: Among("one {0}: the indices say which") for at in range(batch_dims, batch_dims + count)}
+
+
+@rule("tf.gather_nd", wants=SOURCE, shape=picked_shape, reads=picked_reads)
 def gather_nd(x: Value, indices: Any, *, batch_dims: int = 0) -> Expr:
     """x[i, j], with an index for each of the first axes."""
     places, count = buffer(indices, "indices", "int64"), shape_of(indices)[-1] or 0
@@ -202,7 +228,12 @@ def masked_shape(x: Tensor, mask: Any, *, axis: Any = None) -> Shape:
     return with_size(x.shape, axis or 0, sum(numbers(mask)))
 
 
-@rule("tf.boolean_mask", wants=SOURCE, shape=masked_shape)
+def masked_reads(x: Tensor, mask: Any, *, axis: Any) -> dict[int, Reading]:
+    places = [at for at, kept in enumerate(numbers(mask)) if kept]
+    return {(axis or 0) % len(x.shape): lookup(places, "{0} = the place of its own in the mask")}
+
+
+@rule("tf.boolean_mask", wants=SOURCE, shape=masked_shape, reads=masked_reads)
 def boolean_mask(x: Value, mask: Any, *, axis: Any = None) -> Expr:
     """x[:, indices] of a mask that is a constant."""
     places = [at for at, kept in enumerate(numbers(mask)) if kept]
@@ -250,7 +281,12 @@ def along_shape(x: Tensor, indices: Any, *, axis: Any) -> Shape:
     return with_size(others, axis, places[axis])
 
 
-@rule("keras.ops.TakeAlongAxis", wants=in_order, shape=along_shape)
+def along_reads(x: Tensor, indices: Any, *, axis: int) -> list[dict[int, Reading]]:
+    at = axis % len(x.shape)
+    return [{at: Among("one {0}: the indices say which")}, {at: Onto(at)}]
+
+
+@rule("keras.ops.TakeAlongAxis", wants=in_order, shape=along_shape, reads=along_reads)
 def take_along_axis(x: Value, indices: Value, *, axis: Any = None) -> Expr:
     """torch.take_along_dim."""
     if axis is None or not isinstance(indices, Value):

@@ -16,7 +16,7 @@ from torchport.rules.operations.operands import buffer
 from torchport.rules.operations.reduce import reduced_shape, summed
 from torchport.rules.sizes import all_along, all_of_last, axes_of, broadcast, size_of
 from torchport.rules.table import SOURCE, Value, rule
-from torchport.rules.window import Reading, Whole
+from torchport.rules.window import Among, Onto, Reading, Whole
 
 #: What they read of a matrix: all of it.
 MATRICES = all_of_last(2)
@@ -81,8 +81,21 @@ def solved(function: str, a: Value, b: Value, **options: Any) -> Expr:
     return call(function, a, b, **options)
 
 
+def solved_reads(a: Tensor, b: Tensor) -> list[dict[int, Reading]]:
+    """All of the matrix, and of its own right side."""
+    rank = len(a.shape)
+    whole: dict[int, Reading] = {at: Whole(keeps=True) for at in (rank - 2, rank - 1)}
+    side: dict[int, Reading] = {rank - 2: Whole(keeps=True)}
+    return [whole, {**side, rank - 1: Onto(rank - 1)} if len(b.shape) == rank else side]
+
+
 @rule(
-    "keras.ops.Solve", wants=SOURCE, products=uncounted, reads=MATRICES, shape=solved_shape, dtype=kept_float
+    "keras.ops.Solve",
+    wants=SOURCE,
+    products=uncounted,
+    reads=solved_reads,
+    shape=solved_shape,
+    dtype=kept_float,
 )
 def solve(a: Value, b: Value) -> Expr:
     """torch.linalg.solve."""
@@ -93,7 +106,7 @@ def solve(a: Value, b: Value) -> Expr:
     "keras.ops.SolveTriangular",
     wants=SOURCE,
     products=uncounted,
-    reads=MATRICES,
+    reads=solved_reads,
     shape=solved_shape,
     dtype=kept_float,
 )
@@ -201,7 +214,15 @@ def diagonal_shape(x: Tensor, *, offset: int, axis1: int, axis2: int) -> Shape:
     return (*rest(x, axis1, axis2), diagonal_length(x, offset, axis1, axis2))
 
 
-@rule("keras.ops.Diagonal", wants=SOURCE, shape=diagonal_shape)
+def diagonal_reads(x: Tensor, *, axis1: int, axis2: int) -> dict[int, Reading]:
+    """The same place along both; other axes stand before the diagonal."""
+    gone = axes_of([axis1, axis2], len(x.shape))
+    left = [at for at in range(len(x.shape)) if at not in gone]
+    says = Among("one {0}: the diagonal's at its place")
+    return {**{at: Onto(left.index(at)) for at in left}, **dict.fromkeys(gone, says)}
+
+
+@rule("keras.ops.Diagonal", wants=SOURCE, shape=diagonal_shape, reads=diagonal_reads)
 def diagonal(x: Value, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Expr:
     """torch.diagonal."""
     return call("torch.diagonal", x, offset=offset or None, dim1=default(axis1, 0), dim2=default(axis2, 1))
@@ -211,9 +232,20 @@ def trace_shape(x: Tensor, *, axis1: int, axis2: int) -> Shape:
     return rest(x, axis1, axis2)
 
 
+def trace_reads(x: Tensor, *, axis1: int, axis2: int) -> dict[int, Reading]:
+    gone = axes_of([axis1, axis2], len(x.shape))
+    return dict.fromkeys(gone, Among("those {0} that are on the diagonal"))
+
+
 # Keras itself fails with another offset.
 @rule(
-    "keras.ops.Trace", wants=SOURCE, shape=trace_shape, dtype=summed, only={"offset": (0,)}, ignores="offset"
+    "keras.ops.Trace",
+    wants=SOURCE,
+    shape=trace_shape,
+    dtype=summed,
+    only={"offset": (0,)},
+    ignores="offset",
+    reads=trace_reads,
 )
 def trace(x: Value, *, axis1: int = 0, axis2: int = 1) -> Expr:
     """The sum of the diagonal."""
@@ -226,7 +258,11 @@ def diag_shape(x: Tensor, *, k: int) -> Shape:
     return diagonal_shape(x, offset=k, axis1=0, axis2=1)
 
 
-@rule("keras.ops.Diag", wants=SOURCE, shape=diag_shape)
+def diag_reads(x: Tensor) -> dict[int, Reading]:
+    return dict.fromkeys(range(len(x.shape)), Among("one {0}: that of the diagonal"))
+
+
+@rule("keras.ops.Diag", wants=SOURCE, shape=diag_shape, reads=diag_reads)
 def diag(x: Value, *, k: int = 0) -> Expr:
     """torch.diag."""
     return call("torch.diag", x, *unless(k, 0))
@@ -275,8 +311,9 @@ def crossed_shape(x1: Any, x2: Any, *, axisa: int, axisb: int, axisc: int, axis:
     return broadcast(first, second)
 
 
-def crossed_reads(x1: Any, x2: Any, *, axisa: int, axis: int | None) -> dict[int, Reading]:
-    return {axisa if axis is None else axis: Whole(keeps=True)}
+def crossed_reads(x1: Any, x2: Any, *, axisa: int, axis: int | None) -> list[dict[int, Reading]]:
+    others = Among("the two other {0}")
+    return [{axisa if axis is None else axis: others} for it in (x1, x2) if isinstance(it, Tensor)]
 
 
 @rule("keras.ops.Cross", wants=SOURCE, shape=crossed_shape, ignores="axisb axisc", reads=crossed_reads)

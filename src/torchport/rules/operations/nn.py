@@ -12,7 +12,7 @@ from torchport.rules.arguments import default, plain
 from torchport.rules.operations.operands import buffer, operand, together
 from torchport.rules.sizes import all_along, axes_of, axis_of, dims_of, size_of, with_size
 from torchport.rules.table import CHANNELS_FIRST, SOURCE, TABLE, Value, Wants, rule
-from torchport.rules.window import Reading, Window
+from torchport.rules.window import Onto, Reading, Whole, Window, lookup
 
 #: Operations that are functions of keras.activations, with the same defaults.
 ACTIVATIONS = {
@@ -52,7 +52,29 @@ def normed_wants(x: Tensor, *weights: Any, out: Tensor) -> Wants:
     return together(x, *weights, out=out)
 
 
-@rule("keras.ops.BatchNorm", wants=normed_wants, shape=normed_shape, constants=True)
+def channel_reads(x: Tensor, *others: Any, axis: Any) -> list[dict[int, Reading]]:
+    """Statistics, scale and shift are of its own channel."""
+    own = axis_of(axis, len(x.shape))
+    given = [it for it in others if isinstance(it, Tensor)]
+    each: list[dict[int, Reading]] = [{len(it.shape) - 1: Onto(own)} for it in given]
+    return [{}, *each]
+
+
+def normed_reads(
+    x: Tensor, *others: Any, axis: Any, gamma: Any = None, beta: Any = None, scale: Any = None
+) -> list[dict[int, Reading]]:
+    """All of the axes; of scale and shift its own."""
+    given = [it for it in (*others, gamma, beta, scale) if isinstance(it, Tensor)]
+    rank = len(x.shape)
+    each: list[dict[int, Reading]] = [
+        {at: Onto(at + rank - len(it.shape)) for at in range(len(it.shape))} for it in given
+    ]
+    return [all_along(x, axis=axis), *each]
+
+
+@rule(
+    "keras.ops.BatchNorm", wants=normed_wants, shape=normed_shape, constants=True, reads=channel_reads
+)  # fmt: skip
 def batch_norm(
     x: Value, mean: Any, variance: Any, offset: Any = None, scale: Any = None, *, out: Value, axis: int,
     epsilon: float = 1e-3,
@@ -79,7 +101,7 @@ def last_axes(x: Value, axis: Any) -> tuple[int, ...]:
     "keras.ops.LayerNorm",
     wants=SOURCE,
     shape=normed_shape,
-    reads=all_along,
+    reads=normed_reads,
     only={"rms_scaling": (False,)},
     ignores="rms_scaling",
 )
@@ -93,7 +115,7 @@ def layer_norm(
     return call("F.layer_norm", x, last_axes(x, axis), weight=scale, bias=shift, eps=eps)
 
 
-@rule("keras.ops.RMSNorm", wants=SOURCE, shape=normed_shape, reads=all_along)
+@rule("keras.ops.RMSNorm", wants=SOURCE, shape=normed_shape, reads=normed_reads)
 def rms_norm(x: Value, *, scale: Any = None, axis: Any = -1, epsilon: float | None = None) -> Expr:
     """F.rms_norm."""
     weight = None if scale is None else buffer(scale, "scale")
@@ -106,6 +128,20 @@ def attended_shape(query: Tensor, key: Tensor, value: Tensor, *rest: Any) -> Sha
     return (*query.shape[:-1], value.shape[-1])
 
 
+def heads_reads(query: Tensor, key: Tensor, value: Tensor, *others: Any) -> list[dict[int, Reading]]:
+    """Its own step of the query, all of keys and values, of its head, or of that which its head shares."""
+    many, few = size_of(query, 2), size_of(key, 2)
+    shares = many // few
+    head = (
+        Onto(2, lookup((it // shares for it in range(many)), f"its {{0}} // {shares}"))
+        if shares > 1
+        else Onto(2)
+    )
+    keys: dict[int, Reading] = {1: Whole(), 2: head, 3: Whole()}
+    pair: dict[int, Reading] = {-2: Onto(1), -1: Whole()}  # of a bias, of a mask
+    return [{1: Onto(1), 2: Onto(2), 3: Whole()}, keys, {**keys, 3: Onto(3)}, pair, pair]
+
+
 def attended_products(query: Tensor, key: Tensor, value: Tensor) -> int:
     """Of each query with each key, and of the scores with the values, in each head of the query."""
     steps, heads, features = (it or 1 for it in query.shape[1:])
@@ -114,7 +150,7 @@ def attended_products(query: Tensor, key: Tensor, value: Tensor) -> int:
 
 @rule(
     "keras.ops.DotProductAttention", wants=SOURCE, shape=attended_shape, ignores="flash_attention",
-    products=attended_products,
+    products=attended_products, reads=heads_reads,
     only={"attn_logits_soft_cap": (None,), "flash_attention": (None, False, True)},
 )  # fmt: skip
 def dot_product_attention(

@@ -11,13 +11,13 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor, is_keras_2
 from torchport.program import Expr, call
 from torchport.rules.arguments import default
-from torchport.rules.merge import concatenate_shape
+from torchport.rules.merge import concatenate_reads, concatenate_shape
 from torchport.rules.operations.axes import in_order
 from torchport.rules.operations.operands import promoted
-from torchport.rules.operations.pieces import flip, pieces, split, split_shape
-from torchport.rules.sizes import all_along, product, size_of, with_size
+from torchport.rules.operations.pieces import flip, pieces, pieces_reads, split, split_reads, split_shape
+from torchport.rules.sizes import product, size_of, with_size
 from torchport.rules.table import MEMORY, SOURCE, Value, Wants, rule
-from torchport.rules.window import Reading, Rotation
+from torchport.rules.window import Among, Onto, Reading, Rotation, Window
 
 
 def joined_axis(xs: Sequence[Tensor | Value], name: str) -> int:
@@ -35,11 +35,14 @@ def stacked(name: str) -> None:
     def shape(xs: Sequence[Tensor]) -> Shape:
         return concatenate_shape(xs, axis=joined_axis(xs, name))
 
+    def reads(xs: Sequence[Tensor]) -> list[dict[int, Reading]]:
+        return concatenate_reads(xs, axis=joined_axis(xs, name))
+
     def write(xs: Sequence[Value]) -> Expr:
         return call("torch.cat", list(xs), dim=default(joined_axis(xs, name), 0))
 
     write.__doc__ = "torch.cat."
-    rule(f"keras.ops.{name}", wants=SOURCE, shape=shape)(write)
+    rule(f"keras.ops.{name}", wants=SOURCE, shape=shape, reads=reads)(write)
 
 
 def parted(name: str, axis: Callable[[Tensor | Value], int]) -> None:
@@ -48,11 +51,14 @@ def parted(name: str, axis: Callable[[Tensor | Value], int]) -> None:
     def shape(x: Tensor, *, indices_or_sections: Any) -> list[Shape]:
         return split_shape(x, indices_or_sections=indices_or_sections, axis=axis(x))
 
+    def reads(x: Tensor, *, indices_or_sections: Any) -> dict[int, Reading]:
+        return split_reads(x, indices_or_sections=indices_or_sections, axis=axis(x))
+
     def write(x: Value, *, indices_or_sections: Any) -> Expr:
         return split(x, indices_or_sections=indices_or_sections, axis=axis(x))  # type: ignore[no-any-return]
 
     write.__doc__ = "x.chunk, or torch.split into sizes; one piece is x itself."
-    rule(f"keras.ops.{name}", wants=SOURCE, shape=shape)(write)
+    rule(f"keras.ops.{name}", wants=SOURCE, shape=shape, reads=reads)(write)
 
 
 for _name in ("Hstack", "Vstack", "Dstack"):
@@ -74,7 +80,11 @@ def array_split_shape(x: Tensor, *, indices_or_sections: Any, axis: int) -> list
     return [with_size(x.shape, axis, size) for size in uneven(x, indices_or_sections, axis)]
 
 
-@rule("keras.ops.ArraySplit", wants=in_order, shape=array_split_shape)
+def array_split_reads(x: Tensor, *, indices_or_sections: Any, axis: int) -> dict[int, Reading]:
+    return pieces_reads(x, uneven(x, indices_or_sections, axis), axis)
+
+
+@rule("keras.ops.ArraySplit", wants=in_order, shape=array_split_shape, reads=array_split_reads)
 def array_split(x: Value, *, indices_or_sections: Any, axis: int = 0) -> Expr:
     """x.split into sizes; one piece is x itself."""
     sizes = uneven(x, indices_or_sections, axis)
@@ -87,7 +97,11 @@ def appended_shape(x1: Tensor, x2: Tensor, *, axis: int | None) -> Shape:
     return concatenate_shape([x1, x2], axis=axis)
 
 
-@rule("keras.ops.Append", wants=SOURCE, shape=appended_shape, dtype=promoted)
+def appended_reads(x1: Tensor, x2: Tensor, *, axis: int) -> list[dict[int, Reading]]:
+    return concatenate_reads([x1, x2], axis=axis)
+
+
+@rule("keras.ops.Append", wants=SOURCE, shape=appended_shape, dtype=promoted, reads=appended_reads)
 def append(x1: Value, x2: Value, *, axis: int | None = None) -> Expr:
     """torch.cat."""
     return call("torch.cat", [x1, x2], dim=axis)
@@ -115,8 +129,14 @@ def turned_shape(x: Tensor, *, k: int, axes: Any, dialect: str = "") -> Shape:
     return tuple(sizes)
 
 
-def turned_reads(x: Tensor, *, axes: Any) -> dict[int, Reading]:
-    return all_along(x, axis=axes)
+def turned_reads(x: Tensor, *, k: int, axes: Any) -> dict[int, Reading]:
+    """A quarter turn is the other axis, one of the two backwards. Source: numpy.rot90."""
+    first, second = (it % len(x.shape) for it in axes)
+    back, same = Rotation(backwards=True), Window(1)
+    if k % 2:
+        return {first: Onto(second, same if k % 4 == 1 else back),
+                second: Onto(first, back if k % 4 == 1 else same)}  # fmt: skip
+    return {at: Onto(at, back) for at in (first, second)} if k % 4 else {}
 
 
 @rule("keras.ops.Rot90", wants=SOURCE, shape=turned_shape, reads=turned_reads)
@@ -133,7 +153,11 @@ def in_memory(x: Tensor) -> Wants:
     return MEMORY
 
 
-@rule("keras.ops.Ravel", wants=in_memory, shape=flat_shape)
+def flat_reads(x: Tensor) -> dict[int, Reading]:
+    return {at: Among("one {0}: all values are in one row") for at in range(len(x.shape))}
+
+
+@rule("keras.ops.Ravel", wants=in_memory, shape=flat_shape, reads=flat_reads)
 def ravel(x: Value) -> Expr:
     """torch.flatten."""
     return call("torch.flatten", x)
@@ -148,7 +172,11 @@ def grid_shape(*xs: Tensor, indexing: str) -> list[Shape]:
     return [tuple(sizes)] * len(xs)
 
 
-@rule("keras.ops.Meshgrid", wants=SOURCE, shape=grid_shape)
+def grid_reads(*xs: Tensor, indexing: str) -> list[dict[int, Reading]]:
+    return [{0: Among("its {0} along the output's axis of its own")} for _ in xs]
+
+
+@rule("keras.ops.Meshgrid", wants=SOURCE, shape=grid_shape, reads=grid_reads)
 def meshgrid(*xs: Value, indexing: str = "xy") -> Expr:
     """torch.meshgrid; of one vector that itself."""
     return call("torch.meshgrid", *xs, indexing=indexing) if len(xs) > 1 else xs[0]
@@ -159,7 +187,11 @@ def differences_shape(x: Tensor, *, n: int, axis: int) -> Shape:
     return with_size(x.shape, axis, None if size is None else max(size - n, 0))
 
 
-@rule("keras.ops.Diff", wants=in_order, shape=differences_shape)
+def differences_reads(x: Tensor, *, n: int, axis: int) -> dict[int, Reading]:
+    return {axis % len(x.shape): Window(n + 1)}
+
+
+@rule("keras.ops.Diff", wants=in_order, shape=differences_shape, reads=differences_reads)
 def diff(a: Value, *, n: int = 1, axis: int = -1) -> Expr:
     """torch.diff."""
     return call("torch.diff", a, n=default(n, 1), dim=default(a.dim(axis), a.rank - 1))
@@ -207,7 +239,18 @@ def rearranged_shape(x: Tensor, *, pattern: str, lengths: Mapping[str, int]) -> 
     return tuple(product([sizes[name] for name in group]) for group in right)
 
 
-@rule("keras.ops.Rearrange", wants=SOURCE, shape=rearranged_shape)
+def rearranged_reads(x: Tensor, *, pattern: str, lengths: Mapping[str, int]) -> dict[int, Reading]:
+    """An axis is where its name stands alone; of one in a group a step reads one."""
+    left, right, _ = rearranged(x, pattern, lengths)
+    names = [group[0] if len(group) == 1 else "" for group in right]
+    return {
+        at: Onto(names.index(group[0])) if len(group) == 1 and group[0] in names
+        else Among(f"one {{0}}, by the pattern {pattern}")
+        for at, group in enumerate(left)
+    }  # fmt: skip
+
+
+@rule("keras.ops.Rearrange", wants=SOURCE, shape=rearranged_shape, reads=rearranged_reads)
 def rearrange(x: Value, *, pattern: str, lengths: Mapping[str, int]) -> Expr:
     """x.reshape, permute and reshape, as far as there is something to do."""
     left, right, sizes = rearranged(x, pattern, lengths)

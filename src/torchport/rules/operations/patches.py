@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
 from torchport.rules.entry import Windowed, layer
-from torchport.rules.image import channels, each, image_shape, one, spatial, windows
+from torchport.rules.image import channels, each, image_shape, one, spatial, spatial_axes, windows
 from torchport.rules.sizes import product, size_of
 from torchport.rules.table import SOURCE, Value, image, rule
-from torchport.rules.window import Window
+from torchport.rules.window import Among, Onto, Reading, Window, lookup
 
 
 def blocks_shape(x: Tensor, *, block_size: int, data_format: str | None) -> Shape:
@@ -21,7 +22,19 @@ def blocks_shape(x: Tensor, *, block_size: int, data_format: str | None) -> Shap
     return image_shape(x.shape, list(sizes), channels(x.shape, data_format) // block_size**2, data_format)
 
 
-@rule("keras.ops.DepthToSpace", wants=image, shape=blocks_shape)
+def blocks_reads(x: Tensor, *, block_size: int, data_format: str | None) -> dict[int, Reading]:
+    """Rows and columns are stretched; which channel, is in what their number leaves over."""
+    b, axes = block_size, spatial_axes(len(x.shape), data_format)
+    found: dict[int, Reading] = {
+        at: Onto(at, lookup((it // b for it in range(size_of(x, at) * b)), f"its {{0}} // {b}"))
+        for at in axes
+    }
+    left = channels(x.shape, data_format) // b**2
+    features = 1 if data_format == "channels_first" else len(x.shape) - 1
+    return {**found, features: Among(f"one {{0}}: ((row mod {b})·{b} + column mod {b})·{left} + its own")}
+
+
+@rule("keras.ops.DepthToSpace", wants=image, shape=blocks_shape, reads=blocks_reads)
 def depth_to_space(x: Value, *, block_size: int, data_format: str | None = "channels_last") -> Expr:
     """F.pixel_shuffle to one channel; to more, a helper: TensorFlow has the channels innermost."""
     alone = channels(x.shape, data_format) == block_size**2
@@ -33,7 +46,18 @@ def unblocked_shape(x: Tensor, *, block_size: int, data_format: str | None) -> S
     return image_shape(x.shape, sizes, channels(x.shape, data_format) * block_size**2, data_format)
 
 
-@rule("keras.ops.SpaceToDepth", wants=image, shape=unblocked_shape)
+def unblocked_reads(x: Tensor, *, block_size: int, data_format: str | None) -> dict[int, Reading]:
+    """A block of rows and columns each; which of these, is in the number of the channel."""
+    b, count = block_size, channels(x.shape, data_format)
+    row, column = spatial_axes(len(x.shape), data_format)
+    return {
+        row: Among(f"one {{0}}: its {{0}}·{b} + channel // {b * count}", Window(b, b)),
+        column: Among(f"one {{0}}: its {{0}}·{b} + channel // {count} mod {b}", Window(b, b)),
+        1 if data_format == "channels_first" else len(x.shape) - 1: Among(f"its {{0}} mod {count}"),
+    }
+
+
+@rule("keras.ops.SpaceToDepth", wants=image, shape=unblocked_shape, reads=unblocked_reads)
 def space_to_depth(x: Value, *, block_size: int, data_format: str | None = "channels_last") -> Expr:
     """F.pixel_unshuffle of one channel; of more, a helper: TensorFlow has the channels innermost."""
     alone = channels(x.shape, data_format) == 1
@@ -47,7 +71,12 @@ def unfolded_shape(x: Tensor, *, kernel_size: Any, dilation: Any, padding: Any, 
     return (x.shape[0], size_of(x, 1) * math.prod(it.k for it in over), product(counts))
 
 
-@rule("keras.ops.Unfold", wants=SOURCE, shape=unfolded_shape)
+def unfolded_reads(x: Tensor) -> dict[int, Reading]:
+    """A value each: the row of the output says of which channel and tap, the column of which window."""
+    return {at: Among("one {0}: its channel, tap and window are numbered in a row") for at in (1, 2, 3)}
+
+
+@rule("keras.ops.Unfold", wants=SOURCE, shape=unfolded_shape, reads=unfolded_reads)
 def unfold(x: Value, *, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Expr:
     """F.unfold."""
     options = {"dilation": plain(dilation, 1), "padding": plain(padding, 0), "stride": plain(stride, 1)}
@@ -58,7 +87,12 @@ def folded_shape(x: Tensor, *, output_size: Any, kernel_size: Any) -> Shape:
     return (x.shape[0], size_of(x, 1) // math.prod(each(kernel_size, 2)), *each(output_size, 2))
 
 
-@rule("keras.ops.Fold", wants=SOURCE, shape=folded_shape)
+def folded_reads(x: Tensor) -> dict[int, Reading]:
+    """Those of all windows that meet there."""
+    return {at: Among("one {0} for each window that lies there") for at in (1, 2)}
+
+
+@rule("keras.ops.Fold", wants=SOURCE, shape=folded_shape, reads=folded_reads)
 def fold(
     x: Value, *, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
 ) -> Expr:
@@ -84,6 +118,15 @@ class ExtractPatches(Windowed):
         if len(x.shape) != 4:
             raise Unsupported(f"of a tensor with {len(x.shape)} axes: images are ported")
         return windows(x, self.size, self.strides or self.size, self.dilation_rate, self.padding)
+
+    def reads(self, x: Tensor | Value) -> Mapping[int, Reading]:
+        """One value of a window: which, is in the number of the channel."""
+        found: dict[int, Reading] = {}
+        for at, it in zip(spatial_axes(len(x.shape), self.data_format), self.windows(x), strict=True):
+            says = f"one {{0}} of {it.k} in a window, by its channel" if it.k > 1 else "its window's {0}"
+            found[at] = Among(says, it)
+        axis = 1 if self.is_first else len(x.shape) - 1
+        return {**found, axis: Among(f"its {{0}} mod {self.channels(x)}")}
 
     def features(self, x: Tensor | Value) -> int:
         return math.prod(it.k for it in self.windows(x)) * self.channels(x)

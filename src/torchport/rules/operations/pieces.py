@@ -10,14 +10,20 @@ from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Infix, call
 from torchport.rules.constants import numbers
-from torchport.rules.merge import concatenate, concatenate_parts, concatenate_shape, concatenate_wants
+from torchport.rules.merge import (
+    concatenate,
+    concatenate_parts,
+    concatenate_reads,
+    concatenate_shape,
+    concatenate_wants,
+)
 from torchport.rules.operations.axes import expanded_wants, in_order
 from torchport.rules.operations.operands import together
 from torchport.rules.operations.reduce import reduced_wants
 from torchport.rules.reshape import reshape, reshape_parts, reshape_shape, reshape_wants
 from torchport.rules.sizes import axes_of, broadcast, product, size_of, with_size
 from torchport.rules.table import MEMORY, SOURCE, Value, Want, Wants, rule
-from torchport.rules.window import Reading, Rotation, Window
+from torchport.rules.window import Among, Onto, Reading, Rotation, Window, lookup
 
 
 def no_axes(x: Tensor) -> Shape:
@@ -76,7 +82,8 @@ def ops_reshape(x: Value, *, out: Value, newshape: Sequence[Any]) -> Expr:
 
 
 @rule(
-    "keras.ops.Concatenate", wants=concatenate_wants, shape=concatenate_shape, parts=concatenate_parts
+    "keras.ops.Concatenate", wants=concatenate_wants, shape=concatenate_shape, parts=concatenate_parts,
+    reads=concatenate_reads,
 )  # fmt: skip
 def ops_concatenate(xs: Sequence[Value], *, axis: int = 0) -> Expr:
     """torch.cat over the same named axis."""
@@ -93,7 +100,14 @@ def stacked_wants(xs: Sequence[Tensor], *, axis: int) -> Wants:
     return expanded_wants(xs[0], axis=axis)
 
 
-@rule("keras.ops.Stack", wants=stacked_wants, shape=stacked_shape)
+def stacked_reads(xs: Sequence[Any], *, axis: int) -> list[dict[int, Reading]]:
+    """Its own step, of the tensor whose turn it is."""
+    tensors = [x for x in xs if isinstance(x, Tensor)]
+    at = axis % (len(tensors[0].shape) + 1)
+    return [{it: Onto(it + (it >= at)) for it in range(len(x.shape))} for x in tensors]
+
+
+@rule("keras.ops.Stack", wants=stacked_wants, shape=stacked_shape, reads=stacked_reads)
 def stack(xs: Sequence[Value], *, out: Value, axis: int = 0) -> Expr:
     """torch.stack."""
     return call("torch.stack", list(xs), dim=out.dim(axis))
@@ -112,7 +126,19 @@ def split_shape(x: Tensor, *, indices_or_sections: Any, axis: int) -> list[Shape
     return [with_size(x.shape, axis, size) for size in pieces(x, indices_or_sections, axis)]
 
 
-@rule("keras.ops.Split", wants=in_order, shape=split_shape)
+def pieces_reads(x: Tensor, sizes: Sequence[int], axis: int) -> dict[int, Reading]:
+    """Of an axis that is cut in pieces: which piece, the output says."""
+    ends = [sum(sizes[: at + 1]) for at in range(len(sizes))]
+    spans = ", ".join(f"{end - size} to {end - 1}" for size, end in zip(sizes[:4], ends, strict=False))
+    more = ", …" if len(sizes) > 4 else ""
+    return {axis % len(x.shape): Among(f"one {{0}} of its output's: these are {{0}} {spans}{more}")}
+
+
+def split_reads(x: Tensor, *, indices_or_sections: Any, axis: int) -> dict[int, Reading]:
+    return pieces_reads(x, pieces(x, indices_or_sections, axis), axis)
+
+
+@rule("keras.ops.Split", wants=in_order, shape=split_shape, reads=split_reads)
 def split(x: Value, *, indices_or_sections: Any, axis: int = 0) -> Expr:
     """x.chunk, or torch.split into sizes; one piece is x itself."""
     sizes = pieces(x, indices_or_sections, axis)
@@ -156,7 +182,21 @@ def repeated_wants(x: Tensor, *, axis: Any = None) -> Wants:
     return MEMORY if axis is None else in_order(x)
 
 
-@rule("keras.ops.Repeat", wants=repeated_wants, shape=repeated_shape)
+def repeated_reads(x: Tensor, *, repeats: Any, axis: Any) -> dict[int, Reading]:
+    """Each step of the axis as often as it is repeated."""
+    if axis is None:
+        return {at: Among("one {0}: all values are in one row") for at in range(1, len(x.shape))}
+    at = axis % len(x.shape)
+    if isinstance(repeats, (Tensor, Value)):
+        return {at: Among("one {0}: the repeats say which")}
+    counts = list(repeats) if isinstance(repeats, Sequence) else [repeats]
+    is_even = len(set(counts)) == 1
+    counts *= size_of(x, at) if len(counts) == 1 else 1
+    says = f"its {{0}} // {counts[0]}" if is_even else "one {0}, each repeated as often as it is told"
+    return {at: lookup((it for it, count in enumerate(counts) for _ in range(count)), says)}
+
+
+@rule("keras.ops.Repeat", wants=repeated_wants, shape=repeated_shape, reads=repeated_reads)
 def repeat(x: Value, *, repeats: Any, axis: Any = None) -> Expr:
     """x.repeat_interleave; where each entry has a number of its own, an index."""
     if axis is None:
@@ -181,7 +221,19 @@ def tiled_shape(x: Tensor, *, repeats: Any) -> Shape:
     return tuple(None if size is None or isinstance(n, (Tensor, Value)) else size * n for size, n in pairs)
 
 
-@rule("keras.ops.Tile", wants=in_order, shape=tiled_shape)
+def tiled_reads(x: Tensor, *, repeats: Any) -> dict[int, Reading]:
+    """Each axis again and again."""
+    found: dict[int, Reading] = {}
+    for at, (size, count) in enumerate(zip(x.shape, times(x, repeats), strict=True)):
+        if isinstance(count, (Tensor, Value)):
+            found[at] = Among("one {0}: how often it is laid down is a tensor")
+        elif size is not None and at:
+            places = [it % size for it in range(size * count)]
+            found[at] = Onto(at, lookup(places, f"its {{0}} mod {size}")) if count != 1 else Onto(at)
+    return found
+
+
+@rule("keras.ops.Tile", wants=in_order, shape=tiled_shape, reads=tiled_reads)
 def tile(x: Value, *, repeats: Any) -> Expr:
     """x.repeat."""
     return call(".repeat", x, *to_order(times(x, repeats), x.order))
@@ -205,14 +257,21 @@ def padded_shape(x: Tensor, *, pad_width: Any) -> Shape:
 
 
 def padded_reads(x: Tensor, *, pad_width: Any, mode: str) -> dict[int, Reading]:
-    """Each its own step, moved; of a mirrored axis one of them. What 'symmetric' repeats is not followed."""
+    """Each its own step, moved; of a mirrored axis one of them: 'symmetric' has its edge twice."""
     edge = {"constant": "zeros", "reflect": "reflect"}.get(mode)
-    pairs = enumerate(pad_pairs(x, pad_width))
-    return (
-        {at: Window(1, padding=it, edge=edge) if any(it) else Window(1) for at, it in pairs if at}
-        if edge
-        else {}
-    )
+    found: dict[int, Reading] = {}
+    for at, (before, after) in enumerate(pad_pairs(x, pad_width)):
+        if not at:
+            continue
+        if edge or not (before or after):
+            found[at] = Onto(at, Window(1, padding=(before, after), edge=edge) if edge and (before or after)
+                             else Window(1))  # fmt: skip
+            continue
+        size = size_of(x, at)
+        rounds = [it % (2 * size) for it in range(-before, size + after)]
+        places = [it if it < size else 2 * size - 1 - it for it in rounds]
+        found[at] = Onto(at, lookup(places, f"its {{0}}, moved by {before} and mirrored at both ends"))
+    return found
 
 
 @rule(
@@ -239,7 +298,12 @@ def as_shape(x: Tensor, *, shape: Sequence[Any]) -> Shape:
     return broadcast(x.shape, tuple(given))
 
 
-@rule("keras.ops.BroadcastTo", wants=together, shape=as_shape)
+def broadcast_reads(x: Tensor, *, shape: Sequence[Any]) -> dict[int, Reading]:
+    more = len(list(numbers(shape))) - len(x.shape)
+    return {at: Onto(at + more) for at, size in enumerate(x.shape) if size != 1 and more >= 0}
+
+
+@rule("keras.ops.BroadcastTo", wants=together, shape=as_shape, reads=broadcast_reads)
 def broadcast_to(x: Value, *, out: Value, shape: Sequence[Any]) -> Expr:
     """x.expand."""
     read: Expr = x

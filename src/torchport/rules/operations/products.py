@@ -13,8 +13,9 @@ from torchport.rules.bound import size
 from torchport.rules.constants import shape_of
 from torchport.rules.dtypes import is_complex, is_float
 from torchport.rules.operations.operands import buffer, promoted
-from torchport.rules.sizes import broadcast, product
+from torchport.rules.sizes import broadcast, product, size_of
 from torchport.rules.table import SOURCE, Value, rule
+from torchport.rules.window import Among, Onto, Reading, Whole, lookup
 
 
 def multiplied(*xs: Any) -> str:
@@ -143,7 +144,20 @@ def einsum_products(*xs: Any, out: Tensor, subscripts: str) -> int | None:
     return size([it for letter, it in sizes.items() if letter != right[:1]])
 
 
-@rule("keras.ops.Einsum", wants=SOURCE, shape=einsum_shape, dtype=multiplied, products=einsum_products)
+def einsum_reads(*xs: Any, subscripts: str) -> list[dict[int, Reading]]:
+    """An axis whose letter the output has is that of it; of another all is summed."""
+    given, right = terms(subscripts, xs)
+    return [
+        {at: Onto(right.index(letter)) if letter in right and it.count(letter) == 1 else Whole()
+         for at, (letter, size) in enumerate(zip(it, x.shape, strict=True)) if size != 1}
+        for it, x in zip(given, xs, strict=True) if isinstance(x, Tensor)
+    ]  # fmt: skip
+
+
+@rule(
+    "keras.ops.Einsum", wants=SOURCE, shape=einsum_shape, dtype=multiplied, products=einsum_products,
+    reads=einsum_reads,
+)  # fmt: skip
 def einsum(*xs: Any, subscripts: str) -> Expr:
     """torch.einsum."""
     given, right = terms(subscripts, xs)
@@ -165,7 +179,28 @@ def outer_shape(x1: Tensor, x2: Tensor) -> Shape:
     return (product(x1.shape), product(x2.shape))
 
 
-@rule("keras.ops.Outer", wants=SOURCE, shape=outer_shape, dtype=promoted)
+def flat_reads(x1: Tensor, x2: Tensor) -> list[dict[int, Reading]]:
+    """Of values that are laid in a row, one of each."""
+    row = Among("one {0}: all values are in one row")
+    return [
+        {0: Onto(side)} if len(x.shape) == 1 else dict.fromkeys(range(len(x.shape)), row)
+        for side, x in enumerate((x1, x2))
+    ]
+
+
+def kron_reads(x1: Tensor, x2: Tensor) -> list[dict[int, Reading]]:
+    """A step of the output is a step of the first for each of the second."""
+    first: dict[int, Reading] = {}
+    second: dict[int, Reading] = {}
+    for at in range(1, len(x1.shape)):
+        n = size_of(x2, at)
+        steps = range(size_of(x1, at) * n)
+        first[at] = Onto(at, lookup((it // n for it in steps), f"its {{0}} // {n}"))
+        second[at] = Onto(at, lookup((it % n for it in steps), f"its {{0}} mod {n}"))
+    return [first, second]
+
+
+@rule("keras.ops.Outer", wants=SOURCE, shape=outer_shape, dtype=promoted, reads=flat_reads)
 def outer(x1: Value, x2: Value) -> Expr:
     """torch.outer of all numbers."""
     return call("torch.outer", *(it if it.rank == 1 else call(".flatten", it) for it in (x1, x2)))
@@ -192,7 +227,7 @@ def kron_shape(x1: Tensor, x2: Tensor) -> Shape:
     return tuple(map(product, pairs))
 
 
-@rule("keras.ops.Kron", wants=SOURCE, shape=kron_shape, dtype=promoted)
+@rule("keras.ops.Kron", wants=SOURCE, shape=kron_shape, dtype=promoted, reads=kron_reads)
 def kron(x1: Value, x2: Value) -> Expr:
     """torch.kron."""
     return call("torch.kron", x1, x2)

@@ -15,7 +15,7 @@ from torchport.rules.operations.axes import Kept, in_order, kept_wants
 from torchport.rules.operations.operands import buffer
 from torchport.rules.sizes import axes_of, dims_of, product
 from torchport.rules.table import SOURCE, Value, Wants, rule
-from torchport.rules.window import Past, Reading
+from torchport.rules.window import Onto, Past, Reading, Whole
 
 #: Functions that want to be told over which axes, all or not.
 EXTREMES = (".amax", ".amin")
@@ -201,7 +201,19 @@ def moments(x: Value, *, axes: Any, keepdims: bool = False) -> Expr:
     return Unpack(found, (1, 0))
 
 
-@rule("keras.ops.Average", wants=SOURCE, shape=over, dtype=kept_float)
+def average_reads(x: Tensor, *others: Any, axis: Any, weights: Any = None) -> list[dict[int, Reading]]:
+    """What is left of the axes; weights along one are all read."""
+    gone = axes_of(axis, len(x.shape))
+    left = [at for at in range(len(x.shape)) if at not in gone]
+    own: dict[int, Reading] = {
+        at: Onto(left.index(at)) if at in left else Whole() for at in range(len(x.shape))
+    }
+    return [
+        {} if len(it.shape) < len(x.shape) else own for it in (x, *others, weights) if isinstance(it, Tensor)
+    ]
+
+
+@rule("keras.ops.Average", wants=SOURCE, shape=over, dtype=kept_float, reads=average_reads)
 def average(x: Value, *, weights: Any = None, axis: Any = None) -> Expr:
     """x.mean; with weights, the sum of products over the sum of weights."""
     if weights is None:

@@ -13,6 +13,7 @@ from torchport.rules.constants import numbers, saved_dtype, shape_of
 from torchport.rules.dtypes import as_dtype
 from torchport.rules.operations.operands import buffer
 from torchport.rules.table import SOURCE, Value, rule
+from torchport.rules.window import Among, Onto, Part, Reading, Whole, Window
 
 
 def whole(value: Any, what: str) -> list[int]:
@@ -38,7 +39,17 @@ def slice_shape(x: Tensor, start: Any, *, shape: Any) -> Shape:
     return tuple(count if count != -1 else None if size is None else size - at for size, at, count in sizes)
 
 
-@rule("keras.ops.Slice", wants=SOURCE, shape=slice_shape)
+def slice_reads(x: Tensor, start: Any, *, shape: Any) -> dict[int, Reading]:
+    """Its own step, moved."""
+    sizes = slice_shape(x, start, shape=shape)
+    return {
+        at: Onto(at, Window(1, padding=(-first, first + count - size)))
+        for at, (size, first, count) in enumerate(zip(x.shape, whole(start, "a start"), sizes, strict=True))
+        if at and size is not None and count is not None
+    }  # fmt: skip
+
+
+@rule("keras.ops.Slice", wants=SOURCE, shape=slice_shape, reads=slice_reads)
 def cut(x: Value, start: Any, *, shape: Any) -> Expr:
     """x[...]."""
     return indexed(x, sliced(x, start, shape))
@@ -48,7 +59,16 @@ def update_shape(x: Tensor, *rest: Any) -> Shape:
     return x.shape
 
 
-@rule("keras.ops.SliceUpdate", wants=SOURCE, shape=update_shape)
+def update_reads(x: Tensor, start: Any, updates: Any) -> list[dict[int, Reading]]:
+    """Its own step of the whole, and of the piece if it is there."""
+    sizes = zip(x.shape, whole(start, "a start"), shape_of(updates), strict=True)
+    return [{}, {
+        at: Onto(at, Part(first, size - first - count) if count != size else Window(1))
+        for at, (size, first, count) in enumerate(sizes) if at and size is not None and count is not None
+    }]  # fmt: skip
+
+
+@rule("keras.ops.SliceUpdate", wants=SOURCE, shape=update_shape, reads=update_reads)
 def slice_update(x: Value, start: Any, updates: Any) -> Any:
     """torch.slice_scatter along each axis of which a part is updated, the innermost first."""
     starts, sizes = whole(start, "a start"), shape_of(updates)
@@ -96,7 +116,31 @@ def scattered_dtype(indices: Any, values: Any) -> str:
     return values.dtype if isinstance(values, Tensor) else saved_dtype(values)
 
 
-@rule("keras.ops.Scatter", wants=SOURCE, shape=scattered_shape, dtype=scattered_dtype)
+#: Of values that are put somewhere.
+PUT = Among("those whose indices are its own")
+
+
+def put_reads(*tensors: Any) -> list[dict[int, Reading]]:
+    """Each tensor is looked through for what is put there; what is written into, at its own place."""
+    return [dict.fromkeys(range(len(it.shape)), PUT) for it in tensors if isinstance(it, Tensor)]
+
+
+def scattered_reads(indices: Any, values: Any) -> list[dict[int, Reading]]:
+    return put_reads(indices, values)
+
+
+def replaced_reads(x: Tensor, indices: Any, updates: Any) -> list[dict[int, Reading]]:
+    return [{}, *put_reads(indices, updates)]
+
+
+def segments_reads(x: Tensor, ids: Any) -> list[dict[int, Reading]]:
+    """The rows of its segment."""
+    return [{0: Among("the {0} of its segment")}, {0: Whole()}]
+
+
+@rule(
+    "keras.ops.Scatter", wants=SOURCE, shape=scattered_shape, dtype=scattered_dtype, reads=scattered_reads
+)  # fmt: skip
 def scatter(indices: Any, values: Any, *, shape: Any) -> Expr:
     """index_put into zeros; what comes twice is added."""
     given = buffer(values, "values")
@@ -105,7 +149,8 @@ def scatter(indices: Any, values: Any, *, shape: Any) -> Expr:
 
 
 @rule(
-    "keras.ops.ScatterUpdate", wants=SOURCE, shape=update_shape, only={"reduction": (None, "add", "subtract")}
+    "keras.ops.ScatterUpdate", wants=SOURCE, shape=update_shape, reads=replaced_reads,
+    only={"reduction": (None, "add", "subtract")},
 )  # fmt: skip
 def scatter_update(x: Value, indices: Any, updates: Any, *, reduction: Any = None) -> Expr:
     """x.index_put."""
@@ -144,10 +189,12 @@ def segments(how: str) -> Any:
 
 
 for _name, _how in SEGMENTS.items():
-    rule(f"keras.ops.Segment{_name}", wants=SOURCE, shape=segments_shape)(segments(_how))
+    rule(f"keras.ops.Segment{_name}", wants=SOURCE, shape=segments_shape, reads=segments_reads)(
+        segments(_how)
+    )
 
 
-@rule("tf.segment_mean", wants=SOURCE, shape=segments_shape)
+@rule("tf.segment_mean", wants=SOURCE, shape=segments_shape, reads=segments_reads)
 def segment_mean(x: Value, ids: Any, *, num_segments: Any = None, root: bool = False) -> Expr:
     """The sum of each segment over how many rows it has, or over the root of that; 0 where it has none."""
     if not isinstance(num_segments, int):

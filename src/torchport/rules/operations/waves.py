@@ -11,7 +11,7 @@ from torchport.program import Expr, call
 from torchport.rules.bound import uncounted
 from torchport.rules.sizes import all_of_last
 from torchport.rules.table import SOURCE, Value, rule
-from torchport.rules.window import Reading, Window, centred
+from torchport.rules.window import Among, Reading, Window, centred
 
 Pair = Sequence[Value]
 
@@ -76,7 +76,9 @@ def irfft(x: Pair, *, fft_length: int | None = None) -> Expr:
 
 
 def sequences_reads(x: Tensor, *, sequence_length: int, sequence_stride: int) -> Mapping[int, Reading]:
-    return {len(x.shape) - 1: Window(sequence_length, sequence_stride)}
+    """One value of a frame: its axis is the frames', and behind it stand their own steps."""
+    frames = Window(sequence_length, sequence_stride)
+    return {len(x.shape) - 1: Among(f"{{0}} = frame · {sequence_stride} + place in it", frames)}
 
 
 def sequences_shape(x: Tensor, *, sequence_length: int, sequence_stride: int) -> Shape:
