@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from torchport import __version__, nest
@@ -243,20 +244,21 @@ def source(
     classes = list(found.values())
     texts = [_class(it, marks, pretrained if it is item else "", sharded) for it in classes]
     texts = [*functions(item.definition, item.inputs), *texts]
-    everything = "\n\n\n".join([*helpers.used(texts), *texts])
+    texts = [*helpers.used(texts), *texts]
     weights = f'WEIGHTS = Path(__file__).with_name("{pretrained}")'
-    return f"{_header(item, everything)}\n\n{weights}\n\n\n{everything}\n"
+    return "\n\n\n".join([f"{_header(item, texts)}\n\n{weights}", *texts]) + "\n"
 
 
-def _header(item: Class, text: str) -> str:
+def _header(item: Class, texts: Sequence[str]) -> str:
+    found = [_names(text) for text in texts]
     lines = [
         f'"""{item.name}, ported from Keras by torchport {__version__}."""',
-        *_types(text),
+        *_types(any(is_any for _, is_any in found), any(".unflatten(" in text for text in texts)),
         "",
         "from __future__ import annotations",
         "",
     ]
-    used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+    used = {name for names, _ in found for name in names}
     standard = [f"import {name}" for name in ("json", "math", "string") if name in used]
     if abstract := [name for name in ("Callable", "Sequence") if name in used]:
         standard.append(f"from collections.abc import {', '.join(abstract)}")
@@ -272,10 +274,16 @@ def _header(item: Class, text: str) -> str:
     return "\n".join(lines)
 
 
-def _types(text: str) -> list[str]:
+@lru_cache(maxsize=1024)
+def _names(text: str) -> tuple[frozenset[str], bool]:
+    """The names in a text, and whether a function of it returns what a module gives. Helpers come again."""
+    nodes = list(ast.walk(ast.parse(text)))
+    return frozenset(it.id for it in nodes if isinstance(it, ast.Name)), any(map(_is_any, nodes))
+
+
+def _types(is_any: bool, is_untyped: bool) -> list[str]:
     """What tells mypy --strict that a module called gives Any, and that some of torch has no types."""
-    codes = ["no-any-return"] * any(map(_is_any, ast.walk(ast.parse(text))))
-    codes += ["no-untyped-call"] * (".unflatten(" in text)
+    codes = ["no-any-return"] * is_any + ["no-untyped-call"] * is_untyped
     return [f'# mypy: disable-error-code="{", ".join(codes)}"'] if codes else []
 
 

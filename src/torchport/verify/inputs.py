@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -43,11 +44,22 @@ def fill(shape: Shape, sizes: Sequence[int], batch: int | None) -> tuple[int, ..
 
 
 def attempts(graph: Graph, batches: Mapping[str, int | None], base: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Sizes that the graph takes, from `base` on; where no rule tells, every one that is twice the last."""
-    sizes = [tuple(odd_as(size, factor) for size in base) for factor in FACTORS]
-    sizes = [it for it in sizes if most(shapes(graph, batches, it)) <= LARGEST] or sizes[:1]
-    good = [it for it in sizes if fits(graph, shapes(graph, batches, it))]
-    yield from good[:TRIES] or sizes[: 4 * TRIES : 4]
+    """Sizes that the graph takes, from `base` on; where no rule tells, every one that is twice the last.
+
+    Each is asked of the rules when the ones before have been tried: most models take the first.
+    """
+    found: dict[tuple[Shape, ...], Sequence[int]] = {}
+    for factor in FACTORS:
+        sizes = tuple(odd_as(size, factor) for size in base)
+        found.setdefault(tuple(shapes(graph, batches, sizes)), sizes)
+    known = [(given, it) for given, it in found.items() if most(given) <= LARGEST]
+    known = known or list(found.items())[:1]
+    good = (it for given, it in known if fits(graph, given))
+    if (first := next(good, None)) is None:
+        yield from [it for _, it in known[: 4 * TRIES : 4]]
+        return
+    yield first
+    yield from islice(good, TRIES - 1)
 
 
 def odd_as(size: int, factor: float) -> int:
