@@ -30,8 +30,8 @@ class ShuffleUnit(nn.Module):
         self.bn3 = nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
-        out = self.bn1(self.conv1(x))
-        out = self.depthwise(F.pad(F.channel_shuffle(F.relu(out), 3), (0, 1, 0, 1)))
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.depthwise(F.pad(F.channel_shuffle(out, 3), (0, 1, 0, 1)))
         out = self.bn2(out)
         out = self.bn3(self.conv2(out))
         x = torch.cat([out, F.avg_pool2d(x, 3, stride=2, ceil_mode=True)], dim=1)
@@ -53,8 +53,8 @@ class ShuffleUnit2(nn.Module):
         self.bn3 = nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
-        out = self.bn1(self.conv1(x))
-        out = self.bn2(self.depthwise(F.channel_shuffle(F.relu(out), 3)))
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.depthwise(F.channel_shuffle(out, 3)))
         return F.relu(self.bn3(self.conv2(out)) + x)
 
 

@@ -140,3 +140,21 @@ def test_whether_two_orders_differ(
 ) -> None:
     """Features of a flattened image are held in another order, but where it has one channel or one pixel."""
     assert is_permutable(Tensor("x", shape, parts=parts)) == differ
+
+
+@pytest.mark.parametrize("kinds", [("ReLU",), ("activation:tanh", "Dropout"), ()], ids=str)
+def test_a_permute_goes_behind_what_is_on_the_line_of_a_layer(kinds: tuple[str, ...]) -> None:
+    """An activation stays with the layer that it follows, whichever order is left for another."""
+    for first, last in ((FIRST, SOURCE), (SOURCE, FIRST)):
+        ends = [
+            KINDS[first],
+            *((kind, {"rate": 0.5} if kind == "Dropout" else {}) for kind in kinds),
+            KINDS[last],
+        ]
+        ops = [
+            Op(f"op{at}", kind, (Ref(f"t{at - 1}"),), (f"t{at}",), config, layer=f"op{at}")
+            for at, (kind, config) in enumerate(ends, 1)
+        ]
+        graph = Graph("model", ("t0",), (ops[-1].outputs[0],), tuple(ops), {"t0": Tensor("t0", SHAPE)})
+        (found,) = permutes(graph, keep_io=False)
+        assert found.tensor == f"t{len(kinds) + 1}", (first, last)

@@ -30,6 +30,8 @@ FIRST: Node = ("side", "", "channels first")
 
 #: One permute, in the cut's units; below it, the size of what is permuted breaks ties.
 PERMUTE = 10_000
+#: What else breaks ties: a function of each number stays with what gives it, and the permute goes behind it.
+APART = 0.25
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,11 @@ def is_permutable(tensor: Tensor) -> bool:
     return any(part[-1] > 1 and math.prod(part[:-1]) > 1 for part in tensor.parts)
 
 
+def is_of_each_number(kind: str) -> bool:
+    """Whether an op is what people write on the line of the layer before it: an activation, a dropout."""
+    return kind.startswith("activation:") or kind in ("ReLU", "LeakyReLU", "ELU", "Dropout")
+
+
 def permute_cost(tensor: Tensor) -> float:
     """One permute; a larger tensor costs a little more. Several pieces laid end to end are not permuted."""
     if len(tensor.parts) > 1:
@@ -156,6 +163,7 @@ def walk(graph: Graph, path: str = "") -> Iterator[tuple[str, Graph]]:
 def _add_graph(network: Network, path: str, graph: Graph, keep_io: bool) -> dict[tuple[str, str], Wants]:
     wants: dict[tuple[str, str], Wants] = {}
     readers: dict[str, list[Node]] = defaultdict(list)
+    read_alike: set[str] = set()
     calls: dict[str, int] = defaultdict(int)
     ranks: dict[str, set[int]] = defaultdict(set)
     for op in graph.ops:
@@ -183,6 +191,8 @@ def _add_graph(network: Network, path: str, graph: Graph, keep_io: bool) -> dict
                 # A flat axis whose parts only one side knows has one order for both: the source's.
                 if graph.tensors[outer].parts != body.tensors[inner].parts:
                     network.tie(network.tensor(f"{path}{op.layer}/", inner), SOURCE)
+        if is_of_each_number(op.kind):
+            read_alike.update(op.inputs)
         for at, name in enumerate(op.inputs):
             reader = network.reader(path, op, at, wants)
             if reader is not None and is_permutable(graph.tensors[name]):
@@ -198,6 +208,7 @@ def _add_graph(network: Network, path: str, graph: Graph, keep_io: bool) -> dict
             readers[name].append(SOURCE)
     for name, nodes in readers.items():
         node, cost = network.tensor(path, name), permute_cost(graph.tensors[name])
+        cost += APART if name in read_alike else 0
         ahead, behind = ("ahead", path, name), ("behind", path, name)
         network.add(node, ahead, cost)
         network.add(behind, node, cost)

@@ -10,6 +10,7 @@ from torchport.axes import Order, from_order, to_order
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, call
+from torchport.rules.arguments import indexed
 from torchport.rules.facts import LINEAR
 from torchport.rules.sizes import product
 from torchport.rules.table import FOLLOWS, MEMORY, SOURCE, Value, Want, Wants, rule
@@ -87,6 +88,10 @@ def reshape_wants(x: Tensor, *, out: Tensor) -> Wants:
 def reshape(x: Value, *, out: Value, target_shape: Sequence[int]) -> Expr:
     """x.reshape to sizes in the order in which PyTorch holds the result; one unknown is -1."""
     sizes = [-1 if size is None else size for size in out.sizes[1:]]
+    if (dims := _new_axes(x.sizes, out.sizes)) and x.rank > 1:
+        if len(dims) == 1:
+            return call(".unsqueeze", x, *dims)
+        return indexed(x, [None if dim in dims else slice(None) for dim in range(out.rank)])
     if x.rank == 1:
         return call(".reshape", x, -1, *sizes)
     if x.rank == 2 and out.rank > 2 and -1 not in sizes:
@@ -98,6 +103,21 @@ def reshape(x: Value, *, out: Value, target_shape: Sequence[int]) -> Expr:
     if -1 in sizes:
         return call(".reshape", x, call(".size", x, 0), *sizes)
     return call(".reshape", x, -1, *sizes)
+
+
+def _new_axes(before: Sequence[int | None], after: Sequence[int | None]) -> list[int]:
+    """The places behind the batch where axes of one are added, if nothing else is done; else none."""
+    found, rest = list[int](), list(before[1:])
+    if rest.count(None) > 1:
+        return []
+    for dim, size in enumerate(after[1:], 1):
+        if rest and rest[0] == size:
+            rest.pop(0)
+        elif size == 1:
+            found.append(dim)
+        else:
+            return []
+    return found if not rest else []
 
 
 def permuted(dims: Sequence[int]) -> tuple[int, ...]:
