@@ -42,7 +42,10 @@ def port(path: Path, calls: list[str], folder: Path | None) -> dict[str, Any]:
     source, failed = SourceFile.of(path), []
     with stands_in(), submodules():
         watched = watch(source)
-        project = watched_project(source, (), [it for it in calls if runs(watched, it, failed)])
+        kept = [it for it in calls if runs(watched, it, failed)]
+        if calls and not kept:
+            return {"units": [], "refusals": [], "ran": {}, "failed": failed}
+        project = watched_project(source, (), kept)
     found = port_of(project, calls=calls, partial=True)
     if folder is not None:
         (folder / f"{path.parent.name}_{path.name}").write_text(found.code, encoding="utf-8")

@@ -23,7 +23,7 @@ from torchport.source.observe import watch
 from torchport.source.project import Project
 from torchport.source.prove import Proof, Prover
 from torchport.source.sites import NotPorted, SourceFile, SourceRefusal, site
-from torchport.source.trials import calls_in, losses, try_blocks, try_layers, try_others
+from torchport.source.trials import calls_that_run, losses, try_blocks, try_layers, try_others
 from torchport.source.unit import Unit
 
 
@@ -165,8 +165,8 @@ def watched_project(source: SourceFile, names: Sequence[str], calls: Sequence[st
     """A file that was run, with what is asked for, with other arguments, and its losses."""
     defined = [it.name for it in source.definitions()]
     watched = watch(source)
-    given = list(calls) or list(calls_in(source, watched))
-    for call in given:
+    given = list(calls) or list(calls_that_run(source, watched))
+    for call in calls:
         watched.evaluate(call)
     watched.recorder.is_varied = True
     for call in given:

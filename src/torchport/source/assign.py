@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torchport.axes import position
+from torchport.names import unique
 from torchport.source.interface import is_input, take_input
 from torchport.source.lines import Line, atom, bare, reads, tidy
 from torchport.source.lists import group_of, is_empty_list, open_list
@@ -175,10 +177,28 @@ def wait_for(stage: Stage, maker: Maker) -> None:
 def assign_flow(stage: Stage, name: str, value: Flow) -> None:
     """A tensor gets a name."""
     scope = stage.scope
+    if scope.in_init and (name.startswith("self.") or scope.cls is None):
+        keep_constant(stage, name, value)
+        return
     settle(stage, name)
     if value.text != name:
         scope.do(tidy(f"{name} = {value.text}"))
     scope.env[name] = replace(value, text=name)
+
+
+def keep_constant(stage: Stage, name: str, value: Flow) -> None:
+    """A tensor that `__init__` makes, and `forward` reads: a buffer. What it was before is a local name."""
+    scope, attribute, text = stage.scope, name.removeprefix("self."), value.text
+    held = re.compile(rf"\bself\.{attribute}\b")
+    lines = [it for it in scope.init if held.search(it.text)]
+    if lines:
+        local = unique(attribute, set(scope.assigned) | set(scope.env))
+        text = held.sub(local, text)
+        for line in lines:
+            line.text = held.sub(local, line.text)
+    scope.say(f'self.register_buffer("{attribute}", {text}, persistent=False)')
+    kept = replace(value, text=f"self.{attribute}", is_weight=True)
+    scope.env[name] = kept
 
 
 def settle(stage: Stage, name: str) -> None:

@@ -42,7 +42,10 @@ def cases_of(watched: Watched, unit: Unit) -> Iterator[Case]:
 
 def proven(prover: Prover, unit: Unit, watched: Sequence[Case]) -> Proof:
     """A unit run with what was watched, and with other arguments."""
+    first = {tuple(map(len, it.shapes)): it for it in reversed(watched)} if unit.by_ranks else {}
     cases = list(watched[:WATCHED])
+    cases += [it for it in first.values() if it not in cases]
+    enough = VARIED + len(cases)
     for case in watched[:1]:
         still = {*unit.fixed, *(unit.dropped if SIZES_OF_SPACE in unit.fixed else ())}
         arguments = [
@@ -58,7 +61,7 @@ def proven(prover: Prover, unit: Unit, watched: Sequence[Case]) -> Proof:
         cases += [*arguments, *shapes, *watched[WATCHED:]][:TRIED]
     endless = prover.project.watched.recorder.stopped[unit.name]
     unique = {str(it): it for it in cases if not (it.is_varied and told(it.arguments) in endless)}
-    return prover.prove(unit, list(unique.values()), VARIED + len(watched[:WATCHED]))
+    return prover.prove(unit, list(unique.values()), enough)
 
 
 def case_of(unit: Unit, call: UnitCall, inner: UnitCall | None = None) -> Case:

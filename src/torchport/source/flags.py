@@ -23,6 +23,9 @@ def flagged(found: Mapping[Any, tuple[Fragment, list[Seen]]], made: Call) -> Fra
         by_flag: dict[Any, Fragment] = {}
         for fragment, seen in found.values():
             flags = [it.function.get_config().get(name) for it in seen]
+            if not all(isinstance(it, bool) for it in flags):
+                by_flag = {}
+                break
             by_flag |= dict.fromkeys(flags, fragment)
         if set(by_flag) == {True, False} and by_flag[True] is not by_flag[False]:
             return merged(by_flag[True], by_flag[False], Code(value.text))

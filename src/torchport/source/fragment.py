@@ -6,6 +6,7 @@ layers.Conv2D(width * 2, 3, activation="relu")(x)
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
@@ -25,6 +26,7 @@ from torchport.named import Named, NamedFloat, binds_of, is_named
 from torchport.normalise import normalise
 from torchport.program import Apply, Definition, Expr, Module, State, Unpack, Var, rewrite, walk
 from torchport.read.subclass import keras_of
+from torchport.source.lines import index_text
 from torchport.source.observe import Seen, is_tensor, tensors
 from torchport.source.sizes import number_of
 from torchport.source.values import Flow, Items, Size, Static
@@ -148,7 +150,13 @@ def named(given: Any, value: Static) -> Any:
         return given
     if isinstance(given, (list, tuple)) and isinstance(value.node, (ast.Tuple, ast.List)):
         pairs = zip(given, value.node.elts, strict=False)
-        return type(given)(named(one, Static(ast.unparse(node), node)) for one, node in pairs)
+        return type(given)(named(one, Static(index_text(node), node)) for one, node in pairs)
+    if isinstance(given, slice) and isinstance(value.node, ast.Slice):
+        ends = (value.node.lower, value.node.upper, value.node.step)
+        parts = zip((given.start, given.stop, given.step), ends, strict=True)
+        return slice(
+            *(it if node is None else named(it, Static(ast.unparse(node), node)) for it, node in parts)
+        )
     if isinstance(given, bool) or not isinstance(given, (int, float)):
         return given
     return Named(given, value.text) if isinstance(given, int) else NamedFloat(given, value.text)
@@ -206,7 +214,10 @@ def of_function(
     def call(held: Any) -> Any:
         held = held if isinstance(held, (list, tuple)) else [held]
         function = made.function() if made.function else seen.function
-        return function(*fill(args, held), **fill(kwargs, held))
+        examples = functools.partial(counted, held)
+        return function(*map(examples, fill(args, held)), **{
+            key: examples(it) for key, it in fill(kwargs, held).items()
+        })  # fmt: skip
 
     layer = keras.layers.Lambda(call)
     start = [SimpleNamespace(shape=tuple(it.shape), dtype=dtype_of(it)) for _, it in flows]
@@ -216,19 +227,53 @@ def of_function(
     return with_names(run.body(event), (args, kwargs))
 
 
+def counted(held: Sequence[Any], value: Any) -> Any:
+    """A shape in which the number of examples and another size are open: the former is read off a tensor."""
+    import tensorflow as tf
+
+    if not isinstance(value, list) or len(value) < 2 or value[0] is not OPEN:
+        return value
+    others = [it for it in value[1:] if isinstance(it, (int, np.integer)) and int(it) == -1]
+    return [tf.shape(held[0])[0], *value[1:]] if others else value
+
+
 def with_names(graph: Graph, given: Any) -> Graph:
-    """The graph with the texts of the numbers in its function's lists: TensorFlow has the numbers alone."""
+    """The graph with the texts of the numbers in its function's lists and indices, where it has numbers."""
     lists = [it for it in lists_in(given) if any(map(is_named, it))]
+    indices = [it for it in indices_in(given) if any(map(is_named, numbers_in(it)))]
 
     def one(value: Any) -> Any:
         if isinstance(value, Mapping):
             return {key: one(it) for key, it in value.items()}
         if isinstance(value, (list, tuple)) and all(isinstance(it, int) for it in value):
             return next((type(value)(it) for it in lists if list(it) == list(value)), value)
+        if isinstance(value, (list, tuple, slice)):
+            return next((it for it in indices if entries_of(it) == entries_of(value)), value)
         return value
 
-    ops = (replace(op, config=one(op.config)) for op in graph.ops)
-    return graph.replace(ops=tuple(ops)) if lists else graph
+    ops = (replace(op, config=one(op.config), args=tuple(map(one, op.args))) for op in graph.ops)
+    return graph.replace(ops=tuple(ops)) if lists or indices else graph
+
+
+def entries_of(index: Any) -> list[Any]:
+    return list(index) if isinstance(index, (list, tuple)) else [index]
+
+
+def indices_in(tree: Any) -> Iterator[Any]:
+    """The indices with slices in nested arguments, whole ones first."""
+    if isinstance(tree, Mapping):
+        tree = list(tree.values())
+    if isinstance(tree, slice) or isinstance(tree, tuple) and any(isinstance(it, slice) for it in tree):
+        yield tree
+    if isinstance(tree, (list, tuple)):
+        for it in tree:
+            yield from indices_in(it)
+
+
+def numbers_in(index: Any) -> Iterator[Any]:
+    """The numbers of an index."""
+    for it in index if isinstance(index, tuple) else [index]:
+        yield from (it.start, it.stop, it.step) if isinstance(it, slice) else [it]
 
 
 def lists_in(tree: Any) -> Iterator[Any]:

@@ -145,3 +145,12 @@ def bare(text: str) -> str:
 def atom(text: str) -> str:
     """A text that an attribute may follow."""
     return text if binds_of(text) == ATOM else f"({text})"
+
+
+def index_text(node: ast.expr) -> str:
+    """The text of an expression, or of an index: slices are text in their brackets alone."""
+    whole = ast.Subscript(ast.Name("_", ast.Load()), node, ast.Load())
+    has_slices = isinstance(node, ast.Slice) or any(
+        isinstance(it, ast.Slice) for it in ast.iter_child_nodes(node)
+    )
+    return ast.unparse(whole)[2:-1] if has_slices else ast.unparse(node)

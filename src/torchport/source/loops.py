@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from torchport.source.layers import new_layer
 from torchport.source.lines import bare, reads
+from torchport.source.parts import order_of
 from torchport.source.scope import Loop
 from torchport.source.sites import NotPorted
 from torchport.source.values import (
@@ -47,7 +48,7 @@ def stage_loop(stage: Stage, node: ast.For) -> None:
 
 
 def loop_over_layers(stage: Stage, node: ast.For, group: Group) -> None:
-    """`for layer in stage.layers:`, a list that a loop of `__init__` makes: one loop on both sides."""
+    """`for layer in self.layers:`, a list that a loop of `__init__` makes: one loop on both sides."""
     if not isinstance(node.target, ast.Name):
         raise NotPorted(node.target, "is unpacked", "use a name of its own")
     maker = replace(group.maker, name=node.target.id, listed=group.name.removeprefix("self."))
@@ -104,7 +105,7 @@ def write_loop(
 
 
 def named_first(stage: Stage, node: ast.For) -> ast.Assign | None:
-    """`block = Block(width)` before `stage.blocks.append(block)`; None for other loops."""
+    """`block = Block(width)` before `self.blocks.append(block)`; None for other loops."""
     if len(node.body) != 2 or not isinstance(first := node.body[0], ast.Assign):
         return None
     name = ast.unparse(first.targets[0])
@@ -124,7 +125,7 @@ def makes_list(stage: Stage, node: ast.For) -> bool:
 
 
 def unroll(stage: Stage, node: ast.For) -> bool:
-    """`for layer in stage.layers: x = layer(x)` through layers of several kinds: one after the other."""
+    """`for layer in self.layers: x = layer(x)` through layers of several kinds: one after the other."""
     held = stage.scope.env.get(ast.unparse(node.iter))
     if not isinstance(held, Row) or not isinstance(node.target, ast.Name):
         return False
@@ -179,6 +180,11 @@ def carry(stage: Stage, node: ast.For) -> set[str]:
     scope, found = stage.scope, set[str]()
     for name in sorted(stored_in(node)):
         value = scope.env.get(name)
+        if isinstance(value, Flow) and value.order is not order_of(value.rank):
+            # each turn begins with it in the order in which images are
+            value = scope.ordered(value, order_of(value.rank))
+            scope.do(f"{name} = {value.text}")
+            value = scope.env[name] = replace(value, text=name)
         if isinstance(value, Flow) and value.channels is not None:
             found.add(name)
             shadow = f"{name}_channels"
@@ -194,6 +200,10 @@ def update_carried(stage: Stage, node: ast.For, carried: set[str]) -> None:
     changed = {}
     for name in sorted(carried):
         value, shadow = scope.env.get(name), f"{name}_channels"
+        if isinstance(value, Flow) and value.order is not order_of(value.rank):
+            value = scope.ordered(value, order_of(value.rank))
+            scope.do(f"{name} = {value.text}")
+            value = scope.env[name] = replace(value, text=name)
         if not isinstance(value, Flow) or value.channels is None:
             raise NotPorted(node, f"the channels of {name} are not known at the end of a turn")
         if value.channels != shadow:

@@ -14,13 +14,15 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torchport import scripts
 from torchport.errors import TorchportError
+from torchport.read.subclass import keras_of
 from torchport.source.instrument import OPERATOR, SEEN, TURN, UNIT, VALUE, instrumented
 from torchport.source.sites import Site, SourceFile
+from torchport.watch.frameworks import fresh_names
 
 #: For how long a call with arguments that nobody asked for may run at least, in seconds.
 SECONDS = 20.0
@@ -38,6 +40,8 @@ class Seen:
     result: Any
     #: Whether the arguments of the run were other ones than those that were asked for.
     is_varied: bool = False
+    #: The number of the call of the user's function that it was in; 0: of none.
+    owner: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class UnitCall:
     name: str
     arguments: Mapping[str, Any]
     result: Any
+    number: int = 0
 
 
 class Endless(BaseException):
@@ -65,6 +70,9 @@ class Recorder:
     entered: list[tuple[str, Any]] = field(default_factory=list)
     #: By the identity of an object, from which to which of the calls its `call` went, the first time.
     spans: dict[int, tuple[int, int]] = field(default_factory=dict)
+    #: The numbers of the calls of the user's functions that have begun and not ended; how many there were.
+    open: list[int] = field(default_factory=lambda: [0])
+    count: int = 0
     is_on: bool = True
     is_varied: bool = False
     #: When a run that nobody asked for is stopped, by the clock `monotonic`. None: whenever it ends.
@@ -90,7 +98,7 @@ class Recorder:
             raise Endless
         return True
 
-    def seen(self, key: Site, function: Any, *args: Any, **kwargs: Any) -> Any:
+    def seen(self, key: Site, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         self.turn()
         if not self.is_on:
             return function(*args, **kwargs)
@@ -98,14 +106,14 @@ class Recorder:
         at = len(self.calls)
         self.calls.append((key, None))
         result = function(*args, **kwargs)
-        found = Seen(function, args, kwargs, held(result), self.is_varied)
+        found = Seen(function, args, kwargs, held(result), self.is_varied, self.open[-1])
         self.sites[key].append(replace_lists(found))
         self.calls[at] = key, found
         return result
 
     def value(self, key: Site, result: Any) -> Any:
         if self.is_on:
-            self.sites[key].append(Seen(None, (), {}, held(result), self.is_varied))
+            self.sites[key].append(Seen(None, (), {}, held(result), self.is_varied, self.open[-1]))
         return result
 
     def operator(self, key: Site, name: str, left: Any, right: Any) -> Any:
@@ -113,7 +121,8 @@ class Recorder:
         function = getattr(operator, name)
         result = function(left, right)
         if self.is_on:
-            self.sites[key].append(Seen(function, (held(left), right), {}, held(result), self.is_varied))
+            given = (held(left), right)
+            self.sites[key].append(Seen(function, given, {}, held(result), self.is_varied, self.open[-1]))
         return result
 
     def unit(self, name: str) -> Callable[[Callable[..., Any]], Any]:
@@ -131,11 +140,17 @@ class Recorder:
                 is_method, start = self.is_on and "self" in given, len(self.calls)
                 if is_method:
                     self.entered.append((name, given["self"]))
-                result = function(*args, **kwargs)
+                self.count += 1
+                number = self.count
+                self.open.append(number)
+                try:
+                    result = function(*args, **kwargs)
+                finally:
+                    self.open.pop()
                 if is_method and name.endswith(".call"):
                     self.spans.setdefault(id(given["self"]), (start, len(self.calls)))
                 if self.is_on:
-                    self.units[name].append(UnitCall(name, given, held(result)))
+                    self.units[name].append(UnitCall(name, given, held(result), number))
                 return result
 
             # Keras looks at signatures without following what wraps a function
@@ -152,7 +167,7 @@ def held(value: Any) -> Any:
 
 def replace_lists(found: Seen) -> Seen:
     kwargs = {key: held(it) for key, it in found.kwargs.items()}
-    return Seen(found.function, tuple(map(held, found.args)), kwargs, found.result, found.is_varied)
+    return replace(found, args=tuple(map(held, found.args)), kwargs=kwargs)
 
 
 @dataclass
@@ -175,7 +190,7 @@ class Watched:
     def evaluate(self, call: str) -> Any:
         """What an expression gives in the user's module. Raises TorchportError for what it raises."""
         start = time.monotonic()
-        with scripts.blame(self.source.path), as_it_is():
+        with scripts.blame(self.source.path), as_it_is(), fresh_names(keras_of(self.module)):
             try:
                 return eval(compile(call, "<call>", "eval"), vars(self.module))
             except NameError as error:
@@ -187,7 +202,7 @@ class Watched:
 
     def attempt(self, function: Callable[[], Any], name: str, arguments: Mapping[str, Any]) -> None:
         """Runs what nobody asked for: the source may refuse it. What does not end is noted by `name`."""
-        with as_it_is():
+        with as_it_is(), fresh_names(keras_of(self.module)):
             try:
                 with self.recorder.limited(self.patience):
                     function()

@@ -77,7 +77,7 @@ def operation(at: Evaluator, node: ast.expr, kind: type[ast.AST], left: Any, rig
         init = f"{both[0]} {SIZES[kind]} {both[1]}" if len(both) == 2 else None
         return Size(f"{texts[0]} {SIZES[kind]} {texts[1]}", init)
     sides = [it for it in (left, right) if isinstance(it, Flow)]
-    if not sides or any(not isinstance(it, (Flow, Static)) for it in (left, right)):
+    if not sides or any(not isinstance(it, (Flow, Static, Size)) for it in (left, right)):
         raise NotPorted(node, "is an operator on something else than tensors and numbers")
     ranks = {it.rank for it in sides}
     results = [it for seen in at.scope.seen(node) for it in tensors(seen.result)]
@@ -141,7 +141,7 @@ def item_of(at: Evaluator, node: ast.Subscript) -> Any:
 
 
 def layer_of_turn(at: Evaluator, node: ast.Subscript, group: Group) -> Maker:
-    """`at.layers[i]` in a loop over `i`: the layer of that turn."""
+    """`self.layers[i]` in a loop over `i`: the layer of that turn."""
     loops, scope = at.scope.loops, at.scope
     index = ast.unparse(node.slice)
     if not loops or index not in loops[-1].targets:

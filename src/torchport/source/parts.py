@@ -32,6 +32,7 @@ def part_of(
         flows = entries(unit, {it.of or it.name: bound.pop(it.of or it.name, None) for it in unit.inputs})
     else:
         flows = entries(unit, applied_to(at, node, unit))
+    unit = unit.of_ranks(tuple(it.rank for it in flows.values() if isinstance(it, Flow)))
     texts: list[str] = []
     table: dict[str, str] = {}
     for taken in unit.inputs:

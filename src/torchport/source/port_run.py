@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ def run_port(
     if hasattr(port, "train"):
         port.train(training)
         port.zero_grad()
-    with draws.same_in_torch(torch):
+    with in_doubles(torch), draws.same_in_torch(torch):
         found = port(*unit.grouped(given).values()) if unit.kind != "builder" else port(*given)
     outputs = list(found) if isinstance(found, (list, tuple)) else [found]
     results = [back(it.detach().numpy(), flow.order) for it, flow in zip(outputs, unit.results, strict=True)]
@@ -46,6 +47,17 @@ def run_port(
             for it, order in zip(given, orders, strict=True)
         ]
     return Run(results, slopes)
+
+
+@contextmanager
+def in_doubles(torch: Any) -> Iterator[None]:
+    """What the port makes itself, draws for instance, is float64."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def is_float(array: np.ndarray) -> bool:

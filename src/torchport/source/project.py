@@ -94,12 +94,30 @@ class Project:
     def function(self, node: ast.FunctionDef) -> Unit:
         if (inner := inner_of(node)) is not None:
             return self.factory(node, inner)
-        calls = self.calls(node, node.name)
-        is_function = not self.makes_layers(node)
-        scope = Scope(self, node.name, is_function)
-        stage = Stage(scope)
         if node.args.vararg or node.args.kwarg:
             raise NotPorted(node, "has parameters with a star", "name them")
+        calls = self.calls(node, node.name)
+        kinds: dict[tuple[int, ...], list[UnitCall]] = {}
+        for call in calls:
+            kinds.setdefault(ranks_of(call), []).append(call)
+        if len(kinds) == 1 or len(set(map(len, kinds))) > 1:
+            return self.one_function(node, calls)
+        # one text for tensors of several ranks: a Dense is one of their last axis
+        found = {ranks: self.one_function(node, held, True) for ranks, held in kinds.items()}
+        if len({it.text for it in found.values()}) > 1:
+            counts = " and of ".join(", ".join(map(str, it)) for it in sorted(found))
+            raise NotPorted(node, f"is called with tensors of {counts} axes, and would be two functions")
+        first, *_ = found.values()
+        first.by_ranks = found
+        return first
+
+    def one_function(self, node: ast.FunctionDef, calls: list[UnitCall], are_some: bool = False) -> Unit:
+        """What a function became for these calls. `are_some`: there are others."""
+        is_function = not self.makes_layers(node)
+        scope = Scope(self, node.name, is_function)
+        if are_some:
+            scope.owners = frozenset(it.number for it in calls)
+        stage = Stage(scope)
         parameters = parameters_of(node, 0)
         taken = self.tensors_of(node, calls, parameters, stage)
         known = tuple(it for it in parameters if it.name not in taken)
@@ -213,6 +231,11 @@ def inner_of(node: ast.FunctionDef) -> ast.FunctionDef | None:
         return None
     inside = (it for it in node.body if isinstance(it, ast.FunctionDef))
     return next((it for it in inside if it.name == last.value.id), None)
+
+
+def ranks_of(call: UnitCall) -> tuple[int, ...]:
+    """How many axes the tensors have that a call was given."""
+    return tuple(len(it.shape) for given in call.arguments.values() for it in tensors(given))
 
 
 def has_tensor(value: Any) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from torchport import scripts
 from torchport.program import Module
 from torchport.source.observe import Endless
-from torchport.source.port_run import run_port
+from torchport.source.port_run import in_doubles, run_port
 from torchport.source.project import Project
 from torchport.source.reference import (
     Case,
@@ -100,6 +100,7 @@ class Prover:
         """Raises Differs."""
         import torch
 
+        unit = unit.of_ranks(tuple(map(len, case.shapes)))
         port = self.instance(unit, case, reference)
         if reference.model is not None:
             move_weights(self, unit, case, reference, port)
@@ -137,6 +138,8 @@ class Prover:
 
     def instance(self, unit: Unit, case: Case, reference: Reference) -> Any:
         """The port's class with these arguments; its function."""
+        import torch
+
         made = getattr(self.port, unit.cls)
         kept = {it.name for it in unit.parameters}
         given = {key: value for key, value in case.arguments.items() if key in kept}
@@ -147,7 +150,8 @@ class Prover:
             for it, shape in zip(unit.inputs, reference.shapes, strict=True)
             if it.channels in unit.sizes
         }
-        return made(**sizes, **given).double()
+        with in_doubles(torch):
+            return made(**sizes, **given).double()
 
     def weights(
         self, reference: Reference, port: Any, theirs: Run, mode: str, found: Proof,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -12,8 +14,10 @@ import numpy as np
 
 from torchport.axes import Turn
 from torchport.read import live
+from torchport.read.dialect import shortest
 from torchport.read.subclass import keras_of
 from torchport.source import observe
+from torchport.source.fragment import is_layer
 from torchport.source.observe import Recorder, as_it_is
 from torchport.source.unit import Unit
 
@@ -99,10 +103,11 @@ class Reference:
         recorder.spans.clear()
         numbers = np.random.default_rng(7)
         with in_doubles(keras):
+            arguments = {key: in_policy(it) for key, it in case.arguments.items()}
             if unit.kind == "function":
                 kinds = case.kinds or ("float",) * len(case.shapes)
                 inputs = [feed(numbers, it, kind) for it, kind in zip(case.shapes, kinds, strict=True)]
-                given = dict(case.arguments)
+                given = dict(arguments)
 
                 def function(*tensors: Any) -> Any:
                     return target(**unit.grouped(tensors), **given)
@@ -111,10 +116,10 @@ class Reference:
             if unit.kind == "loss":
                 kinds = case.kinds or ("float",) * len(case.shapes)
                 inputs = [feed(numbers, it, kind) for it, kind in zip(case.shapes, kinds, strict=True)]
-                loss = target(**case.arguments)
+                loss = target(**arguments)
                 return cls(keras, None, lambda *given: loss(*given), inputs, list(case.shapes), [])
             if unit.kind == "builder":
-                model = target(**case.arguments)
+                model = target(**arguments)
             else:
                 kinds = case.kinds or ("",) * len(case.shapes)
                 ends = [
@@ -123,14 +128,14 @@ class Reference:
                 ]
                 given = unit.grouped(ends)
                 if unit.kind == "layer":
-                    layer = target(**case.arguments)
+                    layer = target(**arguments)
                     (first, *_), others = given.values(), list(given.items())[1:]
                     folded = {key: it for key, it in unit.folded.items() if it is not None}
                     out = layer(first, **dict(others), **folded, **mode_of(keras, layer))
                 elif unit.kind == "factory":
-                    out = target(**case.arguments)(*given.values())
+                    out = target(**arguments)(*given.values())
                 else:
-                    out = target(**given, **case.arguments)
+                    out = target(**given, **arguments)
                 model = keras.Model(ends, out)
             shapes = [(BATCH, *(size or 16 for size in it.shape[1:])) for it in model.inputs]
             for variable in model.variables:
@@ -188,11 +193,25 @@ def in_doubles(keras: Any) -> Iterator[None]:
     from torchport.verify import patches
     from torchport.verify.frameworks import floats
     from torchport.verify.patches import doubles
+    from torchport.watch.frameworks import fresh_names
 
     with ExitStack() as stack:
         stack.enter_context(as_it_is())
         stack.enter_context(floats(keras, "float64"))
-        stack.enter_context(patches.patched(tf, (*patches.DOUBLES, *patches.KERNELS, *patches.DRAWS)))
+        stack.enter_context(fresh_names(keras))
+        numbers = [
+            patches.Patch(module, name, lambda tf, original, note: of_number(tf, original))
+            for module in ("tensorflow", "tensorflow:math")
+            for name in OF_NUMBERS
+            if hasattr(tf if module == "tensorflow" else tf.math, name)
+        ]
+        numbers += [
+            patches.Patch("tensorflow", name, lambda tf, original, note: in_double(tf, original))
+            for name in ("range", "cast", "linspace")
+        ]
+        stack.enter_context(
+            patches.patched(tf, (*patches.DOUBLES, *numbers, *patches.KERNELS, *patches.DRAWS))
+        )
         is_user = doubles.is_user
         # calls of the user's code go through the recorder
         doubles.is_user = lambda file: file == observe.__file__ or is_user(file)  # type: ignore[assignment]
@@ -200,6 +219,58 @@ def in_doubles(keras: Any) -> Iterator[None]:
             yield
         finally:
             doubles.is_user = is_user
+
+
+#: Functions of TensorFlow that the port calls of `math` where they are given a number of Python's.
+OF_NUMBERS = ("sqrt", "rsqrt", "exp", "log", "sin", "cos", "tanh", "square", "pow")
+
+
+def of_number(tf: Any, original: Any) -> Any:
+    """A function that the user's code gives a number of Python's: computed in float64, as `math` does."""
+    from torchport.verify.patches import doubles
+
+    @functools.wraps(original)
+    def call(x: Any, *args: Any, **kwargs: Any) -> Any:
+        is_number = isinstance(x, (float, np.floating))
+        if is_number and doubles.is_user(sys._getframe(1).f_code.co_filename):
+            x = tf.constant(x, tf.float64)
+        return original(x, *args, **kwargs)
+
+    return call
+
+
+def in_double(tf: Any, original: Any) -> Any:
+    """A function that makes float32 where the user's code says so, or says nothing: float64."""
+    from torchport.verify.patches import doubles
+
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        found = original(*args, **kwargs)
+        if found.dtype != tf.float32 or not doubles.is_user(sys._getframe(1).f_code.co_filename):
+            return found
+        # what is float32 by its dtype is made again: that of numbers has fewer digits already
+        wider = {key: tf.float64 if it in (tf.float32, "float32") else it for key, it in kwargs.items()}
+        again = [
+            tf.float64 if isinstance(it, (tf.DType, str)) and it in (tf.float32, "float32") else
+            tf.constant(it, tf.float64) if isinstance(it, float) else it for it in args
+        ]  # fmt: skip
+        return tf.cast(original(*again, **wider), tf.float64)
+
+    return call
+
+
+def in_policy(value: Any) -> Any:
+    """An argument that is a layer, made again under the policy that holds now."""
+    if not is_layer(value):
+        return value
+    config = {key: decimal(it) for key, it in value.get_config().items() if key != "dtype"}
+    return type(value).from_config(config)
+
+
+def decimal(value: Any) -> Any:
+    """An option that a layer made float32 of, by its shortest decimal."""
+    single = np.float32(value) if isinstance(value, float) else value
+    return shortest(single) if isinstance(value, float) and float(single) == value else value
 
 
 def mode_of(keras: Any, layer: Any) -> dict[str, bool]:

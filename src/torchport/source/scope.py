@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from torchport.axes import Order, dims, position
 from torchport.named import ATOM, binds_of
 from torchport.source.fragment import Call
-from torchport.source.lines import Line, Names, reads
+from torchport.source.lines import Line, Names, index_text, reads
 from torchport.source.observe import Seen
 from torchport.source.sites import NotPorted, Site, site
 from torchport.source.values import Flow, Items, Maker, Shape, Size, Stack, Static
@@ -82,6 +83,8 @@ class Scope:
     first: frozenset[str] = frozenset()
     #: Of a loss: how Keras makes one number of what `call` gives.
     reduction: str = ""
+    #: The calls of the function that are staged, by their numbers; None: all.
+    owners: frozenset[int] | None = None
     #: Whether a method that `forward` calls is being staged: what it gives keeps its order.
     in_method: bool = False
 
@@ -95,15 +98,16 @@ class Scope:
         return name in self.assigned and all(it.id != name for it in stored)
 
     def seen(self, node: ast.AST) -> list[Seen]:
-        return self.project.watched.recorder.sites.get(site(node), [])
+        found = self.project.watched.recorder.sites.get(site(node), [])
+        return found if self.owners is None else [it for it in found if it.owner in self.owners]
 
     def say(self, text: str, shadow: str = "") -> None:
         """A line of `__init__`."""
         self.init.append(Line(self.depth, text, shadow))
 
     def do(self, text: str) -> None:
-        """A line of `forward`."""
-        self.forward.append(Line(self.depth, text))
+        """A line of `forward`; of what happens to tensors that `__init__` makes, one of it."""
+        (self.init if self.in_init else self.forward).append(Line(self.depth, text))
 
     # Texts
 
@@ -140,13 +144,8 @@ class Scope:
                 return it
 
         change = Sizes()
-        # an index is an expression in its brackets alone
-        outside = isinstance(node, ast.Slice) or any(
-            isinstance(it, ast.Slice) for it in ast.iter_child_nodes(node)
-        )
-        tree = ast.parse(f"_[{ast.unparse(node)}]" if outside else ast.unparse(node), mode="eval").body
-        made = change.visit(tree.slice if isinstance(tree, ast.Subscript) and outside else tree)
-        return ast.unparse(made) if change.changed else self.project.source.segment(node)
+        made = change.visit(copy.deepcopy(node))
+        return index_text(made) if change.changed else self.project.source.segment(node)
 
     def size_of(self, node: ast.expr) -> str | None:
         """The text of the size of a tensor's last axis, where an expression asks for it."""
@@ -231,7 +230,7 @@ class Scope:
 
     def forward_text(self, text: str) -> str:
         """A text of `__init__` as `forward` has it: what the class keeps is an attribute."""
-        if self.is_function:
+        if self.is_function or self.in_init:
             return text
         names = {it.id for it in ast.walk(ast.parse(text, mode="eval")) if isinstance(it, ast.Name)}
         for name in sorted(names):

@@ -33,6 +33,16 @@ class NotPorted(Exception):
         super().__init__(why)
 
 
+def is_text_of(text: str, node: ast.AST) -> bool:
+    """Whether a text is that of a node: one that was made of others has the place of these."""
+    if not isinstance(node, ast.expr) or isinstance(node, (ast.Slice, ast.Tuple, ast.Starred)):
+        return True
+    try:
+        return ast.unparse(ast.parse(text, mode="eval").body) == ast.unparse(node)
+    except SyntaxError:
+        return False
+
+
 @dataclass(frozen=True)
 class SourceRefusal:
     """One thing in a file that is not ported."""
@@ -79,7 +89,8 @@ class SourceFile:
     def segment(self, node: ast.AST) -> str:
         """The text of a node, on one line."""
         found = ast.get_source_segment(self.text, node) or ""
-        return found if found and "\n" not in found and '"""' not in found else ast.unparse(node)
+        is_plain = found and "\n" not in found and '"""' not in found
+        return found if is_plain and is_text_of(found, node) else ast.unparse(node)
 
     def before(self, node: ast.stmt) -> list[str]:
         """The comments and blank lines that stand right before a statement."""

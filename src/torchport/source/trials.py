@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from torchport.errors import TorchportError
 from torchport.read.subclass import keras_of
 from torchport.source.observe import Watched, told
 from torchport.source.sites import SourceFile
@@ -15,6 +16,22 @@ from torchport.source.vary import TRIED, has_defaults, variations
 
 #: Shapes on which losses are tried that no call runs.
 LOSS_SHAPES = ((4, 8, 6, 3), (3, 10, 4, 2))
+
+
+def calls_that_run(source: SourceFile, watched: Watched) -> Iterator[str]:
+    """Those that nobody asked for, run: what fails by itself is left out. Raises what all fail with."""
+    failed: list[TorchportError] = []
+    found = 0
+    for call in calls_in(source, watched):
+        try:
+            watched.evaluate(call)
+        except TorchportError as error:
+            failed.append(error)
+            continue
+        found += 1
+        yield call
+    if failed and not found:
+        raise failed[0]
 
 
 def calls_in(source: SourceFile, watched: Watched) -> Iterator[str]:

@@ -73,6 +73,12 @@ class Unit:
     #: Of a function that gives a function: what that is called.
     inner: str = ""
     line: int = 0
+    #: The same, as it is for tensors of other ranks: one text.
+    by_ranks: dict[tuple[int, ...], Unit] = field(default_factory=dict, repr=False)
+
+    def of_ranks(self, ranks: tuple[int, ...]) -> Unit:
+        """The unit as it is for tensors of these ranks."""
+        return self.by_ranks.get(ranks, self)
 
     def grouped(self, values: Sequence[Any]) -> dict[str, Any]:
         """One value for each tensor, by the parameters that take them: lists as lists."""
