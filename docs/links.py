@@ -1,6 +1,7 @@
 """Whether every link of the built site leads somewhere: a file of it, and where one is named a place in it.
 
-`python docs/links.py FOLDER` prints those that do not, and is 1 then. Links to other sites are left alone.
+`python docs/links.py FOLDER` prints those that do not, and what a page fetches from elsewhere, and is 1 then.
+Links to other sites are left alone.
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ from urllib.parse import unquote, urlsplit
 
 
 class Page(HTMLParser):
-    """What a page links to, and the places in it that can be linked to."""
+    """What a page links to and fetches, and the places in it that can be linked to."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.links: list[str] = []
         self.places: set[str] = set()
+        self.fetched: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         found = dict(attributes)
         self.places |= {it for it in (found.get("id"), found.get("name")) if it}
         self.links += [it for it in (found.get("href"), found.get("src")) if it]
+        if found.get("src") or tag == "link" and "stylesheet" in (found.get("rel") or ""):
+            self.fetched.append(found.get("src") or found.get("href") or "")
 
 
 def broken(folder: Path) -> Iterator[str]:
@@ -33,6 +37,7 @@ def broken(folder: Path) -> Iterator[str]:
     for path, page in pages.items():
         if path.name == "404.html":  # its links begin at the site's root
             continue
+        yield from (f"{path.relative_to(folder)} fetches {it}" for it in page.fetched if urlsplit(it).netloc)
         for link in page.links:
             to = urlsplit(link)
             if to.scheme or to.netloc:

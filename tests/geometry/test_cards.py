@@ -199,7 +199,11 @@ def test_table_and_cards_fit_the_terminal(unet: Explanation, width: int) -> None
 def test_a_layer_that_is_not_there_is_told_from_those_that_are(unet: Explanation) -> None:
     with pytest.raises(torchport.TorchportError, match="no layer 'enc1_conv'(.|\n)*enc1_conv"):
         unet.card("enc1_conv")
+    with pytest.raises(torchport.TorchportError, match="--layer enc1_conv1;"):
+        unet.card("ENC1_CONV1")
     assert unet.card("enc1.conv1") == unet.card("enc1_conv1")
+    inside = [it.id for it in unet.ops("enc1")]  # a block, as the table names it
+    assert inside[:2] == ["enc1_conv1", "enc1_bn1"] and all(it.startswith("enc1_") for it in inside)
 
 
 @pytest.mark.parametrize("k", range(1, 8))

@@ -21,6 +21,8 @@ from torchport.geometry.network import Network
 from torchport.geometry.page import data, page
 from torchport.geometry.pictures import Basis, encode, features, image
 
+MODELS = Path(__file__).parent / "models"
+
 
 def document(text: str) -> dict[str, object]:
     """What the page reads."""
@@ -152,9 +154,41 @@ def test_inputs_that_do_not_fit_are_refused(tmp_path: Path, tissue: Path) -> Non
         explain(UNET, size=(32, 64), input=tissue)
     with pytest.raises(TorchportError, match="takes 1 inputs"):
         explain(UNET, input=[tissue, tissue])
+    np.save(tmp_path / "nan.npy", np.full((48, 64, 3), np.nan, np.float32))
+    with pytest.raises(TorchportError, match="not finite"):
+        explain(UNET, input=tmp_path / "nan.npy")
+    with pytest.raises(TorchportError, match="holds <U1, no numbers"):
+        explain(UNET, input=np.array([["a"]]))
+    with pytest.raises(BadFile, match="there is no such file"):
+        explain(UNET, input=tmp_path / "gone.png")
+    with pytest.raises(BadFile, match="is a directory"):
+        explain(UNET, input=tmp_path)
     (tmp_path / "no.png").write_bytes(b"no picture")
     with pytest.raises(BadFile, match="is no picture"):
         explain(UNET, input=tmp_path / "no.png")
     (tmp_path / "no.npy").write_bytes(b"no array")
     with pytest.raises(BadFile, match="is no array of numpy"):
         explain(UNET, input=tmp_path / "no.npy")
+    np.savez(tmp_path / "two.npz", one=np.zeros(3), two=np.zeros(3))
+    with pytest.raises(BadFile, match=r"has no array 'image', but one, two(.|\n)*savez\(file, image=array\)"):
+        explain(UNET, input=tmp_path / "two.npz")
+    with pytest.raises(TorchportError, match="the port cannot be run on it: index out of range"):
+        _ = explain(MODELS / "transformer.keras", input=np.full((6,), 99)).page
+
+
+def test_an_npz_file_has_the_inputs_by_name(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).random((16, 16, 3), np.float32)
+    np.savez(tmp_path / "input.npz", image=array, other=array[:2])
+    found = explain(MODELS / "residual.keras", input=tmp_path / "input.npz")
+    assert (found.inputs[0] == array[None]).all()
+    np.savez(tmp_path / "alone.npz", array)
+    assert (explain(MODELS / "residual.keras", input=tmp_path / "alone.npz").inputs[0] == array[None]).all()
+
+
+def test_a_page_is_a_file(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from torchport.cli import app
+
+    result = CliRunner().invoke(app, ["explain", str(UNET), "--html", str(tmp_path)])
+    assert result.exit_code == 2 and "is a directory" in result.output and "ihc_unet.html" in result.output

@@ -9,8 +9,8 @@ export interface Tensor {
   module: string; code: string; span: Span | null; sees: Sees[];
 }
 
-/** What a step of the output reads along one axis of an input. */
-export type Reading = { axis: number | null } & (
+/** What a step of the output reads along one axis of an input; `among`: some of it, which, in words. */
+export type Reading = { axis: number | null; among?: string } & (
   | { kind: "point" | "whole" }
   | { kind: "window" | "transposed"; k: number; s: number; d: number; before: number; after: number }
   | { kind: "part"; before: number; after: number }

@@ -95,6 +95,11 @@ def explain(
 
                 what = "an input is shown by the page"
                 raise TorchportError(what, where="--input", advice="add --html FILE")
+            if html is not None and html.is_dir():
+                from torchport.errors import TorchportError
+
+                advice = f"name a file: --html {html / (source.stem + '.html')}"
+                raise TorchportError("is a directory", where=str(html), advice=advice)
             found = of(source, sizes(size), list(inputs) if inputs else None, tell, **options)
             if layer is not None:
                 found.ops(layer)

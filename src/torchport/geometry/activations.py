@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from torchport.axes import Order, dims
+from torchport.errors import TorchportError
 
 if TYPE_CHECKING:
     from torchport.port import Port
@@ -39,7 +40,12 @@ def activations(
 
     given = inputs.given(port.program.graph, arrays)
     tell("running the port with torch")
-    torch = {**dict(zip(port.program.graph.inputs, given, strict=True)), **of_port(port, given)}
+    try:
+        torch = {**dict(zip(port.program.graph.inputs, given, strict=True)), **of_port(port, given)}
+    except (IndexError, RuntimeError, ValueError) as error:  # a token that is in no vocabulary, say
+        what = f"the port cannot be run on it: {str(error).strip().partition(chr(10))[0][:200]}"
+        advice = "give values that the model takes: tokens of its vocabulary, say"
+        raise TorchportError(what, where="--input", advice=advice) from error
     if not with_keras:
         return Activations(torch, None, "Keras was not run.")
     if importlib.util.find_spec("tensorflow") is None:

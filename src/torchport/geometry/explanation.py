@@ -86,7 +86,7 @@ class Explanation:
         return "\n".join("".join(text for text, _ in line).rstrip() for line in found)
 
     def ops(self, name: str) -> list[Op]:
-        """The calls of a layer, or the one that gives a tensor; of a module of model.py by its path."""
+        """The calls of a layer, that of a tensor, or all of a module or block of model.py by its path."""
         found = [
             it for it in self.network.ops
             if name in (it.id, it.layer, it.layer.removesuffix(".activation"), *it.outputs)
@@ -94,10 +94,14 @@ class Explanation:
         if not found:
             layers = {it.id for it in self.network.layers if name in it.modules}
             found = [it for it in self.network.ops if it.layer in layers]
+        if not found and name:
+            inside = {it.op for it in self.network.tensors if f"{it.module}.".startswith(f"{name}.")}
+            found = [it for it in self.network.ops if it.id in inside]
         if found:
             return found
-        names = sorted({it.layer for it in self.network.ops})
-        near = get_close_matches(name, names, 3, 0.5) or names[:3]
+        blocks = [it.path for it in self.network.blocks if it.path]
+        names = {it.lower(): it for it in (*blocks, *(it.layer for it in self.network.ops))}
+        near = [names[it] for it in get_close_matches(name.lower(), names, 3, 0.5)] or sorted(names.values())
         advice = f"for instance --layer {near[0]}; torchport explain lists all of them" if near else ""
         raise TorchportError(f"there is no layer {name!r}", where=self.network.name, advice=advice)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -26,22 +27,47 @@ def read(source: Any, graph: Graph, tensor: Tensor) -> tuple[np.ndarray, str]:
 
     Raises BadFile for a file that is none, TorchportError for one that does not fit.
     """
-    if isinstance(source, (str, Path)) and Path(source).suffix.lower() != ".npy":
-        return pixels(Path(source), graph, tensor)
-    array = load(Path(source)) if isinstance(source, (str, Path)) else np.asarray(source)
+    if isinstance(source, (str, Path)):
+        path = Path(source)
+        check(path)
+        if path.suffix.lower() not in (".npy", ".npz"):
+            return pixels(path, graph, tensor)
+        array = load(path, tensor.name)
+    else:
+        array = np.asarray(source)
+    where = str(source) if isinstance(source, (str, Path)) else f"the input {tensor.name!r}"
+    if array.dtype.kind not in "biuf" and tensor.name not in graph.texts:
+        raise TorchportError(f"holds {array.dtype}, no numbers", where=where, advice="give numbers")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        what = "holds numbers that are not finite: no picture can be made of what follows"
+        raise TorchportError(what, where=where, advice="give it without NaN and infinity")
     if array.ndim == len(tensor.shape) - 1:
         array = array[None]
     return array[:1], ""
 
 
-def load(path: Path) -> np.ndarray:
-    """The array of an .npy file; nothing in it is run."""
+def check(path: Path) -> None:
+    """Raises BadFile for what is no file."""
+    if not path.is_file():
+        what = "is a directory" if path.is_dir() else "there is no such file"
+        raise BadFile(what, where=str(path), advice="check the path: a PNG, a JPEG, an .npy or .npz file")
+
+
+def load(path: Path, name: str) -> np.ndarray:
+    """The array of an .npy file, the one of an .npz file or that with the input's name; nothing is run."""
     try:
-        array: np.ndarray = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        advice = "write it with numpy.save"
+        found = np.load(path, allow_pickle=False)
+        if not isinstance(found, np.lib.npyio.NpzFile):
+            return np.asarray(found)
+        with found:
+            names = found.files
+            if name in names or len(names) == 1:
+                return np.asarray(found[name if name in names else names[0]])
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        advice = f"write it with numpy.save, or numpy.savez(file, {name}=array)"
         raise BadFile(f"is no array of numpy ({error})", where=str(path), advice=advice) from error
-    return array
+    what = f"has no array {name!r}, but {', '.join(names) or 'none'}"
+    raise BadFile(what, where=str(path), advice=f"write it with numpy.savez(file, {name}=array)")
 
 
 def pixels(path: Path, graph: Graph, tensor: Tensor) -> tuple[np.ndarray, str]:
@@ -67,8 +93,9 @@ def pixels(path: Path, graph: Graph, tensor: Tensor) -> tuple[np.ndarray, str]:
         with Image.open(path) as file:
             made = file.convert(mode)
     except (OSError, ValueError, Image.DecompressionBombError) as error:
-        advice = "give a PNG, a JPEG, or an .npy file"
-        raise BadFile(f"is no picture ({error})", where=str(path), advice=advice) from error
+        advice = "give a PNG, a JPEG, an .npy or .npz file"
+        reason = str(error).replace(f" {str(path)!r}", "")
+        raise BadFile(f"is no picture ({reason})", where=str(path), advice=advice) from error
     notes = []
     wanted = (sizes["w"] or made.width, sizes["h"] or made.height)
     if made.size != wanted:
@@ -106,7 +133,9 @@ def shown(array: np.ndarray, side: Side) -> str:
 
 
 def read_all(sources: Sequence[Any], graph: Graph) -> tuple[list[np.ndarray], str]:
-    """All inputs of a model, in order: files or arrays."""
+    """All inputs of a model, in order: files or arrays; one .npz file has all by name."""
+    if len(sources) == 1 and isinstance(sources[0], (str, Path)) and Path(sources[0]).suffix == ".npz":
+        sources = [sources[0]] * len(graph.inputs)
     if len(sources) != len(graph.inputs):
         names = ", ".join(graph.inputs)
         what = f"the model takes {len(graph.inputs)} inputs ({names}), given are {len(sources)}"

@@ -242,8 +242,9 @@ def given(graph: Graph, arrays: Any) -> list[np.ndarray]:
         if not fits:
             shape = tuple("?" if size is None else size for size in tensor.shape)
             raise TorchportError(
-                f"has the shape {array.shape}, the model takes {shape}", where=f"the input {name!r}"
-            )
+                f"has the shape {array.shape}, the model takes {shape}", where=f"the input {name!r}",
+                advice="give it in the source's order of axes, samples first",
+            )  # fmt: skip
         wanted = "float32" if is_float(tensor.dtype) else tensor.dtype
         if np.dtype(wanted).kind != array.dtype.kind and not (
             wanted == "float32" and array.dtype.kind in "iu"
