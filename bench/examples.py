@@ -312,7 +312,8 @@ def functional(seen: Seen) -> tuple[Any, Any]:
         if value.shape == () and hasattr(value, "item" if isinstance(value, np.ndarray) else "numpy"):
             return value.item() if isinstance(value, np.ndarray) else value.numpy().item()
         name = f"x{len(inputs)}"
-        made = tf_keras.Input(tuple(value.shape[1:]), dtype=value.dtype, name=name)
+        batch = None if hasattr(value, "numpy") or isinstance(value, np.ndarray) else value.shape[0]
+        made = tf_keras.Input(tuple(value.shape[1:]), batch, dtype=value.dtype, name=name)
         inputs.append(made)
         masked = getattr(value, "_keras_mask", None) is not None and made.shape.rank == 3
         made = tf_keras.layers.Masking(0.0)(made) if masked else made
@@ -389,11 +390,17 @@ def alone(call: Seen) -> tuple[Any, Any]:
     return call.layer, [leaf.numpy()[:4] for leaf in leaves(call.args) if hasattr(leaf, "numpy")] or None
 
 
-def rows_of(path: Path, root: Path, seconds: int) -> list[Row]:
+def asked(path: Path, patterns: list[str]) -> dict[str, str]:
+    """The classes of an example that the patterns mean, with their first base: all without patterns."""
+    found = classes(path.read_text(encoding="utf-8"))
+    means = {it for it in found if any(pattern in f"{path}:{it}" for pattern in patterns or [""])}
+    return {name: base for name, base in found.items() if name in means}
+
+
+def rows_of(path: Path, root: Path, seconds: int, patterns: list[str]) -> list[Row]:
     """The rows of one example."""
-    source = path.read_text(encoding="utf-8")
     short = str(path.relative_to(root / "examples"))
-    rows = [Row(short, name, base) for name, base in classes(source).items()]
+    rows = [Row(short, name, base) for name, base in asked(path, patterns).items()]
     data = DATA.get(short, {})
     example = Example(path, seconds, data)
     try:
@@ -420,7 +427,7 @@ def limit_row(row: Row, seconds: int) -> Iterator[None]:
         row.verdict, row.why = CRASH, f"took more than {seconds} s"
 
 
-def forked(path: Path, root: Path, seconds: int) -> list[Row]:
+def forked(path: Path, root: Path, seconds: int, patterns: list[str]) -> list[Row]:
     """The rows of one example, run in a process of its own: of TensorFlow only the import is shared."""
     reader, writer = os.pipe()
     if (child := os.fork()) == 0:
@@ -429,7 +436,7 @@ def forked(path: Path, root: Path, seconds: int) -> list[Row]:
             os.chdir(os.environ.get("TMPDIR", "/tmp"))
             sys.stdout = open(os.devnull, "w")
             prepare()
-            json.dump([asdict(it) for it in rows_of(path, root, seconds)], out)
+            json.dump([asdict(it) for it in rows_of(path, root, seconds, patterns)], out)
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as got:
@@ -443,7 +450,7 @@ def forked(path: Path, root: Path, seconds: int) -> list[Row]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("checkout", type=Path)
-    parser.add_argument("patterns", nargs="*", help="parts of file names")
+    parser.add_argument("patterns", nargs="*", help="parts of FILE:CLASS")
     parser.add_argument("--seconds", type=int, default=60, help="for one statement")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -453,11 +460,11 @@ def main() -> int:
 
     rows: list[Row] = []
     for path in sorted(arguments.checkout.glob("examples/**/*.py")):
-        if not classes(path.read_text(encoding="utf-8")):
+        if not asked(path, arguments.patterns):
             continue
-        if arguments.patterns and not any(it in str(path) for it in arguments.patterns):
-            continue
-        for row in forked(path.resolve(), arguments.checkout.resolve(), arguments.seconds):
+        for row in forked(
+            path.resolve(), arguments.checkout.resolve(), arguments.seconds, arguments.patterns
+        ):
             rows.append(row)
             print(
                 f"{row.verdict:14} {row.seconds:6} s  {row.file}:{row.name} ({row.base})  {row.why}",

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.lambdas.assembler import functions
+from tests.lambdas.grown import Grower
 from tests.lambdas.programs import PROGRAMS
 from tests.lambdas.recorder import Package, Recorder, Traced, text_of
 
@@ -161,3 +162,22 @@ def test_damaged_code_is_refused_or_right(monkeypatch: pytest.MonkeyPatch, tmp_p
             pass
     assert 0 < read_well < 500
     assert not list(tmp_path.iterdir())
+
+
+def test_functions_that_grow_at_random_are_read_as_python_runs_them() -> None:
+    """What Python itself cannot run is refused, and nothing else."""
+    same = 0
+    for seed in range(300):
+        source = Grower(seed).source()
+        module: dict[str, Any] = {}
+        exec(compile(source, "model.py", "exec"), module)
+        data = base64.b64encode(marshal.dumps(module["f"].__code__)).decode()
+        try:
+            expected = as_python_runs_it(source)
+        except NameError:  # a variable that the way through the function gave no value
+            with pytest.raises(Unsupported, match="no value"):
+                as_read(data, [])
+            continue
+        assert set(as_read(data, []).values()) == {expected}, source
+        same += 1
+    assert same > 250

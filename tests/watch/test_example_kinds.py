@@ -253,3 +253,173 @@ def test_attributes_of_a_model_are_names_of_modules() -> None:
     for name in ("cell", "heads_left", "heads_right", "norms_0", "norms_1"):
         assert f"self.{name} = nn." in port.code, port.code
     assert torchport.verify(model, port, **QUICK).passed
+
+
+class Graded(L.Layer):
+    """Sums over edges of a graph, whose rows are no samples: numbers of all rows are counted as one."""
+
+    def call(self, inputs):
+        nodes, edges = inputs
+        scores = tf.exp(tf.reduce_mean(tf.gather(nodes, edges[:, 0]) * tf.gather(nodes, edges[:, 1]), -1))
+        count = tf.math.bincount(tf.cast(edges[:, 0], tf.int32))
+        return tf.reduce_sum(scores) * tf.cast(count, scores.dtype)
+
+
+class Messages(L.Layer):
+    """Nodes and edges of a graph: each has as many rows as it has."""
+
+    def call(self, inputs):
+        nodes, edges = inputs
+        pairs = tf.reshape(tf.gather(nodes, edges), (tf.shape(edges)[0], -1))
+        weights = tf.sigmoid(tf.reduce_sum(pairs, -1, keepdims=True))
+        messages = tf.gather(nodes, edges[:, 1]) * weights
+        return tf.math.unsorted_segment_sum(messages, edges[:, 0], num_segments=tf.shape(nodes)[0])
+
+
+class Folded(L.Layer):
+    """Steps become rows."""
+
+    def call(self, x):
+        return tf.reshape(x, (-1, x.shape[-1]))
+
+
+class Spread(L.Layer):
+    def call(self, inputs):
+        x, rows = inputs
+        return tf.reduce_mean(x) + tf.zeros((tf.shape(rows)[0], 2)) + tf.zeros((tf.shape(x)[0], 1, 1))
+
+
+class Growing(L.Layer):
+    """A list and a dictionary that change after they were handed over."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        left, right = tf_keras.Input((5, 6)), tf_keras.Input((5, 6))
+        inputs = {"left": left, "right": right}
+        self.mix = tf_keras.Model(inputs, L.Dense(6)(left) * tf.tanh(right))
+
+    def call(self, x):
+        parts, pair = [x], {"left": x, "right": tf.nn.relu(x)}
+        for _ in range(2):
+            parts.append(tf.reduce_max(tf.concat(parts, axis=-1), -1, keepdims=True) + x)
+            pair["left"] = self.mix(pair)
+        return tf.concat(parts, axis=-1)[..., :6] + pair["left"]
+
+
+class Placed(L.Layer):
+    """Numbers for a batch of one size."""
+
+    def __init__(self, count, **options):
+        super().__init__(**options)
+        self.count, self.dense = count, L.Dense(4)
+
+    def call(self, x):
+        x = tf.reshape(x, [self.count, 6])
+        return tf.cumsum(self.dense(x), axis=0) * tf.random.uniform(x.shape[:1])[:1]
+
+
+class Tinted(L.Layer):
+    """A matrix for each sample: the identity of a size, in as many as there are samples."""
+
+    def call(self, x):
+        eye = tf.eye(6, batch_shape=[tf.shape(x)[0]])
+        return tf.matmul(x, eye * tf.reduce_mean(x, [1, 2])[:, None, None] + 1.0)
+
+
+class Repeats(L.Layer):
+    """Chains of the very same layers: one that is called twice."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        block = [L.Dense(6, activation="tanh"), Inner()]
+        self.blocks = [tf_keras.Sequential(block) for _ in range(3)]
+
+    def call(self, x):
+        for block in self.blocks:
+            x = L.add([block(x), x])
+        return x
+
+
+prepare = tf_keras.Sequential([L.Normalization(), L.Dense(6, name="expand")])
+
+
+class Prepared(tf_keras.Model):
+    """Calls layers of its module's, which are no part of it: they do not train."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = L.Dense(3)
+
+    def call(self, x):
+        return self.head(prepare(x))
+
+
+def graded() -> Any:
+    nodes, edges = tf_keras.Input((6,)), tf_keras.Input((2,), dtype="int32")
+    return tf_keras.Model([nodes, edges], Graded()([nodes, edges]))
+
+
+def messages() -> Any:
+    nodes, edges = tf_keras.Input((6,)), tf_keras.Input((2,), dtype="int32")
+    return tf_keras.Model([nodes, edges], Messages()([nodes, edges]))
+
+
+def folded() -> Any:
+    x = tf_keras.Input((5, 6))
+    return tf_keras.Model(x, Spread()([x, Folded()(x)]))
+
+
+def growing() -> Any:
+    x = tf_keras.Input((5, 6))
+    return tf_keras.Model(x, Growing()(x))
+
+
+def batched() -> Any:
+    x = tf_keras.Input((3, 6), 4)
+    return tf_keras.Model(x, Placed(12)(x))
+
+
+def tinted() -> Any:
+    x = tf_keras.Input((5, 6))
+    return tf_keras.Model(x, Tinted()(x))
+
+
+def repeated() -> Any:
+    x = tf_keras.Input((5, 6))
+    return tf_keras.Model(x, L.Dense(2)(Repeats()(x)))
+
+
+def prepared() -> Any:
+    model = Prepared()
+    prepare.layers[0].adapt(np.random.default_rng(0).normal(size=(20, 6)))
+    model(np.zeros((2, 6), "float32"))
+    return model
+
+
+@pytest.mark.parametrize(
+    "build",
+    [graded, messages, folded, growing, batched, tinted, repeated, prepared],
+    ids=lambda it: str(it.__name__),
+)
+def test_more_kinds(build: Any) -> None:
+    """Before, of nodes and edges, and of steps that were folded, the size of the wrong one was taken."""
+    tf_keras.utils.set_random_seed(3)
+    model = build()
+    port = torchport.convert(model)
+    result = torchport.verify(model, port, **QUICK)
+    assert result.passed, f"{result}\n{port.code}"
+
+
+def test_layers_of_the_module_do_not_train() -> None:
+    """Keras trains what is an attribute of the model. Before, such layers were refused."""
+    code = torchport.convert(prepared()).code
+    assert code.count("requires_grad_(False)") == 1, code
+
+
+def test_rows_of_several_inputs() -> None:
+    """Each input has as many as it has: a size of one is not that of another."""
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=(6, 6)).astype("float32"), rng.integers(0, 6, size=(9, 2)).astype("int32")]
+    model = messages()
+    port = torchport.convert(model)
+    assert torchport.verify(model, port, inputs=arrays, **QUICK).passed, port.code

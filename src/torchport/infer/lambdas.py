@@ -125,8 +125,8 @@ def rename(walk: Walk, op: Op, start: int, results: Sequence[str], names: Sequen
         )
     for result, name in to.items():
         walk.tensors[name] = replace(walk.tensors.pop(result), name=name)
-    if set(op.inputs) <= walk.sizes.batch and all(walk.tensors[it].shape[:1] == (None,) for it in names):
-        walk.sizes.batch.update(names)
+    rows = walk.sizes.batch
+    rows |= {name: rows[it] for it, name in zip(results, names, strict=True) if it in rows}
 
 
 @dataclass

@@ -59,7 +59,7 @@ class Walk:
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.sizes = Sizes(self.graph.inputs)
+        self.sizes = Sizes(self.graph.inputs, self.graph.bodies)
 
     def refuse(self, op: Op, error: Unsupported) -> None:
         path = f"{self.graph.name}/{op.name}"

@@ -10,7 +10,7 @@ value is a number of Python: it may stand in a reshape, a slice, and in arithmet
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import reduce
@@ -62,7 +62,7 @@ MADE = frozenset({
 class Sizes:
     """The sizes that are known so far, of one graph."""
 
-    def __init__(self, inputs: Sequence[str] = ()) -> None:
+    def __init__(self, inputs: Sequence[str] = (), bodies: Mapping[str, Graph] | None = None) -> None:
         self.numbers: dict[str, Entry] = {}
         self.vectors: dict[str, list[Entry]] = {}
         #: Sizes that only the run time knows: of which tensor, and axis.
@@ -72,10 +72,12 @@ class Sizes:
         #: A tensor of which each was asked; the tensor whose whole shape a vector is.
         self.origin: dict[str, str] = {}
         self.whole: dict[str, str] = {}
-        #: Tensors whose first axis is the batch, which has one size; the op that gives it.
         self.first = next(iter(inputs), "")
-        self.batch = set(inputs)
-        self.count: Ref | None = None
+        #: Tensors whose first axis is that of inputs, and of which: two of the same have one size.
+        self.batch: Batches = {name: frozenset({name}) for name in inputs}
+        #: The ops that give these sizes.
+        self.counts: dict[frozenset[str], Ref] = {}
+        self.bodies = bodies or {}
 
     def rewrite(self, op: Op, tensors: dict[str, Tensor]) -> Iterator[Op]:
         """What stands for an op: nothing where its outputs are numbers. Raises Unsupported."""
@@ -89,8 +91,7 @@ class Sizes:
         elif op.kind in MADE and not op.inputs and self.first:
             yield replace(op, args=(Ref(self.first), *op.args))
         elif not any(map(self._knows, op.inputs)):
-            if op.inputs and self.batch.issuperset(op.inputs) and keeps_batch(op):
-                self.batch.update(op.outputs)
+            self.batch.update(batches(op, self.batch, self.bodies))
             yield op
         elif not self._folded(op):
             yield from self._with_sizes(self._used(op))
@@ -118,16 +119,17 @@ class Sizes:
 
     def _shape(self, op: Op, x: Tensor) -> None:
         (output,), entries = op.outputs, list[Entry]()
+        rows = self.batch.get(x.name)
         for axis, size in enumerate(x.shape):
-            if size is None and axis == 0 and x.name in self.batch and self.count is not None:
-                entries.append(self.count)
+            if size is None and axis == 0 and rows in self.counts:
+                entries.append(self.counts[rows])
                 continue
             name = f"{output}.{axis}"
             self.open[name] = (x.name, axis)
             self.waiting[name] = Op(name, "tf.size", op.args, (name,), {"axis": axis}, layer=name)
             entries.append(Ref(name) if size is None else size)
-            if size is None and axis == 0 and x.name in self.batch:
-                self.count = Ref(name)
+            if size is None and axis == 0 and rows:
+                self.counts[rows] = Ref(name)
         self._keep(op, entries, x.name)
         self.whole[output] = x.name
 
@@ -261,7 +263,8 @@ class Sizes:
         """A size that is open is -1, as long as it is the only one; the batch's own needs none."""
         (x,), first = op.args, sizes[0]
         if not _plain(sizes) and _plain(sizes[1:]) and isinstance(first, Ref) and isinstance(x, Ref):
-            if self.open[first.tensor] == (x.tensor, 0) or (first == self.count and x.tensor in self.batch):
+            rows = self.batch.get(x.tensor)
+            if self.open[first.tensor] == (x.tensor, 0) or rows and first == self.counts.get(rows):
                 return replace(op, kind="Reshape", config={"target_shape": list(sizes[1:])}, kwargs={})
         unknown = [it for it in sizes if isinstance(it, Ref) or it == -1]
         if len(unknown) > 1:
@@ -286,9 +289,31 @@ KEEPING = frozenset({
 })  # fmt: skip
 
 
+#: The tensors whose first axis is that of inputs, by name, and of which inputs.
+Batches = dict[str, frozenset[str]]
+
+
+def batches(op: Op, known: Batches, bodies: Mapping[str, Graph]) -> Batches:
+    """The outputs of an op whose first axis is that of its inputs, and of which.
+
+    Not those of a nested graph that folds an axis into it, or gives the rows of one argument of two.
+    """
+    if op.kind == "Model" and op.layer in bodies:
+        body = bodies[op.layer]
+        inner = {name: known[it] for name, it in zip(body.inputs, op.inputs, strict=False) if it in known}
+        for it in body.ops:
+            inner |= batches(it, inner, body.bodies)
+        pairs = zip(op.outputs, body.outputs, strict=False)
+        return {name: inner[it] for name, it in pairs if it in inner}
+    read = op.inputs[-1:] if op.kind == "time:unfold" else op.inputs
+    if not read or not keeps_batch(op) or any(it not in known for it in read):
+        return {}
+    return dict.fromkeys(op.outputs, frozenset().union(*(known[it] for it in read)))
+
+
 def keeps_batch(op: Op) -> bool:
     """Whether the first axis of an op's outputs is that of its inputs."""
-    return op.kind in KEEPING or not op.kind.startswith((OPS, "tf."))
+    return op.kind in KEEPING or not op.kind.startswith((OPS, "tf.", "time:fold"))
 
 
 def _plain(sizes: Sequence[Entry]) -> bool:

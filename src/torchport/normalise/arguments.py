@@ -27,7 +27,7 @@ def gathered(config: Config) -> None:
 
 
 def counted(config: Config) -> None:
-    """Only numbers of each row are counted: not as far as one, and not whether they are there.
+    """Numbers are counted: not as far as one, and not whether they are there.
 
     Without an axis TensorFlow counts those of the whole batch together.
     Source: tensorflow/python/ops/bincount_ops.py, bincount.
@@ -35,9 +35,11 @@ def counted(config: Config) -> None:
     for name in ("maxlength", "weights", "binary_output"):
         if config.pop(name, None):
             raise Unsupported(f"bincount with {name}", "leave it out")
-    if config.pop("axis", None) != -1:
-        raise Unsupported("bincount of all samples together", "count those of each with axis=-1")
+    axis = config.pop("axis", None)
+    if axis not in (None, -1):
+        raise Unsupported(f"bincount with axis={axis}", "count the numbers of each row with axis=-1")
     config["minlength"] = config.get("minlength") or 0
+    config["together"] = axis is None
 
 
 def direction(config: Config) -> None:

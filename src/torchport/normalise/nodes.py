@@ -103,6 +103,7 @@ NODES: dict[str, Node] = {
     "Roll": Node("roll", ("shift", "axis")), "Cumprod": Node("cumprod", ("axis",), RUNNING),
     "ReverseSequence": Node("reverse_sequence", ("seq_lengths",), STEPS),
     "MatrixBandPart": Node("band_part", ("num_lower", "num_upper")), "MatrixDiag": Node("diag"),
+    "MatrixDiagV3": Node("diag", ("k", "num_rows", "num_cols", "padding_value")),
     "MatrixDiagPart": Node("diag_part"), "MatrixInverse": Node("inv"), "MatrixDeterminant": Node("det"),
     "Cholesky": Node("cholesky"), "Lgamma": Node("lgamma"), "Digamma": Node("digamma"),
     "Asinh": Node("asinh"), "Acosh": Node("acosh"), "Atanh": Node("atanh"),

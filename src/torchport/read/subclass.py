@@ -247,7 +247,15 @@ def constants(learning: Any, inferring: Any) -> Iterator[str]:
 
 
 def check_variables(model: Any, made: Any) -> None:
-    """Raises Refused where a model has variables that are not those of its layers, or of layers left out."""
+    """Raises Refused where a model has variables that are not those of its layers, or of layers left out.
+
+    And where its `call` calls layers that are not its own: it does not train them.
+    """
+    own = {id(it) for it in model.trainable_variables}
+    if any(id(it) not in own for it in made.trainable_variables):
+        raise refused(
+            model, "its `call` calls layers that are none of its own", "make them attributes of the class"
+        )
     inside = {id(it) for it in made.weights}
     left = [str(getattr(it, "path", it.name)) for it in model.weights if id(it) not in inside]
     if left:

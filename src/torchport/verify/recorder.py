@@ -17,7 +17,7 @@ import numpy as np
 from torchport.graph import Graph
 from torchport.nest import leaves
 from torchport.watch import is_own
-from torchport.watch.parts import parts
+from torchport.watch.parts import members
 
 #: Names of the calls of nested models, outermost first, and the tensor's name inside.
 Key = tuple[tuple[str, ...], str]
@@ -127,7 +127,7 @@ class Recorder:
 
 def calls_of(layer: Any, body: Graph) -> dict[int, list[tuple[str, str]]]:
     """The calls that a layer of the user's own makes of its layers, in order, by the graph's names."""
-    made = {name: id(part) for name, part in parts(layer).items()}
+    made = {name: id(part) for name, part in members(layer).items()}
     found: dict[int, list[tuple[str, str]]] = {}
     for op in body.ops:
         if op.layer in made and op.kind != "tf.Variable":

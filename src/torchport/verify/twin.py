@@ -6,6 +6,7 @@ of: layers, variables, lists of them, constants; all else is shared.
 
 from __future__ import annotations
 
+import inspect
 import threading
 import types
 import weakref
@@ -20,7 +21,7 @@ from torchport.read.live import name_layers, with_configs
 from torchport.verify.frameworks import tensorflow
 from torchport.verify.retype import retyped
 from torchport.watch import is_own
-from torchport.watch.parts import innermost, is_variable, variable_of
+from torchport.watch.parts import innermost, is_variable, one_of, outside, variable_of
 
 #: What ties a layer to the graph of the model that it is in.
 NODES = frozenset({"_inbound_nodes", "_outbound_nodes", "_inbound_nodes_value", "_outbound_nodes_value"})
@@ -37,6 +38,7 @@ class Twin:
     def __init__(self, keras: Any, dtype: str) -> None:
         self.keras, self.dtype = keras, dtype
         self.known: dict[int, Any] = {}
+        self.chains: dict[tuple[int, ...], Any] = {}
         self.kept: list[Any] = []
 
     def of(self, value: Any) -> Any:
@@ -111,10 +113,22 @@ class Twin:
         self.known[id(value)] = made
         for name, it in vars(value).items():
             made.__dict__[name] = [] if name in NODES else self.of(it)
+        if layers := outside(value):
+            made.__dict__["call"] = types.MethodType(self._function(type(value).call, layers), made)
+        return made
+
+    def _function(self, call: Any, layers: Mapping[str, Any]) -> Any:
+        """A function that finds copies in its module where it looks for these layers."""
+        call = inspect.unwrap(call)
+        space = {**call.__globals__, **{name: self.of(it) for name, it in layers.items()}}
+        made = types.FunctionType(call.__code__, space, call.__name__, call.__defaults__, call.__closure__)
+        made.__kwdefaults__ = call.__kwdefaults__
         return made
 
     def _model(self, value: Any) -> Any:
         """A model that is described by its layers, which Keras rebuilds."""
+        if one_of(value) in self.chains:
+            return self.chains[one_of(value)]
         stand = Stand(self)
         with with_configs(value):
             config = retyped(stand.configured(value.get_config(), value), self.dtype)
@@ -124,6 +138,7 @@ class Twin:
             made.build([tuple(it.shape) for it in value.inputs][0])
         made.set_weights(value.get_weights())
         made.trainable = value.trainable
+        self.chains[one_of(value)] = made
         return made
 
     def _cache(self, value: Any) -> Any:

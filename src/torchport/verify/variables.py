@@ -8,7 +8,7 @@ from typing import Any
 from torchport.errors import TorchportError
 from torchport.graph import Graph
 from torchport.watch import is_own
-from torchport.watch.parts import innermost, parts
+from torchport.watch.parts import innermost, members
 
 
 def outer_layer(model: Any, name: str) -> Any:
@@ -17,7 +17,7 @@ def outer_layer(model: Any, name: str) -> Any:
     Of a layer of the user's own they are its attributes, and its variables stand there like layers.
     """
     if is_own(model):
-        return parts(model)[name]
+        return members(model)[name]
     found = {it.name: it for it in model.layers}
     pipelines = [it for it in model.layers if type(it).__name__ == "Pipeline"]
     for pipeline in pipelines:

@@ -215,6 +215,8 @@ class Run:
             return Op(name, "Model", tuple(given.values()), (), {"name": name}), self.body(event)
         if is_model(layer):
             body = opened(live.read(layer), [event], [self])
+            if not any(id(it) in self.trained for it in layer.trainable_variables):  # of another model's
+                body = config.frozen(body)
             return Op(name, "Model", args, (), {"name": name}, kwargs), body
         where = f"the layer {layer.name!r}"
         entry = bounded(entry_of(self.keras, layer), where)
@@ -330,9 +332,7 @@ def placeholders(tf: Any, start: Any) -> Any:
     """TensorFlow's symbols for Keras's, nested as they are."""
 
     def one(it: Any) -> Any:
-        dtype = getattr(it.dtype, "name", it.dtype)
-        shape = tuple(it.shape)
-        return tf.compat.v1.placeholder(dtype, (None, *shape[1:]) if shape else ())
+        return tf.compat.v1.placeholder(getattr(it.dtype, "name", it.dtype), tuple(it.shape))
 
     return mapped_inputs(start, one)
 

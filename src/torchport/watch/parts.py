@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
+from types import CodeType
 from typing import Any
 
 from torchport.names import numbered
@@ -66,6 +68,42 @@ def below(path: str, value: Any, depth: int) -> Iterator[tuple[str, Any]]:
     elif depth and isinstance(value, (list, tuple)):
         for at, item in enumerate(value):
             yield from below(f"{path}_{at}", item, depth - 1)
+
+
+def members(layer: Any) -> dict[str, Any]:
+    """What the `call` of a layer has by name: its parts, and layers of its module's."""
+    found = parts(layer)
+    known = {id(it) for it in found.values()}
+    for name, it in outside(layer).items():
+        if id(it) not in known:
+            found[numbered(name, found)] = it
+    return found
+
+
+def outside(layer: Any) -> dict[str, Any]:
+    """Layers of its module's that the `call` of a class names: they are no part of its objects."""
+    call = inspect.unwrap(vars(layer).get("call") or getattr(type(layer), "call", layer))
+    space = getattr(call, "__globals__", {})
+    return {
+        name: space[name] for name in names_in(getattr(call, "__code__", None)) if is_layer(space.get(name))
+    }
+
+
+def names_in(code: CodeType | None) -> Iterator[str]:
+    """The names that code asks its module for, that of functions in it too."""
+    if code is not None:
+        yield from code.co_names
+        for it in code.co_consts:
+            if isinstance(it, CodeType):
+                yield from names_in(it)
+
+
+def one_of(layer: Any) -> tuple[int, ...]:
+    """What says which layer this is: two chains of the very same layers are one."""
+    is_chain = type(layer).__name__ == "Sequential" and type(layer).__module__.startswith(
+        ("keras.", "tf_keras.")
+    )
+    return tuple(map(id, layer.layers)) if is_chain and layer.layers else (id(layer),)
 
 
 def variable_of(value: Any) -> Any:

@@ -163,7 +163,7 @@ class Spy:
         def call(*args: Any, **kwargs: Any) -> Any:
             if not self.opened[-1]:
                 return original(*args, **kwargs)
-            event = Event(original, name, args, kwargs, False)
+            event = Event(original, name, *held((args, kwargs)), False)
             with self.entered(event, True):
                 event.result = original(*args, **kwargs)
             return event.result
@@ -173,11 +173,11 @@ class Spy:
     def layer(self, original: Any, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not self.opened[-1]:
             return original(layer, *args, **kwargs)
-        event = Event(layer, str(layer.name), args, kwargs, True, mode_around(self.keras))
+        event = Event(layer, str(layer.name), *held((args, kwargs)), True, mode_around(self.keras))
         opened = self.is_open(layer)
         if opened:  # sizes go from layer to layer as the numbers that they are
             args, kwargs = mapped((args, kwargs), size_or_tensor)
-            event.args, event.kwargs = args, kwargs
+            event.args, event.kwargs = held((args, kwargs))
         for tensor in leaves((args, kwargs)):
             self.seen[id(tensor)] = tensor
         if opened and is_at_every_step(layer):
@@ -315,6 +315,11 @@ def size_or_tensor(tensor: Any) -> Any:
     if at is None or shape.rank is None or shape[int(at[0])] is None:
         return tensor
     return int(shape[int(at[0])])
+
+
+def held(arguments: Any) -> Any:
+    """Arguments as they are now: a list or a dictionary may be changed once it was handed over."""
+    return mapped(arguments, lambda tensor: tensor)
 
 
 def mapped(tree: Any, change: Callable[[Any], Any]) -> Any:

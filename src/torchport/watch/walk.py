@@ -25,7 +25,7 @@ from torchport.watch.arguments import by_name, given, implied, nested, placed
 from torchport.watch.constants import DRAWS, WHOLE_DRAWS, constant, exactly, sizes_of, varying
 from torchport.watch.nodes import handle_of, is_tensor, layers_in, line_of, number_of, refused
 from torchport.watch.operations import operation
-from torchport.watch.parts import is_at_every_step, is_variable, parts, variable_of
+from torchport.watch.parts import is_at_every_step, is_layer, is_variable, members, one_of, parts, variable_of
 from torchport.watch.spy import Event
 from torchport.watch.steps import folded
 from torchport.watch.writes import ASSIGNS, WRITES, WRITTEN, Write, draws, measured
@@ -53,7 +53,7 @@ class Walk:
     givers: dict[int, Event] = field(default_factory=dict)
     done: dict[int, tuple[str, ...]] = field(default_factory=dict)
     constants: dict[int, Any] = field(default_factory=dict)
-    layers: dict[int, str] = field(default_factory=dict)
+    layers: dict[tuple[int, ...], str] = field(default_factory=dict)
     #: The numbers of the writes that are entered.
     after: set[int] = field(default_factory=set)
     #: The number of the operation before which arguments are read.
@@ -66,8 +66,13 @@ class Walk:
     def run(self) -> Graph:
         assert self.event.called is not None
         args, kwargs = self.event.called
-        self.parts = {id(variable_of(it)): name for name, it in parts(self.layer).items()}
-        self.objects = {id(variable_of(it)): it for it in parts(self.layer).values()}
+        own = members(self.layer)
+        self.parts = {id(variable_of(it)): name for name, it in own.items()}
+        self.alike: dict[tuple[int, ...], str] = {}
+        for name, it in own.items():
+            if is_layer(it):
+                self.alike.setdefault(one_of(it), name)
+        self.objects = {id(variable_of(it)): it for it in own.values()}
         self.captured = {id(inner): outer for outer, inner in self.graph.captures}
         tensors: dict[str, Tensor] = {}
         self.writes = list(self.find_writes())
@@ -472,15 +477,17 @@ class Walk:
         return self.named(event.target)
 
     def named(self, layer: Any) -> str:
-        if id(layer) not in self.layers:
-            wanted = self.parts.get(id(layer), str(layer.name))
+        """The name of a layer; of chains of the very same layers that of the first."""
+        known = one_of(layer)
+        if known not in self.layers:
+            wanted = self.alike.get(known) or str(layer.name)
             name, at = wanted, 1
             while name in self.layers.values():
                 at += 1
                 name = f"{wanted}_{at}"
-            self.layers[id(layer)] = name
+            self.layers[known] = name
             self.keep.append(layer)
-        return self.layers[id(layer)]
+        return self.layers[known]
 
     def node(self, op: Any) -> None:
         """An operation of TensorFlow's graph, as TensorFlow 2.0 to 2.3 save it."""

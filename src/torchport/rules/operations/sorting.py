@@ -200,16 +200,22 @@ def digitize(x: Value, bins: Any) -> Expr:
     return call("torch.bucketize", x, buffer(bins, "bins", "float32"), right=True)
 
 
-def counted_shape(x: Tensor) -> Shape:
-    return (*x.shape[:-1], None)
+def counted_shape(x: Tensor, *, together: bool = False) -> Shape:
+    return (None,) if together else (*x.shape[:-1], None)
 
 
 @rule(
     "keras.ops.Bincount", wants=SOURCE, shape=counted_shape, dtype="int32",
     only={"weights": (None,), "sparse": (False,)}, ignores="weights sparse",
 )  # fmt: skip
-def bincount(x: Value, *, minlength: int = 0) -> Expr:
-    """How often each number is in each row; as long as the largest number of all rows."""
+def bincount(x: Value, *, minlength: int = 0, together: bool = False) -> Expr:
+    """How often each number is in each row; as long as the largest number of all rows.
+
+    `together`: in all rows as one, torch.bincount.
+    """
+    if together:
+        numbers = call(".flatten", x) if x.rank > 1 else x
+        return call("torch.bincount", numbers, **({"minlength": minlength} if minlength else {}))
     return call("bincount", x, *([minlength] if minlength else []))
 
 
