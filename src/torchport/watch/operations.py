@@ -38,3 +38,15 @@ def operation(event: Event) -> tuple[Any, tuple[Any, ...], dict[str, Any]] | Non
         space["any_symbolic_tensors"] = test
         Operation.symbolic_call = own
     return held[0] if held else None
+
+
+def options(target: Any) -> dict[str, Any]:
+    """The options of an operation, tensors among them; a configuration has none.
+
+    Source: keras/src/ops/operation.py, get_config.
+    """
+    try:
+        return {key: it for key, it in target.get_config().items() if key != "name"}
+    except NotImplementedError:
+        names = list(inspect.signature(type(target).__init__).parameters)[1:]
+        return {name: getattr(target, name) for name in names if name != "name" and hasattr(target, name)}

@@ -50,6 +50,8 @@ class Event:
     first: int = 0
     last: int = 0
     where: str = ""
+    #: The arguments of `call` that have a mask, by the masks' ids.
+    masked: dict[int, Any] = field(default_factory=dict)
     #: What the author calls the tensors: names of variables of `call`, by the tensors' ids.
     names: dict[int, str] = field(default_factory=dict)
 
@@ -202,6 +204,9 @@ class Spy:
                 event.called = (args, dict(kwargs))
                 for tensor in leaves((args, kwargs)):
                     self.seen[id(tensor)] = tensor
+                    if (mask := getattr(tensor, "_keras_mask", None)) is not None:
+                        event.masked[id(mask)] = tensor
+                        self.keep(mask)
                 with names_of(event, own):
                     return own(*args, **kwargs)
             return own(*args, **kwargs)

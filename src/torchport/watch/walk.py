@@ -24,7 +24,7 @@ from torchport.read import live
 from torchport.watch.arguments import by_name, given, implied, nested, placed
 from torchport.watch.constants import DRAWS, WHOLE_DRAWS, constant, exactly, sizes_of, varying
 from torchport.watch.nodes import handle_of, is_tensor, layers_in, line_of, number_of, refused
-from torchport.watch.operations import operation
+from torchport.watch.operations import operation, options
 from torchport.watch.parts import is_at_every_step, is_layer, is_variable, members, one_of, parts, variable_of
 from torchport.watch.spy import Event
 from torchport.watch.steps import folded
@@ -181,10 +181,14 @@ class Walk:
             of = key.removesuffix("_mask") if key != "mask" else next(iter(values))
             for tensor, it in zip(leaves(values.get(of)), leaves(mask), strict=False):
                 if is_tensor(it) and id(it) not in self.names:
-                    name = self.free(key)
-                    self.ops.append((-1, Op(name, "mask:of", (self.tree(tensor),), (name,), layer=name)))
-                    self.names[id(it)] = name
-                    self.keep.append(it)
+                    self.mask_of(tensor, it, key)
+
+    def mask_of(self, tensor: Any, mask: Any, wanted: str) -> None:
+        """Enters the mask of an argument."""
+        name = self.free(wanted)
+        self.ops.append((-1, Op(name, "mask:of", (self.tree(tensor),), (name,), layer=name)))
+        self.names[id(mask)] = name
+        self.keep.append(mask)
 
     def masks(self, result: Sequence[Any]) -> Iterator[str]:
         """What becomes of the mask of the first argument, for each result."""
@@ -277,6 +281,9 @@ class Walk:
     def tensor(self, value: Any) -> Any:
         """The tensor by its name, or a constant."""
         if id(value) in self.names:
+            return Ref(self.names[id(value)])
+        if id(value) in self.event.masked:  # it was asked of the argument itself
+            self.mask_of(self.event.masked[id(value)], value, "mask")
             return Ref(self.names[id(value)])
         if not self.depends(value):
             return constant(self.fold(value))
@@ -442,10 +449,12 @@ class Walk:
         made = operation(event)
         assert made is not None
         target, args, kwargs = made
-        config = live.as_saved({key: it for key, it in target.get_config().items() if key != "name"})
+        given = {key: self.tree(it) for key, it in options(target).items()}
+        config = {key: it for key, it in given.items() if not any(refs(it))}
+        named = {key: it for key, it in given.items() if key not in config}
         kind = f"{type(target).__module__}.{type(target).__name__}"
         op = Op("", kind, tuple(map(self.tree, args)), (), config,
-                {key: self.tree(it) for key, it in kwargs.items()}, where=event.where)  # fmt: skip
+                named | {key: self.tree(it) for key, it in kwargs.items()}, where=event.where)  # fmt: skip
         self.give(op, event.first, tensors, event.name.rpartition(".")[2])
 
     def layer_op(self, event: Event, tensors: Sequence[Any]) -> None:
