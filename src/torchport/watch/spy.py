@@ -165,7 +165,8 @@ class Spy:
         def call(*args: Any, **kwargs: Any) -> Any:
             if not self.opened[-1]:
                 return original(*args, **kwargs)
-            event = Event(original, name, *held((args, kwargs)), False)
+            given, named = held((args, kwargs))
+            event = Event(original, name, given, named, False)
             with self.entered(event, True):
                 event.result = original(*args, **kwargs)
             return event.result
@@ -175,7 +176,8 @@ class Spy:
     def layer(self, original: Any, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not self.opened[-1]:
             return original(layer, *args, **kwargs)
-        event = Event(layer, str(layer.name), *held((args, kwargs)), True, mode_around(self.keras))
+        given, named = held((args, kwargs))
+        event = Event(layer, str(layer.name), given, named, True, mode_around(self.keras))
         opened = self.is_open(layer)
         if opened:  # sizes go from layer to layer as the numbers that they are
             args, kwargs = mapped((args, kwargs), size_or_tensor)
