@@ -296,7 +296,7 @@ def show_factor(results: dict) -> Table:
 
 
 def show_page(results: dict) -> Table:
-    columns = ("", "size", "goal", "written in", "goal", "usable in", "goal")
+    columns = ("", "size", "goal", "written in", "goal", "CPU", "usable in", "goal")
     shown = table("The page of torchport explain", *columns)
     for row in results["page"].get("rows", ()):
         size, ready = PAGES[row["name"]]
@@ -305,7 +305,7 @@ def show_page(results: dict) -> Table:
             usable = f"{row['ready']:.2f} s", verdict(row["ready"], ready)
         shown.add_row(
             row["name"], f"{row['megabytes']:.2f} MB", verdict(row["megabytes"], size) if size else "",
-            f"{row['write']:.2f} s", verdict(row["write"], WRITE),
+            f"{row['write']:.2f} s", verdict(row["write"], WRITE), f"{row['write_cpu']:.2f} s",
             *usable,
         )  # fmt: skip
     return shown

@@ -15,7 +15,8 @@ from tests.replay.codec import decode
 from torchport import nest, pipeline, training
 from torchport.axes import Order, dims
 from torchport.errors import Refused
-from torchport.geometry.facts import all_multiplies, fields, read
+from torchport.geometry.costs import all_multiplies
+from torchport.geometry.facts import fields, read
 from torchport.geometry.fields import Fields
 from torchport.geometry.walk import sized, whole
 from torchport.port import Port

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torchport.axes import Turn, ravel
 from torchport.geometry import drawings
@@ -15,23 +15,15 @@ from torchport.geometry.links import POINT, Digit, Link
 from torchport.geometry.mistakes import Scene, mistakes
 from torchport.geometry.network import Layer, Section, Side, Tensor, Weight
 from torchport.geometry.table import amount
+from torchport.geometry.titles import title
+from torchport.geometry.words import read
 from torchport.graph import Op
 from torchport.program import Load, Permute
 from torchport.report.terminal import counted, size
-from torchport.rules.window import Among, Part, Past, Pick, Rotation, Table, Transposed, Whole, Window
+from torchport.rules.window import Part, Past, Transposed, Whole, Window
 
 if TYPE_CHECKING:
     import numpy as np
-
-#: The names of options that a title says.
-SAID = (
-    "filters", "units", "height", "width", "kernel_size", "pool_size", "strides", "dilation_rate", "groups",
-    "depth_multiplier", "padding", "cropping", "size", "interpolation", "rate", "axis", "axes", "num_heads",
-    "key_dim", "return_sequences", "target_shape", "equation", "subscripts", "shift", "pad_width",
-    "negative_slope",
-)  # fmt: skip
-#: What they are where nobody would say them.
-USUAL = {"dilation_rate": ([1, 1], [1], [1, 1, 1], 1), "groups": (1,), "strides": ([1, 1], [1], [1, 1, 1], 1)}
 
 
 @dataclass(frozen=True)
@@ -67,39 +59,6 @@ def card(subject: Subject) -> tuple[Section, ...]:
     return tuple(Section(name, lines) for name, lines in made if lines)
 
 
-def title(subject: Subject) -> Iterator[str]:
-    """What it is on both sides, and where in model.py."""
-    yield named(subject.kind, subject.op.config)
-    if subject.layer.code and subject.layer.span:
-        yield f"{subject.layer.code}    made in model.py, line {subject.layer.span.line}"
-    y = subject.outputs[0]
-    if y.span:
-        yield f"{y.code}    model.py, line {y.span.line}"
-    elif not subject.layer.code:
-        yield "it is no line of model.py: what follows it does its work, or nothing is left to do"
-
-
-def named(kind: str, options: Mapping[str, Any]) -> str:
-    """A layer as people write it, with the options that matter; one that wraps another names it."""
-    inside = (options.get(name) for name in ("layer", "cell"))
-    said = [
-        named(str(it["class_name"]), it["config"]) for it in inside
-        if isinstance(it, Mapping) and isinstance(it.get("config"), Mapping) and it.get("class_name")
-    ]  # fmt: skip
-    said += [
-        f"{name}={plainly(options[name])}" for name in SAID
-        if name in options and options[name] not in USUAL.get(name, ())
-    ]  # fmt: skip
-    return f"{kind}({', '.join(said)})" if said else kind
-
-
-def plainly(value: object) -> str:
-    """`3×3` of [3, 3]."""
-    if isinstance(value, (list, tuple)) and value and all(isinstance(it, int) for it in value):
-        return "×".join(map(str, value))
-    return str(value)
-
-
 def tuple_of(side: Side) -> str:
     """`(n, 32, 32, 16)`."""
     return f"({', '.join('n' if it is None else str(it) for it in side.sizes)})"
@@ -108,11 +67,11 @@ def tuple_of(side: Side) -> str:
 def shapes(subject: Subject) -> Iterator[str]:
     """What it reads and gives on both sides."""
     y = subject.outputs[0]
-    for title, side in (("Keras  ", "keras"), ("PyTorch", "torch")):
+    for framework, side in (("Keras  ", "keras"), ("PyTorch", "torch")):
         given = " + ".join(tuple_of(getattr(it, side)) for it, _ in subject.reads[:4])
         given += f" + {len(subject.reads) - 4} more" if len(subject.reads) > 4 else ""
         axes = " ".join(getattr(y, side).axes)
-        yield f"{title}  {given or 'nothing'} -> {tuple_of(getattr(y, side))}    {axes}"
+        yield f"{framework}  {given or 'nothing'} -> {tuple_of(getattr(y, side))}    {axes}"
     names = {y.id, *(it.id for it, _ in subject.reads)}
     left = [it for it in subject.permutes if it.tensor in names]
     for it in left:
@@ -166,53 +125,9 @@ def sizes(subject: Subject) -> Iterator[str]:
         yield f"{'·'.join(map(str, flat))} = {math.prod(flat)}"
 
 
-def read(subject: Subject) -> Iterator[str]:
-    """What one element of the output reads."""
-    several = len(subject.reads) > 1
-    for x, links in subject.reads[:4]:
-        words = [word(letter, link) for letter, link in zip(x.keras.axes[1:], links[1:], strict=True)]
-        words = words or ["its sample"]
-        if subject.op.kind == "time:fold":
-            words[0] = f"one {x.keras.axes[1]}"
-        yield f"an element of the output reads{f' of {x.id}' if several else ''}: {', '.join(words)}"
-
-
 def values(it: Tensor) -> int:
     """How many values a sample has."""
     return math.prod(size or 1 for size in it.keras.sizes[1:])
-
-
-def word(letter: str, link: Link) -> str:
-    """What it reads along one axis."""
-    reading = link.reading
-    if isinstance(reading, (Among, Table)):
-        return reading.says.format(letter)
-    if isinstance(reading, Pick):
-        return f"{letter} = {reading.step}"
-    if isinstance(reading, Part):
-        return f"its {letter}, if that is {reading.before} to {reading.before + (link.n or 1) - 1}"
-    if isinstance(reading, Whole) or link.axis is None:
-        if link.n == 1:
-            return f"the one {letter}"
-        return f"all {link.n} {letter}" if link.n is not None else f"all {letter}"
-    if reading == POINT:
-        return f"its own {letter}"
-    if isinstance(reading, Past):
-        return f"every {letter} {'from' if reading.backwards else 'up to'} its own"
-    if isinstance(reading, Digit):
-        return f"one {letter}"
-    if isinstance(reading, Rotation):
-        back = f"{abs(reading.by)} {'back' if reading.by > 0 else 'on'} and around"
-        return f"its {letter}, {'counted from the end' if reading.backwards else back}"
-    first, last = link.spans
-    wide = (last - first + 1).clip(0)
-    if isinstance(reading, Window) and reading.k == 1 and reading.s == 1:
-        return f"its {letter}, moved by {(reading.pads(link.n) or (0, 0))[0]}"
-    if isinstance(reading, Window) and reading.d > 1:
-        return f"{reading.k} {letter}, {reading.d} apart"
-    if wide.min() == wide.max():
-        return f"{wide.max()} {letter}"
-    return f"{wide.min()} to {wide.max()} {letter}"
 
 
 def elements(subject: Subject) -> Iterator[str]:

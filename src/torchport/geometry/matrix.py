@@ -278,9 +278,9 @@ def of_model(
     model: Any, name: str, order: str, shape: Sequence[int] | None = None
 ) -> tuple[Function, tuple[int, ...]]:
     """A call of a layer of a model, as the port makes it, and the shape of a sample of what it reads."""
-    from torchport.geometry.part import part
+    from torchport.geometry.layer_port import layer_port
 
-    port, given = part(model, name)
+    port, given = layer_port(model, name)
     if len(port.inputs) != 1:
         what = f"reads {len(port.inputs)} tensors, and is a matrix for each alone"
         advice = "give a function of one of them: matrix(lambda x: module(x, other), shape)"

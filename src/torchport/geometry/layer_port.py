@@ -14,14 +14,14 @@ from torchport.port import Port
 from torchport.record import graphs
 
 
-def part(model: Any, name: str) -> tuple[Port, Shape]:
+def layer_port(model: Any, name: str) -> tuple[Port, Shape]:
     """The port of the call of a layer, by its name or its tensor's, and the shape of the first that it reads.
 
     Raises TorchportError where there is none.
     """
     port = model if isinstance(model, Port) else torchport.convert(model)
     for graph, op in named(port.program.graph, name):
-        made = Port(written(alone(graph, op), "Part", port.options), port.source, port.options)
+        made = Port(written(alone(graph, op), "Layer", port.options), port.source, port.options)
         return made, graph.tensors[op.inputs[0]].shape if op.inputs else ()
     advice = "torchport explain lists them"
     raise TorchportError(f"there is no layer {name!r}", where=port.program.graph.name, advice=advice)
