@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from tests.geometry.browsing import NEEDED, Opened
 from tests.geometry.graphs import HOSTILE, explanation
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-try:
-    from playwright.sync_api import Browser, Page, sync_playwright
-except ImportError:
-    sync_playwright = None  # type: ignore[assignment]
-pytestmark = [
-    pytest.mark.skipif(not BROWSER, reason="no Chromium: apt-get install chromium"),
-    pytest.mark.skipif(sync_playwright is None, reason="no Playwright: pip install playwright"),
-]
+pytestmark = NEEDED
 
 #: Every network, and a tensor of it that has much to say.
 NETWORKS = {
@@ -39,77 +32,14 @@ ROWS = """() => [...document.querySelectorAll('.part')].filter(it =>
 VIOLATIONS = "axe.run().then(it => it.violations.map(v => [v.id, v.nodes.length, v.nodes[0].html]))"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as run:
-        made = run.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
-        yield made
-        made.close()
-
-
-class Opened:
-    """A page, and what the browser said of it."""
-
-    def __init__(
-        self, browser: Browser, folder: Path, network: str, width: int = 1280, **context: Any
-    ) -> None:
-        self.network = explanation(network).network
-        file = folder / f"{network}.html"
-        if not file.exists():
-            explanation(network).save(file)
-        self.url = file.as_uri()
-        self.context = browser.new_context(
-            viewport={"width": width, "height": 900}, reduced_motion="reduce", **context
-        )
-        self.page: Page = self.context.new_page()
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        self.page.on("console", lambda it: self.said.append(it.text))
-        self.page.on("pageerror", lambda it: self.said.append(str(it)))
-        self.page.on("request", lambda it: self.asked.append(it.url))
-        self.page.goto(self.url)
-        self.page.wait_for_selector("html[data-ready]")
-
-    def choose(self, tensor: str) -> None:
-        """By the address, as a link does."""
-        self.page.evaluate("it => { location.hash = '#' + it }", quote(tensor, safe=""))
-        self.page.wait_for_function(
-            "it => document.querySelector('.card').ariaLabel === it", arg=f"Card of {tensor}"
-        )
-
-    def text(self, selector: str) -> str:
-        return self.page.locator(selector).first.inner_text()
-
-    @property
-    def chosen(self) -> str:
-        return (self.page.get_attribute(".card", "aria-label") or "").removeprefix("Card of ")
-
-    def slide(self, axis: str, value: int) -> None:
-        slider = self.page.locator(f'.sliders input[aria-label="index {axis}"]')
-        slider.evaluate(
-            "(it, value) => { it.value = value; it.dispatchEvent(new Event('input', {bubbles: true})) }",
-            value,
-        )
-
-    def close(self) -> None:
-        """Nothing was fetched, and nothing went wrong."""
-        asked = [
-            it
-            for it in self.asked
-            if not it.startswith(("data:", "blob:")) and it.partition("#")[0] != self.url
-        ]
-        self.context.close()
-        assert not asked and not self.said, (asked, self.said)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("pages")
+def opened_page(browser: Browser, folder: Path, network: str, width: int = 1280, **context: Any) -> Opened:
+    """The page of one of these networks."""
+    return Opened(browser, folder, explanation(network), width, **context)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_opens_and_has_no_empty_card(browser: Browser, folder: Path, network: str) -> None:
-    opened = Opened(browser, folder, network)
+    opened = opened_page(browser, folder, network)
     assert opened.page.locator(".node").count() >= 3
     assert opened.text("h1") == opened.network.cls
     tensors = [it.id for it in opened.network.tensors]
@@ -123,7 +53,7 @@ def test_opens_and_has_no_empty_card(browser: Browser, folder: Path, network: st
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_is_usable_in_400_pixels(browser: Browser, folder: Path, network: str) -> None:
-    opened = Opened(browser, folder, network, 400, color_scheme="dark")
+    opened = opened_page(browser, folder, network, 400, color_scheme="dark")
     opened.choose(NETWORKS[network])
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= 400
     box = opened.page.locator(".node").first.bounding_box()
@@ -132,7 +62,7 @@ def test_is_usable_in_400_pixels(browser: Browser, folder: Path, network: str) -
 
 
 def test_names_are_never_markup(browser: Browser, folder: Path) -> None:
-    opened = Opened(browser, folder, "hostile")
+    opened = opened_page(browser, folder, "hostile")
     assert "hit" not in opened.page.title()
     for name in HOSTILE:
         opened.choose(name)
@@ -145,7 +75,7 @@ def test_names_are_never_markup(browser: Browser, folder: Path) -> None:
 
 def test_addresses_are_numpys(browser: Browser, folder: Path) -> None:
     """The three strips: Keras, PyTorch, and PyTorch with Keras's strides."""
-    opened = Opened(browser, folder, "ihc_unet")
+    opened = opened_page(browser, folder, "ihc_unet")
     opened.choose("enc2_conv1")
     at = {"h": 7, "w": 100, "c": 11}
     for axis, value in at.items():
@@ -175,7 +105,7 @@ def test_what_an_element_sees_is_what_the_sweep_gives(browser: Browser, folder: 
     with book.scope(program.book):
         calls = whole(sized(program.graph)[0])
         seen = fields(calls, {call.outputs[0]: read(call) for call in calls.calls})
-    opened, compared = Opened(browser, folder, network), 0
+    opened, compared = opened_page(browser, folder, network), 0
     for tensor in opened.network.tensors[1::3]:
         opened.choose(tensor.id)
         rows = opened.page.locator(".window figcaption div:has(.mono)").all_inner_texts()
@@ -196,7 +126,7 @@ def test_what_an_element_sees_is_what_the_sweep_gives(browser: Browser, folder: 
 
 
 def test_elements_of_a_kernel_are_those_of_both_files(browser: Browser, folder: Path) -> None:
-    opened = Opened(browser, folder, "ihc_unet")
+    opened = opened_page(browser, folder, "ihc_unet")
     entries = {it.name: it for it in explanation("ihc_unet").port.program.entries}
     for layer in ("up3", "enc2_conv2", "head.linear"):
         opened.choose(layer)
@@ -220,7 +150,7 @@ def test_elements_of_a_kernel_are_those_of_both_files(browser: Browser, folder: 
 
 def test_a_kernel_turns(browser: Browser, folder: Path) -> None:
     """With the button its cells stand as PyTorch's do, and each is still the same number."""
-    opened = Opened(browser, folder, "ihc_unet")
+    opened = opened_page(browser, folder, "ihc_unet")
     opened.choose("enc2_conv2")
     places = """it => [...it.querySelectorAll('.weight')].map(at => [
         at.getAttribute('x'), at.getAttribute('y'), at.style.getPropertyValue('--share'), at.className.baseVal
@@ -234,7 +164,7 @@ def test_a_kernel_turns(browser: Browser, folder: Path) -> None:
 
 def test_a_matrix_is_sorted(browser: Browser, folder: Path) -> None:
     """The slider ends in P A P^T: rows and columns of the same entries in the order of channels first."""
-    opened = Opened(browser, folder, "ihc_unet")
+    opened = opened_page(browser, folder, "ihc_unet")
     opened.choose("enc2_conv2")
     entries = """() => [...document.querySelectorAll('.matrix')[0].querySelectorAll('.weight')].map(it =>
         ['y', 'x'].map(at => Math.round(it.getAttribute(at) / it.getAttribute('width'))))"""
@@ -248,7 +178,7 @@ def test_a_matrix_is_sorted(browser: Browser, folder: Path) -> None:
 
 
 def test_search_and_back(browser: Browser, folder: Path) -> None:
-    opened = Opened(browser, folder, "ResNet50")
+    opened = opened_page(browser, folder, "ResNet50")
     first = opened.chosen
     opened.page.keyboard.press("/")
     opened.page.keyboard.type("conv4_block2_1_c")
@@ -273,7 +203,7 @@ def test_search_and_back(browser: Browser, folder: Path) -> None:
 
 
 def test_keyboard(browser: Browser, folder: Path) -> None:
-    opened = Opened(browser, folder, "ihc_unet")
+    opened = opened_page(browser, folder, "ihc_unet")
     focused = "document.activeElement.dataset.node"
     opened.page.locator('[data-node="tensor:image"]').focus()
     opened.page.keyboard.press("ArrowRight")
@@ -293,7 +223,7 @@ def test_keyboard(browser: Browser, folder: Path) -> None:
 
 
 def test_lines_and_layers_light_each_other(browser: Browser, folder: Path) -> None:
-    opened = Opened(browser, folder, "ihc_unet")
+    opened = opened_page(browser, folder, "ihc_unet")
     opened.choose("up2")
     lit = {
         kind: "".join(opened.page.locator(f".code mark.{kind}").all_inner_texts()) for kind in ("now", "made")
@@ -310,7 +240,7 @@ def test_lines_and_layers_light_each_other(browser: Browser, folder: Path) -> No
 
 def test_the_lit_expression_is_in_sight(browser: Browser, folder: Path) -> None:
     """At the end of a long line, too: the pane of model.py goes there."""
-    opened = Opened(browser, folder, "scalars")
+    opened = opened_page(browser, folder, "scalars")
     opened.choose("mean")
     mark, pane = (opened.page.locator(it).first.bounding_box() for it in (".code mark.now", ".code"))
     assert mark and pane and pane["x"] <= mark["x"]
@@ -320,7 +250,7 @@ def test_the_lit_expression_is_in_sight(browser: Browser, folder: Path) -> None:
 
 def test_a_layer_over_steps_sees_its_own(browser: Browser, folder: Path) -> None:
     """Between TimeDistributed's two ends each step is a sample: the page goes back as the table does."""
-    opened = Opened(browser, folder, "frames")
+    opened = opened_page(browser, folder, "frames")
     opened.choose("time_distributed_1")
     tensor = next(it for it in opened.network.tensors if it.id == "time_distributed_1")
     assert {it.name: it.most for it in tensor.sees} == {"d": 1, "h": 3, "w": 3, "c": 3}
@@ -346,7 +276,7 @@ def test_works_in_a_notebooks_frame(browser: Browser, tmp_path: Path) -> None:
 
 
 def test_blocks_open_in_place_and_close(browser: Browser, folder: Path) -> None:
-    opened = Opened(browser, folder, "ResNet50")
+    opened = opened_page(browser, folder, "ResNet50")
     opened.choose("conv4_block3_2_conv")
     nodes = opened.page.locator(".node")
     before, path = nodes.count(), opened.page.locator(".path button")
@@ -362,16 +292,16 @@ def test_blocks_open_in_place_and_close(browser: Browser, folder: Path) -> None:
 
 def test_picture_is_a_u_and_a_staircase(browser: Browser, folder: Path) -> None:
     for network, said in (("ihc_unet", "a U of 4 levels"), ("ResNet50", "a staircase of 6 levels")):
-        opened = Opened(browser, folder, network)
+        opened = opened_page(browser, folder, network)
         assert said in opened.text(".facts-line")
         opened.close()
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="no axe-core: npm ci in web/")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("network", ["ihc_unet", "transformer"])
+@pytest.mark.parametrize("network", ["ihc_unet", "transformer", "hostile", "NASNetMobile"])
 def test_has_no_violation_that_axe_knows(browser: Browser, folder: Path, network: str, scheme: str) -> None:
-    opened = Opened(browser, folder, network, color_scheme=scheme, bypass_csp=True)
+    opened = opened_page(browser, folder, network, color_scheme=scheme, bypass_csp=True)
     opened.choose(NETWORKS[network])
     opened.page.add_script_tag(path=AXE)
     if network == "transformer":

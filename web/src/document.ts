@@ -28,7 +28,7 @@ export interface Op {
 export interface Pair { keras: number[]; torch: number[]; keras_place: number; torch_place: number; value: number | null }
 export interface Weight {
   keras: string | null; keras_side: Side | null; torch: string; torch_side: Side; dtype: string; bytes: number;
-  pattern: string; is_statistic: boolean; constant: unknown; pairs: Pair[];
+  pattern: string; steps: Record<string, unknown>[]; is_statistic: boolean; constant: unknown; pairs: Pair[];
   sample: { shape: number[]; values: number[] } | null; largest: number | null;
 }
 

@@ -7,8 +7,9 @@ import type { Weight } from "./document";
 
 const Q = 17, GAP = 6, MOST = 4;
 
-/** For each axis of PyTorch's the number of Keras's; null where axes are grouped anew. */
+/** For each axis of PyTorch's the number of Keras's; null where axes are grouped anew, or parts change places (gates). */
 export function turn(weight: Weight): number[] | null {
+  if (weight.steps.some((it) => "take" in it || "reshape" in it)) return null;
   const left = weight.keras_side?.axes ?? [], right = weight.torch_side.axes;
   if (left.length !== right.length || new Set(left).size !== left.length) return null;
   const found = right.map((it) => left.indexOf(it));

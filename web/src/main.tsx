@@ -7,7 +7,7 @@ import { Code } from "./code";
 import { read } from "./document";
 import { Picture } from "./picture";
 import { Search } from "./search";
-import { asTable, network, picture, start, theme } from "./state";
+import { asTable, chosen, network, picture, start, theme } from "./state";
 import { described, places } from "./layout";
 import { Table } from "./table";
 import "./style.css";
@@ -58,6 +58,7 @@ function Page() {
             {sizes.length > 0 && <> The model leaves sizes open; drawn for {sizes.map(([axis, size], at) => <>{at > 0 && ", "}<Axis name={axis} /> = {size}</>)}.</>}
           </p>}
         </section>
+        <p class="heard" role="status">{`Card of ${chosen.value}`}</p>
         <div class="columns">
           <Card />
           <aside class="source" aria-label="Source"><h2>model.py</h2><Code /></aside>
