@@ -50,6 +50,20 @@ class Broadcast(keras.layers.Layer):
         return ops.concatenate([first, ops.matmul(causal, x) + turned], axis=1)
 
 
+class Fourier(keras.layers.Layer):
+    """Says float32 of its tensors, whatever the model computes in."""
+
+    def call(self, x: Any) -> Any:
+        x = ops.cast(x, "float32")
+        real, _ = ops.fft2((x, ops.zeros_like(x)))
+        return ops.cast(real, "float32") * ops.cast(ops.shape(x)[1], "float32")
+
+
+def fourier() -> Any:
+    x = keras.Input((5, 6))
+    return keras.Model(x, Fourier()(x))
+
+
 def masked() -> Any:
     x = keras.Input((5,), dtype="int32")
     return keras.Model(x, Masked()(L.Embedding(9, 6, mask_zero=True)(x)))
@@ -60,7 +74,7 @@ def broadcast() -> Any:
     return keras.Model(x, L.Dense(3)(Broadcast()(x)))
 
 
-@pytest.mark.parametrize("build", [masked, broadcast], ids=lambda it: str(it.__name__))
+@pytest.mark.parametrize("build", [masked, broadcast, fourier], ids=lambda it: str(it.__name__))
 def test_ports(build: Any) -> None:
     """Before, such a mask was refused, and an operation that has no configuration crashed."""
     keras.utils.set_random_seed(3)

@@ -10,6 +10,7 @@ value is a number of Python: it may stand in a reshape, a slice, and in arithmet
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -148,6 +149,7 @@ class Sizes:
         if op.kind == f"{OPS}GetItem" and isinstance(first, list) and not any(refs(others)):
             (key,) = op.args[1] if isinstance(op.args[1], list) else [op.args[1]]
             self._keep(op, first[key])
+            self._call(first[key], op.name)
         elif op.kind == f"{OPS}Unstack" and isinstance(first, list):
             self.numbers.update(zip(op.outputs, first, strict=False))
             self.origin.update(dict.fromkeys(op.outputs, self.origin.get(op.inputs[0], "")))
@@ -177,6 +179,12 @@ class Sizes:
         else:
             return False
         return True
+
+    def _call(self, size: Any, name: str) -> None:
+        """A size that nobody has read yet by the name that the author gave it."""
+        if isinstance(size, Ref) and size.tensor in self.waiting and not UNNAMED.search(name):
+            op = self.waiting[size.tensor]
+            self.waiting[size.tensor] = replace(op, name=name, layer=name)
 
     def _is_size(self, value: Any) -> bool:
         """Whether a value is made of numbers and open sizes alone."""
@@ -280,6 +288,8 @@ class Sizes:
         yield op
 
 
+#: Names that Keras or TensorFlow gave an index.
+UNNAMED = re.compile(r"item|slice|/|\.")
 KNOWN = "give the model's input its size, or use -1 for it"
 #: What an operator makes of two equal sizes; ... is the size itself.
 NEUTRAL: dict[str, Any] = {"-": 0, "/": 1, "//": 1, "%": 0, "max": ..., "min": ...}

@@ -63,6 +63,7 @@ DOUBLES: tuple[Patch, ...] = (
           "_renorm_correction_and_moments",
           lambda tf, original, note: doubles.renormalised(tf, original), optional=True),
     Patch("tensorflow", "cast", lambda tf, original, note: doubles.cast(tf, original)),
+    Patch("keras.ops", "cast", lambda tf, original, note: doubles.cast(tf, original), optional=True),
     *(Patch(module, name, lambda tf, original, note: doubles.made(tf, original))
       for module, names in doubles.MADE.items() for name in names),
     *(Patch(module, name, lambda tf, original, note: doubles.promoted(tf, original))

@@ -75,21 +75,21 @@ def is_user(filename: str) -> bool:
 
 
 def cast(tf: Any, original: Any) -> Any:
-    """`tf.cast` as the user's own code calls it: fractions, masks and single numbers are float64 for float32.
+    """`cast` of tf or keras.ops as the user's own code calls it: fractions are float64 for float32.
 
-    Complex numbers are double too. A class that says float32 of its tensors does not run on float64. Rows of
-    whole numbers become float32 as it says: tables of positions are made of them, which the port has in
-    float32.
+    So are masks and single numbers; complex numbers are double. A class that says float32 of its tensors does
+    not run on float64. Rows of whole numbers become float32 as it says: tables of positions are made of them,
+    which the port has in float32.
     """
 
-    def call(x: Any, dtype: Any, name: str | None = None) -> Any:
+    def call(x: Any, dtype: Any, **named: Any) -> Any:
         if is_user(sys._getframe(1).f_code.co_filename):
             wanted, own = tf.as_dtype(dtype), getattr(x, "dtype", None)
             if wanted == tf.float32 and (own in (tf.float64, tf.complex128, tf.bool) or np.ndim(x) == 0):
                 dtype = tf.float64
             elif wanted == tf.complex64 and own in (tf.float64, tf.complex128):
                 dtype = tf.complex128
-        return original(x, dtype, name=name)
+        return original(x, dtype, **named)
 
     return call
 
