@@ -54,7 +54,7 @@ class VqVAE(nn.Module):
         self.decoder = nn.ConvTranspose2d(8, 1, 3, stride=2)
 
     def forward(self, image: Tensor) -> Tensor:
-        x = F.relu(self.encoder(F.pad(image, (0, 1, 0, 1))).permute(0, 2, 3, 1))
+        x = F.relu(self.encoder(F.pad(image, (0, 1, 0, 1)))).permute(0, 2, 3, 1)
         x = self.quantizer(x).permute(0, 3, 1, 2)
         return self.decoder(x)[:, :, :-1, :-1]
 
