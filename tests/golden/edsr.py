@@ -40,8 +40,8 @@ class EDSR(nn.Module):
         shortcut = self.conv1(x / 255)
         x = self.blocks(shortcut)
         x = shortcut + self.conv2(x)
-        x = self.conv3(x)
-        return (self.conv4(F.pixel_shuffle(x, 2)) * 255).clamp(0, 255)
+        x = F.pixel_shuffle(self.conv3(x), 2)
+        return (self.conv4(x) * 255).clamp(0, 255)
 
     @classmethod
     def from_pretrained(cls, path: str | Path = WEIGHTS) -> EDSR:

@@ -109,7 +109,7 @@ CASES: dict[str, tuple[Callable[[Any], Any], str, str]] = {
     "reshapes": (
         lambda x: L.Dense(2)(L.Reshape((16, 27))(L.Reshape((4, 108))(x))), ".reshape(-1, 16, 27)", "4, 108"
     ),
-    "pixels": (shuffled, "F.pixel_shuffle(x, 2)", "depth_to_space"),
+    "pixels": (shuffled, "F.pixel_shuffle(self.conv1(x), 2)", "depth_to_space"),
     "pixels behind an activation": (
         lambda x: conv(2)(ops.nn.depth_to_space(conv(12, padding="same", activation="relu")(x), 2))
         if hasattr(ops.nn, "depth_to_space") else shuffled(x), "F.pixel_shuffle(", "depth_to_space"
@@ -154,7 +154,7 @@ CASES: dict[str, tuple[Callable[[Any], Any], str, str]] = {
     "maximum of others": (
         lambda x: L.Maximum()([conv()(x), conv()(x), conv(1, 1)(x)[:, :1, :1]]), "torch.maximum(", "amax"
     ),
-    "channel shuffle": (shuffled_channels, "F.channel_shuffle(F.relu(x), 2)", "permute"),
+    "channel shuffle": (shuffled_channels, "F.channel_shuffle(x, 2)", "permute"),
     "rows of a head": (
         lambda x: L.Concatenate(axis=1)([L.Reshape((-1, 3))(conv(6, size)(x)) for size in (2, 3)]),
         ".flatten(1).unflatten(1, (-1, 3))", ".reshape(",

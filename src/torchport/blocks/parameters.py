@@ -76,6 +76,8 @@ class Parameters:
         if len(set(given)) == 1 and isinstance(given[0], int):
             self.conditions.append(f"in_channels != {given[0]}")
         self.found: list[tuple[str, list[Any]]] = []
+        #: Whether a padding that differs was written `same`: all that keep the size are, from there on.
+        self.keeps_written = False
         #: What was written for numbers that follow from parameters.
         self.written: list[tuple[str, Column]] = []
         #: What the constructor has a name for, and its text: `channels = a + b + c`.
@@ -94,6 +96,8 @@ class Parameters:
             return 0
         if all(_same(it, known[0]) for it in known):
             return known[0] if len(known) == len(column) else self._of_a_part(column, name, known[0])
+        if keeps and self.keeps_written:
+            return "same"
         for called, values in self.found:
             if agree(column, values):
                 _merge(values, column)
@@ -112,6 +116,7 @@ class Parameters:
             self.written.append((follows, column))
             return Code(follows)
         if keeps:
+            self.keeps_written = True
             return "same"
         called = self._unique(name)
         values = list(column)

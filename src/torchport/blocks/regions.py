@@ -93,7 +93,10 @@ def _is_result(name: str, nodes: Sequence[Node], readers: Readers) -> bool:
 
 
 def attached(nodes: Sequence[Node], at: int, readers: Readers) -> bool:
-    """Whether a node belongs to the one before it: it alone reads what that gives, and is light."""
+    """Whether a node belongs to the one before it: it alone reads what that gives, and is light.
+
+    Of two norms in a row the second is of something else: a transformer's last norm behind its last block's.
+    """
     if at == 0:
         return False
     it, before = nodes[at], nodes[at - 1]
@@ -102,5 +105,6 @@ def attached(nodes: Sequence[Node], at: int, readers: Readers) -> bool:
         and len(before.writes) == 1
         and set(it.reads) == {before.writes[0]}
         and readers.count[before.writes[0]] == len(it.reads)
+        and not (it.weighted and it.step.kind == before.step.kind)
         and (before.light or (not it.weighted if before.merges or before.inside else before.heavy))
     )

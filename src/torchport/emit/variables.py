@@ -260,7 +260,20 @@ class Variables:
                 numbered = {name: f"{base}{number}" for number, (_, name) in enumerate(places, 1)}
                 if not any(text in self._others(name) for name, text in numbered.items()):
                     found.update(numbered)
-        return found
+        return found | dict(self._pieces(lines))
+
+    def _pieces(self, lines: Sequence[Statement]) -> Iterator[tuple[str, str]]:
+        """Names with a number for the pieces of one tensor, where what becomes of each does not tell it."""
+        for line in lines:
+            step = self.steps.get(line.outputs[0]) if len(line.outputs) > 1 else None
+            whole = line.value.value if isinstance(line.value, (Unpack, Mark)) else line.value
+            if step is None or not isinstance(whole, Call):
+                continue
+            read = [name for name in line.outputs if self.is_read(name)]
+            bases = {self._descriptive(name).rstrip("0123456789") for name in read}
+            if len(bases) < len(read):
+                noun = value_of(step.kind) or identifier(snake(short_name(step.kind).rpartition(":")[2]))
+                yield from ((name, f"{noun}{number}") for number, name in enumerate(read, 1))
 
     def _last_skips(self) -> Iterator[tuple[int, str]]:
         """What the next line alone reads, and there goes both on and past others: a U-Net's last skip."""

@@ -5,6 +5,7 @@ from torchport.graph import Graph
 from torchport.infer.dequantise import dequantise
 from torchport.infer.order import share_out
 from torchport.infer.parts import infer_parts
+from torchport.infer.pixels import join_pixels
 from torchport.infer.probes import probe
 from torchport.infer.shapes import infer_shapes
 from torchport.infer.steps import count_steps
@@ -34,6 +35,6 @@ def infer(graph: Graph, refusals: list[Refusal]) -> Graph:
         graph = count_steps(graph, refusals)
     if refusals:
         return graph
-    graph = bind_weights(graph)
+    graph = bind_weights(join_pixels(graph))
     refusals += [*tied(graph), *partly(graph)]
     return infer_parts(probe(graph))
