@@ -168,9 +168,8 @@ def sequence(model: Any) -> list[tuple[Any, str]]:
         return []
     nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
     nodes = [node for node in nodes if not node.is_input and owner(node) is not None]
-    numbers = {}
+    numbers, mine = {}, {id(node) for node in nodes}
     for layer in {id(owner(node)): owner(node) for node in nodes}.values():
-        mine = {id(node) for node in nodes if owner(node) is layer}
         for number, node in enumerate(it for it in layer._inbound_nodes if id(it) in mine):
             numbers[id(node)] = number
     return [

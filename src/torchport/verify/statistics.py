@@ -20,7 +20,8 @@ import numpy as np
 from torchport.graph import Graph
 from torchport.verify.copying import value_of
 from torchport.verify.recorder import array
-from torchport.verify.variables import layer_of
+from torchport.verify.variables import outer_layers
+from torchport.watch.parts import innermost
 
 
 @dataclass
@@ -123,12 +124,13 @@ def normalisations(
     found: dict[str, tuple[Any, Any]] = {}
 
     def walk(graph: Graph, model: Any, path: str) -> None:
+        layers = outer_layers(model)
         for op in graph.ops:
             if op.kind == "Model":
-                walk(graph.bodies[op.layer], layer_of(model, op.layer), f"{path}{op.layer}/")
+                walk(graph.bodies[op.layer], innermost(layers[op.layer]), f"{path}{op.layer}/")
             elif "moving_variance" in op.weights and "moving_stddev" not in op.weights:  # the port keeps that
                 name = f"{path}{op.layer}/moving_variance"
-                found[name] = (layer_of(model, op.layer), variables[name])
+                found[name] = (innermost(layers[op.layer]), variables[name])
 
     walk(graph, model, "")
     return Statistics(found, unfused)

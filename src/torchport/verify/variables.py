@@ -11,24 +11,30 @@ from torchport.watch import is_own
 from torchport.watch.parts import innermost, members
 
 
-def outer_layer(model: Any, name: str) -> Any:
-    """A model's layer by the graph's name for it; those of a Pipeline stand beside it in the graph.
+def outer_layers(model: Any) -> dict[str, Any]:
+    """A model's layers by the graph's names for them; those of a Pipeline stand beside it in the graph.
 
     Of a layer of the user's own they are its attributes, and its variables stand there like layers.
     """
     if is_own(model):
-        return members(model)[name]
-    found = {it.name: it for it in model.layers}
-    pipelines = [it for it in model.layers if type(it).__name__ == "Pipeline"]
+        return dict(members(model))
+    layers = getattr(model, "layers", ())
+    found = {it.name: it for it in layers}
+    pipelines = [it for it in layers if type(it).__name__ == "Pipeline"]
     for pipeline in pipelines:
         for it in pipeline.layers:
             found |= {f"{pipeline.name}.{it.name}": it, it.name: found.get(it.name, it)}
             pipelines += [it] if type(it).__name__ == "Pipeline" else []
-    return found[name]
+    return found
+
+
+def outer_layer(model: Any, name: str) -> Any:
+    """A model's layer by the graph's name for it."""
+    return outer_layers(model)[name]
 
 
 def layer_of(model: Any, name: str) -> Any:
-    """A model's layer by the graph's name for it."""
+    """The same, or the layer that it is around."""
     return innermost(outer_layer(model, name))
 
 
@@ -39,11 +45,12 @@ def variables(model: Any, graph: Graph, path: str = "") -> Iterator[tuple[str, A
     order.
     """
     seen: set[str] = set()
+    layers = outer_layers(model)
     for op in graph.ops:
         if op.layer in seen or not (op.weights or op.kind == "Model") or op.config.get("of_"):
             continue
         seen.add(op.layer)
-        layer = layer_of(model, op.layer)
+        layer = innermost(layers[op.layer])
         if op.kind == "tf.Variable":
             yield f"{path}{op.layer}/value", layer
             continue
