@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import pytest
 from bench import zoo
+from tests.quick import QUICK
 
 import torchport
 
-NETWORKS = ("MobileNetV2", "EfficientNetB0:features", "DenseNet121")
+#: One of them in both precisions and with all steps.
+NETWORKS = {"MobileNetV2": {}, "EfficientNetB0:features": QUICK, "DenseNet121": QUICK}
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_network(name: str) -> None:
+@pytest.mark.parametrize(("name", "how"), NETWORKS.items(), ids=NETWORKS)
+def test_network(name: str, how: dict[str, Any]) -> None:
     keras.utils.clear_session()
     model = zoo.build(name)
     port = torchport.convert(model)
-    result = torchport.verify(model, port, inputs=[zoo.image(name, model.input_shape[1:])])
+    result = torchport.verify(model, port, inputs=[zoo.image(name, model.input_shape[1:])], **how)
     assert result.passed, result
     for check in ("inference", "training", "gradient"):
         error = result.worst(check)

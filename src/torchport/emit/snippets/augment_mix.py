@@ -18,7 +18,9 @@ class RandAugment(nn.Module):
         for at in torch.randint(len(self.layers), (self.num_ops,)).tolist():
             # What is chosen twice does the same twice.
             with torch.random.fork_rng([x.device] if x.is_cuda else []):
-                torch.manual_seed(seeds[at])
+                torch.default_generator.manual_seed(seeds[at])
+                if x.is_cuda:
+                    torch.cuda.manual_seed(seeds[at])
                 x = self.layers[at](x)
         return x
 
