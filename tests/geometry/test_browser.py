@@ -299,12 +299,14 @@ def test_picture_is_a_u_and_a_staircase(browser: Browser, folder: Path) -> None:
 
 @pytest.mark.skipif(not AXE.exists(), reason="no axe-core: npm ci in web/")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("network", ["ihc_unet", "transformer", "hostile", "NASNetMobile"])
+@pytest.mark.parametrize("network", ["ihc_unet", "transformer", "first", "hostile", "NASNetMobile"])
 def test_has_no_violation_that_axe_knows(browser: Browser, folder: Path, network: str, scheme: str) -> None:
     opened = opened_page(browser, folder, network, color_scheme=scheme, bypass_csp=True)
     opened.choose(NETWORKS[network])
     opened.page.add_script_tag(path=AXE)
     if network == "transformer":
         opened.page.get_by_role("button", name="Table").click()
+    assert opened.page.evaluate(VIOLATIONS) == []
+    opened.page.set_viewport_size({"width": 400, "height": 900})
     assert opened.page.evaluate(VIOLATIONS) == []
     opened.close()

@@ -39,7 +39,7 @@ export function Card() {
           <p class="note">{said("shape").findLast((it) => !/^(Keras|PyTorch) /.test(it)) ?? (now.keras.axes.join() === now.torch.axes.join() ? "the same order on both sides" : "PyTorch holds it channels first")}</p>
           <Words sections={(giver?.card ?? []).filter((it) => !ELSEWHERE.has(it.title) && (it.title !== "matrix" || !drawn) && (!DRAWN.has(it.title) || !slides))} />
         </Part>
-        {said("mistake").length > 0 && <section class="part mistake"><h3>The usual mistake</h3>{said("mistake").map((it) => <Line text={it} />)}</section>}
+        {said("mistake").length > 0 && <section class="part mistake"><h3>The usual mistake</h3><Lines lines={said("mistake")} /></section>}
         {slides && <Part title="One axis, in full"><OneAxis key={giver!.id} op={giver!} /></Part>}
         {now.keras.axes.length > 1 && <Part title="Where did my element go?" about="drag"><Element tensor={now} /></Part>}
         <SeesPart />
@@ -72,13 +72,34 @@ const DRAWN = new Set(["stamps", "window"]);
 /** What Python says of a layer: the same sentences as in the terminal. */
 function Words({ sections }: { sections: Told[] }) {
   const told = sections.filter((it) => it.lines.length);
-  return told.length ? <dl class="words">{told.map((it) => <><dt>{it.title}</dt><dd>{it.lines.map((line) => <Line text={line} />)}</dd></>)}</dl> : null;
+  return told.length ? <dl class="words">{told.map((it) => <><dt>{it.title}</dt><dd><Lines lines={it.lines} /></dd></>)}</dl> : null;
 }
 
-/** A line; the axis that it begins with has its colour, and what is set in columns stays so. */
+/** Lines of a card: sentences, and between them rows of numbers with what they are of, as a table. */
+function Lines({ lines }: { lines: string[] }) {
+  const groups: string[][] = [];
+  for (const it of lines) isRow(it) && isRow(groups.at(-1)?.[0] ?? "") ? groups.at(-1)!.push(it) : groups.push([it]);
+  return <>{groups.map((it) => (isRow(it[0]) ? <Rows rows={it} /> : <Line text={it[0]} />))}</>;
+}
+
+/** What is set in columns. */
+const isRow = (text: string) => /\S {3,}\S|^ {2,}/.test(text);
+
+function Rows({ rows }: { rows: string[] }) {
+  return (
+    <div class="scroll" tabindex={0} role="group" aria-label="Numbers side by side">
+      <table class="rows mono"><tbody>{rows.map((it) => {
+        const [head, ...numbers] = it.trim().split(/ {2,}/);
+        return <tr><th scope="row">{head}</th>{numbers.map((at) => <td>{at}</td>)}</tr>;
+      })}</tbody></table>
+    </div>
+  );
+}
+
+/** A sentence; the axis that it begins with has its colour. */
 function Line({ text }: { text: string }) {
   const [, axis, rest] = /^([a-z]):( .*)$/s.exec(text) ?? [];
-  return <p class={/\S {3,}\S|^ {2,}/.test(text) ? "mono set" : ""}>{axis ? <><Axis name={axis} />{rest}</> : text}</p>;
+  return <p>{axis ? <><Axis name={axis} />{rest}</> : text}</p>;
 }
 
 function SeesPart() {
