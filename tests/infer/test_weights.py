@@ -285,6 +285,7 @@ def test_a_weight_normalization_that_saw_no_batch(flags: list[bool]) -> None:
         ("ab,cb->ac", (3, 2), (1, 3), (3, 1)),
         ("ab,bdc->acd", (4, 3, 2), (1, 2, 3), (1, 3, 2)),
         ("...b,bc->...c", (2, 3), (1, 1, 3), (1, 3)),
+        ("ab,bc->ca", (2, 3), (3, 1), (1, 3)),
     ],
 )
 def test_the_scale_of_an_int8_kernel_lies_along_its_output(

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from torchport.axes import Order
 from torchport.errors import Refusal
 from torchport.graph import Graph, Op, Ref, Tensor
 from torchport.infer import infer
@@ -140,6 +141,16 @@ def test_whether_two_orders_differ(
 ) -> None:
     """Features of a flattened image are held in another order, but where it has one channel or one pixel."""
     assert is_permutable(Tensor("x", shape, parts=parts)) == differ
+
+
+@pytest.mark.parametrize("order", list(Order), ids=str)
+@pytest.mark.parametrize("wants", [FIRST, SOURCE, ""])
+def test_an_input_that_is_given_in_an_order_stays_in_it(order: Order, wants: str) -> None:
+    inferred = infer(graph_of([Plan(wants, (0,))], 1), [])
+    orders = choose_orders(inferred, given={"t0": order})
+    assert orders.of("", "t0") is order
+    differs = wants and (wants == FIRST) != (order is Order.CHANNELS_FIRST)
+    assert len(write(inferred, orders).permutes) == bool(differs)
 
 
 @pytest.mark.parametrize("kinds", [("ReLU",), ("activation:tanh", "Dropout"), ()], ids=str)
