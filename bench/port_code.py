@@ -131,10 +131,12 @@ def forked(path: Path, calls: list[str], folder: Path | None) -> dict[str, Any]:
 
 
 def verdicts(found: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """The name, kind and verdict of what ran; functions that have to do with no tensor are left out."""
+    """The name, kind and verdict of what ran: layer classes, and functions that have to do with tensors."""
     ported = {it["name"] for it in found["units"]}
     refused = {it["unit"]: it["why"] for it in found["refusals"]}
     for name, (what, _) in found["ran"].items():
+        if "has no call of its own" in refused.get(name, ""):
+            continue  # a class that is no layer, model or loss
         if name in ported:
             yield name, what, "ported"
         elif name in refused:

@@ -238,3 +238,104 @@ def test_a_name_that_is_a_number_and_then_a_table(tmp_path: Path) -> None:
         "TimeEmbedding(8)(keras.Input((), dtype='int64'))",
     )
     assert len(found.proofs["TimeEmbedding"].cases) > 1
+
+
+def test_a_threshold_that_is_a_whole_number_keeps_its_name(tmp_path: Path) -> None:
+    """`d < 1` was written for `d < self.delta`, right for one delta alone."""
+    found = port(
+        tmp_path,
+        """
+        class Huber(keras.losses.Loss):
+            def __init__(self, delta, power):
+                super().__init__(reduction="none")
+                self.delta = delta
+                self.power = power
+
+            def call(self, y_true, y_pred):
+                d = tf.abs(y_true - y_pred)
+                loss = tf.where(tf.less(d, self.delta), 0.5 * d, d - 0.5)
+                return tf.reduce_sum(tf.pow(loss, self.power), axis=-1)
+        """,
+        "Huber(1.0, 2.0)(tf.ones((2, 3)), tf.zeros((2, 3)))",
+    )
+    assert "d < self.delta" in found.code and "loss**self.power" in found.code
+
+
+def test_a_shape_as_a_list(tmp_path: Path) -> None:
+    found = port(
+        tmp_path,
+        """
+        def attention(x):
+            sizes = list(x.shape)
+            y = layers.GlobalAveragePooling2D()(x)
+            y = layers.Reshape((1, 1, sizes[-1]))(y)
+            y = layers.Conv2D(sizes[-1] // 2, 1, activation="relu")(y)
+            return x * layers.Conv2D(sizes[-1], 1, activation="sigmoid")(y)
+        """,
+        "attention(keras.Input((4, 4, 8)))",
+    )
+    assert "nn.Conv2d(in_channels, in_channels // 2, 1)" in found.code
+
+
+def test_a_tensor_that_is_changed_in_place(tmp_path: Path) -> None:
+    found = port(
+        tmp_path,
+        """
+        class Centred(layers.Layer):
+            def call(self, inputs):
+                inputs -= tf.reduce_mean(inputs, axis=-1, keepdims=True)
+                return tf.nn.relu(inputs)
+        """,
+        "Centred()(keras.Input((5,)))",
+    )
+    assert len(found.proofs["Centred"].cases) > 1
+
+
+def test_the_number_of_axes_has_a_name(tmp_path: Path) -> None:
+    found = port(
+        tmp_path,
+        """
+        class DropPath(layers.Layer):
+            def __init__(self, rate, **kwargs):
+                super().__init__(**kwargs)
+                self.rate = rate
+
+            def call(self, x):
+                examples = tf.shape(x)[0]
+                rank = len(x.shape)
+                shape = (examples,) + (1,) * (rank - 1)
+                return x * tf.floor(1 - self.rate + tf.random.uniform(shape))
+        """,
+        "DropPath(0.2)(keras.Input((5, 4)))",
+    )
+    assert "torch.rand(" in found.code
+
+
+def test_a_weight_that_begins_with_a_number(tmp_path: Path) -> None:
+    found = port(
+        tmp_path,
+        """
+        class Scale(layers.Layer):
+            def __init__(self, start, width, **kwargs):
+                super().__init__(**kwargs)
+                self.gamma = tf.Variable(start * tf.ones((width,)))
+
+            def call(self, x):
+                return x * self.gamma
+        """,
+        "Scale(0.1, 4)(keras.Input((4,)))",
+    )
+    assert "nn.Parameter(start * torch.ones(width))" in found.code
+
+
+def test_an_image_that_is_made_larger_between_its_pixels(tmp_path: Path) -> None:
+    """TensorFlow's kernel is float32: the reference computes it in float64."""
+    found = port(
+        tmp_path,
+        """
+        def enlarge(x):
+            return layers.UpSampling2D(2, interpolation="bilinear")(x)
+        """,
+        "enlarge(keras.Input((3, 5, 2)))",
+    )
+    assert found.proofs["enlarge"].worst < 1e-12

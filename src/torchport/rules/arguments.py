@@ -23,14 +23,19 @@ def unless(value: Any, theirs: Any) -> list[Any]:
 
 
 def plain(value: float) -> float | int:
-    """A whole number without its `.0`, where torch takes either; large ones and -0.0 stay floats."""
+    """A whole number without its `.0`, where torch takes either; large ones and -0.0 stay floats.
+
+    What carries a text is written as that.
+    """
+    if is_named(value):
+        return value
     is_short = float(value).is_integer() and abs(value) < 1e6 and str(value) != "-0.0"
     return int(value) if is_short else value
 
 
 def scaled(x: Expr, factor: float) -> Expr:
     """x * factor; x / 6 where the factor is 1 / 6."""
-    if 0 < abs(factor) < 1:
+    if 0 < abs(factor) < 1 and not is_named(factor):
         divisor = 1 / factor
         if 1 / divisor == factor and len(repr(divisor)) < min(len(repr(factor)), SHORT):
             return x / plain(divisor)

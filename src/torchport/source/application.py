@@ -46,6 +46,9 @@ def apply(
         except Unsupported as error:
             why = why or error
             continue
+        # a run in which more sizes were open says less
+        fewest = min(it.opens for it, _ in found.values())
+        found = {key: it for key, it in found.items() if it[0].opens == fewest}
         if len(found) == 1:
             break
         if (merged := flagged(found, made)) is not None:
@@ -81,8 +84,8 @@ def fixed_option(at: Evaluator, made: Call, seen: list[Seen]) -> Fragment | None
     """
     operands = list(leaves((*made.args, *made.kwargs.values())))
     for name, value in made.options.items():
-        values = {repr(it.function.get_config().get(name)) for it in seen if not it.is_varied}
-        alike = [it for it in seen if {repr(it.function.get_config().get(name))} == values]
+        values = {repr(config_of(it.function).get(name)) for it in seen if not it.is_varied}
+        alike = [it for it in seen if {repr(config_of(it.function).get(name))} == values]
         others = {key: it for key, it in made.options.items() if key != name}
         plain = Call(made.args, made.kwargs, others, made.function)
         for are_open in (True, False):
@@ -103,10 +106,24 @@ def fixed_sizes(at: Evaluator, made: Call, seen: list[Seen], operands: list[Flow
         found = [at.scope.project.fragment(it, made, False) for it in asked]
     except Unsupported:
         return None
-    if len({signature(at, it, operands) for it in found}) != 1:
+    if len(texts := {signature(at, it, operands) for it in found}) != 1:
+        return None
+    spaces = {space_of(it) for it in asked}
+    try:
+        alike = distinct([it for it in seen if space_of(it) in spaces])
+        others = {signature(at, at.scope.project.fragment(it, made, False), operands) for it in alike}
+    except Unsupported:
+        return None
+    if others != texts:
+        # another number than a size of space makes it another text
         return None
     at.scope.fixed.add(SIZES_OF_SPACE)
     return found[0]
+
+
+def space_of(seen: Seen) -> tuple[Any, ...]:
+    """The sizes of space of what a call was given."""
+    return tuple(tuple(it.shape)[1:-1] for it in flat((seen.args, dict(seen.kwargs))) if is_tensor(it))
 
 
 def signature(at: Evaluator, written: Fragment, operands: list[Flow]) -> Any:
@@ -207,6 +224,14 @@ def distinct(seen: list[Seen]) -> list[Seen]:
     return list(found.values())
 
 
+def config_of(layer: Any) -> dict[str, Any]:
+    """The options of a layer; none of one that does not tell them."""
+    try:
+        return dict(layer.get_config())
+    except NotImplementedError:
+        return {}
+
+
 def option_text(seen: Seen) -> str:
     """The shapes that a call was given and a layer's options, as text: equal where these are."""
     shapes = [
@@ -215,7 +240,8 @@ def option_text(seen: Seen) -> str:
     ]
     options = {}
     if is_layer(seen.function):
-        options = {key: it for key, it in seen.function.get_config().items() if key not in ("name", "dtype")}
+        config = config_of(seen.function)
+        options = {key: it for key, it in config.items() if key not in ("name", "dtype")}
     return repr((shapes, options))
 
 

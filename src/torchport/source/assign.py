@@ -12,6 +12,7 @@ from torchport.names import unique
 from torchport.source.interface import is_input, take_input
 from torchport.source.lines import Line, atom, bare, reads, tidy
 from torchport.source.lists import group_of, is_empty_list, open_list
+from torchport.source.operators import rank_of
 from torchport.source.sites import NotPorted, site
 from torchport.source.values import (
     Flow,
@@ -61,6 +62,9 @@ def assign(stage: Stage, target: ast.expr, node: ast.expr, statement: ast.stmt) 
             for one, value in zip(target.elts, node.elts, strict=True):
                 assign(stage, one, value, statement)
             return
+    if isinstance(target, ast.Name) and (rank := rank_of(stage.at, node)) is not None:
+        scope.env[target.id] = Static(str(rank))
+        return
     if isinstance(target, ast.Name) and not scope.loops and assign_size(stage, target, node):
         return
     value = stage.at.value(node)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
+from torchport.source.lines import atom
 from torchport.source.observe import is_tensor
 from torchport.source.sites import NotPorted
 from torchport.source.values import Flow, Items, Size, Static
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Functions of one number that `math` has too.
 MATH = {"sqrt": "sqrt", "log": "log", "exp": "exp", "cos": "cos", "sin": "sin", "pow": "pow"}
+#: Those of one number that an operator writes.
+POWERS = {"square": 2}
 #: What makes a tensor of a shape, by the function's name: the text, and its other arguments by name.
 FILLED = {
     "zeros": ("torch.zeros({})", {}), "ones": ("torch.ones({})", {}),
@@ -33,7 +36,12 @@ def constant(at: Evaluator, node: ast.Call) -> Any:
     if not module.startswith(("tensorflow", "keras", "tf_keras")) or isinstance(seen[0].function, type):
         return None
     name = getattr(seen[0].function, "__name__", "")
-    known = name in MATH or name in FILLED or name in ("range", "cast", "constant", "convert_to_tensor")
+    known = (
+        name in MATH
+        or name in POWERS
+        or name in FILLED
+        or name in ("range", "cast", "constant", "convert_to_tensor")
+    )
     if not known or hasattr(seen[0].function, "get_config"):
         return None
     names = [it for it in node.args if not isinstance(it, ast.Starred)]
@@ -57,6 +65,8 @@ def is_number_of_tensor(value: Any) -> bool:
 
 def number(at: Evaluator, node: ast.Call, name: str, value: Static | Size) -> Any:
     """A number as a tensor is a number: `tf.cast(64, tf.float32)`, `tf.math.sqrt(64.0)`."""
+    if name in POWERS and isinstance(value, Static):
+        return Static(f"{atom(value.text)} ** {POWERS[name]}")
     if name not in MATH:
         return value
     others = [at.value(it) for it in node.args[1:]]

@@ -41,6 +41,8 @@ class Fragment:
 
     definition: Definition
     graph: Graph
+    #: How many sizes that it is given were open when it was watched.
+    opens: int = 0
 
     @property
     def outputs(self) -> tuple[Any, ...]:
@@ -101,10 +103,14 @@ def of(seen: Seen, made: Call, are_open: bool = False) -> Fragment:
             plain = choose_orders(graph, given=given | dict.fromkeys(graph.outputs, Order.SOURCE))
             kept = idiomatic(write(graph, plain))
             free = kept if len(kept.permutes) <= len(free.permutes) else free
-        return Fragment(free, graph)
+        return Fragment(free, graph, opens_in((rebuilt_args, rebuilt_kwargs)))
     except Refused as error:
         first = error.refusals[0]
         raise Unsupported(first.why, first.advice) from error
+    except NotImplementedError as error:
+        raise Unsupported(
+            f"is made of something that cannot be made again: {error}", "write its get_config"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -142,6 +148,13 @@ def holds_open(tree: Any) -> bool:
     return tree is OPEN or isinstance(tree, (list, tuple)) and any(map(holds_open, tree))
 
 
+def opens_in(tree: Any) -> int:
+    """How many sizes in nested arguments are open."""
+    if isinstance(tree, Mapping):
+        return sum(map(opens_in, tree.values()))
+    return sum(map(opens_in, tree)) if isinstance(tree, (list, tuple)) else int(tree is OPEN)
+
+
 def named(given: Any, value: Static) -> Any:
     """A number with its text, unless it is a literal."""
     import ast
@@ -167,7 +180,8 @@ def is_layer(function: Any) -> bool:
     return (
         not isinstance(function, type)
         and hasattr(function, "get_config")
-        and hasattr(function, "weights")
+        # of its class: a Sequential of Keras 2 has none before it is built, and raises
+        and hasattr(type(function), "weights")
         and callable(function)
     )
 

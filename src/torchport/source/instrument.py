@@ -111,6 +111,17 @@ class Instrument(ast.NodeTransformer):
             return self.generic_visit(node)
         return self.operation(node, OPERATORS[type(node.op)], node.left, node.right)
 
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
+        """`x -= y` of a name as `x = x - y`: tensors are not changed in place."""
+        if not self.path or not isinstance(node.target, (ast.Name, ast.Attribute)):
+            return self.generic_visit(node)
+        load = ast.parse(ast.unparse(node.target), mode="eval").body
+        key, value = self.key(node), self.visit(node.value)
+        operands = [ast.copy_location(load, node.target), value]
+        name = ast.Constant(f"i{OPERATORS[type(node.op)]}".replace("_", ""))
+        made = ast.Call(ast.Name(OPERATOR, ast.Load()), [key, name, *operands], [])
+        return ast.copy_location(ast.Assign([node.target], made), node)
+
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         if not self.path or len(node.ops) > 1 or type(node.ops[0]) not in OPERATORS:
             return self.value(node)

@@ -13,9 +13,13 @@ from torchport.source.application import apply
 from torchport.source.fragment import Call, is_layer
 from torchport.source.observe import Seen
 from torchport.source.sites import NotPorted
+from torchport.source.unit import SIZES_OF_SPACE
 from torchport.source.values import (
+    Flow,
     Maker,
     Network,
+    Shape,
+    Size,
     Static,
     mode,
 )
@@ -76,6 +80,9 @@ def options_of(at: Evaluator, maker: Maker, cls: type) -> dict[str, Static]:
                 text = at.scope.static_text(it)
                 value = Static(text, ast.parse(text, mode="eval").body)
                 found |= {} if value.is_literal else {name: value}
+            elif any(isinstance(at.scope.env.get(one), (Shape, Size, Flow)) for one in names_of(it)):
+                # it is the number that the sizes of the tensors made it
+                at.scope.fixed.add(SIZES_OF_SPACE)
     return found
 
 
@@ -92,3 +99,8 @@ def names_where(at: Evaluator, maker: Maker | None) -> Iterator[None]:
         yield
     finally:
         at.scope.env = before
+
+
+def names_of(node: ast.expr) -> set[str]:
+    """The names in an expression."""
+    return {it.id for it in ast.walk(node) if isinstance(it, ast.Name)}

@@ -171,6 +171,8 @@ class Scope:
         """The tensor of which an expression is the shape: `x.shape`, `K.int_shape(x)`."""
         if isinstance(node, ast.Call):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in ("list", "tuple") and isinstance(node.func, ast.Name) and len(node.args) == 1:
+                return self.shape_of(node.args[0])
             if called in ("int_shape", "shape") and len(node.args) == 1:
                 return self.flow_of(node.args[0])
             if called in ("get_shape",) and isinstance(node.func, ast.Attribute):

@@ -6,6 +6,7 @@ import ast
 from typing import Any
 
 from torchport.names import snake
+from torchport.source.lines import atom
 from torchport.source.scope import Scope
 from torchport.source.sites import NotPorted
 from torchport.source.values import Flow
@@ -83,6 +84,11 @@ def of_value(scope: Scope, node: ast.Call) -> tuple[ast.expr | None, str]:
     first = next(
         (it.value for it in node.keywords if it.arg == "initial_value"), node.args[0] if node.args else None
     )
+    if isinstance(first, ast.BinOp) and isinstance(first.op, ast.Mult) and scope.is_static(first.left):
+        # `rate * tf.ones((width,))`
+        again = ast.copy_location(ast.Call(node.func, [first.right], []), node)
+        shape, start = of_value(scope, again)
+        return shape, f"{atom(scope.static_text(first.left))} * {start}"
     seen = scope.seen(first) if isinstance(first, ast.Call) else []
     if not isinstance(first, ast.Call) or not seen:
         raise NotPorted(node, "is a weight of numbers that are made elsewhere", "use add_weight")
