@@ -59,6 +59,54 @@ class Fourier(keras.layers.Layer):
         return ops.cast(real, "float32") * ops.cast(ops.shape(x)[1], "float32")
 
 
+class Dropped(keras.layers.Layer):
+    """In training, unless somebody says otherwise: a default that Keras 3 writes beside the layer."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.dense, self.drop = L.Dense(6), L.Dropout(0.2)
+
+    def call(self, x: Any, training: bool = True) -> Any:
+        return self.drop(self.dense(x), training=training)
+
+
+class Told(keras.Model):
+    """Hands the mode on; its own default is training. No functional model stands for it: it has a table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.shift = Dropped(), self.add_weight(shape=(6,), name="shift")
+
+    def call(self, x: Any, training: bool = True) -> Any:
+        return self.inner(x, training=training) + self.shift
+
+
+class Untold(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Dropped()
+
+    def call(self, x: Any) -> Any:
+        return self.inner(x)
+
+
+def told() -> Any:
+    model = Told()
+    model(ops.zeros((2, 6)))
+    return model
+
+
+def untold() -> Any:
+    model = Untold()
+    model(ops.zeros((2, 6)))
+    return model
+
+
+def dropped() -> Any:
+    x = keras.Input((6,))
+    return keras.Model(x, Dropped()(x))
+
+
 def fourier() -> Any:
     x = keras.Input((5, 6))
     return keras.Model(x, Fourier()(x))
@@ -74,7 +122,9 @@ def broadcast() -> Any:
     return keras.Model(x, L.Dense(3)(Broadcast()(x)))
 
 
-@pytest.mark.parametrize("build", [masked, broadcast, fourier], ids=lambda it: str(it.__name__))
+@pytest.mark.parametrize(
+    "build", [masked, broadcast, fourier, dropped, told, untold], ids=lambda it: str(it.__name__)
+)
 def test_ports(build: Any) -> None:
     """Before, such a mask was refused, and an operation that has no configuration crashed."""
     keras.utils.set_random_seed(3)

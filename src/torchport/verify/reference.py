@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -141,7 +142,7 @@ class Reference:
         if training or is_keras_2(self.graph.dialect):
             mode: dict[str, Any] = {"training": training}
         else:
-            mode = {} if is_own(model) else {"training": UNSAID}
+            mode = {"training": UNSAID} if not is_own(model) else {"training": False} if trains(model) else {}
         still = nullcontext() if training else unmoved(model)
         with from_rest(model), still, patched(tensorflow(), (*DRAWS, *MODES), self.note):
             return list(leaves(model(packed, **mode)))
@@ -149,6 +150,12 @@ class Reference:
     def note(self, text: str) -> None:
         """Remember what a reader has to know."""
         self.notes[text] = None
+
+
+def trains(model: Any) -> bool:
+    """Whether a model of the user's own class is in training where nobody says the mode."""
+    found = inspect.signature(model.call).parameters.get("training")
+    return found is not None and found.default is True
 
 
 def amounts_in(model: Any) -> Iterator[tuple[Any, str]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -258,6 +258,7 @@ def opened(graph: Graph, events: list[Event], runs: list[Run]) -> Graph:
                 continue
             sizes |= {name: found[0][0] for name, it in results(op, found[0][0]) if not hasattr(it, "dtype")}
             op = as_model(op, layer, body, found[0][0])
+            op = replace(op, kwargs={}) if follows(those[0] for those in found) else op
             if kind_of(layer) == "Lambda":
                 ops += inlined(op, body)
                 bodies |= {f"{op.layer}/{name}": it for name, it in body.bodies.items()}
@@ -297,6 +298,15 @@ def body_of(found: list[list[Event]], runs: list[Run]) -> Graph:
             why = "its `call` does something else at each call"
             raise refused(layer, why, "make it a layer for each of them", found[0][0].where)
     return joined(layer, *(those[0] for those in graphs)) if len(graphs) == 2 else graphs[0][0]
+
+
+def follows(events: Iterable[Event]) -> bool:
+    """Whether a layer's `call` is told the mode that its model is in, in training and in inference.
+
+    Keras 3 writes the default of `call` beside a layer, training=True, and gives it the model's own all the
+    same. Source: keras/src/models/functional.py, operation_fn.
+    """
+    return [it.called and it.called[1].get("training") for it in events] == [True, False]
 
 
 def as_model(op: Op, layer: Any, body: Graph, event: Event) -> Op:
