@@ -17,6 +17,7 @@ from pathlib import Path
 
 from torchport.source import cases_of, module, proven, watched_project
 from torchport.source.prove import Prover
+from torchport.source.reference import Reference
 from torchport.source.sites import SourceFile
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "unet_code" / "unet.py"
@@ -65,16 +66,19 @@ def main() -> None:
         project.unit(name)
     units = [it for it in project.units.values() if it is not None]
     text, found, tried = module.text_of(project.source, units), 0, 0
+    # TensorFlow computes its side once, for all mutants
+    references: dict[tuple[str, str], Reference] = {}
     small = [it for it in units if it.kind != "builder"]
     for unit in small:
         tree = next(it for it in ast.parse(text).body if getattr(it, "name", "") == unit.cls)
         for what, mutant in list(mutants(tree))[: limit // len(small)]:
             source = f"{text}\n\ndef _same(x):\n    return x\n\n\n{ast.unparse(mutant)}\n"
-            prover = Prover(project, module.loaded(source, "mutant"))
+            prover = Prover(project, module.loaded(source, "mutant"), references=references)
             proof = proven(prover, unit, list(cases_of(project.watched, unit)))
             tried, found = tried + 1, found + bool(proof.differences)
             if not proof.differences:
                 print(f"{unit.cls}: {what}", flush=True)
+        print(f"{found} of {tried} found so far", flush=True)
     print(f"{found} of {tried} found")
 
 
