@@ -297,6 +297,20 @@ def test_picture_is_a_u_and_a_staircase(browser: Browser, folder: Path) -> None:
         opened.close()
 
 
+@pytest.mark.parametrize("width", [1280, 400])
+def test_labels_are_whole_where_nothing_stands_beside_them(
+    browser: Browser, folder: Path, width: int
+) -> None:  # fmt: skip
+    """A staircase has room for its names, also turned; and they end in the picture."""
+    opened = opened_page(browser, folder, "ResNet50", width)
+    labels = opened.page.locator(".node .label")
+    assert {"conv1_pad", "conv2 (3)", "conv4 (6)", "conv5 (3)"} <= {*labels.all_text_contents()}
+    for label in labels.all():
+        box = label.bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= width
+    opened.close()
+
+
 @pytest.mark.skipif(not AXE.exists(), reason="no axe-core: npm ci in web/")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("network", ["ihc_unet", "transformer", "first", "hostile", "NASNetMobile"])

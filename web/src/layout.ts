@@ -143,7 +143,15 @@ export function layout(picture: Picture, inputs: Set<string>, room: number, turn
   let x = (turned ? 34 : LEFT) + (turned ? 0 : gap / 2);
   for (let u = 0; u < us; u++) { x += left[u]; centre.push(x); x += right[u] + gap + spare; }
   const total = Math.min(Math.max(x - gap / 2, 200), Math.max(room, x));
-  const pitch = (u: number) => (u + 1 < us ? centre[u + 1] - left[u + 1] - (centre[u] - left[u]) : room - centre[u] + left[u]) - 6;
+  // a label has room up to the next box beside it, not up to the next column: in a staircase nothing stands there
+  const beside = new Map<number, number[]>();
+  for (const it of at.values()) beside.set(V(it), [...(beside.get(V(it)) ?? []), U(it)]);
+  const pitch = (place: Place) => {
+    const u = U(place), all = beside.get(V(place))!, next = Math.min(us, ...all.filter((it) => it > u));
+    if (next < us) return centre[next] - left[next] - (centre[u] - left[u]) - 6;
+    const before = Math.max(-1, ...all.filter((it) => it < u)); // the last may reach back to the left
+    return total - (before < 0 ? 0 : centre[before] + right[before]) - 12;
+  };
 
   const tall = Array(vs).fill(0);
   for (const node of nodes) {
@@ -162,7 +170,7 @@ export function layout(picture: Picture, inputs: Set<string>, room: number, turn
     const wide = Math.max(5, w * scale), high = Math.max(4, h * scale), deep = Math.max(3, d * scale);
     boxes.set(node.id, {
       x: centre[u] - wide / 2, y: base[V(place)] - high, w: wide, h: high, dx: deep * 0.7, dy: deep * 0.4,
-      labelWidth: pitch(u),
+      labelWidth: Math.min(pitch(place), 190),
     });
   }
   const levels = rowsUsed.flatMap((row, index): Level[] => {
@@ -171,6 +179,11 @@ export function layout(picture: Picture, inputs: Set<string>, room: number, turn
     const axes = node.shown.keras.axes.filter((_, it) => it > 0 && space(node.shown).length && node.shown.keras.axes[it] !== "c");
     return [{ label: space(node.shown), axes, x: turned ? centre[laneStart[index]] : 4, y: turned ? 12 : base[laneStart[index]], along: 0 }];
   });
+  if (turned) for (let it = 1, last = 0; it < levels.length; it++) {
+    const wide = (levels[it].label.join("×").length + levels[last].label.join("×").length) / 2 * CHARACTER + 4;
+    if (levels[it].x - levels[last].x < wide) levels[it] = { ...levels[it], label: [] };
+    else last = it;
+  }
   const edges: Edge[] = [];
   for (const node of nodes) for (const from of node.feeds) {
     const a = at.get(from), b = at.get(node.id)!;
@@ -221,6 +234,9 @@ function route(p: Box, q: Box, a: Place, b: Place, turned: boolean, under: numbe
   }
   return `M${n(px)},${n(pb)} C${n(px)},${n(pb + 14)} ${n(qx)},${n(qt - 16)} ${n(qx)},${n(qt)}`;
 }
+
+/** Where a label begins that would not end in the picture: further to the left. */
+export const begins = (x: number, label: string, width: number) => Math.max(2, Math.min(x, width - label.length * CHARACTER));
 
 /** A label in so many pixels, shortened in the middle; empty where nothing could be read. */
 export function fitted(text: string, width: number): string {

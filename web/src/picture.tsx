@@ -3,7 +3,7 @@
 import type { RefObject } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { colour } from "./axes";
-import { fitted, layout, type Layout } from "./layout";
+import { begins, fitted, layout, type Layout } from "./layout";
 import { channels, space, written, type Node } from "./network";
 import { choose, chosen, hovered, network, open, picture, toggle } from "./state";
 
@@ -140,7 +140,7 @@ function Box({ node, made, on, image, zoom, onKeyDown }: {
       {on && !flat && <path class="mark ax-h" d={`M${x},${y} v${h}`} />}
       {on && !flat && space(tensor).length > 1 && <path class="mark ax-w" d={`M${x},${y + h} h${w}`} />}
       {on && <path class="mark ax-c" d={space(tensor).length === 1 ? `M${x},${y + h} h${w}` : `M${x + w},${y + h} l${dx},${-dy}`} />}
-      {label && <text class="label" x={x} y={y + h + 13 / letters} style={{ fontSize: `${11 / letters}px` }}>{label}</text>}
+      {label && <text class="label" x={begins(x, label, made.width)} y={y + h + 13 / letters} style={{ fontSize: `${11 / letters}px` }}>{label}</text>}
       {label && <text class="count ax-c" x={x} y={y + h + 24 / letters} style={{ fontSize: `${10 / letters}px` }}>{count}</text>}
     </g>
   );
