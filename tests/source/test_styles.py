@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.source.mistakes import with_mistake
 from tests.source.test_kinds import port
 
-from torchport.source import SourceRefused
+from torchport.source import SourceRefused, cases_of, module, proven, watched_project
+from torchport.source.prove import Prover
 
 
 def test_an_image_that_a_reshape_makes_enters_a_loop_as_images_are(tmp_path: Path) -> None:
@@ -339,3 +341,53 @@ def test_an_image_that_is_made_larger_between_its_pixels(tmp_path: Path) -> None
         "enlarge(keras.Input((3, 5, 2)))",
     )
     assert found.proofs["enlarge"].worst < 1e-12
+
+
+def test_a_branch_of_training_that_asks_for_more_than_a_symbol_knows(tmp_path: Path) -> None:
+    found = port(
+        tmp_path,
+        """
+        class DropPath(layers.Layer):
+            def __init__(self, rate, **kwargs):
+                super().__init__(**kwargs)
+                self.rate = rate
+
+            def call(self, x, training=None):
+                if training:
+                    shape = (tf.shape(x)[0],) + (1,) * (len(tf.shape(x)) - 1)
+                    return x * tf.floor(1 - self.rate + tf.random.uniform(shape, 0, 1))
+                return x
+        """,
+        "DropPath(0.2)(keras.Input((5, 4)), training=False)",
+    )
+    assert "if self.training:" in found.code and "torch.rand(" in found.code
+
+
+def test_a_default_of_the_port_is_proven(tmp_path: Path) -> None:
+    """All arguments were said to it: another default passed."""
+    found = port(
+        tmp_path,
+        """
+        def head(x, width, scale=3):
+            return layers.Dense(width * scale)(x)
+        """,
+        "head(keras.Input((5,)), 2)",
+    )
+    project = watched_project(found.source, (), found.calls)
+    unit, text = with_mistake(found, "head", "scale=3", "scale=4")
+    project.unit("head")
+    prover = Prover(project, module.loaded(text, "mistake"))
+    assert proven(prover, unit, list(cases_of(project.watched, unit))).differences
+
+
+def test_complex_numbers_are_double_too(tmp_path: Path) -> None:
+    found = port(
+        tmp_path,
+        """
+        class Mix(layers.Layer):
+            def call(self, x):
+                return tf.cast(tf.signal.fft2d(tf.cast(x, tf.complex64)), tf.float32)
+        """,
+        "Mix()(keras.Input((4, 6)))",
+    )
+    assert found.proofs["Mix"].worst < 1e-12

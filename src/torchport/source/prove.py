@@ -5,6 +5,7 @@ A unit of the source is run as its author would: `block(keras.Input(...), 64)`, 
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -142,7 +143,13 @@ class Prover:
 
         made = getattr(self.port, unit.cls)
         kept = {it.name for it in unit.parameters}
-        given = {key: value for key, value in case.arguments.items() if key in kept}
+        defaults = inspect.signature(getattr(self.project.watched.module, unit.name)).parameters
+        # what the source has as a default is left to the port's own
+        given = {
+            key: value
+            for key, value in case.arguments.items()
+            if key in kept and not (key in defaults and defaults[key].default is value)
+        }
         if unit.kind == "function":
             return lambda *tensors: made(*tensors, **given)
         sizes = {

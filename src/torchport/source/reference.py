@@ -257,22 +257,28 @@ def of_number(tf: Any, original: Any) -> Any:
     return call
 
 
+#: What a type of numbers is that has more digits.
+WIDER = {"float32": "float64", "complex64": "complex128"}
+
+
 def in_double(tf: Any, original: Any) -> Any:
     """A function that makes float32 where the user's code says so, or says nothing: float64."""
     from torchport.verify.patches import doubles
 
+    def wider(value: Any) -> Any:
+        if isinstance(value, (tf.DType, str)):
+            name = getattr(value, "name", value)
+            return tf.as_dtype(WIDER[name]) if name in WIDER else value
+        return tf.constant(value, tf.float64) if isinstance(value, float) else value
+
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
         found = original(*args, **kwargs)
-        if found.dtype != tf.float32 or not doubles.is_user(sys._getframe(1).f_code.co_filename):
+        wanted = WIDER.get(found.dtype.name)
+        if wanted is None or not doubles.is_user(sys._getframe(1).f_code.co_filename):
             return found
-        # what is float32 by its dtype is made again: that of numbers has fewer digits already
-        wider = {key: tf.float64 if it in (tf.float32, "float32") else it for key, it in kwargs.items()}
-        again = [
-            tf.float64 if isinstance(it, (tf.DType, str)) and it in (tf.float32, "float32") else
-            tf.constant(it, tf.float64) if isinstance(it, float) else it for it in args
-        ]  # fmt: skip
-        return tf.cast(original(*again, **wider), tf.float64)
+        again = original(*map(wider, args), **{key: wider(it) for key, it in kwargs.items()})
+        return tf.cast(again, wanted)
 
     return call
 

@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from torchport import scripts
 from torchport.errors import TorchportError
 from torchport.read.subclass import keras_of
 from torchport.source.observe import Watched, told
@@ -99,7 +100,13 @@ def try_layers(watched: Watched) -> None:
 
         def run(layer: Any, given: Any = given, mode: Any = mode) -> None:
             (first, *_), others = given.values(), dict(list(given.items())[1:])
-            layer(symbols(keras, first), **{key: symbols(keras, it) for key, it in others.items()}, **mode)
+            try:
+                layer(
+                    symbols(keras, first), **{key: symbols(keras, it) for key, it in others.items()}, **mode
+                )
+            except scripts.RAISED:
+                # code that asks a tensor for more than its symbol knows
+                layer(examples(first), **{key: examples(it) for key, it in others.items()}, **mode)
 
         if not given:
             continue
@@ -130,6 +137,18 @@ def symbols(keras: Any, value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [symbols(keras, it) for it in value]
     return value
+
+
+def examples(value: Any) -> Any:
+    """Tensors of ones of these shapes; sizes that are open are small."""
+    import tensorflow as tf
+
+    from torchport.source.observe import is_tensor
+
+    if is_tensor(value):
+        dtype = str(getattr(value.dtype, "name", value.dtype))
+        return tf.ones([2, *(size or 4 for size in tuple(value.shape)[1:])], dtype)
+    return [examples(it) for it in value] if isinstance(value, (list, tuple)) else value
 
 
 def run_others(watched: Watched, name: str, tensors: Mapping[str, Any], plain: Mapping[str, Any]) -> None:
