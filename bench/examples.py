@@ -387,7 +387,10 @@ def alone(call: Seen) -> tuple[Any, Any]:
     """A model with one layer, or the model that it is; and the arrays that it was called on."""
     if not hasattr(call.layer, "compile"):
         return functional(call)
-    return call.layer, [leaf.numpy()[:4] for leaf in leaves(call.args) if hasattr(leaf, "numpy")] or None
+    arrays = [leaf.numpy() for leaf in leaves(call.args) if hasattr(leaf, "numpy")]
+    if len({len(it) for it in arrays}) == 1:  # others are parts of one graph
+        arrays = [it[:4] for it in arrays]
+    return call.layer, arrays or None
 
 
 def asked(path: Path, patterns: list[str]) -> dict[str, str]:
