@@ -295,11 +295,11 @@ class Growing(L.Layer):
     def __init__(self, **options):
         super().__init__(**options)
         left, right = tf_keras.Input((5, 6)), tf_keras.Input((5, 6))
-        inputs = {"left": left, "right": right}
+        inputs = {"right": right, "left": left}
         self.mix = tf_keras.Model(inputs, L.Dense(6)(left) * tf.tanh(right))
 
     def call(self, x):
-        parts, pair = [x], {"left": x, "right": tf.nn.relu(x)}
+        parts, pair = [x], {"right": tf.nn.relu(x), "left": x}
         for _ in range(2):
             parts.append(tf.reduce_max(tf.concat(parts, axis=-1), -1, keepdims=True) + x)
             pair["left"] = self.mix(pair)

@@ -26,7 +26,8 @@ Twins = dict[int, Any]
 
 def is_model(source: Any) -> bool:
     """Whether an object looks like a Keras model."""
-    return all(hasattr(source, name) for name in ("get_config", "layers", "weights", "name"))
+    has = (hasattr(type(source), name) for name in ("get_config", "layers", "weights"))
+    return hasattr(source, "name") and all(has)  # of the object, Keras 2 raises where a part was never called
 
 
 def read(model: Any) -> Graph:

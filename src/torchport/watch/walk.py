@@ -563,7 +563,7 @@ class Walk:
     def operands(self, value: Any) -> Any:
         """What a layer is given, constants as tensors."""
         if isinstance(value, Mapping):
-            return {key: self.operands(it) for key, it in value.items()}
+            return {key: self.operands(value[key]) for key in sorted(value)}  # the order of a model's inputs
         if isinstance(value, (list, tuple)):
             return [self.operands(it) for it in value]
         is_array = isinstance(value, np.ndarray) or hasattr(value, "numpy") and not is_variable(value)
