@@ -79,6 +79,8 @@ def of(seen: Seen, made: Call, are_open: bool = False) -> Fragment:
 
     Raises Unsupported for what no rule ports.
     """
+    from networkx import NetworkXUnbounded as Unbounded
+
     args, kwargs, options = made.args, made.kwargs, made.options
     flows: list[tuple[Flow, Any]] = []
     rebuilt_args = [rebuild(value, given, flows) for value, given in zip(args, seen.args, strict=True)]
@@ -107,6 +109,8 @@ def of(seen: Seen, made: Call, are_open: bool = False) -> Fragment:
     except Refused as error:
         first = error.refusals[0]
         raise Unsupported(first.why, first.advice) from error
+    except Unbounded as error:
+        raise Unsupported("has no order of its axes that all of it can be written in") from error
     except NotImplementedError as error:
         raise Unsupported(
             f"is made of something that cannot be made again: {error}", "write its get_config"
