@@ -271,8 +271,8 @@ class Variables:
                 continue
             read = [name for name in line.outputs if self.is_read(name)]
             bases = {self._descriptive(name).rstrip("0123456789") for name in read}
-            if len(bases) < len(read):
-                noun = value_of(step.kind) or identifier(snake(short_name(step.kind).rpartition(":")[2]))
+            noun = value_of(step.kind) or identifier(snake(short_name(step.kind).rpartition(":")[2]))
+            if len(bases) < len(read) and bases & {"skip", "branch", noun}:  # others have the author's name
                 yield from ((name, f"{noun}{number}") for number, name in enumerate(read, 1))
 
     def _last_skips(self) -> Iterator[tuple[int, str]]:
