@@ -423,3 +423,19 @@ def test_rows_of_several_inputs() -> None:
     model = messages()
     port = torchport.convert(model)
     assert torchport.verify(model, port, inputs=arrays, **QUICK).passed, port.code
+
+
+augment = tf_keras.Sequential([L.Dropout(0.5), L.Dense(6)])
+
+
+class Augmented(Prepared):
+    def call(self, x):
+        return self.head(augment(x))
+
+
+def test_layers_of_the_module_that_draw_are_refused() -> None:
+    """Keras does not know them as the model's: their draws cannot be held to the port's."""
+    model = Augmented()
+    model(np.zeros((2, 6), "float32"))
+    with pytest.raises(Refused, match="augment, a layer of the module's, .*\\n.* self.augment = augment"):
+        torchport.convert(model)

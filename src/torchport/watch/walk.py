@@ -21,6 +21,7 @@ from torchport.names import numbered
 from torchport.nest import leaves
 from torchport.normalise.nodes import MASKS, NODES, index_of
 from torchport.read import live
+from torchport.rules import find
 from torchport.watch.arguments import by_name, given, implied, nested, placed
 from torchport.watch.constants import DRAWS, WHOLE_DRAWS, constant, exactly, sizes_of, varying
 from torchport.watch.nodes import handle_of, is_tensor, layers_in, line_of, number_of, refused
@@ -468,6 +469,13 @@ class Walk:
         if (body is not None or op.stored) and id(event.target) not in self.parts:
             raise refused(self.layer, f"it calls a layer, {name}, that is none of its attributes",
                           "make it an attribute of the class: self.layer = layer", event.where)  # fmt: skip
+        if id(event.target) not in map(id, parts(self.layer).values()) and differs_in_training(event.target):
+            raise refused(
+                self.layer,
+                f"{name}, a layer of the module's, does something else in training",
+                f"make it an attribute of the class: self.{name} = {name}",
+                event.where,
+            )
         if body is not None:
             self.bodies[name] = body
         mode = event.mode if said is None else said
@@ -626,6 +634,12 @@ LISTS = frozenset(
     {"concat", "stack", "add_n", "accumulate_n", "fill", "zeros", "ones", "broadcast_dynamic_shape"}
 )
 ADVICE = "write it with functions that `torchport rules` lists, or give a rule for the class with --rules"
+
+
+def differs_in_training(layer: Any) -> bool:
+    """Whether a model has layers in it that draw random numbers, or keep statistics, in training."""
+    found = (find(type(it).__name__) for it in layer._flatten_layers()) if hasattr(layer, "layers") else ()
+    return any(it is not None and it.training is not None for it in found)
 
 
 def trainables(layer: Any) -> list[Any]:
