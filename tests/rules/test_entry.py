@@ -14,7 +14,7 @@ from torchport.graph import Tensor
 from torchport.rules import TABLE, Value, rule_for
 from torchport.rules.conv import Conv, ConvTranspose
 from torchport.rules.entry import Layer, Span, Windowed, variables
-from torchport.rules.window import Past, Transposed, Whole, Window, centred
+from torchport.rules.window import Among, Past, Transposed, Whole, Window, centred
 
 #: What a layer cannot do without.
 NEEDED = {
@@ -89,7 +89,7 @@ def test_functions_say_what_they_read_by_the_axis() -> None:
     kernel = [[[[1.0] * 4] * 3] * 5] * 2
     same = {2: Window(2, 2, padding="same"), 3: Window(5, 2, padding="same")}
     first = {"strides": 2, "padding": "same", "data_format": "channels_first"}
-    assert reads("keras.ops.Conv", (None, 3, 11, 13), kernel, **first) == same
+    assert reads("keras.ops.Conv", (None, 3, 11, 13), kernel, **first) == [{**same, 1: Whole()}]
     told = {"output_shape": [1, 22, 26, 3], "strides": 2}
     spread = {1: Transposed(2, 2, size=22), 2: Transposed(5, 2, size=26)}
     assert reads("tf.nn.conv_transpose", (None, 11, 13, 4), kernel, **told) == spread
@@ -99,7 +99,8 @@ def test_functions_say_what_they_read_by_the_axis() -> None:
     assert reads("ConvLSTM2D", (None, 7, 3, 11, 13), return_sequences=True, **options) == through
     assert reads("MelSpectrogram", (None, 4096)) == {1: centred(2048, 512)}
     frames = {"sequence_length": 5, "sequence_stride": 2}
-    assert reads("keras.ops.ExtractSequences", (None, 3, 64), **frames) == {2: Window(5, 2)}
+    within = Among("{0} = frame · 2 + place in it", Window(5, 2))
+    assert reads("keras.ops.ExtractSequences", (None, 3, 64), **frames) == {2: within}
     assert reads("Add", (None, 3)) == {} and bound("MaxPooling1D").reads(image("1D")) == {1: Window(2, 2)}
 
 

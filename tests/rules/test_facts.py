@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from torchport.graph import Graph, Op, Ref, Tensor
 from torchport.normalise.modes import resolve_modes, write_modes
 from torchport.rules import TABLE
 from torchport.rules.nouns import layer_noun, noun_of, value_of
-from torchport.rules.table import is_statistic
+from torchport.rules.table import RESERVED, is_statistic
 
 PACKAGE = Path(__file__).parents[2] / "src" / "torchport"
 KINDS = {kind for kind in TABLE if re.fullmatch(r"[A-Z]\w*", kind)} | {"Activation"}
@@ -30,6 +31,7 @@ ALLOWED = {
     "read/inherited.py": "classes of Keras's that say nothing of what their heirs compute",
     "infer/cudnn.py": "two names of one layer in files",
     "infer/dequantise.py": "which layers Keras can quantise",
+    "layout/cut.py": "what people write on the line of the layer before it",
     "infer/shapes.py": "operations of a graph that need no arithmetic",
     "normalise/nodes.py": "names of TensorFlow's raw operations, which are alike by chance",
     "normalise/by_place.py": "how Keras names their arguments",
@@ -113,3 +115,22 @@ def test_nouns() -> None:
     assert [noun_of(it) for it in ("Conv2D", "ConvBNReLU", "Flatten")] == ["conv", "conv", "flatten"]
     assert [layer_noun(it) for it in ("Flatten", "Model", "Dense")] == ["", "block", "fc"]
     assert [value_of(it) for it in ("ReLU", "Add", "keras.ops.Divide")] == ["relu", "total", "ratio"]
+
+
+def named(function: Callable[..., object]) -> set[str]:
+    """The options that a function of a rule takes."""
+    parameters = inspect.signature(inspect.unwrap(function)).parameters.values()
+    return {it.name for it in parameters if it.kind is it.KEYWORD_ONLY} - set(RESERVED)
+
+
+def test_what_explains_a_kind_accepts_no_option_for_it() -> None:
+    """An option that only a reading knows would be taken from a file and change nothing in the program."""
+    for kind, rule in TABLE.items():
+        if isinstance(rule.write, type):
+            continue
+        ported = set().union(
+            *(named(it) for it in (rule.write, rule.shape, rule.dtype, rule.weights) if callable(it))
+        )
+        for fact in (rule.reads, rule.products):
+            if callable(fact):
+                assert named(fact) <= ported, (kind, named(fact) - ported)

@@ -210,7 +210,9 @@ class Sizes:
         if not isinstance(left, Ref) and not isinstance(right, Ref):
             return (COMPARED.get(kind) or ARITHMETIC[kind][1])(left, right)
         if kind in COMPARED:
-            raise Unsupported(f"{kind} of sizes that only the run time knows", KNOWN)
+            if not self._is_alike(left, right):
+                raise Unsupported(f"{kind} of sizes that only the run time knows", KNOWN)
+            return COMPARED[kind](0, 0)
         sign = ARITHMETIC[kind][0]
         if left == right and sign in NEUTRAL:
             return NEUTRAL[sign] if isinstance(NEUTRAL[sign], int) else left
@@ -222,6 +224,18 @@ class Sizes:
         self.open[name] = ("", 0)
         self.waiting[name] = Op(name, "tf.size_of_sizes", (left, right), (name,), {"sign": sign}, layer=name)
         return Ref(name)
+
+    def _is_alike(self, left: Entry, right: Entry) -> bool:
+        """Whether two numbers of samples are compared, or their difference with 0.
+
+        The inputs of a model have as many samples each, or Keras does not run it.
+        Source: keras/src/trainers/data_adapters/data_adapter_utils.py, check_data_cardinality.
+        """
+        op = self.waiting.get(left.tensor) if isinstance(left, Ref) else None
+        if op is not None and op.kind == "tf.size_of_sizes" and op.config["sign"] == "-" and right == 0:
+            left, right = op.args
+        counts = list(self.counts.values())
+        return left in counts and right in counts
 
     def _cast(self, value: Any, dtype: str) -> Any:
         if isinstance(value, list):

@@ -60,16 +60,18 @@ def channel_reads(x: Tensor, *others: Any, axis: Any) -> list[dict[int, Reading]
     return [{}, *each]
 
 
-def normed_reads(
-    x: Tensor, *others: Any, axis: Any, gamma: Any = None, beta: Any = None, scale: Any = None
-) -> list[dict[int, Reading]]:
+def normed_reads(x: Tensor, *others: Any, axis: Any) -> list[dict[int, Reading]]:
     """All of the axes; of scale and shift its own."""
-    given = [it for it in (*others, gamma, beta, scale) if isinstance(it, Tensor)]
+    given = [it for it in others if isinstance(it, Tensor)]
     rank = len(x.shape)
     each: list[dict[int, Reading]] = [
         {at: Onto(at + rank - len(it.shape)) for at in range(len(it.shape))} for it in given
     ]
     return [all_along(x, axis=axis), *each]
+
+
+def scaled_reads(x: Tensor, *, axis: Any, scale: Any = None) -> list[dict[int, Reading]]:
+    return normed_reads(x, scale, axis=axis)
 
 
 @rule(
@@ -115,7 +117,7 @@ def layer_norm(
     return call("F.layer_norm", x, last_axes(x, axis), weight=scale, bias=shift, eps=eps)
 
 
-@rule("keras.ops.RMSNorm", wants=SOURCE, shape=normed_shape, reads=normed_reads)
+@rule("keras.ops.RMSNorm", wants=SOURCE, shape=normed_shape, reads=scaled_reads)
 def rms_norm(x: Value, *, scale: Any = None, axis: Any = -1, epsilon: float | None = None) -> Expr:
     """F.rms_norm."""
     weight = None if scale is None else buffer(scale, "scale")
