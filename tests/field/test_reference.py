@@ -463,5 +463,7 @@ def test_inputs_by_name_in_one_file(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match="one of several"):
         given_arrays([tmp_path / "all.npz", tmp_path / "one.npy"])
     (tmp_path / "text.npy").write_text("no array")
-    with pytest.raises(BadFile, match=r"neither a .npy nor an .npz"):
-        given_arrays([tmp_path / "text.npy"])
+    (tmp_path / "torn.npz").write_bytes((tmp_path / "all.npz").read_bytes()[:100])
+    for name in ("text.npy", "torn.npz"):
+        with pytest.raises(BadFile, match=r"neither a .npy nor an .npz"):
+            given_arrays([tmp_path / name])

@@ -9,6 +9,8 @@ from typing import Any
 
 def given_arrays(paths: Sequence[Path]) -> Any:
     """The arrays of .npy files, in order, or of one .npz file, by name; no Python objects are read."""
+    from zipfile import BadZipFile
+
     import numpy as np
 
     from torchport.errors import BadFile
@@ -18,7 +20,7 @@ def given_arrays(paths: Sequence[Path]) -> Any:
         try:
             loaded = np.load(path, allow_pickle=False)
             found.append(dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else loaded)
-        except (ValueError, EOFError) as error:
+        except (ValueError, EOFError, BadZipFile) as error:
             advice = "give an array saved by numpy.save, or several by numpy.savez(file, NAME_OF_INPUT=array)"
             what = f"is neither a .npy nor an .npz file ({error})"
             raise BadFile(what, where=str(path), advice=advice) from error

@@ -9,6 +9,7 @@ import typer
 
 from torchport.cli.options import Call, Code, Config, InputShape, Json, Rules, Source, Weights
 from torchport.cli.outcome import errors
+from torchport.errors import TorchportError
 from torchport.report.progress import working
 
 
@@ -16,8 +17,6 @@ def sizes(given: str | None) -> list[int]:
     """The numbers of `--size`: "256 256", "256,256" or "256x256"."""
     words = (given or "").replace(",", " ").replace("x", " ").split()
     if given is not None and not (words and all(word.isdigit() and int(word) for word in words)):
-        from torchport.errors import TorchportError
-
         what = f"{given!r} is no size"
         raise TorchportError(what, where="--size", advice="give a number for each open axis: --size 256 256")
     return [int(word) for word in words]
@@ -91,13 +90,9 @@ def explain(
             from torchport.geometry import explain as of
 
             if inputs and not html:
-                from torchport.errors import TorchportError
-
                 what = "an input is shown by the page"
                 raise TorchportError(what, where="--input", advice="add --html FILE")
             if html is not None and html.is_dir():
-                from torchport.errors import TorchportError
-
                 advice = f"name a file: --html {html / (source.stem + '.html')}"
                 raise TorchportError("is a directory", where=str(html), advice=advice)
             found = of(source, sizes(size), list(inputs) if inputs else None, tell, **options)

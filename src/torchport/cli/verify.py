@@ -23,7 +23,7 @@ from torchport.cli.options import (
     Rules,
     Source,
     Weights,
-)  # fmt: skip
+)
 from torchport.cli.outcome import errors, leave, print_json
 from torchport.report.progress import hushed, working
 
@@ -57,10 +57,10 @@ def verify(
     1e-12, and in float32, where it may err little more than TensorFlow itself. Where they differ,
     the first diverging tensor is named, with its layer and the likely cause.
 
-    A large model takes memory for up to seven times its float32 weights and for the activations of
-    a training step, besides what a framework takes (about 0.5 GB), and as much on disk while it
-    runs: a temporary folder, TMPDIR. Where something differs, the source is loaded and run
-    again, up to six times, to measure what rounding does to it.
+    A large model takes memory for up to ten times its float32 weights, with --precision float32 six
+    times, and for the activations of a training step, besides what a framework takes (about 0.5 GB),
+    and as much on disk while it runs: a temporary folder, TMPDIR. Where something differs, the source
+    is loaded and run again, up to six times, to measure what rounding does to it.
 
     SOURCE may be a folder that "torchport record" wrote: then no TensorFlow is needed.
     DIR's model.py is run. Needs TensorFlow otherwise: pip install "torchport[tensorflow]".
