@@ -170,7 +170,8 @@ def main() -> int:
             print(f"{name}: CALL {it}")
         for unit, what, verdict in verdicts(found):
             counts[what][verdict] += 1
-            print(f"{name}: {verdict.upper()} {what} {unit}", flush=True)
+            cases = next((f" ({it['cases']} cases)" for it in found["units"] if it["name"] == unit), "")
+            print(f"{name}: {verdict.upper()} {what} {unit}{cases}", flush=True)
         for it in found["refusals"]:
             print(
                 f"  {name}:{it['line']}:{it['column']}  {it['unit']}  {it['text']}: {it['why']}", flush=True

@@ -121,28 +121,26 @@ REFUSED = {
     ),
     "added in a loop": (
         """
-        def build_mlp(widths=(8, 4)):
+        def mlp(x, widths=(8, 4)):
             model = keras.Sequential()
-            model.add(keras.Input((6,)))
             for width in widths:
                 model.add(layers.Dense(width, activation="relu"))
-            return model
+            return model(x)
         """,
-        "build_mlp()",
-        (11, "model.add(layers.Dense(width, activation="),
+        "mlp(keras.Input((6,)))",
+        (10, "model.add(layers.Dense(width, activation="),
     ),
     "added in a condition": (
         """
-        def build_mlp(is_deep=False):
+        def mlp(x, is_deep=False):
             model = keras.Sequential()
-            model.add(keras.Input((6,)))
             if is_deep:
                 model.add(layers.Dense(5))
             model.add(layers.Dense(4))
-            return model
+            return model(x)
         """,
-        "build_mlp()",
-        (11, "model.add(layers.Dense(5))"),
+        "mlp(keras.Input((6,)))",
+        (10, "model.add(layers.Dense(5))"),
     ),
     "three loops": (
         """

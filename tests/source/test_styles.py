@@ -374,7 +374,7 @@ def test_a_default_of_the_port_is_proven(tmp_path: Path) -> None:
         "head(keras.Input((5,)), 2)",
     )
     project = watched_project(found.source, (), found.calls)
-    unit, text = with_mistake(found, "head", "scale=3", "scale=4")
+    unit, text = with_mistake(found, "head", "scale: int = 3", "scale: int = 4")
     project.unit("head")
     prover = Prover(project, module.loaded(text, "mistake"))
     assert proven(prover, unit, list(cases_of(project.watched, unit))).differences

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 class SqueezeExcite(nn.Module):
     """Weighs the channels of an image by what is in all of it."""
 
-    def __init__(self, in_channels: int, channels, ratio=4) -> None:
+    def __init__(self, in_channels: int, channels: int, ratio: int = 4) -> None:
         super().__init__()
         self.squeeze = nn.Conv2d(in_channels, channels // ratio, 1)
         self.excite = nn.Conv2d(channels // ratio, channels, 1)
@@ -25,7 +25,7 @@ class SqueezeExcite(nn.Module):
 class ConvBlock(nn.Module):
     """Two convolutions, each with batch normalization."""
 
-    def __init__(self, in_channels: int, filters, dropout=0.0) -> None:
+    def __init__(self, in_channels: int, filters: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, filters, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(filters, eps=1e-3, momentum=0.01)
@@ -47,7 +47,7 @@ class ConvBlock(nn.Module):
 class EncoderBlock(nn.Module):
     """A block, and the image at half its size."""
 
-    def __init__(self, in_channels: int, filters, dropout=0.0) -> None:
+    def __init__(self, in_channels: int, filters: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.conv_block = ConvBlock(in_channels, filters, dropout)
 
@@ -59,7 +59,7 @@ class EncoderBlock(nn.Module):
 class AttentionGate(nn.Module):
     """Lets through of the skip connection what the coarser image asks for."""
 
-    def __init__(self, skip_channels: int, gate_channels: int, filters) -> None:
+    def __init__(self, skip_channels: int, gate_channels: int, filters: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(gate_channels, filters, 1)
         self.conv2 = nn.Conv2d(skip_channels, filters, 1)
@@ -76,7 +76,9 @@ class AttentionGate(nn.Module):
 class DecoderBlock(nn.Module):
     """Doubles the image and joins it with that of the encoder."""
 
-    def __init__(self, x_channels: int, skip_channels: int, filters, attention=False) -> None:
+    def __init__(
+        self, x_channels: int, skip_channels: int, filters: int, attention: bool = False
+    ) -> None:
         super().__init__()
         self.attention = attention
         self.up = nn.ConvTranspose2d(x_channels, filters, 2, stride=2)
@@ -96,7 +98,12 @@ class Unet(nn.Module):
     """The whole network: an encoder, a bridge and a decoder."""
 
     def __init__(
-        self, in_channels: int = 3, classes=2, widths=(8, 16, 32), dropout=0.1, attention=True
+        self,
+        in_channels: int = 3,
+        classes: int = 2,
+        widths: tuple[int, ...] = (8, 16, 32),
+        dropout: float = 0.1,
+        attention: bool = True,
     ) -> None:
         super().__init__()
         skips_channels = []
@@ -137,7 +144,7 @@ class Unet(nn.Module):
         return outputs
 
 
-def dice_loss(y_true: Tensor, y_pred: Tensor, smooth=1.0) -> Tensor:
+def dice_loss(y_true: Tensor, y_pred: Tensor, smooth: float = 1.0) -> Tensor:
     """One less the Dice coefficient of the whole batch."""
     intersection = (y_true * y_pred).sum()
     total = y_true.sum() + y_pred.sum()

@@ -23,7 +23,7 @@ from torchport.source.observe import watch
 from torchport.source.project import Project
 from torchport.source.prove import Proof, Prover
 from torchport.source.sites import NotPorted, SourceFile, SourceRefusal, site
-from torchport.source.trials import calls_that_run, losses, try_blocks, try_layers, try_others
+from torchport.source.trials import calls_that_run, losses, try_blocks, try_layers, try_others, try_rows
 from torchport.source.unit import Unit
 
 
@@ -173,6 +173,7 @@ def watched_project(source: SourceFile, names: Sequence[str], calls: Sequence[st
         try_others(watched, call)
     try_blocks(watched)
     try_layers(watched)
+    try_rows(watched)
     watched.recorder.is_varied = False
     losses(source, watched, names or defined)
     if not watched.recorder.units:

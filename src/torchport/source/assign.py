@@ -15,6 +15,7 @@ from torchport.source.lists import group_of, is_empty_list, open_list
 from torchport.source.operators import rank_of
 from torchport.source.sites import NotPorted, site
 from torchport.source.values import (
+    Chain,
     Flow,
     Group,
     Items,
@@ -36,6 +37,9 @@ def assign(stage: Stage, target: ast.expr, node: ast.expr, statement: ast.stmt) 
     scope = stage.scope
     if isinstance(node, ast.Call) and is_input(stage, node):
         take_input(stage, target, node)
+        return
+    if (chain := chain_for(stage, target, node)) is not None:
+        scope.env[ast.unparse(target)] = chain
         return
     if is_empty_list(node) and isinstance(target, ast.Name):
         open_list(stage, target.id, node)
@@ -115,6 +119,21 @@ def assign(stage: Stage, target: ast.expr, node: ast.expr, statement: ast.stmt) 
         scope.env[name] = value
     else:
         raise NotPorted(node, "is not ported")
+
+
+def chain_for(stage: Stage, target: ast.expr, node: ast.expr) -> Chain | None:
+    """The Sequential that the function gives back, or its list of layers, where a statement begins one."""
+    from torchport.source import chains
+
+    call = stage.returned.get(ast.unparse(target))
+    if call is node:
+        return chains.chain_of(stage, call)
+    if call is None or not isinstance(node, (ast.List, ast.ListComp)) and not is_empty_list(node):
+        return None
+    chain = chains.begin(stage, call)
+    if not is_empty_list(node):
+        chains.extend(stage, node)
+    return chain
 
 
 def assign_size(stage: Stage, target: ast.Name, node: ast.expr) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from torchport.source.chains import CHAIN
 from torchport.source.observe import UnitCall, Watched, is_tensor, told
 from torchport.source.prove import Proof, Prover
 from torchport.source.reference import (
@@ -13,7 +14,7 @@ from torchport.source.reference import (
     Case,
 )
 from torchport.source.unit import SIZES_OF_SPACE, Unit
-from torchport.source.vary import TRIED, image_sizes, variations
+from torchport.source.vary import TRIED, coupled, image_sizes, variations
 
 #: With how many watched calls, and with how many others, a unit is proven.
 WATCHED, VARIED = 1, 3
@@ -27,6 +28,10 @@ def cases_of(watched: Watched, unit: Unit) -> Iterator[Case]:
     seen: dict[str, Case] = {}
     inner = watched.recorder.units.get(f"{unit.name}.{unit.inner}", [])[:1] if unit.inner else []
     for at, call in enumerate(calls):
+        if unit.inner == CHAIN:
+            if not (rows := getattr(call.result, "inputs", None)):
+                continue
+            inner = [UnitCall(CHAIN, {unit.inputs[0].name: rows[0]}, None)]
         case = case_of(unit, call, *inner)
         if is_class and made:
             own = next((it for it in made if it.arguments.get("self") is call.arguments.get("self")), None)
@@ -58,6 +63,8 @@ def proven(prover: Prover, unit: Unit, watched: Sequence[Case]) -> Proof:
             if SIZES_OF_SPACE in unit.fixed
             else [replace(case, shapes=it, is_varied=True) for it in image_sizes(case.shapes)]
         )
+        both = [] if still else list(coupled(case.arguments, case.shapes))
+        shapes += [replace(case, arguments=it, shapes=one, is_varied=True) for it, one in both]
         cases += [*arguments, *shapes, *watched[WATCHED:]][:TRIED]
     endless = prover.project.watched.recorder.stopped[unit.name]
     unique = {str(it): it for it in cases if not (it.is_varied and told(it.arguments) in endless)}

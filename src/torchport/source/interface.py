@@ -6,12 +6,13 @@ import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from torchport.source import chains
 from torchport.source.lines import atom, tidy
 from torchport.source.parts import order_of
-from torchport.source.rows import applied
 from torchport.source.sites import NotPorted
 from torchport.source.unit import Input
 from torchport.source.values import (
+    Chain,
     Flow,
     Items,
     Network,
@@ -30,11 +31,19 @@ def is_input(stage: Stage, node: ast.Call) -> bool:
 
 def take_input(stage: Stage, target: ast.expr, node: ast.Call) -> None:
     """`inputs = keras.Input(shape)`: a tensor that `forward` takes."""
-    name = ast.unparse(target)
     seen = stage.scope.seen(node)
-    rank = len(seen[0].result.shape)
+    take(stage, ast.unparse(target), shape_in(node), tuple(seen[0].result.shape))
+
+
+def shape_in(node: ast.Call) -> ast.expr | None:
+    """The expression that says the shape of an input."""
     given = {it.arg: it.value for it in node.keywords}
-    shape = given.get("shape", given.get("batch_shape", node.args[0] if node.args else None))
+    named = (given[it] for it in ("shape", "batch_shape", "input_shape", "batch_input_shape") if it in given)
+    return next(named, node.args[0] if node.args and "input_shape" not in given else None)
+
+
+def take(stage: Stage, name: str, shape: ast.expr | None, seen: tuple[int | None, ...]) -> None:
+    """A tensor that `forward` takes: `shape` is what the source says, `seen` what it was."""
     number = len(stage.inputs)
     parameter = "in_channels" if number == 0 else f"{name}_channels"
     default, channels = "", parameter
@@ -51,9 +60,9 @@ def take_input(stage: Stage, target: ast.expr, node: ast.Call) -> None:
         else:
             channels, parameter = last, ""
     else:
-        default = str(seen[0].result.shape[-1])
-    stage.inputs.append(Input(name, parameter, rank, order_of(rank), default))
-    stage.scope.env[name] = Flow(name, rank, channels or None, order_of(rank))
+        default = str(seen[-1])
+    stage.inputs.append(Input(name, parameter, len(seen), order_of(len(seen)), default))
+    stage.scope.env[name] = Flow(name, len(seen), channels or None, order_of(len(seen)))
 
 
 def give_result(stage: Stage, node: ast.Return) -> None:
@@ -61,11 +70,17 @@ def give_result(stage: Stage, node: ast.Return) -> None:
         raise NotPorted(node, "returns from inside of a loop", "return once, at the end")
     if node.value is None:
         raise NotPorted(node, "returns nothing")
-    value = stage.at.value(node.value)
+    if stage.returned.get("") is node.value:
+        value: Any = chains.chain_of(stage, stage.returned[""])
+    else:
+        value = stage.at.value(node.value)
     if isinstance(value, Network):
         value, stage.is_network = value.outputs, True
+    if isinstance(value, Chain):
+        stage.is_network = value.has_input
+        value = last_of(stage, stage.scope.env[value.name])
     if isinstance(value, Row):
-        value = row_result(stage, value)
+        raise NotPorted(node, "gives back one Sequential of several", "give each a function of its own")
     flows = list(leaves(value))
     if stage.scope.in_method:
         stage.scope.do(tidy(f"return {stage.at.forward(value)}"))
@@ -89,14 +104,10 @@ def give_result(stage: Stage, node: ast.Return) -> None:
     stage.results.append(value)
 
 
-def row_result(stage: Stage, row: Row) -> Any:
-    """A Sequential that is returned: a network of one input."""
-    models = [it.result for it in stage.scope.seen(row.node)]
-    if not models or not all(getattr(it, "inputs", None) for it in models):
-        raise NotPorted(row.node, "has no input of its own", "begin it with keras.Input(shape)")
-    shape = tuple(models[0].inputs[0].shape)
-    order = order_of(len(shape))
-    stage.inputs.append(Input("x", "in_channels", len(shape), order, str(shape[-1])))
-    stage.scope.env["x"] = Flow("x", len(shape), "in_channels", order)
-    stage.is_network = True
-    return applied(stage.at, row.node, row, stage.scope.env["x"], models)
+def last_of(stage: Stage, value: Flow) -> Flow:
+    """What is given back: `return f(x)`, where the last line is `x = f(x)`."""
+    lines, start = stage.scope.forward, f"{value.text} = "
+    if lines and lines[-1].depth == stage.scope.depth and lines[-1].text.startswith(start):
+        if "#" not in lines[-1].text:
+            return replace(value, text=lines.pop().text.removeprefix(start))
+    return value

@@ -6,6 +6,7 @@ import ast
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from torchport.source import chains
 from torchport.source.layers import new_layer
 from torchport.source.lines import bare, reads
 from torchport.source.parts import order_of
@@ -178,7 +179,7 @@ def header_over_tensors(stage: Stage, overs: list[Over]) -> str:
 def carry(stage: Stage, node: ast.For) -> set[str]:
     """Tensors that a loop hands from one turn to the next: their sizes are variables."""
     scope, found = stage.scope, set[str]()
-    for name in sorted(stored_in(node)):
+    for name in sorted(stored_in(node) | chains.flows_in(stage, node)):
         value = scope.env.get(name)
         if isinstance(value, Flow) and value.order is not order_of(value.rank):
             # each turn begins with it in the order in which images are

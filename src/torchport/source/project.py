@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.source import fragment
+from torchport.source.chains import CHAIN, is_row, returned_chains, shape_of
 from torchport.source.fragment import Call, Fragment, is_layer
 from torchport.source.observe import Seen, UnitCall, Watched, is_tensor, tensors
 from torchport.source.parts import order_of
@@ -91,12 +93,22 @@ class Project:
             raise NotPorted(node, f"{name} never ran", f'add --call "{name}(...)"')
         return found
 
+    def arguments_of(self, name: str) -> dict[str, list[Any]]:
+        """What the parameters of a function, or of a class's constructor, were given each time."""
+        units, found = self.watched.recorder.units, defaultdict[str, list[Any]](list)
+        for call in units.get(f"{name}.__init__", units.get(name, [])):
+            for key, it in call.arguments.items():
+                found[key].append(it)
+        return found
+
     def function(self, node: ast.FunctionDef) -> Unit:
         if (inner := inner_of(node)) is not None:
             return self.factory(node, inner)
         if node.args.vararg or node.args.kwarg:
             raise NotPorted(node, "has parameters with a star", "name them")
         calls = self.calls(node, node.name)
+        # a Sequential that nobody calls says nothing of its layers
+        calls = [it for it in calls if not is_row(it.result) or shape_of(it.result)] or calls
         kinds: dict[tuple[int, ...], list[UnitCall]] = {}
         for call in calls:
             kinds.setdefault(ranks_of(call), []).append(call)
@@ -124,7 +136,12 @@ class Project:
         for it in known:
             scope.env[it.name] = Static(it.name)
             scope.assigned[it.name] = 1
+        stage.returned = returned_chains(self.watched, node)
         stage.body(node.body)
+        if stage.chain is not None and not stage.chain.has_input:
+            found = finished(self, node, stage, known, "factory")
+            found.inner = CHAIN
+            return found
         kind = "builder" if stage.is_network else "function" if is_function else "block"
         return finished(self, node, stage, known, kind)
 
@@ -234,7 +251,9 @@ def inner_of(node: ast.FunctionDef) -> ast.FunctionDef | None:
 
 
 def ranks_of(call: UnitCall) -> tuple[int, ...]:
-    """How many axes the tensors have that a call was given."""
+    """How many axes the tensors have that a call was given, or the Sequential that it gave."""
+    if is_row(call.result):
+        return (len(shape_of(call.result) or ()),)
     return tuple(len(it.shape) for given in call.arguments.values() for it in tensors(given))
 
 

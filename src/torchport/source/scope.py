@@ -66,6 +66,8 @@ class Scope:
     applied: dict[tuple[int, ...], Call] = field(default_factory=dict)
     #: The layers of Sequential, by the place where it is applied, or made and returned.
     rows: dict[Site, tuple[Call, ...]] = field(default_factory=dict)
+    #: Where Sequential is made that the function gives back, its layers applied as they are put in.
+    chains: set[Site] = field(default_factory=set)
     #: Layers by the place where they are made: their mark and constructor, and the line that waits for it.
     made: dict[Site, tuple[str, str]] = field(default_factory=dict)
     waiting: dict[Site, Line] = field(default_factory=dict)

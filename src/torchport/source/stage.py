@@ -6,6 +6,7 @@ import ast
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from torchport.source import chains
 from torchport.source.assign import assign
 from torchport.source.conditions import ends, stage_condition, without_choice
 from torchport.source.evaluate import Evaluator
@@ -18,6 +19,7 @@ from torchport.source.scope import Scope
 from torchport.source.sites import NotPorted
 from torchport.source.unit import Input
 from torchport.source.values import (
+    Chain,
     Flow,
     Items,
     Row,
@@ -36,6 +38,9 @@ class Stage:
     inputs: list[Input] = field(default_factory=list)
     results: list[Any] = field(default_factory=list)
     is_network: bool = False
+    #: The Sequential that the function gives back: the names of it and of its list, the call that makes it.
+    returned: dict[str, ast.Call] = field(default_factory=dict)
+    chain: Chain | None = None
 
     #: The loops of `__init__` that are being staged.
     fors: list[ast.For] = field(default_factory=list)
@@ -82,6 +87,10 @@ class Stage:
                 assign(self, target, first, node)
         elif isinstance(node, ast.AnnAssign) and node.value is not None:
             assign(self, node.target, node.value, node)
+        elif isinstance(node, ast.AugAssign) and isinstance(
+            self.scope.env.get(ast.unparse(node.target)), Chain
+        ):
+            chains.extend(self, node.value)
         elif isinstance(node, ast.AugAssign):
             load = ast.copy_location(ast.parse(ast.unparse(node.target), mode="eval").body, node.target)
             value = ast.copy_location(ast.BinOp(load, node.op, node.value), node)
@@ -122,6 +131,9 @@ class Stage:
         value, scope = node.value, self.scope
         if isinstance(value, ast.Constant):
             return
+        if isinstance(value, ast.Tuple) and len(value.elts) == 1:
+            # a comma that was left behind
+            value = value.elts[0]
         if isinstance(value, ast.Call):
             called = (
                 value.func.attr if isinstance(value.func, ast.Attribute) else getattr(value.func, "id", "")
@@ -131,6 +143,12 @@ class Stage:
                 return
             target = value.func.value if isinstance(value.func, ast.Attribute) else value.func
             held = scope.env.get(ast.unparse(target))
+            if isinstance(held, Chain) and called in chains.ADDING:
+                if called == "extend":
+                    chains.extend(self, value.args[0])
+                else:
+                    chains.add(self, held, value.args[0])
+                return
             if called == "add" and isinstance(held, Row):
                 if scope.depth:
                     raise NotPorted(

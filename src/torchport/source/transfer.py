@@ -96,15 +96,30 @@ def modules_of_source(prover: Prover, reference: Reference) -> Iterator[tuple[Mo
     """
     known: dict[tuple[int, ...], Call] = {}
     rows: dict[Site, tuple[Call, ...]] = {}
+    chains = set[Site]()
     for unit in prover.project.units.values():
         known |= unit.applied if unit is not None else {}
         rows |= unit.rows if unit is not None else {}
+        chains |= unit.chains if unit is not None else set()
     done: set[int] = set()
     # a builder may build other models too, whose layers are none of its own
     theirs = {id(it) for it in live.variables(reference.model)}
     own = {id(it) for _, it in reference.entered}
     calls = [(key, it) for key, it in reference.calls if it is not None and not is_layer(it.function)]
     places = {id(it.result): key for key, it in reversed(calls) if is_layer(it.result)}
+
+    made = {id(it.result): it.result for key, it in calls if key in chains}
+    applied = {id(it.function) for _, it in reference.calls if it is not None}
+
+    def along(model: Any) -> Iterator[tuple[Module, dict[str, Any]]]:
+        """Those of a Sequential that a function gives back, by where each layer was made."""
+        for layer in model.layers:
+            if id(layer) in made:
+                yield from along(layer)
+            elif id(layer) in own:
+                yield from modules_inside(prover, reference, layer, known, once)
+            else:
+                yield from once(seen_of(layer), known[places[id(layer)]])
 
     def once(seen: Seen, call: Call) -> Iterator[tuple[Module, dict[str, Any]]]:
         held = [id(it) in theirs for it in live.variables(seen.function)]
@@ -115,7 +130,12 @@ def modules_of_source(prover: Prover, reference: Reference) -> Iterator[tuple[Mo
     for key, one in reference.calls:
         if one is None:
             continue
-        if key in rows:
+        if id(one.function) in made:
+            yield from along(one.function)
+        elif key in chains:
+            if id(one.result) not in applied:
+                yield from along(one.result)
+        elif key in rows:
             model = one.function if is_layer(one.function) else one.result
             for layer, call in zip(model.layers, rows[key], strict=True):
                 if id(layer) in own:

@@ -11,6 +11,7 @@ from typing import Any
 from torchport import scripts
 from torchport.errors import TorchportError
 from torchport.read.subclass import keras_of
+from torchport.source.chains import is_row, shape_of
 from torchport.source.observe import Watched, told
 from torchport.source.sites import SourceFile
 from torchport.source.vary import TRIED, has_defaults, variations
@@ -73,12 +74,12 @@ def try_others(watched: Watched, call: str) -> None:
 
 
 def try_blocks(watched: Watched) -> None:
-    """Runs each function of tensors with other arguments than its callers give it."""
+    """Runs each function of tensors, or that gives a Sequential, with other arguments than its callers give it."""
     from torchport.source.observe import is_tensor
 
     for name in watched.source.functions():
         calls = watched.recorder.units.get(name, [])
-        if not calls or not any(map(is_tensor, calls[0].arguments.values())):
+        if not calls or not (is_row(calls[0].result) or any(map(is_tensor, calls[0].arguments.values()))):
             continue
         plain = {key: it for key, it in calls[0].arguments.items() if not is_tensor(it)}
         tensors = {key: it for key, it in calls[0].arguments.items() if is_tensor(it)}
@@ -126,6 +127,32 @@ def try_layers(watched: Watched) -> None:
 def made_and_run(run: Callable[[Any], None], cls: Any, arguments: Mapping[str, Any]) -> None:
     """Makes an object with these arguments, and runs it."""
     run(cls(**arguments))
+
+
+def try_rows(watched: Watched) -> None:
+    """Calls each Sequential that a function gives and nobody calls, as others of that function were."""
+    keras = keras_of(watched.module)
+    for name in watched.source.functions():
+        rows = [it.result for it in watched.recorder.units.get(name, []) if is_row(it.result)]
+        shapes = [shape for it in rows if (shape := shape_of(it))]
+        for row in rows:
+            if shape_of(row) is None and row.layers:
+                shape = shapes[0][1:] if shapes else ROW_SHAPES[rank_of(row)]
+                watched.attempt(functools.partial(row, keras.Input(shape)), name, {})
+
+
+def rank_of(row: Any) -> int:
+    """How many axes a Sequential wants, as the first of its layers says that asks for a number of them."""
+    for it in row.layers:
+        found = getattr(it, "input_spec", None)
+        rank = getattr(found, "ndim", None) or getattr(found, "min_ndim", None)
+        if rank:
+            return int(rank)
+    return 2
+
+
+#: What a Sequential is tried with that nobody calls, by how many axes it wants.
+ROW_SHAPES = {2: (8,), 3: (12, 8), 4: (16, 16, 8), 5: (8, 8, 8, 4)}
 
 
 def symbols(keras: Any, value: Any) -> Any:

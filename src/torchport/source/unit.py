@@ -62,6 +62,7 @@ class Unit:
     text: str = ""
     applied: dict[tuple[int, ...], Call] = field(default_factory=dict)
     rows: dict[Site, tuple[Call, ...]] = field(default_factory=dict)
+    chains: frozenset[Site] = frozenset()
     dropped: tuple[str, ...] = ()
     #: Parameters that had one value wherever the unit was asked for.
     fixed: tuple[str, ...] = ()

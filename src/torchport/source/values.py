@@ -100,6 +100,17 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Chain:
+    """A Sequential that the function gives back: `name` is the tensor that flows through it.
+
+    `has_input`: whether the function itself says what shape that has.
+    """
+
+    name: str
+    has_input: bool
+
+
+@dataclass(frozen=True)
 class Shape:
     """The shape of a tensor."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 #: How many other arguments are tried.
@@ -19,6 +19,37 @@ def variations(arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield {**arguments, name: other}
     if len(changed) > 1:
         yield {**arguments, **changed}
+
+
+def coupled(
+    arguments: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]
+) -> Iterator[tuple[dict[str, Any], tuple[tuple[int, ...], ...]]]:
+    """Another number for a size that arguments and tensors share: `Block(8)` on tensors of 8 channels.
+
+    All whole numbers of that size change, those in lists too.
+    """
+
+    def turned(value: Any, old: int, new: int) -> Any:
+        if isinstance(value, (list, tuple)):
+            return type(value)(turned(it, old, new) for it in value)
+        return new if type(value) is int and value == old else value
+
+    numbers = {it for value in arguments.values() for it in flat(value) if type(it) is int}
+    for size in dict.fromkeys(it for shape in shapes for it in reversed(shape[1:]) if it in numbers):
+        for other in (smaller(size), size * 2):
+            yield (
+                {key: turned(it, size, other) for key, it in arguments.items()},
+                tuple((it[0], *turned(it[1:], size, other)) if it else it for it in shapes),
+            )
+
+
+def flat(value: Any) -> Iterator[Any]:
+    """The entries of nested lists."""
+    if isinstance(value, (list, tuple)):
+        for it in value:
+            yield from flat(it)
+    else:
+        yield value
 
 
 def others(value: Any) -> Iterator[Any]:

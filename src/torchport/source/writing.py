@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,30 @@ if TYPE_CHECKING:
 PLAIN = frozenset({"int", "float", "bool", "str", "tuple", "list", "dict"})
 
 
-def declared(it: Parameter) -> str:
-    annotation = it.annotation if it.annotation.partition("[")[0] in PLAIN else ""
+def declared(it: Parameter, values: Sequence[Any] = ()) -> str:
+    """A parameter as text. `values`: what it was given, which says its type where the source does not."""
+    annotation = it.annotation if it.annotation.partition("[")[0] in PLAIN else type_of(values)
     text = f"{it.name}: {annotation}" if annotation else it.name
     if it.default is None:
         return text
     return f"{text} = {it.default}" if annotation else f"{text}={it.default}"
+
+
+def type_of(values: Sequence[Any]) -> str:
+    """The type of all these values; empty where it is no plain one."""
+    kinds = {type(it) for it in values}
+    optional = " | None" if kinds and type(None) in kinds else ""
+    kinds -= {type(None)}
+    if kinds and kinds <= {list, tuple}:
+        entries = {type_of([one]) for it in values if it is not None for one in it}
+        inside = entries.pop() if len(entries) == 1 and "" not in entries else ""
+        found = f"Sequence[{inside}]" if inside else "Sequence"
+        found = f"tuple[{inside}, ...]" if inside and kinds == {tuple} else found
+    elif kinds == {int, float}:
+        found = "float"
+    else:
+        found = next(iter(kinds)).__name__ if len(kinds) == 1 and kinds <= {int, float, bool, str} else ""
+    return f"{found}{optional}" if found else ""
 
 
 def finished(
@@ -70,7 +89,7 @@ def finished(
     made = Unit(
         node.name, cls, kind,
         tuple(stage.inputs), parameters, known, sizes, results, isinstance(stage.result, Items), exposes,
-        applied=scope.applied, rows=scope.rows,
+        applied=scope.applied, rows=scope.rows, chains=frozenset(scope.chains),
         dropped=tuple(it.name for it in known if it not in parameters), weights=tuple(scope.weights),
         fixed=tuple(sorted(scope.fixed)), notes=scope.notes, line=node.lineno,
     )  # fmt: skip
@@ -86,6 +105,7 @@ def finished(
 def text_of(unit: Unit, node: ast.FunctionDef | ast.ClassDef, stage: Stage, init: list[Any]) -> str:
     """The source of a unit."""
     scope = stage.scope
+    given = scope.project.arguments_of(unit.name)
     attributes = {name for it in init for name in attributes_in(it.text)}
     names = scope.names.settled({*attributes, *scope.kept})
     docstring = doc(node)
@@ -95,13 +115,13 @@ def text_of(unit: Unit, node: ast.FunctionDef | ast.ClassDef, stage: Stage, init
         for name, it in unit.grouped([""] * len(unit.inputs)).items()
     )
     if unit.kind == "function":
-        given = ", ".join(filter(None, [inputs, *map(declared, unit.parameters)]))
-        lines = [f"def {unit.cls}({given}) -> {result}:", *indented(docstring, 1)]
+        taken = ", ".join(filter(None, [inputs, *(declared(it, given.get(it.name, ())) for it in unit.parameters)]))
+        lines = [f"def {unit.cls}({taken}) -> {result}:", *indented(docstring, 1)]
         lines += [INDENT + str(it) if it.text else "" for it in scope.forward]
         return named("\n".join(lines), names)
     defaults = {it.channels: it.default for it in unit.inputs}
     sizes = [f"{it}: int" + (f" = {defaults[it]}" if defaults[it] else "") for it in unit.sizes]
-    plain = [declared(it) for it in unit.parameters]
+    plain = [declared(it, given.get(it.name, ())) for it in unit.parameters]
     given_first = [it for it in sizes if "=" not in it] + [it for it in plain if "=" not in it]
     given_last = [it for it in sizes if "=" in it] + [it for it in plain if "=" in it]
     lines = [f"class {unit.cls}(nn.Module):", *indented(docstring, 1)]
