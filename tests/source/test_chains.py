@@ -1,4 +1,4 @@
-"""A Sequential that a function gives back: grown in loops and conditions, made of lists, with and without input."""
+"""A Sequential that a function gives back: grown in loops and conditions, of lists, with input or without."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CASES = {
             return head
         """,
         "build_head(4)",
-        ["for fc1 in self.fcs1:\n            # as many as asked for\n            x = fc1(x)\n            x = F.relu(x)\n"],
+        ["            # as many as asked for\n            x = fc1(x)\n            x = F.relu(x)\n"],
     ),
     "added under conditions": (
         """
@@ -86,7 +86,8 @@ CASES = {
     "of a comprehension": (
         """
         def mlp(widths=(8, 6), rate=0.1):
-            return keras.Sequential([layers.Dense(it, activation="relu") for it in widths] + [layers.Dropout(rate)])
+            dense = [layers.Dense(it, activation="relu") for it in widths]
+            return keras.Sequential(dense + [layers.Dropout(rate)])
         """,
         "mlp()",
         ["for it in widths:\n            self.fcs.append(nn.Linear(x_channels, it))"],
@@ -115,7 +116,7 @@ CASES = {
             return model
         """,
         "build()",
-        ["self.head = Head(units, 4)", "x = self.scale(x)\n        x = self.head(x)\n        return self.fc(x)\n"],
+        ["self.head = Head(units, 4)", "x = self.head(x)\n        return self.fc(x)\n"],
     ),
 }
 

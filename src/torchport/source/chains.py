@@ -52,8 +52,7 @@ def returned_chains(watched: Watched, node: ast.FunctionDef) -> dict[str, ast.Ca
     if not isinstance(call, ast.Call):
         return {}
     names = [it for it, one in made.items() if one is call]
-    layers = layers_of(call)
-    names += [layers.id] if isinstance(layers, ast.Name) else []
+    names += [it.id] if (it := leading(layers_of(call))) is not None else []
     called = {ast.unparse(it.func) for it in ast.walk(node) if isinstance(it, ast.Call)}
     return {} if called & set(names) else dict.fromkeys([*names, ""], call)
 
@@ -80,6 +79,16 @@ def layers_of(call: ast.Call) -> ast.expr | None:
     """The argument of Sequential that is its layers."""
     named = (it.value for it in call.keywords if it.arg == "layers")
     return next(named, call.args[0] if call.args else None)
+
+
+def leading(layers: ast.expr | None) -> ast.Name | None:
+    """The list that the layers begin with, a name: `dense` of `dense + [last]` and of `[*dense, last]`."""
+    while isinstance(layers, (ast.BinOp, ast.List, ast.Starred)):
+        if isinstance(layers, ast.List):
+            layers = layers.elts[0] if layers.elts and isinstance(layers.elts[0], ast.Starred) else None
+        else:
+            layers = layers.left if isinstance(layers, ast.BinOp) else layers.value
+    return layers if isinstance(layers, ast.Name) else None
 
 
 def begin(stage: Stage, call: ast.Call) -> Chain:
@@ -140,7 +149,7 @@ def entries(stage: Stage, node: ast.expr) -> Iterator[ast.stmt]:
     elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         yield from entries(stage, node.left)
         yield from entries(stage, node.right)
-    elif not (isinstance(node, ast.Name) and isinstance(stage.scope.env.get(node.id), Chain)):
+    elif node is not leading(layers_of(stage.returned[""])):
         raise NotPorted(node, "is a list of layers that is made elsewhere", "write the layers there")
 
 

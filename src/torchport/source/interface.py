@@ -70,10 +70,12 @@ def give_result(stage: Stage, node: ast.Return) -> None:
         raise NotPorted(node, "returns from inside of a loop", "return once, at the end")
     if node.value is None:
         raise NotPorted(node, "returns nothing")
-    if stage.returned.get("") is node.value:
-        value: Any = chains.chain_of(stage, stage.returned[""])
+    given: ast.expr = node.value
+    value: Any
+    if stage.returned.get("") is given:
+        value = chains.chain_of(stage, stage.returned[""])
     else:
-        value = stage.at.value(node.value)
+        value = stage.at.value(given)
     if isinstance(value, Network):
         value, stage.is_network = value.outputs, True
     if isinstance(value, Chain):
@@ -97,7 +99,7 @@ def give_result(stage: Stage, node: ast.Return) -> None:
         text = value.text if is_whole else ", ".join(it.text for it in flows)
         value = replace(value, items=tuple(flows))
     else:
-        raise NotPorted(node.value, "is neither a tensor nor a tuple of tensors")
+        raise NotPorted(given, "is neither a tensor nor a tuple of tensors")
     if isinstance(value, Flow) and value.channels is not None and not stage.scope.is_function:
         stage.scope.say(f"out_channels = {value.channels}", "out_channels")
     stage.scope.do(tidy(f"return {text}"))

@@ -74,7 +74,7 @@ def try_others(watched: Watched, call: str) -> None:
 
 
 def try_blocks(watched: Watched) -> None:
-    """Runs each function of tensors, or that gives a Sequential, with other arguments than its callers give it."""
+    """Runs each function of tensors, or that gives a Sequential, with other arguments than were given."""
     from torchport.source.observe import is_tensor
 
     for name in watched.source.functions():

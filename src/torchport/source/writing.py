@@ -115,7 +115,9 @@ def text_of(unit: Unit, node: ast.FunctionDef | ast.ClassDef, stage: Stage, init
         for name, it in unit.grouped([""] * len(unit.inputs)).items()
     )
     if unit.kind == "function":
-        taken = ", ".join(filter(None, [inputs, *(declared(it, given.get(it.name, ())) for it in unit.parameters)]))
+        taken = ", ".join(
+            filter(None, [inputs, *(declared(it, given.get(it.name, ())) for it in unit.parameters)])
+        )
         lines = [f"def {unit.cls}({taken}) -> {result}:", *indented(docstring, 1)]
         lines += [INDENT + str(it) if it.text else "" for it in scope.forward]
         return named("\n".join(lines), names)
@@ -132,10 +134,10 @@ def text_of(unit: Unit, node: ast.FunctionDef | ast.ClassDef, stage: Stage, init
             f"{INDENT}def __init__({', '.join(['self', *given_first, *given_last])}) -> None:",
             f"{INDENT * 2}super().__init__()",
         ]
-        taken = {it.name for it in unit.parameters} | set(unit.sizes)
-        lines += [f"{INDENT * 2}self.{it} = {it}" for it in scope.kept if it in taken]
+        own = {it.name for it in unit.parameters} | set(unit.sizes)
+        lines += [f"{INDENT * 2}self.{it} = {it}" for it in scope.kept if it in own]
         lines += [INDENT * 2 + str(it) if it.text else "" for it in init]
-        lines += [f"{INDENT * 2}self.{it} = {it}" for it in scope.kept if it not in taken]
+        lines += [f"{INDENT * 2}self.{it} = {it}" for it in scope.kept if it not in own]
         lines.append("")
     forward = [f"{INDENT}def forward(self, {inputs}) -> {result}:"]
     forward += [INDENT * 2 + str(it) if it.text else "" for it in scope.forward]
