@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torchport.errors import Unsupported
 from torchport.names import identifier, unique
 from torchport.rules.nouns import noun_of
-from torchport.source import fragment
+from torchport.source import activations, fragment
 from torchport.source.flags import flagged
 from torchport.source.fragment import Call, Fragment, Texts, inlined, is_layer
 from torchport.source.lines import reads
@@ -34,6 +34,8 @@ def apply(
     """An expression as the rules write it: one text for all that was seen."""
     if not seen:
         raise NotPorted(node, "never ran", RUN)
+    if (behind := activations.behind(at, node, made, seen, maker)) is not None:
+        return behind
     found: dict[Any, tuple[Fragment, list[Seen]]] = {}
     operands = list(leaves((*made.args, *made.kwargs.values())))
     why: Unsupported | None = None
@@ -127,20 +129,20 @@ def space_of(seen: Seen) -> tuple[Any, ...]:
 
 
 def signature(at: Evaluator, written: Fragment, operands: list[Flow]) -> Any:
-    texts = texts_of(at, written, operands, lambda owner, role: f"{role or 'module'}", lambda text: text)
+    texts = texts_of(written, operands, lambda owner, role: f"{role or 'module'}", lambda text: text)
     alone, result = inlined(written.definition)
     return (
-        "; ".join([*(f"{name} = {texts.text(it)}" for name, it in alone), text_of(at, result, texts)]),
+        "; ".join([*(f"{name} = {texts.text(it)}" for name, it in alone), text_of(result, texts)]),
         tuple(texts.constructor(it.module) for it in written.modules),
         tuple(it.order for it in written.outputs),
     )
 
 
-def text_of(at: Evaluator, result: Any, texts: Texts) -> str:
+def text_of(result: Any, texts: Texts) -> str:
     return texts.text(result)
 
 
-def texts_of(at: Evaluator, written: Fragment, operands: list[Flow], attribute: Callable[[str, str], str],
+def texts_of(written: Fragment, operands: list[Flow], attribute: Callable[[str, str], str],
     number: Callable[[str], str],
 ) -> Texts:  # fmt: skip
     names = dict(zip(written.graph.inputs, (it.text for it in operands), strict=True))
@@ -154,7 +156,7 @@ def emit(at: Evaluator, node: ast.AST, written: Fragment, made: Call, maker: Mak
     if written.states:
         raise NotPorted(node, "has numbers of its own that are no weights", "hand them over as an argument")
     kinds = {op.layer: op.kind for op in written.graph.ops}
-    plain = texts_of(at, written, operands, lambda owner, role: role, lambda text: text)
+    plain = texts_of(written, operands, lambda owner, role: role, lambda text: text)
     marks: dict[tuple[str, str], str] = {}
     several = len(written.modules) > 1
     for it in written.modules:
@@ -176,7 +178,7 @@ def emit(at: Evaluator, node: ast.AST, written: Fragment, made: Call, maker: Mak
         marks[it.owner, role] = callee.removeprefix("self.")
     shown = {it.known: it.text for it in sizes_in(made) if it.known is not None}
     number = lambda text: shown.get(text) or scope.forward_text(text)  # noqa: E731
-    texts = texts_of(at, written, operands, lambda owner, role: marks[owner, role], number)
+    texts = texts_of(written, operands, lambda owner, role: marks[owner, role], number)
     alone, result = inlined(written.definition)
     for name, step in alone:
         own = unique(identifier(name.rpartition(".")[2]), set(scope.env))
@@ -233,7 +235,7 @@ def config_of(layer: Any) -> dict[str, Any]:
 
 
 def option_text(seen: Seen) -> str:
-    """The shapes that a call was given and a layer's options, as text: equal where these are."""
+    """What was called, the shapes that it was given, a layer's options, as text: equal where these are."""
     shapes = [
         tuple(it.shape) if is_tensor(it) or hasattr(it, "shape") else repr(it)
         for it in flat((seen.args, dict(seen.kwargs)))
@@ -242,7 +244,8 @@ def option_text(seen: Seen) -> str:
     if is_layer(seen.function):
         config = config_of(seen.function)
         options = {key: it for key, it in config.items() if key not in ("name", "dtype")}
-    return repr((shapes, options))
+    kind = seen.function if hasattr(seen.function, "__qualname__") else type(seen.function)
+    return repr((shapes, options, getattr(kind, "__qualname__", "")))
 
 
 def flat(value: Any) -> list[Any]:

@@ -31,6 +31,7 @@ def staged_class(project: Project, node: ast.ClassDef) -> Unit:
     for one in known:
         scope.env[one.name] = Static(one.name)
         scope.assigned[one.name] = 1
+    scope.parameters = frozenset(it.name for it in known)
     calls = project.calls(node, f"{node.name}.call")
     parameters = [it for it in parameters_of(call, 1) if it.name != "training"]
     outer = dict(scope.env)

@@ -7,6 +7,7 @@ import inspect
 from dataclasses import dataclass, replace
 from typing import Any
 
+from torchport.source import activations
 from torchport.source.application import apply
 from torchport.source.constants import constant
 from torchport.source.fragment import Call, is_layer
@@ -125,6 +126,8 @@ class Evaluator:
             return self.part(node, unit, node, seen)
         if name == "Input":
             raise NotPorted(node, "is not assigned to a name", "write inputs = keras.Input(...)")
+        if (found := activations.called(self, node, seen)) is not None:
+            return found
         maker = self.value(node.func) if is_local(function) else None
         if isinstance(maker, Maker):
             return apply_layer(self, node, maker, seen)

@@ -7,6 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from torchport.axes import Order
+from torchport.source import activations
 from torchport.source.layers import names_where
 from torchport.source.lines import reads
 from torchport.source.observe import Seen
@@ -62,12 +63,13 @@ def part_of(
         return results(at, unit, f"{unit.cls}({', '.join(inside)})", table, bound, None)
     scope.fixed |= {SIZES_OF_SPACE} & set(unit.fixed)
     constructor = [table[name] for name in unit.sizes]
-    named = False
+    # by name where the author does, and behind one that is left to its default
+    named, by_name = False, {it.arg for it in source.keywords}
     for it in unit.parameters:
         if it.name not in bound:
             named = named or it.default is not None
             continue
-        text = bound[it.name].text
+        text, named = bound[it.name].text, named or it.name in by_name
         constructor.append(f"{it.name}={text}" if named else text)
     base, given_name = (maker.name, True) if maker is not None and maker.name else (snake(unit.cls), False)
     key = site(maker.node) if maker is not None else None
@@ -143,10 +145,31 @@ def arguments(unit: Unit, source: ast.Call, at: Evaluator) -> dict[str, Any]:
         if name not in known or not isinstance(it, ast.expr):
             continue
         value = at.value(it)
+        if name in unit.modules:
+            value = activation_of(at, unit, name, it, value)
         if name not in tensors and not isinstance(value, Static):
             raise NotPorted(it, f"{unit.name} wants a number there")
         found[name] = value
     return found
+
+
+def activation_of(at: Evaluator, unit: Unit, name: str, node: ast.expr, value: Any) -> Static:
+    """An activation that is handed over, as the module that it is."""
+    scope = at.scope
+    if isinstance(value, Static) and value.text in scope.parameters:
+        held = scope.modules.setdefault(value.text, unit.modules[name])
+        if held != unit.modules[name]:
+            raise NotPorted(node, "is an activation of other axes elsewhere", "hand over one for each")
+        return value
+    try:
+        seen = scope.seen(node)
+        given = seen[0].result if seen else eval(ast.unparse(node), vars(scope.project.watched.module))
+    except Exception as error:
+        raise NotPorted(node, f"{unit.name} wants an activation there", "hand it over as it is") from error
+    text = activations.argument_text(unit.modules[name], given)
+    if text is None:
+        raise NotPorted(node, "is an activation that has no module", "use one of Keras's own")
+    return Static(text)
 
 
 def results(

@@ -136,6 +136,7 @@ class Project:
         for it in known:
             scope.env[it.name] = Static(it.name)
             scope.assigned[it.name] = 1
+        scope.parameters = frozenset(it.name for it in known)
         stage.returned = returned_chains(self.watched, node)
         stage.body(node.body)
         if stage.chain is not None and not stage.chain.has_input:
@@ -155,6 +156,7 @@ class Project:
         for it in known:
             scope.env[it.name] = Static(it.name)
             scope.assigned[it.name] = 1
+        scope.parameters = frozenset(it.name for it in known)
         scope.in_init = True
         stage.body([it for it in node.body[:-1] if it is not inner])
         scope.in_init = False

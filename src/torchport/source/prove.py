@@ -17,6 +17,7 @@ import numpy as np
 
 from torchport import scripts
 from torchport.program import Module
+from torchport.source.activations import argument_text
 from torchport.source.observe import Endless
 from torchport.source.port_run import in_doubles, run_port
 from torchport.source.project import Project
@@ -150,6 +151,10 @@ class Prover:
             for key, value in case.arguments.items()
             if key in kept and not (key in defaults and defaults[key].default is value)
         }
+        for key in given.keys() & unit.modules.keys():
+            if (text := argument_text(unit.modules[key], given[key])) is None:
+                raise Differs(f"has no module for {key}={given[key]!r}")
+            given[key] = eval(text, {"nn": torch.nn})
         if unit.kind == "function":
             return lambda *tensors: made(*tensors, **given)
         sizes = {

@@ -74,6 +74,9 @@ class Scope:
     #: Names whose values were the same in all runs that were asked for, and are written as numbers.
     fixed: set[str] = field(default_factory=set)
     assigned: dict[str, int] = field(default_factory=dict)
+    #: The parameters of the function or class; those that are activations, with the module of each value.
+    parameters: frozenset[str] = frozenset()
+    modules: dict[str, dict[str, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     #: Whether `__init__` of a class is being staged, where tensors are not yet known.
     in_init: bool = False

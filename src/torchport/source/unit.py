@@ -63,6 +63,8 @@ class Unit:
     applied: dict[tuple[int, ...], Call] = field(default_factory=dict)
     rows: dict[Site, tuple[Call, ...]] = field(default_factory=dict)
     chains: frozenset[Site] = frozenset()
+    #: Parameters that are activations, with the module that each value is.
+    modules: dict[str, dict[str, str]] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
     #: Parameters that had one value wherever the unit was asked for.
     fixed: tuple[str, ...] = ()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from torchport.source.activations import argument_text
 from torchport.source.lines import INDENT, Line, named, prune, reads
 from torchport.source.module import names_in
 from torchport.source.sites import NotPorted
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 
 #: Annotations that mean the same in a port.
-PLAIN = frozenset({"int", "float", "bool", "str", "tuple", "list", "dict"})
+PLAIN = frozenset({"nn.Module", "nn.Module | None", "int", "float", "bool", "str", "tuple", "list", "dict"})
 
 
 def declared(it: Parameter, values: Sequence[Any] = ()) -> str:
@@ -89,10 +92,11 @@ def finished(
     made = Unit(
         node.name, cls, kind,
         tuple(stage.inputs), parameters, known, sizes, results, isinstance(stage.result, Items), exposes,
-        applied=scope.applied, rows=scope.rows, chains=frozenset(scope.chains),
+        applied=scope.applied, rows=scope.rows, chains=frozenset(scope.chains), modules=scope.modules,
         dropped=tuple(it.name for it in known if it not in parameters), weights=tuple(scope.weights),
         fixed=tuple(sorted(scope.fixed)), notes=scope.notes, line=node.lineno,
     )  # fmt: skip
+    made.parameters = tuple(with_module(project, made, it) for it in made.parameters)
     made.text = text_of(made, node, stage, init)
     for name in names_in(made.text):
         module = getattr(project.watched.module, name, None)
@@ -100,6 +104,20 @@ def finished(
         if isinstance(module, ModuleType) and root in ("tensorflow", "keras", "tf_keras"):
             raise NotPorted(node, f"needs {name} where the model is built", f"give it what {name} makes")
     return made
+
+
+def with_module(project: Project, unit: Unit, it: Parameter) -> Parameter:
+    """A parameter that is an activation: a module, its default too."""
+    if it.name not in unit.modules:
+        return it
+    values = project.arguments_of(unit.name)[it.name]
+    annotation = "nn.Module | None" if any(one is None for one in values) else "nn.Module"
+    if it.default is None:
+        return replace(it, annotation=annotation)
+    target = getattr(project.watched.module, unit.name)
+    default = inspect.signature(target).parameters[it.name].default
+    text = argument_text(unit.modules[it.name], default)
+    return replace(it, annotation=annotation, default=text)
 
 
 def text_of(unit: Unit, node: ast.FunctionDef | ast.ClassDef, stage: Stage, init: list[Any]) -> str:
