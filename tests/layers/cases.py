@@ -579,12 +579,13 @@ CASES = [
 ]
 
 #: `threshold` has arguments without defaults, so that no config can name it; CuDNN layers need a GPU (see
-#: test_recurrent.py); `mask:`, `time:` and `both:` are made of other layers, whose cases they have;
+#: test_recurrent.py); `mask:`, `time:`, `loop:` and `both:` are made of other layers, whose cases they have;
 #: those of text are in tests/text; what draws, and activations of TensorFlow Addons, in
 #: tests/field/test_operations.py.
 UNREACHABLE = {
     "activation:threshold", "CuDNNLSTM", "CuDNNGRU",
     *(f"mask:{it}" for it in "unlike any_unlike steps or and all cat".split()), "time:fold", "time:unfold",
+    "loop:step", "loop:over",
     "both:ConvLSTM",
     "StringLookup", "TextVectorization", "tf.Variable", "mode:select", "state:assign",
     "tf.nn.dropout", *(f"tf.random.{it}" for it in "normal truncated_normal uniform".split()),

@@ -54,7 +54,7 @@ def features(texts: Sequence[str], name: str) -> frozenset[str]:
     for call in (it for text in texts for it in ast.walk(ast.parse(text)) if isinstance(it, ast.Call)):
         given = {it.arg for it in call.keywords if it.arg}
         called = call.func.id if isinstance(call.func, ast.Name) else ""
-        found |= given & {"mask", "state", "gate"}
+        found |= given & {"mask", "state", "gate", "zeros"}
         found |= {"dropout"} if called == name and "recurrent_dropout" in given else set()
         found |= {"state"} if called == "StatefulRNN" else set()
     return frozenset(found)

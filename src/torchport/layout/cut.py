@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from torchport.axes import Order
 from torchport.graph import Graph, Op, Tensor, map_refs
 from torchport.infer.shapes import bind
+from torchport.layout.loops import LOOP
 from torchport.rules import Want, Wants, rule_for
 
 #: A tensor, an op or a helper: (kind, path of its graph, name).
@@ -166,6 +167,7 @@ def _add_graph(network: Network, path: str, graph: Graph, keep_io: bool) -> dict
     read_alike: set[str] = set()
     calls: dict[str, int] = defaultdict(int)
     ranks: dict[str, set[int]] = defaultdict(set)
+    looped = {name for op in graph.ops if op.kind == LOOP for name in op.inputs}
     for op in graph.ops:
         calls[op.layer] += 1
         ranks[op.layer].update(len(graph.tensors[name].shape) for name in op.inputs[:1])
@@ -187,7 +189,10 @@ def _add_graph(network: Network, path: str, graph: Graph, keep_io: bool) -> dict
         else:
             body = graph.bodies[op.layer]
             ends = zip((*op.inputs, *op.outputs), (*body.inputs, *body.outputs), strict=True)
+            is_cell = bool(looped.intersection(op.outputs))
             for outer, inner in ends:
+                if is_cell:  # what one step gives is what the next one takes
+                    network.tie(network.tensor(f"{path}{op.layer}/", inner), SOURCE)
                 # A flat axis whose parts only one side knows has one order for both: the source's.
                 if graph.tensors[outer].parts != body.tensors[inner].parts:
                     network.tie(network.tensor(f"{path}{op.layer}/", inner), SOURCE)

@@ -10,6 +10,7 @@ from torchport.axes import Order, dims, to_order
 from torchport.errors import Refusal, Refused, Unsupported
 from torchport.graph import Graph, Op, Tensor, map_refs
 from torchport.layout.cut import Orders, is_permutable, walk, wants_of
+from torchport.layout.loops import looped
 from torchport.program import (
     Apply,
     Assign,
@@ -165,7 +166,7 @@ class _Writer:
             layer: _Writer(body, self.orders, f"{self.path}{layer}/", self.exact, self.refusals).definition()
             for layer, body in graph.bodies.items()
         }
-        steps = needed(in_place(self.steps, renamed.values()), renamed.values())
+        steps = needed(in_place(list(looped(self.steps)), renamed.values()), renamed.values())
         try:
             steps = tuple(shared(steps))
         except Unsupported as error:

@@ -19,6 +19,7 @@ from torchport.rules import (
     hashing,
     linear,
     locally_connected,
+    loops,
     merge,
     multi_head,
     norm,
@@ -37,7 +38,8 @@ from torchport.rules import (
 #: In the order in which they are shown.
 FAMILIES = (
     conv, locally_connected, pool, space, resize, norm, linear, einsum, activation, dropout, reshape,
-    merge, rescale, embedding, positions, recurrent, conv_lstm, wrappers, directions, multi_head, attention,
-    categories, hashing, text, audio, augment, augment_place, augment_mix, applications, addons,
+    merge, rescale, embedding, positions, recurrent, conv_lstm, loops, wrappers, directions,
+    multi_head, attention, categories, hashing, text, audio, augment, augment_place, augment_mix,
+    applications, addons,
     *operations.FAMILIES,
 )  # fmt: skip

@@ -27,6 +27,7 @@ from torchport.read.nodes import Call, settle
 from torchport.read.subclass import ends, functional, inputs_of, keras_of, name_of, package_behind
 from torchport.rules import find
 from torchport.training import compiled
+from torchport.watch import loops
 from torchport.watch.arguments import placed
 from torchport.watch.modes import joined
 from torchport.watch.nodes import refused
@@ -120,6 +121,8 @@ def is_own(layer: Any) -> bool:
         from torchport.watch.lambdas import is_read
 
         return not is_read(layer)
+    if loops.is_around_own(layer, is_own):
+        return True
     is_keras = (keras_base(layer) or type(layer)).__module__.split(".")[0] in KERAS
     return not is_keras and not hasattr(layer, "_nodes_by_depth") and find(kind) is None
 
@@ -173,6 +176,7 @@ class Run:
                 for it in leaves(given):
                     spy.keep(it)
                 stack.enter_context(spy.watching(modules_of(layers)))
+                stack.enter_context(loops.watching(spy))
                 model(given, training=training)
         except Refused:
             raise

@@ -26,6 +26,8 @@ from torchport.watch.parts import is_at_every_step
 MODULES = ("math", "nn", "linalg", "image", "signal", "random", "bitwise", "compat.v1.image", "compat.v1")
 #: Functions of which nothing is to be seen: what they are is told by the graph.
 UNSEEN = frozenset({"convert_to_tensor", "identity", "constant", "zeros", "ones", "fill", "range", "eye"})
+#: The name of the event of a loop over time: watch/loops.py.
+LOOP = "loop"
 
 
 @dataclass
@@ -54,6 +56,11 @@ class Event:
     masked: dict[int, Any] = field(default_factory=dict)
     #: What the author calls the tensors: names of variables of `call`, by the tensors' ids.
     names: dict[int, str] = field(default_factory=dict)
+
+
+def is_loop(event: Event) -> bool:
+    """Whether an event is a loop over time of Keras's: watch/loops.py."""
+    return event.name == LOOP and not event.is_layer
 
 
 @functools.cache

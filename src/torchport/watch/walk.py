@@ -22,12 +22,13 @@ from torchport.nest import leaves
 from torchport.normalise.nodes import MASKS, NODES, index_of
 from torchport.read import live
 from torchport.rules import find
+from torchport.watch import loops
 from torchport.watch.arguments import by_name, given, implied, nested, placed
 from torchport.watch.constants import DRAWS, WHOLE_DRAWS, constant, exactly, sizes_of, varying
 from torchport.watch.nodes import handle_of, is_tensor, layers_in, line_of, number_of, refused
 from torchport.watch.operations import operation, options
 from torchport.watch.parts import is_at_every_step, is_layer, is_variable, members, one_of, parts, variable_of
-from torchport.watch.spy import Event
+from torchport.watch.spy import Event, is_loop
 from torchport.watch.steps import folded
 from torchport.watch.writes import ASSIGNS, WRITES, WRITTEN, Write, draws, measured
 
@@ -213,7 +214,7 @@ class Walk:
     def register(self, event: Event) -> None:
         """Who gives each tensor: the outermost calls that can stand in the program."""
         tensors = [it for it in leaves(event.result) if is_tensor(it)]
-        if event.is_layer or self.is_known(event, tensors):
+        if event.is_layer or is_loop(event) or self.is_known(event, tensors):
             for it in tensors:
                 self.givers.setdefault(id(it), event)
             self.keep += tensors
@@ -383,7 +384,9 @@ class Walk:
             return
         tensors = [it for it in leaves(event.result) if is_tensor(it)]
         before, self.now = self.now, event.first
-        if event.is_layer:
+        if is_loop(event):
+            loops.enter(self, event)
+        elif event.is_layer:
             self.layer_op(event, tensors)
         elif event.name.startswith("keras.ops."):
             self.operation_op(event, tensors)

@@ -333,3 +333,30 @@ def clipped_gate(x: Tensor) -> Tensor:
 def hard_gate(x: Tensor) -> Tensor:
     """The hard sigmoid; the gradient of torch's own has 1 / 6 as a float32, in float64 too."""
     return F.relu6(x + 3) / 6
+
+
+def run_cell(
+    cell: nn.Module,
+    x: Tensor,
+    *states: Tensor,
+    mask: Tensor | None = None,  # if mask
+    zeros: bool = False,  # if zeros
+) -> tuple[Tensor, ...]:
+    """What a cell gives at each step of `x` (n, t, ...), and its last states.
+
+    Steps where `mask` (n, t) is False are skipped: states and output stay as they were.  # if mask
+    The output is zero there, if `zeros`.  # if zeros
+    """
+    outputs: list[Tensor] = []
+    for t in range(x.size(1)):
+        y, *after = cell(x[:, t], *states)
+        if mask is not None:  # if mask
+            before = outputs[-1] if outputs else torch.zeros_like(y)  # if mask
+            before = torch.zeros_like(y) if zeros else before  # if zeros
+            y = torch.where(mask[:, t].view(-1, *[1] * (y.dim() - 1)), y, before)  # if mask
+            for at, (new, old) in enumerate(zip(after, states, strict=True)):  # if mask
+                keep = mask[:, t].view(-1, *[1] * (new.dim() - 1))  # if mask
+                after[at] = torch.where(keep, new, old)  # if mask
+        outputs.append(y)
+        states = tuple(after)
+    return torch.stack(outputs, dim=1), *states
