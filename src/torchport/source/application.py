@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import chain, combinations
 from typing import TYPE_CHECKING, Any
 
 from torchport.errors import Unsupported
 from torchport.names import identifier, unique
+from torchport.program import Item
 from torchport.rules.nouns import noun_of
 from torchport.source import activations, fragment
 from torchport.source.flags import flagged
@@ -21,6 +24,7 @@ from torchport.source.values import (
     Items,
     Maker,
     Size,
+    Static,
     leaves,
 )
 
@@ -80,25 +84,30 @@ def undecided(at: Evaluator, node: ast.expr, why: Unsupported | None, found: lis
 
 
 def fixed_option(at: Evaluator, made: Call, seen: list[Seen]) -> Fragment | None:
-    """A layer of which one option is the number that it was in all runs that were asked for.
+    """A layer of which some options are the numbers that they were in all runs that were asked for.
 
     The parameters that it came from are then none of the port's. None where that does not help.
     """
     operands = list(leaves((*made.args, *made.kwargs.values())))
-    for name, value in made.options.items():
-        values = {repr(config_of(it.function).get(name)) for it in seen if not it.is_varied}
-        alike = [it for it in seen if {repr(config_of(it.function).get(name))} == values]
-        others = {key: it for key, it in made.options.items() if key != name}
-        plain = Call(made.args, made.kwargs, others, made.function)
+    asked = [it for it in seen if not it.is_varied]
+    texts = {name: it for name, it in made.options.items() if isinstance(it, Static)}
+    same = [name for name in texts if len({option_of(it, name) for it in asked}) == 1]
+    for names in chain.from_iterable(combinations(same, count) for count in (1, 2, 3)):
+        alike = [it for it in seen if all(option_of(it, name) == option_of(asked[0], name) for name in names)]
+        plain = replace(made, options={key: it for key, it in made.options.items() if key not in names})
         for are_open in (True, False):
             try:
                 found = [at.scope.project.fragment(it, plain, are_open) for it in distinct(alike)]
             except Unsupported:
                 break
             if len({signature(at, it, operands) for it in found}) == 1:
-                at.scope.fixed |= reads(value.text)
+                at.scope.fixed |= {it for name in names for it in reads(texts[name].text)}
                 return found[0]
     return fixed_sizes(at, made, seen, operands)
+
+
+def option_of(seen: Seen, name: str) -> str:
+    return repr(config_of(seen.function).get(name))
 
 
 def fixed_sizes(at: Evaluator, made: Call, seen: list[Seen], operands: list[Flow]) -> Fragment | None:
@@ -186,7 +195,15 @@ def emit(at: Evaluator, node: ast.AST, written: Fragment, made: Call, maker: Mak
         scope.do(f"{own} = {in_loops(at, texts.text(step))}")
         texts.operands = {**texts.operands, name: own}
         texts.variable = lambda it, held=texts.operands: held.get(it, it)  # type: ignore[misc]
-    text = in_loops(at, texts.text(result))
+    if isinstance(result, Item):
+        # what a recurrent module gives, unpacked: `x, _ = self.lstm(x)`
+        asked = at.target is not None and at.target[0] is node
+        own = at.target[1] if asked and at.target else unique("y", set(scope.env))
+        held = in_loops(at, texts.text(result.value))
+        scope.do(f"{fragment.unpacking(result.pattern, result.name, own)[1:-1]} = {held}")
+        text = own
+    else:
+        text = in_loops(at, texts.text(result))
     if isinstance(result, (tuple, list)) or len(written.outputs) > 1:
         sizes = [None if it in flowing else it for it in fragment.sizes(written)]
         flows = tuple(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torchport.axes import position
 from torchport.names import unique
-from torchport.source.interface import is_input, take_input
+from torchport.source.interface import is_input, take_input, take_inputs
 from torchport.source.lines import Line, atom, bare, reads, tidy
 from torchport.source.lists import group_of, is_empty_list, open_list
 from torchport.source.operators import rank_of
@@ -37,6 +37,8 @@ def assign(stage: Stage, target: ast.expr, node: ast.expr, statement: ast.stmt) 
     scope = stage.scope
     if isinstance(node, ast.Call) and is_input(stage, node):
         take_input(stage, target, node)
+        return
+    if isinstance(node, ast.Dict) and take_inputs(stage, ast.unparse(target), node):
         return
     if (chain := chain_for(stage, target, node)) is not None:
         scope.env[ast.unparse(target)] = chain
@@ -71,7 +73,9 @@ def assign(stage: Stage, target: ast.expr, node: ast.expr, statement: ast.stmt) 
         return
     if isinstance(target, ast.Name) and not scope.loops and assign_size(stage, target, node):
         return
+    stage.at.target = (node, target.id) if isinstance(target, ast.Name) else None
     value = stage.at.value(node)
+    stage.at.target = None
     if isinstance(target, (ast.Tuple, ast.List)):
         unpack_into(stage, target, value, node)
         return
@@ -91,7 +95,7 @@ def assign(stage: Stage, target: ast.expr, node: ast.expr, statement: ast.stmt) 
             # an initialiser is an object of Keras's: the text of the weight says what it is
             shadow = name if any(hasattr(it.result, "get_config") for it in scope.seen(node)) else ""
             scope.say(f"{name} = {value.text}", shadow)
-        scope.assigned[name] = scope.assigned.get(name, 0) + 1 + bool(scope.loops)
+        count_assignment(stage, target, name)
         scope.env[name] = Static(name)
     elif isinstance(value, Maker):
         scope.env[name] = replace(value, name=name.removeprefix("self."))
@@ -119,6 +123,22 @@ def assign(stage: Stage, target: ast.expr, node: ast.expr, statement: ast.stmt) 
         scope.env[name] = value
     else:
         raise NotPorted(node, "is not ported")
+
+
+def count_assignment(stage: Stage, target: ast.expr, name: str) -> None:
+    """A name that changes is kept as it is at the end of `__init__`: not if `forward` asked for it before."""
+    scope = stage.scope
+    if scope.loops or stage.scope.cls is not None:
+        scope.assigned[name] = scope.assigned.get(name, 0) + 1 + bool(scope.loops)
+        return
+    if name in scope.kept:
+        raise NotPorted(
+            target, f"{name} changes, and is needed where tensors flow",
+            "give each of its values a name of its own",
+        )  # fmt: skip
+    if scope.assigned.get(name):
+        scope.changed.add(name)
+    scope.assigned[name] = 1
 
 
 def chain_for(stage: Stage, target: ast.expr, node: ast.expr) -> Chain | None:
@@ -189,7 +209,7 @@ def assign_shape(stage: Stage, target: ast.Tuple | ast.List, flow: Flow) -> bool
 def wait_for(stage: Stage, maker: Maker) -> None:
     """The line where a layer is made that is applied further below."""
     if stage.scope.loops:
-        raise NotPorted(maker.node, "is a layer that is made in a loop and applied later", "apply it at once")
+        stage.scope.turns[site(maker.node)] = tuple(map(id, stage.scope.loops))
     line = Line(stage.scope.depth, "", "")
     stage.scope.init.append(line)
     line_, column, end, last = site(maker.node)

@@ -37,6 +37,8 @@ class Evaluator:
     """Expressions of one scope."""
 
     scope: Scope
+    #: The expression that is being assigned, and to which name.
+    target: tuple[ast.expr, str] | None = None
 
     def value(self, node: ast.expr) -> Any:
         """Raises NotPorted for what is neither."""
@@ -56,6 +58,17 @@ class Evaluator:
         if isinstance(node, (ast.List, ast.Tuple)):
             items = tuple(map(self.value, node.elts))
             return Items(items, self.listed(items, isinstance(node, ast.Tuple)), isinstance(node, ast.Tuple))
+        if isinstance(node, ast.Dict) and all(isinstance(it, ast.Constant) for it in node.keys):
+            items, keys = (
+                tuple(map(self.value, node.values)),
+                [ast.literal_eval(it) for it in node.keys if it],
+            )
+            if all(isinstance(it, (Flow, Static)) for it in items) and all(
+                isinstance(it, str) for it in keys
+            ):
+                pairs = zip(keys, map(self.forward, items), strict=True)
+                text = ", ".join(f"{key!r}: {it}" for key, it in pairs)
+                return Items(items, f"{{{text}}}", keys=tuple(keys))
         if isinstance(node, ast.BinOp):
             left, right = self.value(node.left), self.value(node.right)
             left, right = entries(self, left, right), entries(self, right, left)

@@ -13,6 +13,7 @@ from typing import Any
 from torchport.program import Apply, Code, Module, rewrite
 from torchport.source.fragment import Call, Fragment
 from torchport.source.observe import Seen
+from torchport.source.values import Static
 
 
 def flagged(found: Mapping[Any, tuple[Fragment, list[Seen]]], made: Call) -> Fragment | None:
@@ -20,6 +21,8 @@ def flagged(found: Mapping[Any, tuple[Fragment, list[Seen]]], made: Call) -> Fra
     if len(found) != 2 or len({(it[0], it[2]) for it in found}) != 1:
         return None
     for name, value in made.options.items():
+        if not isinstance(value, Static):
+            continue
         by_flag: dict[Any, Fragment] = {}
         for fragment, seen in found.values():
             flags = [it.function.get_config().get(name) for it in seen]

@@ -24,13 +24,15 @@ from torchport.infer import infer
 from torchport.layout import choose_orders, write
 from torchport.named import Named, NamedFloat, binds_of, is_named
 from torchport.normalise import normalise
-from torchport.program import Apply, Definition, Expr, Module, State, Unpack, Var, rewrite, walk
+from torchport.program import Apply, Definition, Expr, Item, Module, State, Unpack, Var, rewrite, walk
 from torchport.read.subclass import keras_of
 from torchport.source.lines import index_text
 from torchport.source.observe import Seen, is_tensor, tensors
 from torchport.source.sizes import number_of
 from torchport.source.values import Flow, Items, Size, Static
 
+#: The text of an option that a layer makes a number of when it is built: one group for each channel.
+EACH = "-1"
 #: Options of layers whose values are no numbers of the program's.
 UNNAMED = frozenset({"name", "dtype", "seed"})
 
@@ -70,7 +72,7 @@ class Call:
 
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
-    options: Mapping[str, Static]
+    options: Mapping[str, Any]
     function: Callable[[], Any] | None = None
 
 
@@ -172,11 +174,23 @@ def named(given: Any, value: Static) -> Any:
         ends = (value.node.lower, value.node.upper, value.node.step)
         parts = zip((given.start, given.stop, given.step), ends, strict=True)
         return slice(
-            *(it if node is None else named(it, Static(ast.unparse(node), node)) for it, node in parts)
+            *(
+                it if node is None else named(number(it), Static(ast.unparse(node), node))
+                for it, node in parts
+            )
         )
     if isinstance(given, bool) or not isinstance(given, (int, float)):
         return given
     return Named(given, value.text) if isinstance(given, int) else NamedFloat(given, value.text)
+
+
+def number(given: Any) -> Any:
+    """An entry of an index as a number: TensorFlow's sizes are tensors."""
+    if given is None or isinstance(given, int):
+        return given
+    if (found := number_of(given)) is None:
+        raise Unsupported("is an index that depends on the number of examples")
+    return found
 
 
 def is_layer(function: Any) -> bool:
@@ -319,26 +333,40 @@ class Target:
         return self.layer(given)
 
 
-def with_options(graph: Graph, layer: str, options: Mapping[str, Static]) -> Graph:
+def with_options(graph: Graph, layer: str, options: Mapping[str, Any]) -> Graph:
     """The graph with the texts of a layer's options."""
 
     def one(op: Op) -> Op:
         if op.layer != layer:
             return op
-        changed = {
-            key: spread(op.config[key], value)
-            for key, value in options.items()
-            if key in op.config and key not in UNNAMED
-        }
-        return replace(op, config={**op.config, **changed})
+        return replace(op, config=with_texts(op.config, options))
 
     return graph.replace(ops=tuple(map(one, graph.ops)))
+
+
+def with_texts(config: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """A layer's options with their texts, those of a layer inside of it too."""
+    changed = dict(config)
+    for key, value in options.items():
+        if key not in config or key in UNNAMED:
+            continue
+        inner = config[key]
+        if not isinstance(value, Mapping):
+            changed[key] = spread(inner, value)
+        elif isinstance(inner, Mapping) and isinstance(inner.get("config"), Mapping):
+            changed[key] = {**inner, "config": with_texts(inner["config"], value)}
+            other = config.get("backward_layer")
+            if isinstance(other, Mapping) and isinstance(other.get("config"), Mapping):
+                changed["backward_layer"] = {**other, "config": with_texts(other["config"], value)}
+    return changed
 
 
 def spread(given: Any, value: Static) -> Any:
     """An option with its text; one number in the source may be one for each axis in the layer."""
     import ast
 
+    if value.text == EACH:
+        return int(EACH)
     if isinstance(given, (list, tuple)) and not isinstance(value.node, (ast.Tuple, ast.List)):
         return type(given)(named(it, value) for it in given) if len(set(map(repr, given))) == 1 else given
     return named(given, value)
@@ -371,10 +399,31 @@ class Texts(Writer):
     def _bound(self, value: Any) -> tuple[str, int]:
         if isinstance(value, (Named, NamedFloat)):
             return self.number(value.text), value.binds
+        if isinstance(value, Item):
+            path = "".join(f"[{it}]" for it in path_to(value.pattern, value.name))
+            return f"{self._operand(value.value, ATOM)}{path}", ATOM
         if isinstance(value, Var):
             text = self.variable(value.tensor)
             return text, binds_of(text) if value.tensor in self.operands else ATOM
         return super()._bound(value)
+
+
+def path_to(pattern: Any, name: str) -> tuple[int, ...]:
+    """The place of a name in a nested tuple."""
+    for at, it in enumerate(pattern):
+        if it == name:
+            return (at,)
+        if isinstance(it, tuple) and (inner := path_to(it, name)):
+            return (at, *inner)
+    return ()
+
+
+def unpacking(pattern: Any, name: str, own: str) -> str:
+    """A nested tuple as the target of an assignment, of which one name alone is asked for."""
+    parts = [
+        unpacking(it, name, own) if isinstance(it, tuple) else own if it == name else "_" for it in pattern
+    ]
+    return f"({', '.join(parts)})"
 
 
 def inlined(definition: Definition) -> tuple[list[tuple[str, Expr]], Any]:

@@ -6,6 +6,7 @@ import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from torchport.names import identifier
 from torchport.source import chains
 from torchport.source.lines import atom, tidy
 from torchport.source.parts import order_of
@@ -33,6 +34,35 @@ def take_input(stage: Stage, target: ast.expr, node: ast.Call) -> None:
     """`inputs = keras.Input(shape)`: a tensor that `forward` takes."""
     seen = stage.scope.seen(node)
     take(stage, ast.unparse(target), shape_in(node), tuple(seen[0].result.shape))
+
+
+def take_inputs(stage: Stage, name: str, node: ast.Dict) -> bool:
+    """`inputs = {"image": keras.Input(shape)}`: tensors that `forward` takes; whether it is that."""
+    keys = [it.value for it in node.keys if isinstance(it, ast.Constant) and isinstance(it.value, str)]
+    calls = [it for it in node.values if isinstance(it, ast.Call) and is_input(stage, it)]
+    if not calls or len(keys) != len(node.keys) or len(calls) != len(keys):
+        return False
+    names = [identifier(it) for it in keys]
+    for own, call in zip(names, calls, strict=True):
+        take_input(stage, ast.copy_location(ast.Name(own, ast.Store()), call), call)
+    stage.scope.env[name] = Items(tuple(stage.scope.env[it] for it in names), name, keys=tuple(keys))
+    return True
+
+
+def in_order_of_model(stage: Stage, network: Network) -> None:
+    """The inputs in the order in which the author hands them to the model."""
+    given = network.inputs
+    texts = [it.text for it in leaves(given)] if isinstance(given, (Items, Flow)) else []
+    known = {it.name: it for it in stage.inputs}
+    if sorted(texts) != sorted(known):
+        return
+    first, *_ = stage.inputs
+    if texts[0] != first.name and "in_channels" == first.channels:
+        # the first alone is called so
+        return
+    stage.inputs = [known[it] for it in texts]
+    if isinstance(given, Items):
+        stage.keys = given.keys
 
 
 def shape_in(node: ast.Call) -> ast.expr | None:
@@ -77,6 +107,7 @@ def give_result(stage: Stage, node: ast.Return) -> None:
     else:
         value = stage.at.value(given)
     if isinstance(value, Network):
+        in_order_of_model(stage, value)
         value, stage.is_network = value.outputs, True
     if isinstance(value, Chain):
         stage.is_network = value.has_input
@@ -93,7 +124,7 @@ def give_result(stage: Stage, node: ast.Return) -> None:
         if stage.scope.reduction and value.rank:
             value = Flow(f"{atom(value.text)}.{stage.scope.reduction}()", 0)
         text = value.text
-    elif isinstance(value, Items) and all(isinstance(it, Flow) for it in value.items):
+    elif isinstance(value, Items) and not value.keys and all(isinstance(it, Flow) for it in value.items):
         flows = [stage.scope.ordered(it, order_of(it.rank)) for it in flows]
         is_whole = flows == list(leaves(value)) and not value.text.startswith(("(", "["))
         text = value.text if is_whole else ", ".join(it.text for it in flows)

@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torchport.source.application import apply
-from torchport.source.fragment import Call, is_layer
+from torchport.source.fragment import EACH, Call, is_layer
+from torchport.source.lines import index_text
 from torchport.source.observe import Seen
-from torchport.source.sites import NotPorted
+from torchport.source.sites import NotPorted, site
 from torchport.source.unit import SIZES_OF_SPACE
 from torchport.source.values import (
     Flow,
@@ -44,12 +45,18 @@ def network_of(at: Evaluator, node: ast.Call) -> Network:
     given |= {it.arg: it.value for it in node.keywords if it.arg in ("inputs", "outputs")}
     if "outputs" not in given:
         raise NotPorted(node, "is a model that is not made of inputs and outputs")
-    return Network(at.value(given["outputs"]))
+    held = at.scope.env.get(ast.unparse(given["inputs"])) if "inputs" in given else None
+    if held is None and isinstance(given.get("inputs"), (ast.List, ast.Tuple)):
+        held = at.value(given["inputs"])
+    return Network(at.value(given["outputs"]), held)
 
 
 def apply_layer(at: Evaluator, node: ast.Call, maker: Maker, seen: list[Seen]) -> Any:
     """A layer that is applied."""
     made = at.scope.seen(maker.node)
+    loops = tuple(map(id, at.scope.loops))
+    if at.scope.turns.get(site(maker.node), loops) != loops:
+        raise NotPorted(maker.node, "is a layer that is made in a loop and applied later", "apply it at once")
     cls = made[0].function if made else type(seen[0].function)
     # one place may call several layers, turn by turn: those that were made here
     own = {id(it.result) for it in made}
@@ -67,23 +74,55 @@ def apply_layer(at: Evaluator, node: ast.Call, maker: Maker, seen: list[Seen]) -
     return apply(at, node, Call(args, kwargs, options_of(at, maker, cls)), seen, maker)
 
 
-def options_of(at: Evaluator, maker: Maker, cls: type) -> dict[str, Static]:
+def options_of(at: Evaluator, maker: Maker, cls: type) -> dict[str, Any]:
     """The options of a layer that its source writes as more than a literal."""
     node = maker.node
     initializer: Any = getattr(cls, "__init__")  # noqa: B009  # of the class, not of an instance
     names = [it for it in inspect.signature(initializer).parameters if it != "self"]
     given = dict(zip(names, node.args, strict=False)) | {it.arg: it.value for it in node.keywords if it.arg}
-    found: dict[str, Static] = {}
+    found: dict[str, Any] = {}
+    if cls.__name__.endswith("InstanceNormalization") or ast.unparse(given.get("groups", node)) == "-1":
+        # Keras itself makes a number of it
+        found["groups"] = Static(EACH)
     with names_where(at, maker):
         for name, it in given.items():
-            if at.scope.is_static(it):
+            if (inner := layer_in(at, it)) is not None:
+                # a wrapper's: with its own options
+                made = at.scope.seen(inner.node)
+                found[name] = options_of(at, inner, type(made[0].result)) if made else {}
+            elif at.scope.is_static(it):
                 text = at.scope.static_text(it)
                 value = Static(text, ast.parse(text, mode="eval").body)
                 found |= {} if value.is_literal else {name: value}
+            elif cls.__name__ == "Reshape" and (text_of := sized(at, it)) is not None:
+                found[name] = text_of
             elif any(isinstance(at.scope.env.get(one), (Shape, Size, Flow)) for one in names_of(it)):
                 # it is the number that the sizes of the tensors made it
                 at.scope.fixed.add(SIZES_OF_SPACE)
     return found
+
+
+def sized(at: Evaluator, node: ast.expr) -> Static | None:
+    """An index or shape with sizes that `forward` has names for: `[:, : height - 1]`; None for others."""
+    parts = [
+        it for it in ast.walk(node) if isinstance(it, (ast.Name, ast.Attribute, ast.Call, ast.Subscript))
+    ]
+    held = [at.scope.env.get(it.id) if isinstance(it, ast.Name) else None for it in parts]
+    if not held or not all(
+        isinstance(it, (Static, Size)) and it.text == ast.unparse(one)
+        for it, one in zip(held, parts, strict=True)
+    ):
+        return None
+    tree = ast.parse(f"_[{index_text(node)}]", mode="eval").body
+    return Static(index_text(node), tree.slice if isinstance(tree, ast.Subscript) else None)
+
+
+def layer_in(at: Evaluator, node: ast.expr) -> Maker | None:
+    """The layer that an option of a wrapper is: `layers.Bidirectional(layers.LSTM(units))`."""
+    if isinstance(node, ast.Name):
+        held = at.scope.env.get(node.id)
+        return held if isinstance(held, Maker) else None
+    return new_layer(at, node)
 
 
 @contextmanager

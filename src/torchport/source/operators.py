@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torchport.axes import Order, position
 from torchport.source.application import apply
 from torchport.source.fragment import Call
+from torchport.source.layers import sized
 from torchport.source.lines import atom, reads, singular
 from torchport.source.observe import tensors
 from torchport.source.sites import RUN, NotPorted
@@ -119,7 +120,8 @@ def item_of(at: Evaluator, node: ast.Subscript) -> Any:
         return layer_of_turn(at, node, value)
     if isinstance(value, Items):
         try:
-            found = value.items[ast.literal_eval(node.slice)]
+            key = ast.literal_eval(node.slice)
+            found = value.items[value.keys.index(key) if value.keys else key]
         except (ValueError, SyntaxError, IndexError, TypeError):
             raise NotPorted(node, "is an index that is not a number", "write the number") from None
         text = f"{value.text}[{ast.unparse(node.slice)}]"
@@ -137,6 +139,8 @@ def item_of(at: Evaluator, node: ast.Subscript) -> Any:
     if isinstance(value, Flow) and at.scope.is_static_index(node.slice):
         key = at.scope.static_index(node.slice)
         return apply(at, node, Call([value, key], {}, {}, None), at.scope.seen(node))
+    if isinstance(value, Flow) and (found := sized(at, node.slice)) is not None:
+        return apply(at, node, Call([value, found], {}, {}, None), at.scope.seen(node))
     raise NotPorted(node, "is an index into something that is not known")
 
 

@@ -62,7 +62,8 @@ def part_of(
         ]
         return results(at, unit, f"{unit.cls}({', '.join(inside)})", table, bound, None)
     scope.fixed |= {SIZES_OF_SPACE} & set(unit.fixed)
-    constructor = [table[name] for name in unit.sizes]
+    defaults = {it.channels: it.default for it in unit.inputs}
+    constructor = [table[name] for name in unit.sizes if not defaults.get(name)]
     # by name where the author does, and behind one that is left to its default
     named, by_name = False, {it.arg for it in source.keywords}
     for it in unit.parameters:
@@ -71,6 +72,8 @@ def part_of(
             continue
         text, named = bound[it.name].text, named or it.name in by_name
         constructor.append(f"{it.name}={text}" if named else text)
+    # a size that has a default comes behind what has none, and by name
+    constructor += [f"{it}={table[it]}" for it in unit.sizes if defaults.get(it) not in ("", None, table[it])]
     base, given_name = (maker.name, True) if maker is not None and maker.name else (snake(unit.cls), False)
     key = site(maker.node) if maker is not None else None
     listed = maker.listed if maker is not None else ""
@@ -82,7 +85,7 @@ def applied_to(at: Evaluator, node: ast.Call, unit: Unit) -> dict[str, Any]:
     """What a layer or model is called on, by the names that its `call` has for it."""
     names = list(unit.grouped([None] * len(unit.inputs)))
     found, position = dict[str, Any](), 0
-    if unit.kind in ("builder", "factory") and len(node.args) == 1 and len(unit.inputs) > 1:
+    if unit.kind in ("builder", "factory") and len(node.args) == 1 and len(names) > 1:
         value = at.value(node.args[0])
         return dict(zip(names, value.items, strict=False)) if isinstance(value, Items) else {}
     for it in node.args:

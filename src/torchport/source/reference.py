@@ -87,8 +87,9 @@ class Reference:
     links: list[Link] = field(default_factory=list)
     #: The values of its variables when it was made; what it gave in inference, and then in training.
     start: Mapping[int, np.ndarray] = field(default_factory=dict)
-    #: Whether the model is the user's own.
+    #: Whether the model is the user's own; what its inputs are called, where they are a dictionary.
     is_network: bool = False
+    keys: tuple[str, ...] = ()
     runs: dict[bool, Run] = field(default_factory=dict)
 
     @classmethod
@@ -137,16 +138,18 @@ class Reference:
                 else:
                     out = target(**given, **arguments)
                 model = keras.Model(ends, out)
-            shapes = [(BATCH, *(size or 16 for size in it.shape[1:])) for it in model.inputs]
+            # Keras sorts the inputs of a dictionary
+            ends = [model.inputs[sorted(unit.keys).index(it)] for it in unit.keys] or model.inputs
+            shapes = [(BATCH, *(size or 16 for size in it.shape[1:])) for it in ends]
             for variable in model.variables:
                 if "seed" not in path_of(variable):
                     variable.assign(value_for(variable, numbers))
-        inputs = [feed(numbers, shape, it.dtype) for shape, it in zip(shapes, model.inputs, strict=True)]
+        inputs = [feed(numbers, shape, it.dtype) for shape, it in zip(shapes, ends, strict=True)]
         calls, entered = list(recorder.calls), list(recorder.entered)
         start, is_network = values(live.variables(model)), unit.kind == "builder"
         return cls(
             keras, model, None, inputs, shapes, calls, start=start, is_network=is_network, entered=entered,
-            spans=dict(recorder.spans),
+            spans=dict(recorder.spans), keys=unit.keys,
         )  # fmt: skip
 
     @property
@@ -173,7 +176,8 @@ class Reference:
                 if self.model is None:
                     found = self.function(*given)
                 else:
-                    found = self.model(given if len(given) > 1 else given[0], training=training)
+                    fed = dict(zip(self.keys, given, strict=True)) if self.keys else given
+                    found = self.model(fed if len(given) > 1 else given[0], training=training)
                 outputs = list(found) if isinstance(found, (list, tuple)) else [found]
                 floats_of = [it for it in outputs if it.dtype.is_floating]
                 total = tf.add_n([tf.reduce_sum(it * weighed(it.shape)) for it in floats_of])

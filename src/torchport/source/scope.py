@@ -71,9 +71,13 @@ class Scope:
     #: Layers by the place where they are made: their mark and constructor, and the line that waits for it.
     made: dict[Site, tuple[str, str]] = field(default_factory=dict)
     waiting: dict[Site, Line] = field(default_factory=dict)
+    #: The loops in which layers are made that are applied further below.
+    turns: dict[Site, tuple[int, ...]] = field(default_factory=dict)
     #: Names whose values were the same in all runs that were asked for, and are written as numbers.
     fixed: set[str] = field(default_factory=set)
     assigned: dict[str, int] = field(default_factory=dict)
+    #: Those that got another value than they had first.
+    changed: set[str] = field(default_factory=set)
     #: The parameters of the function or class; those that are activations, with the module of each value.
     parameters: frozenset[str] = frozenset()
     modules: dict[str, dict[str, str]] = field(default_factory=dict)

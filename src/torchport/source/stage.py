@@ -38,6 +38,8 @@ class Stage:
     inputs: list[Input] = field(default_factory=list)
     results: list[Any] = field(default_factory=list)
     is_network: bool = False
+    #: What the inputs of the model are called, where it has a dictionary of them.
+    keys: tuple[str, ...] = ()
     #: The Sequential that the function gives back: the names of it and of its list, the call that makes it.
     returned: dict[str, ast.Call] = field(default_factory=dict)
     chain: Chain | None = None

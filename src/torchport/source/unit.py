@@ -63,6 +63,8 @@ class Unit:
     applied: dict[tuple[int, ...], Call] = field(default_factory=dict)
     rows: dict[Site, tuple[Call, ...]] = field(default_factory=dict)
     chains: frozenset[Site] = frozenset()
+    #: What its inputs are called, where the source's model has a dictionary of them.
+    keys: tuple[str, ...] = ()
     #: Parameters that are activations, with the module that each value is.
     modules: dict[str, dict[str, str]] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()

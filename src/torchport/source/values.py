@@ -48,6 +48,8 @@ class Items:
     items: tuple[Any, ...]
     text: str = ""
     is_tuple: bool = False
+    #: Of a dictionary: what its entries are called.
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,9 +121,10 @@ class Shape:
 
 @dataclass(frozen=True)
 class Network:
-    """`keras.Model(inputs, outputs)`."""
+    """`keras.Model(inputs, outputs)`. `inputs`: None where they are not known one by one."""
 
     outputs: Any
+    inputs: Any = None
 
 
 #: What `training` is in `forward`.

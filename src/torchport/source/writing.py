@@ -92,7 +92,8 @@ def finished(
     made = Unit(
         node.name, cls, kind,
         tuple(stage.inputs), parameters, known, sizes, results, isinstance(stage.result, Items), exposes,
-        applied=scope.applied, rows=scope.rows, chains=frozenset(scope.chains), modules=scope.modules,
+        applied=scope.applied, rows=scope.rows, chains=frozenset(scope.chains),
+        modules=scope.modules, keys=stage.keys,
         dropped=tuple(it.name for it in known if it not in parameters), weights=tuple(scope.weights),
         fixed=tuple(sorted(scope.fixed)), notes=scope.notes, line=node.lineno,
     )  # fmt: skip
@@ -152,7 +153,7 @@ def text_of(unit: Unit, node: ast.FunctionDef | ast.ClassDef, stage: Stage, init
             f"{INDENT}def __init__({', '.join(['self', *given_first, *given_last])}) -> None:",
             f"{INDENT * 2}super().__init__()",
         ]
-        own = {it.name for it in unit.parameters} | set(unit.sizes)
+        own = ({it.name for it in unit.parameters} | set(unit.sizes)) - scope.changed
         lines += [f"{INDENT * 2}self.{it} = {it}" for it in scope.kept if it in own]
         lines += [INDENT * 2 + str(it) if it.text else "" for it in init]
         lines += [f"{INDENT * 2}self.{it} = {it}" for it in scope.kept if it not in own]

@@ -8,6 +8,7 @@ from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
+from torchport.named import is_named
 from torchport.program import Expr, call
 from torchport.rules.entry import Windowed, layer
 from torchport.rules.image import channels, each, image_shape, one, spatial, spatial_axes, windows
@@ -37,7 +38,9 @@ def blocks_reads(x: Tensor, *, block_size: int, data_format: str | None) -> dict
 @rule("keras.ops.DepthToSpace", wants=image, shape=blocks_shape, reads=blocks_reads)
 def depth_to_space(x: Value, *, block_size: int, data_format: str | None = "channels_last") -> Expr:
     """F.pixel_shuffle to one channel; to more, a helper: TensorFlow has the channels innermost."""
-    alone = channels(x.shape, data_format) == block_size**2
+    count = channels(x.shape, data_format)
+    # a number that has a text may be another in another run
+    alone = count == block_size**2 and (not is_named(count) or str(count) == str(block_size**2))
     return call("F.pixel_shuffle" if alone else "depth_to_space", x, block_size)
 
 
