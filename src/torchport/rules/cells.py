@@ -8,6 +8,7 @@ from typing import Any
 
 from torchport.errors import Unsupported
 from torchport.graph import Shape
+from torchport.named import is_named
 from torchport.names import snake
 from torchport.program import Code, Fill, Item, Load, Module, call, module
 from torchport.rules.table import rule_for
@@ -213,7 +214,8 @@ def cell_of(kind: str, options: Mapping[str, Any], prefix: str) -> Cell:
         given["activation"] = "linear"
     if "recurrent_activation" in options and options["recurrent_activation"] is None:
         given["recurrent_activation"] = "linear"
-    cell = Cell(base, prefix, int(options["units"]), cudnn=kind.startswith("CuDNN"), **given)
+    units = options["units"] if is_named(options["units"]) else int(options["units"])
+    cell = Cell(base, prefix, units, cudnn=kind.startswith("CuDNN"), **given)
     if not 0 <= cell.dropout < 1 or not 0 <= cell.recurrent_dropout < 1:
         raise Unsupported(f"a dropout of {max(cell.dropout, cell.recurrent_dropout)}")
     return cell

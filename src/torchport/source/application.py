@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from torchport.errors import Unsupported
 from torchport.names import identifier, unique
-from torchport.program import Item
+from torchport.program import Code, Item, rewrite, walk
 from torchport.rules.nouns import noun_of
 from torchport.source import activations, fragment
 from torchport.source.flags import flagged
@@ -195,15 +195,16 @@ def emit(at: Evaluator, node: ast.AST, written: Fragment, made: Call, maker: Mak
         scope.do(f"{own} = {in_loops(at, texts.text(step))}")
         texts.operands = {**texts.operands, name: own}
         texts.variable = lambda it, held=texts.operands: held.get(it, it)  # type: ignore[misc]
-    if isinstance(result, Item):
-        # what a recurrent module gives, unpacked: `x, _ = self.lstm(x)`
-        asked = at.target is not None and at.target[0] is node
-        own = at.target[1] if asked and at.target else unique("y", set(scope.env))
-        held = in_loops(at, texts.text(result.value))
-        scope.do(f"{fragment.unpacking(result.pattern, result.name, own)[1:-1]} = {held}")
-        text = own
-    else:
-        text = in_loops(at, texts.text(result))
+    if len(items := [it for it in walk(result) if isinstance(it, Item)]) == 1:
+        # what a recurrent module gives, unpacked: `x, _ = self.lstm(x)`, `_, (h, _) = self.lstm(x)`
+        (item,) = items
+        asked = item is result and at.target is not None and at.target[0] is node
+        own = at.target[1] if asked and at.target else unique(str(item.name), set(scope.env))
+        held = in_loops(at, texts.text(item.value))
+        scope.do(f"{fragment.unpacking(item.pattern, item.name, own)[1:-1]} = {held}")
+        result = rewrite(result, lambda it: Code(own) if isinstance(it, Item) else it)
+        scope.env.setdefault(own, Flow(own, 0))
+    text = in_loops(at, texts.text(result))
     if isinstance(result, (tuple, list)) or len(written.outputs) > 1:
         sizes = [None if it in flowing else it for it in fragment.sizes(written)]
         flows = tuple(

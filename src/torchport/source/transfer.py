@@ -58,6 +58,8 @@ def move_weights(prover: Prover, unit: Unit, case: Case, reference: Reference, p
             raise Differs(f"{name} has {', '.join(state)}, the source {', '.join(spec.loads)}")
         for key, load in spec.loads.items():
             if isinstance(load, Fill):
+                # torch's second bias of a recurrent layer
+                state[key].copy_(torch.as_tensor(load.value))
                 continue
             link = Link(f"{name}.{key}", load.turn, variables[key])
             array = link.of(reference.start)

@@ -1,0 +1,165 @@
+"""Kinds of functions that build models: what they are given, and names and sizes that change on the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.source.test_kinds import port
+
+CASES = {
+    "a dictionary of inputs": (
+        """
+        def create_model(size, width):
+            inputs = {
+                "target": layers.Input(name="target", shape=(), dtype="int32"),
+                "context": layers.Input(name="context", shape=(), dtype="int32"),
+            }
+            embedding = layers.Embedding(size, width)
+            target = embedding(inputs["target"])
+            context = layers.Dense(width)(embedding(inputs["context"]))
+            return keras.Model(inputs=inputs, outputs=layers.Dot(axes=1)([target, context]))
+        """,
+        "create_model(10, 4)",
+        ["def forward(self, target: Tensor, context: Tensor)"],
+    ),
+    "inputs in another order than they are made in": (
+        """
+        def build(width=4):
+            a = keras.Input((6,))
+            b = keras.Input((6,))
+            x = layers.Dense(width)(a) * layers.Dense(width, activation="relu")(b)
+            return keras.Model([a, b], x)
+        """,
+        "build()",
+        ["def forward(self, a: Tensor, b: Tensor)"],
+    ),
+    "recurrent layers": (
+        """
+        def tagger(x, units, depth=2):
+            for i in range(1, depth + 1):
+                recurrent = layers.GRU(units=units, return_sequences=True, name=f"gru_{i}")
+                x = layers.Bidirectional(recurrent, name=f"bidirectional_{i}")(x)
+                if i < depth:
+                    x = layers.Dropout(rate=0.5)(x)
+            y = layers.LSTM(units, return_sequences=True)(x)
+            return layers.Dense(2)(layers.LSTM(units * 2)(y))
+        """,
+        "tagger(keras.Input((5, 6)), 4)",
+        [
+            "nn.GRU(x_channels, units, batch_first=True, bidirectional=True)",
+            "x, _ = bidirectional(x)\n",
+            "y, (_, _) = self.lstm1(x)\n",
+        ],
+    ),
+    "a number that changes": (
+        """
+        def attend(x, width, heads, coefficient=2):
+            _, tokens, _ = x.shape
+            heads = heads * coefficient
+            x = layers.Dense(width * coefficient)(x)
+            x = layers.Reshape((tokens, heads, width * coefficient // heads))(x)
+            return layers.Permute((2, 1, 3))(x)
+        """,
+        "attend(keras.Input((5, 8)), 8, 2)",
+        ["heads = heads * coefficient\n", "self.heads = heads\n", "tokens, self.heads,"],
+    ),
+    "a list of tensors for a factory": (
+        """
+        def residual(width):
+            def apply(inputs):
+                x, t = inputs
+                return layers.Conv2D(width, 3, padding="same")(x) + layers.Dense(width)(t)[:, None, None, :]
+
+            return apply
+
+
+        def build(width=4):
+            image = keras.Input((8, 8, 3))
+            time = keras.Input((6,))
+            x = residual(width)([image, time])
+            return keras.Model([image, time], residual(width * 2)([x, time]))
+        """,
+        "build()",
+        ["self.residual2([x, time])"],
+    ),
+    "a size that has a default": (
+        """
+        def build_head(outputs, depth=2):
+            head = keras.Sequential([keras.Input((6,))])
+            for _ in range(depth):
+                head.add(layers.Dense(8))
+            head.add(layers.Dense(outputs))
+            return head
+
+
+        class Net(layers.Layer):
+            def __init__(self, outputs):
+                super().__init__()
+                self.boxes = build_head(outputs)
+                self.classes = build_head(outputs, depth=3)
+
+            def call(self, x):
+                return self.boxes(x) + self.classes(x)
+        """,
+        "Net(4)(keras.Input((6,)))",
+        ["Head(outputs, in_channels=in_channels)", "Head(outputs, depth=3, in_channels=in_channels)"],
+    ),
+    "an index of sizes": (
+        """
+        def total_variation(x):
+            height = tf.shape(x)[1]
+            rows = x[:, 1:, :, :] - x[:, : height - 1, :, :]
+            return tf.reduce_sum(tf.square(rows)) / tf.cast(height, tf.float32)
+        """,
+        "total_variation(tf.ones((2, 8, 6, 3)))",
+        ["x[:, :, : height - 1]"],
+    ),
+    "options that fix each other": (
+        """
+        def up(x, filters, kernel_size=3, strides=2):
+            x = layers.Conv2DTranspose(filters, kernel_size, strides=strides, padding="same")(x)
+            return layers.ReLU()(x)
+        """,
+        "up(keras.Input((4, 4, 3)), 4)",
+        ["nn.ConvTranspose2d(in_channels, filters, 3, stride=2)"],
+    ),
+    "a wrapper's options": (
+        """
+        def frames(x, units):
+            x = layers.TimeDistributed(layers.Dense(units, activation="relu"))(x)
+            return layers.TimeDistributed(layers.Dense(units * 2))(x)
+        """,
+        "frames(keras.Input((5, 6)), 4)",
+        ["nn.Linear(in_channels, units)", "nn.Linear(units, units * 2)"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_builder(tmp_path: Path, case: str) -> None:
+    text, call, shown = CASES[case]
+    found = port(tmp_path, text, call)
+    for it in shown:
+        assert it in found.code, found.code
+    for proof in found.proofs.values():
+        assert len(proof.cases) > 1 and not proof.differences
+
+
+def test_pixels_of_one_channel_or_more(tmp_path: Path) -> None:
+    """F.pixel_shuffle is right for one channel alone: torch has the channels outermost."""
+    found = port(
+        tmp_path,
+        """
+        class Up(layers.Layer):
+            def __init__(self, factor=2, channels=1):
+                super().__init__()
+                self.factor = factor
+                self.conv = layers.Conv2D(channels * (factor**2), 3, padding="same")
+
+            def call(self, x):
+                return tf.nn.depth_to_space(self.conv(x), self.factor)
+        """,
+        "Up()(keras.Input((4, 4, 3)))",
+    )
+    assert "depth_to_space(self.conv(x), self.factor)" in found.code
