@@ -284,3 +284,17 @@ def test_what_is_not_ported_raises_at_its_line(tmp_path: Path) -> None:
     (tmp_path / "out" / "code.py").write_text(code.replace(".mean()", ".sum()"))
     with pytest.raises(AssertionError, match="output 0"):
         proves("good")
+
+
+def test_a_gradient_that_is_nothing_but_rounding(tmp_path: Path) -> None:
+    """That of a bias before a batch normalisation is zero, computed as the sum of large numbers."""
+    found = port(
+        tmp_path,
+        """
+        def block(x, filters):
+            x = layers.Conv2D(filters, 3, padding="same")(x)
+            return 1e6 * layers.BatchNormalization()(x)
+        """,
+        "block(keras.Input((4, 4, 3)), 2)",
+    )
+    assert [it.name for it in found.units] == ["block"]

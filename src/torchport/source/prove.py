@@ -120,11 +120,16 @@ class Prover:
             for at, (one, other) in enumerate(zip(theirs.outputs, ours.outputs, strict=True)):
                 self.same(one, other, f"output {at} {mode}", found)
             for at, (one, other) in enumerate(zip(theirs.slopes, ours.slopes, strict=True)):
-                self.same(one, other, f"the gradient of input {at} {mode}", found)
+                self.same(one, other, f"the gradient of input {at} {mode}", found, theirs.steepest)
             if reference.model is not None:
                 self.weights(reference, port, theirs, mode, found, counts)
 
-    def same(self, one: np.ndarray, other: np.ndarray, what: str, found: Proof) -> None:
+    def same(self, one: np.ndarray, other: np.ndarray, what: str, found: Proof, reach: float = 0.0) -> None:
+        """Raises Differs. `reach`: the largest of the numbers that are compared like this one.
+
+        A gradient may be nothing but rounding, such as that of a bias before a batch normalisation: it is
+        zero, and the sum of large numbers.
+        """
         if one.shape != other.shape:
             raise Differs(f"{what} has the shape {other.shape}, the source's {one.shape}")
         if not np.isfinite(one).all():
@@ -132,7 +137,7 @@ class Prover:
                 raise Differs(f"{what}: not the same where numbers are not finite")
             return
         away = float(np.max(np.abs(one - other), initial=0.0))
-        scale = max(float(np.max(np.abs(one), initial=0.0)), 1e-3)
+        scale = max(float(np.max(np.abs(one), initial=0.0)), reach, 1e-3)
         found.checks += 1
         found.worst = max(found.worst, away / scale)
         if not away <= LIMIT * scale:
@@ -176,7 +181,7 @@ class Prover:
             if slope is not None:
                 ours = tensor.grad if tensor.grad is not None else tensor.detach() * 0
                 what = f"the gradient of {link.name} {mode}"
-                self.same(np.asarray(link.turn.apply(slope)), ours.numpy(), what, found)
+                self.same(np.asarray(link.turn.apply(slope)), ours.numpy(), what, found, theirs.steepest)
             now, (owner, _, short) = link.of(theirs.after), link.name.rpartition(".")
             if short == "running_var" and training_of(mode) and (size := counts.get(owner, 0)) > 1:
                 # torch's running variance is that of a sample: Bessel's correction

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,6 +55,12 @@ class Run:
     #: The values of the source's variables before and after the run, by their identity.
     before: Mapping[int, np.ndarray] = field(default_factory=dict)
     after: Mapping[int, np.ndarray] = field(default_factory=dict)
+
+    @cached_property
+    def steepest(self) -> float:
+        """The largest number of all gradients, as far as they are finite."""
+        largest = [np.max(np.abs(it), initial=0.0) for it in (*self.slopes, *self.weights.values())]
+        return float(max((it for it in largest if np.isfinite(it)), default=0.0))
 
 
 @dataclass(frozen=True)
