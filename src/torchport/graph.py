@@ -221,6 +221,8 @@ class Graph:
     #: Of such a class, for each output what becomes of the mask of the first input: "passes", "drops";
     #: "unlike 0" where it makes one, of the numbers of that input that are not 0; "makes" for another.
     masks: tuple[str, ...] = ()
+    #: Of a layer of a package: where it has what stands here as a layer, attributes such as `blocks.0.conv`.
+    places: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
 
     def replace(self, **changes: Any) -> Graph:
         return replace(self, **changes)

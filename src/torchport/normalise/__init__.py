@@ -3,6 +3,7 @@
 from torchport.graph import Graph
 from torchport.normalise.activations import split_activations
 from torchport.normalise.by_place import place_arguments
+from torchport.normalise.composed import compose
 from torchport.normalise.directions import name_directions
 from torchport.normalise.draws import note_draws
 from torchport.normalise.folded import fold_steps
@@ -19,7 +20,7 @@ from torchport.normalise.time_major import turn_steps
 from torchport.normalise.tokens import name_tokens
 
 REWRITES = (
-    leave_losses, place_arguments, resolve_modes, unroll_pipelines, name_directions,
+    leave_losses, compose, place_arguments, resolve_modes, unroll_pipelines, name_directions,
     name_operations, name_functions, note_draws, lift_texts, write_masks, fold_steps, turn_steps,
     write_modes, show_spectral, split_activations, keep_dims, name_tokens,
 )  # fmt: skip

@@ -16,18 +16,20 @@ class Foreign:
     """A layer of a package: its kind, and all options that its `get_config` writes beside Keras's own
     (none: whatever they are).
 
-    `modules`: the packages that its class may be in; empty: any, its options say all.
+    `modules`: the packages that its class may be in; empty: any, its options say all. `some`: options that
+    some versions of the package write.
     """
 
     kind: str
     options: frozenset[str]
     modules: tuple[str, ...] = ()
+    some: frozenset[str] = frozenset()
 
     def fits(self, config: Mapping[str, Any], module: Any) -> bool:
         """Whether a layer with these options, of that module where the file says one, is this one."""
         if isinstance(module, str) and self.modules and module.split(".")[0] not in self.modules:
             return False
-        return not self.options or config.keys() - OF_KERAS == self.options
+        return not self.options or config.keys() - OF_KERAS - self.some == self.options
 
 
 #: What Keras's own `Layer.get_config` writes, and what it adds to that of the first layer.
@@ -52,6 +54,15 @@ FOREIGN = {
     ),
     "TrigPosEmbedding": Foreign(
         "keras_pos_embd>TrigPosEmbedding", frozenset(("mode", "output_dim")), ("keras_pos_embd",)
+    ),
+    "TCN": Foreign(
+        "tcn>TCN",
+        frozenset(
+            "nb_filters kernel_size nb_stacks dilations padding use_skip_connections dropout_rate "
+            "return_sequences activation use_batch_norm use_layer_norm kernel_initializer".split()
+        ),
+        ("tcn",),
+        frozenset("use_weight_norm go_backwards return_state".split()),
     ),
     "KerasLayer": Foreign("tensorflow_hub>KerasLayer", frozenset(), ("tensorflow_hub",)),
     "InstanceNormalization": Foreign(

@@ -52,6 +52,12 @@ ELSEWHERE = {
     },
 }
 
+#: Layers of packages that are made of Keras's own: the file in `normalise/composed` that says how.
+COMPOSED = {
+    "tcn>TCN": "tcn",
+}
+ELSEWHERE |= dict.fromkeys(COMPOSED, "the layers that it is made of")
+
 #: What keras.layers 3.15 exports, and classes of older versions that are Keras's own too.
 KERAS = frozenset(
     (

@@ -54,9 +54,12 @@ def without_functions(model: Any, linear: Any) -> Iterator[None]:
 
 
 def adopt_functions(source: Any, target: Any) -> None:
-    """A rebuilt layer's functions are those of the layer it was rebuilt of, which their names may not say."""
+    """A rebuilt layer's functions are those of the layer it was rebuilt of, which their names may not say.
+
+    One of the same code it has itself: what that holds is its own, such as the layer that it is part of.
+    """
     for name, value in vars(source).items():
         other = vars(target).get(name)
         if isinstance(value, types.FunctionType) and isinstance(other, types.FunctionType):
-            if value is not other:
+            if value.__code__ is not other.__code__:
                 setattr(target, name, value)

@@ -66,7 +66,7 @@ def random_parts(
         if op.layer in seen or not (op.kind == "Model" or is_random(op)):
             continue
         seen.add(op.layer)
-        outer = outer_layer(model, op.layer)
+        outer = outer_layer(model, graph, op.layer)
         inner = innermost(outer)
         often = repeated or inner is not outer
         if op.kind == "Model":
@@ -158,10 +158,10 @@ def recurrent_rates(graph: Graph, model: Any, path: str = "") -> dict[str, list[
     found: dict[str, list[float]] = {}
     for op in graph.ops:
         if op.kind == "Model":
-            body, inner = graph.bodies[op.layer], layer_of(model, op.layer)
+            body, inner = graph.bodies[op.layer], layer_of(model, graph, op.layer)
             found |= recurrent_rates(body, inner, f"{path}{op.layer}/")
         elif "recurrent_dropout" in str(op.config):
-            cells = layer_of(model, op.layer)._flatten_layers()
+            cells = layer_of(model, graph, op.layer)._flatten_layers()
             rates = (vars(it).get("recurrent_dropout") for it in cells)
             found[f"{path}{op.layer}"] = sorted(it for it in rates if it)
     return found

@@ -124,7 +124,7 @@ def normalisations(
     found: dict[str, tuple[Any, Any]] = {}
 
     def walk(graph: Graph, model: Any, path: str) -> None:
-        layers = outer_layers(model)
+        layers = outer_layers(model, graph)
         for op in graph.ops:
             if op.kind == "Model":
                 walk(graph.bodies[op.layer], innermost(layers[op.layer]), f"{path}{op.layer}/")

@@ -21,7 +21,7 @@ from torchport.read.live import name_layers, with_configs
 from torchport.verify.frameworks import tensorflow
 from torchport.verify.retype import retyped
 from torchport.watch import is_own
-from torchport.watch.parts import innermost, is_variable, one_of, outside, variable_of
+from torchport.watch.parts import innermost, is_layer, is_variable, one_of, outside, variable_of
 
 #: What ties a layer to the graph of the model that it is in.
 NODES = frozenset({"_inbound_nodes", "_outbound_nodes", "_inbound_nodes_value", "_outbound_nodes_value"})
@@ -52,8 +52,10 @@ class Twin:
 
     def _made(self, value: Any) -> Any:
         tf = tensorflow()
-        if value is None or isinstance(value, (bool, int, float, str, bytes, type, types.FunctionType)):
+        if value is None or isinstance(value, (bool, int, float, str, bytes, type)):
             return value
+        if isinstance(value, types.FunctionType):
+            return self._closure(value)
         if is_variable(value):
             return self._variable(value)
         if isinstance(value, tf.Tensor):
@@ -123,6 +125,20 @@ class Twin:
         space = {**call.__globals__, **{name: self.of(it) for name, it in layers.items()}}
         made = types.FunctionType(call.__code__, space, call.__name__, call.__defaults__, call.__closure__)
         made.__kwdefaults__ = call.__kwdefaults__
+        return made
+
+    def _closure(self, function: types.FunctionType) -> Any:
+        """A function that holds copies of the layers and variables it holds, as `lambda x: self.dense(x)`."""
+        held = [it.cell_contents for it in function.__closure__ or () if holds(it)]
+        if not any(is_layer(it) or is_variable(it) for it in held):
+            return function
+        cells = tuple(types.CellType(self.of(it.cell_contents)) if holds(it) else it
+                      for it in function.__closure__ or ())  # fmt: skip
+        made = types.FunctionType(
+            function.__code__, function.__globals__, function.__name__, function.__defaults__, cells
+        )
+        made.__kwdefaults__ = function.__kwdefaults__
+        made.__dict__.update(function.__dict__)
         return made
 
     def _model(self, value: Any) -> Any:
@@ -195,6 +211,15 @@ class Twin:
         for key, it in vars(value).items():
             made.__dict__[key] = self.dtype if key == "_dtype" and name in FLOATS else self.of(it)
         return made
+
+
+def holds(cell: types.CellType) -> bool:
+    """Whether anything is in a cell yet."""
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True
 
 
 def is_copied(layer: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from torchport.errors import TorchportError
@@ -11,11 +12,21 @@ from torchport.watch import is_own
 from torchport.watch.parts import innermost, members
 
 
-def outer_layers(model: Any) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Owned:
+    """Variables that a layer has itself, and the graph as those of a layer in it."""
+
+    weights: list[Any]
+
+
+def outer_layers(model: Any, graph: Graph) -> dict[str, Any]:
     """A model's layers by the graph's names for them; those of a Pipeline stand beside it in the graph.
 
-    Of a layer of the user's own they are its attributes, and its variables stand there like layers.
+    Of a layer of the user's own they are its attributes, and its variables stand there like layers; of one of
+    a package what its graph says.
     """
+    if graph.places:
+        return {name: at(model, places) for name, places in graph.places.items()}
     if is_own(model):
         return dict(members(model))
     layers = getattr(model, "layers", ())
@@ -28,14 +39,28 @@ def outer_layers(model: Any) -> dict[str, Any]:
     return found
 
 
-def outer_layer(model: Any, name: str) -> Any:
+def at(layer: Any, places: tuple[str, ...]) -> Any:
+    """What a layer has at a place, `blocks.0.conv`; several are variables of its own."""
+
+    def one(place: str) -> Any:
+        found = layer
+        for part in place.split("."):
+            found = found[int(part)] if part.isdigit() else getattr(found, part)
+        return found
+
+    found = [one(it) for it in places]
+    is_layer = len(found) == 1 and not hasattr(found[0], "assign")
+    return found[0] if is_layer else Owned(found)
+
+
+def outer_layer(model: Any, graph: Graph, name: str) -> Any:
     """A model's layer by the graph's name for it."""
-    return outer_layers(model)[name]
+    return outer_layers(model, graph)[name]
 
 
-def layer_of(model: Any, name: str) -> Any:
+def layer_of(model: Any, graph: Graph, name: str) -> Any:
     """The same, or the layer that it is around."""
-    return innermost(outer_layer(model, name))
+    return innermost(outer_layer(model, graph, name))
 
 
 def variables(model: Any, graph: Graph, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -45,14 +70,14 @@ def variables(model: Any, graph: Graph, path: str = "") -> Iterator[tuple[str, A
     order.
     """
     seen: set[str] = set()
-    layers = outer_layers(model)
+    layers = outer_layers(model, graph)
     for op in graph.ops:
         if op.layer in seen or not (op.weights or op.kind == "Model") or op.config.get("of_"):
             continue
         seen.add(op.layer)
         layer = innermost(layers[op.layer])
         if op.kind == "tf.Variable":
-            yield f"{path}{op.layer}/value", layer
+            yield f"{path}{op.layer}/value", layer.weights[0] if isinstance(layer, Owned) else layer
             continue
         if op.kind == "Model":
             yield from variables(layer, graph.bodies[op.layer], f"{path}{op.layer}/")
