@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from torchport.source.application import apply
 from torchport.source.fragment import EACH, Call, is_layer
 from torchport.source.lines import index_text
-from torchport.source.observe import Seen
+from torchport.source.observe import Seen, tensors
 from torchport.source.sites import NotPorted, site
 from torchport.source.unit import SIZES_OF_SPACE
 from torchport.source.values import (
@@ -65,6 +65,11 @@ def apply_layer(at: Evaluator, node: ast.Call, maker: Maker, seen: list[Seen]) -
         return at.part(node, unit, maker.node, seen, maker)
     if cls.__module__ == at.scope.project.watched.module.__name__:
         return at.part(node, at.scope.project.unit(cls.__name__), maker.node, seen, maker)
+    if is_constant(at, seen):
+        raise NotPorted(
+            node, "is a layer that is called on a constant: Keras does not train it",
+            "call it on a tensor that comes from an input, or in a layer of your own",
+        )  # fmt: skip
     args, kwargs = at.arguments(node)
     kwargs = {key: it for key, it in kwargs.items() if key != "training"}
     seen = [replace(it, kwargs={k: v for k, v in it.kwargs.items() if k != "training"}) for it in seen]
@@ -72,6 +77,27 @@ def apply_layer(at: Evaluator, node: ast.Call, maker: Maker, seen: list[Seen]) -
         args = args[:-1]
         seen = [replace(it, args=it.args[: len(args)]) for it in seen]
     return apply(at, node, Call(args, kwargs, options_of(at, maker, cls)), seen, maker)
+
+
+def is_constant(at: Evaluator, seen: list[Seen]) -> bool:
+    """Whether a layer with weights is called on what is no tensor of the model that is being built.
+
+    Its result is then a constant of the model, and its weights are none of it.
+    Source: keras/src/layers/layer.py, Layer.__call__: what holds no symbol is computed at once.
+    """
+    recorder, scope = at.scope.project.watched.recorder, at.scope
+    if scope.cls is not None or not any(it.function.weights for it in seen):
+        return False
+    calls = recorder.units.get(scope.name, [])
+    builds = any(is_symbol(it) for call in calls for it in tensors((call.arguments, call.result)))
+    builds = builds or any(hasattr(it.result, "layers") for it in calls)
+    held = [list(tensors((list(it.args), dict(it.kwargs)))) for it in seen]
+    return builds and all(it and not any(map(is_symbol, it)) for it in held)
+
+
+def is_symbol(tensor: Any) -> bool:
+    """Whether a tensor is one of a model that is being built."""
+    return type(tensor).__name__ == "KerasTensor"
 
 
 def options_of(at: Evaluator, maker: Maker, cls: type) -> dict[str, Any]:

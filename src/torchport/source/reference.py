@@ -222,6 +222,11 @@ def in_doubles(keras: Any) -> Iterator[None]:
                 f"{patches.OPS}.gen_image_ops", "resize_bilinear",
                 lambda tf, original, note: bilinear(tf, original),
             ),
+            # psnr writes log(10) and 10 / log(10) in float32
+            patches.Patch(images, "np", lambda tf, original, note: Other(original, float32=Single)),
+            patches.Patch(
+                images, "math_ops", lambda tf, original, note: Other(original, log=log_of(tf, original.log))
+            ),
             # psnr and ssim make float32 of what they are given
             patches.Patch(
                 images, "convert_image_dtype",
@@ -248,6 +253,31 @@ def in_doubles(keras: Any) -> Iterator[None]:
             yield
         finally:
             doubles.is_user = is_user
+
+
+class Single(np.float64):
+    """A number that is written in float32, as the port writes it: by its shortest decimal."""
+
+    def __new__(cls, value: Any) -> Any:
+        return np.float64(shortest(np.float32(value)))
+
+
+class Other:
+    """A module of which some things are others."""
+
+    def __init__(self, module: Any, **changed: Any) -> None:
+        self._module = module
+        vars(self).update(changed)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+
+def log_of(tf: Any, original: Any) -> Any:
+    """The logarithm, of a number of Python's in float64."""
+    return lambda x, *args, **kwargs: original(
+        tf.constant(x, tf.float64) if isinstance(x, float) else x, *args, **kwargs
+    )
 
 
 #: Functions of TensorFlow that the port calls of `math` where they are given a number of Python's.
