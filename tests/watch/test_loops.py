@@ -51,6 +51,7 @@ def cells(package: Any) -> tuple[Any, Any]:
             self.units = self.output_size = units
             self.state_size = [units, 2 * units]
             self.gate, self.widen = L.Dense(units, activation="sigmoid"), L.Dense(2 * units)
+            self.drop = L.Dropout(0.2)
 
         def build(self, shape):
             self.gate.build((None, shape[-1] + self.units))
@@ -61,7 +62,7 @@ def cells(package: Any) -> tuple[Any, Any]:
             h, c = states
             h = h * self.gate(tf.concat([x, h], -1))
             c = tf.tanh(c + self.widen(h)) if not training else 0.5 * c + self.widen(h)
-            return h + c[:, : self.units] + 1.0, [h, c]
+            return self.drop(h + c[:, : self.units] + 1.0, training=training), [h, c]
 
         def get_config(self):
             return {**super().get_config(), "units": self.units}
@@ -169,15 +170,29 @@ class Constant(tf_keras.layers.Layer):
         return x + states[0] * constants[0], [x + states[0]]
 
 
-@pytest.mark.parametrize("what", ["constants", "stateful"])
+class Normed(tf_keras.layers.Layer):
+    state_size = 3
+
+    def __init__(self):
+        super().__init__()
+        self.norm = tf_keras.layers.BatchNormalization()
+
+    def call(self, x, states, training=False):
+        y = self.norm(x, training=training) + states[0]
+        return y, [y]
+
+
+@pytest.mark.parametrize("what", ["constants", "stateful", "statistics"])
 def test_what_else_a_loop_is_given_is_refused_with_the_line(what: str) -> None:
     L = tf_keras.layers
     x = tf_keras.Input((5, 3), 2)
     if what == "constants":
         y = L.RNN(Constant())(x, constants=tf_keras.Input((3,), 2))
+    elif what == "statistics":
+        y = L.RNN(Normed())(x)
     else:
         y = L.RNN(cells(tf_keras)[0](3), stateful=True)(x)
     model = tf_keras.Model(tf_keras.utils.get_source_inputs(y), y)
-    with pytest.raises(Refused, match=r"loop over time|constants|assigns") as told:
+    with pytest.raises(Refused, match=r"loop over time|assigns|statistics") as told:
         torchport.convert(model)
     assert told.value.refusals[0].advice

@@ -44,7 +44,8 @@ def random_layers(graph: Graph, path: str = "") -> Iterator[tuple[str, Op]]:
 
 @dataclass(frozen=True)
 class Amount:
-    """How random a layer of the source is, and what that number is. `repeated`: it is applied at every step.
+    """How random a layer of the source is, and what that number is. `repeated`: it is applied at every step,
+    in TimeDistributed or in a cell.
 
     How often that calls it is Keras's affair: whether it does is compared.
     """
@@ -62,13 +63,14 @@ def random_parts(
 ) -> Iterator[tuple[str, Op, Any, bool]]:
     """Every layer that is random in training: its path and name, op, Keras layer, and whether repeated."""
     seen: set[str] = set()
+    looped = {name for op in graph.ops if op.kind == "loop:over" for name in op.inputs}
     for op in graph.ops:
         if op.layer in seen or not (op.kind == "Model" or is_random(op)):
             continue
         seen.add(op.layer)
         outer = outer_layer(model, graph, op.layer)
         inner = innermost(outer)
-        often = repeated or inner is not outer
+        often = repeated or inner is not outer or bool(looped.intersection(op.outputs))
         if op.kind == "Model":
             yield from random_parts(graph.bodies[op.layer], inner, f"{path}{op.layer}/", often)
         else:

@@ -12,12 +12,13 @@ tf_keras/src/layers/rnn/base_rnn.py and tf_keras/src/backend.py, rnn.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from torchport.graph import Op, Ref
+from torchport.graph import Graph, Op, Ref
 from torchport.nest import leaves
+from torchport.watch.modes import STATEFUL
 from torchport.watch.nodes import is_tensor, layers_in, refused
 from torchport.watch.spy import LOOP, Event, Spy
 
@@ -107,6 +108,9 @@ def enter(walk: Any, event: Event) -> None:
     walk.names[id(step)] = name
     starts = [walk.operand(it) for it in states]
     walk.called(cell)
+    if any(map(keeps, every_op(walk.ops[-1][1], walk.bodies))):
+        why = "its cell keeps statistics or state from call to call, and Keras calls it once more than steps"
+        raise refused(walk.layer, why, "use LayerNormalization, and hand states over", event.where)
     y, *nexts = [Ref(walk.names[id(it)]) for it in gives]
     options = {} if mask is None else {"kept": walk.operand(mask)}
     outputs, after, last = event.result
@@ -117,6 +121,19 @@ def enter(walk: Any, event: Event) -> None:
     every = Ref(walk.names[id(outputs)])
     walk.ops.append((at, Op(name, "keras.ops.GetItem", (every, key), (name,), layer=name)))
     walk.names[id(last)] = name
+
+
+def every_op(op: Op, bodies: Mapping[str, Graph]) -> Iterator[Op]:
+    """An op, and those of the graph that it is a call of."""
+    yield op
+    body = bodies.get(op.layer) if op.kind == "Model" else None
+    for inner in body.ops if body else ():
+        yield from every_op(inner, body.bodies if body else {})
+
+
+def keeps(op: Op) -> bool:
+    """Whether an op changes something of itself in training."""
+    return op.kind == "state:assign" or op.kind in STATEFUL and bool(op.training)
 
 
 def same(found: list[Any], wanted: list[Any]) -> bool:
