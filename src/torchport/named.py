@@ -75,6 +75,11 @@ class Named(int):
         return combined(other, "%", self)
 
 
+def whole_number(value: Any) -> int:
+    """A whole number; with its text, where it has one."""
+    return value if isinstance(value, int) else int(value)
+
+
 class NamedFloat(float):
     """A fraction and the expression that gives it."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from torchport.axes import to_order
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
+from torchport.named import whole_number
 from torchport.program import Expr, call
 from torchport.rules.arguments import indexed
 from torchport.rules.entry import Windowed, layer
@@ -46,7 +47,7 @@ def amounts(value: Any, rank: int) -> list[tuple[int, int]]:
     else:
         values = list(each(value, rank))
     pairs = [tuple(it) if isinstance(it, Sequence) else (it, it) for it in values]
-    return [(int(before), int(after)) for before, after in pairs]
+    return [(whole_number(before), whole_number(after)) for before, after in pairs]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from torchport.names import identifier, unique
 from torchport.program import Code, Item, rewrite, walk
 from torchport.rules.nouns import noun_of
 from torchport.source import activations, fragment
+from torchport.source.buffers import with_buffers
 from torchport.source.flags import flagged
 from torchport.source.fragment import Call, Fragment, Texts, inlined, is_layer
 from torchport.source.lines import reads
@@ -40,6 +41,8 @@ def apply(
         raise NotPorted(node, "never ran", RUN)
     if (behind := activations.behind(at, node, made, seen, maker)) is not None:
         return behind
+    if not is_layer(seen[0].function):
+        made, seen = with_buffers(at, made, seen)
     found: dict[Any, tuple[Fragment, list[Seen]]] = {}
     operands = list(leaves((*made.args, *made.kwargs.values())))
     why: Unsupported | None = None
@@ -61,15 +64,34 @@ def apply(
             found = {"": (merged, [])}
             break
     else:
+        if (found_again := with_numbers_held(at, node, made, seen, maker)) is not None:
+            return found_again
         fixed = fixed_option(at, made, seen)
         if fixed is None:
             raise undecided(at, node, why, [it[:2] for it in found])
         found = {"": (fixed, [])}
     ((written, _),) = found.values()
+    if written.states and maker is None:
+        again, runs = with_buffers(at, made, seen, lists=True)
+        if again is not made:
+            return apply(at, node, again, runs)
     at.scope.applied[site(node)] = made
     if maker is not None:
         at.scope.applied[site(node) + site(maker.node)] = made
     return emit(at, node, written, made, maker)
+
+
+def with_numbers_held(
+    at: Evaluator, node: ast.expr, made: Call, seen: list[Seen], maker: Maker | None
+) -> Any:  # fmt: skip
+    """An expression whose lists of numbers are tensors that the port holds; None where that does not help."""
+    if maker is not None or is_layer(seen[0].function):
+        return None
+    again, runs = with_buffers(at, made, seen, lists=True)
+    try:
+        return None if again is made else apply(at, node, again, runs)
+    except NotPorted:
+        return None
 
 
 def undecided(at: Evaluator, node: ast.expr, why: Unsupported | None, found: list[Any]) -> NotPorted:
@@ -214,7 +236,9 @@ def emit(at: Evaluator, node: ast.AST, written: Fragment, made: Call, maker: Mak
         return Items(flows, text)
     (out,) = written.outputs
     (size,) = fragment.sizes(written)
-    return Flow(text, len(out.tensor.shape), None if size in flowing else size, out.order)
+    # what is made of weights alone has no axis of examples either
+    is_weight = maker is None and bool(operands) and all(it.is_weight for it in operands)
+    return Flow(text, len(out.tensor.shape), None if size in flowing else size, out.order, is_weight)
 
 
 def in_loops(at: Evaluator, text: str) -> str:

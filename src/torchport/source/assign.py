@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torchport.axes import position
 from torchport.names import unique
+from torchport.source.buffers import registered
 from torchport.source.interface import is_input, take_input, take_inputs
 from torchport.source.lines import Line, atom, bare, reads, tidy
 from torchport.source.lists import group_of, is_empty_list, open_list
@@ -76,6 +77,10 @@ def assign(stage: Stage, target: ast.expr, node: ast.expr, statement: ast.stmt) 
     stage.at.target = (node, target.id) if isinstance(target, ast.Name) else None
     value = stage.at.value(node)
     stage.at.target = None
+    if isinstance(target, ast.Subscript) and isinstance(value, Static) and is_array_entry(stage, target):
+        index = bare(scope.static_index(target.slice).text)
+        scope.say(f"{scope.static_text(target.value)}[{index}] = {value.text}")
+        return
     if isinstance(target, (ast.Tuple, ast.List)):
         unpack_into(stage, target, value, node)
         return
@@ -104,6 +109,10 @@ def assign(stage: Stage, target: ast.expr, node: ast.expr, statement: ast.stmt) 
         assign_flow(stage, name, value)
     elif isinstance(value, Items) and value.items and all(isinstance(it, Maker) for it in value.items):
         scope.env[name] = Row(value.items, node)
+    elif isinstance(value, Items) and scope.in_init and all(isinstance(it, Static) for it in value.items):
+        scope.say(f"{name} = {value.text}")
+        sizes = tuple(Static(f"{name}[{at}]") for at in range(len(value.items)))
+        scope.env[name] = replace(value, text=name, items=sizes)
     elif isinstance(value, (Items, Stack)):
         scope.do(tidy(f"{name} = {value.text}"))
         scope.env[name] = replace(value, text=name)
@@ -156,6 +165,13 @@ def chain_for(stage: Stage, target: ast.expr, node: ast.expr) -> Chain | None:
     return chain
 
 
+def is_array_entry(stage: Stage, target: ast.Subscript) -> bool:
+    """`mask[1:] = 0`, where the array and the index are known when the model is built."""
+    scope = stage.scope
+    held = scope.env.get(ast.unparse(target.value))
+    return isinstance(held, Static) and not scope.is_function and scope.is_static_index(target.slice)
+
+
 def assign_size(stage: Stage, target: ast.Name, node: ast.expr) -> bool:
     """`channels = x.shape[-1]`: a number on both sides; whether it is one."""
     scope = stage.scope
@@ -195,6 +211,14 @@ def assign_shape(stage: Stage, target: ast.Tuple | ast.List, flow: Flow) -> bool
     if len(names) != len(target.elts) or len(names) != flow.rank:
         return False
     turned = [""] * flow.rank
+    if scope.in_init:
+        # a tensor is not known yet: its sizes are parameters
+        for axis, name in enumerate(names[:-1]):
+            known = scope.extent(flow, axis)
+            scope.env[name] = Static(known) if known else Size(name)
+        if flow.channels is not None:
+            scope.env[names[-1]] = Static(flow.channels)
+        return True
     for at, name in enumerate(names):
         settle(stage, name)
         turned[position(at, flow.rank, flow.order)] = name
@@ -239,7 +263,7 @@ def keep_constant(stage: Stage, name: str, value: Flow) -> None:
         text = held.sub(local, text)
         for line in lines:
             line.text = held.sub(local, line.text)
-    scope.say(f'self.register_buffer("{attribute}", {text}, persistent=False)')
+    scope.say(registered(attribute, text))
     kept = replace(value, text=f"self.{attribute}", is_weight=True)
     scope.env[name] = kept
 

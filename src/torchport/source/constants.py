@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from torchport.source.buffers import tensor_text
 from torchport.source.lines import atom
-from torchport.source.observe import is_tensor
+from torchport.source.observe import Seen, is_tensor
 from torchport.source.sites import NotPorted
-from torchport.source.values import Flow, Items, Size, Static
+from torchport.source.values import Flow, Group, Items, Maker, Row, Size, Static
 
 if TYPE_CHECKING:
     from torchport.source.evaluate import Evaluator
@@ -55,7 +58,20 @@ def constant(at: Evaluator, node: ast.Call) -> Any:
         return arange(at, node)
     if rank == 0 and isinstance(first, (Static, Size)):
         return number(at, node, name, first)
+    if name in ("constant", "convert_to_tensor", "cast") and isinstance(first, Static):
+        return tensor(at, first, seen[0])
     return None
+
+
+def tensor(at: Evaluator, value: Static, seen: Seen) -> Flow:
+    """Nested lists, or an array, as a tensor."""
+    result, given = seen.result, next(iter((*seen.args, *seen.kwargs.values())))
+    is_float = "float" in str(getattr(result.dtype, "name", result.dtype))
+    # fractions in lists are floats by themselves
+    is_told = is_float and not (value.is_literal and np.asarray(given).dtype.kind == "f")
+    sizes = tuple(map(str, result.shape)) if value.is_literal else ()
+    text = tensor_text(value.text, is_told, "" if at.scope.in_init else device(at))
+    return Flow(text, len(result.shape), sizes[-1] if sizes else None, is_weight=True, sizes=sizes)
 
 
 def is_number_of_tensor(value: Any) -> bool:
@@ -79,7 +95,12 @@ def number(at: Evaluator, node: ast.Call, name: str, value: Static | Size) -> An
 
 def device(at: Evaluator) -> str:
     """Where what a function makes has to lie: where its first tensor does."""
-    flow = next((it for it in at.scope.env.values() if isinstance(it, Flow) and it.text.isidentifier()), None)
+    flows = [it for it in at.scope.env.values() if isinstance(it, Flow)]
+    flow = next((it for it in flows if it.text.isidentifier()), None)
+    if flow is None and at.scope.in_method:
+        flow = next((it for it in flows if it.is_weight and it.text.startswith("self.")), None)
+        if flow is None and any(isinstance(it, (Maker, Group, Row)) for it in at.scope.env.values()):
+            return "device=next(self.parameters()).device"
     return f"device={flow.text}.device" if flow is not None else ""
 
 

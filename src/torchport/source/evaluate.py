@@ -17,6 +17,7 @@ from torchport.source.observe import Seen
 from torchport.source.operators import entries, item_of, operation, rank_of
 from torchport.source.rows import applied, row_of
 from torchport.source.scope import Scope, is_local
+from torchport.source.shapes import shaped
 from torchport.source.sites import RUN, NotPorted
 from torchport.source.unit import Unit
 from torchport.source.values import (
@@ -120,6 +121,8 @@ class Evaluator:
         if (own := self.own_method(node)) is not None:
             return own
         if (made := constant(self, node)) is not None:
+            return made
+        if (made := shaped(self, node)) is not None:
             return made
         if not seen:
             raise NotPorted(node, "never ran", RUN)

@@ -273,18 +273,50 @@ def with_names(graph: Graph, given: Any) -> Graph:
     """The graph with the texts of the numbers in its function's lists and indices, where it has numbers."""
     lists = [it for it in lists_in(given) if any(map(is_named, it))]
     indices = [it for it in indices_in(given) if any(map(is_named, numbers_in(it)))]
+    tables = [it for it in tables_in(given) if any(map(is_named, leaves_of(it)))]
 
     def one(value: Any) -> Any:
         if isinstance(value, Mapping):
             return {key: one(it) for key, it in value.items()}
         if isinstance(value, (list, tuple)) and all(isinstance(it, int) for it in value):
             return next((type(value)(it) for it in lists if list(it) == list(value)), value)
+        if is_table(value):
+            return next((it for it in tables if plain(it) == plain(value)), value)
         if isinstance(value, (list, tuple, slice)):
             return next((it for it in indices if entries_of(it) == entries_of(value)), value)
         return value
 
     ops = (replace(op, config=one(op.config), args=tuple(map(one, op.args))) for op in graph.ops)
-    return graph.replace(ops=tuple(ops)) if lists or indices else graph
+    return graph.replace(ops=tuple(ops)) if lists or indices or tables else graph
+
+
+def is_table(value: Any) -> bool:
+    """Whether a value is lists of numbers in a list."""
+    return (
+        isinstance(value, (list, tuple))
+        and bool(value)
+        and all(isinstance(it, (list, tuple)) and all(isinstance(one, int) for one in it) for it in value)
+    )
+
+
+def tables_in(tree: Any) -> Iterator[Any]:
+    """The lists of lists of numbers in nested arguments."""
+    if isinstance(tree, Mapping):
+        tree = list(tree.values())
+    if is_table(tree):
+        yield tree
+    elif isinstance(tree, (list, tuple)):
+        for it in tree:
+            yield from tables_in(it)
+
+
+def leaves_of(table: Any) -> Iterator[Any]:
+    for it in table:
+        yield from it
+
+
+def plain(table: Any) -> list[list[int]]:
+    return [list(map(int, it)) for it in table]
 
 
 def entries_of(index: Any) -> list[Any]:
@@ -381,7 +413,12 @@ def with_sizes(graph: Graph, flows: Sequence[tuple[Flow, Any]], are_open: bool) 
             continue
         if not flow.is_weight and are_open and len(shape) > 2:
             shape[1:-1] = [None] * (len(shape) - 2)
-        if flow.channels is not None and shape[-1] is not None and not flow.channels.isdigit():
+        if flow.sizes:
+            shape = [
+                size if text.isdigit() else Named(size, text)
+                for size, text in zip(shape, flow.sizes, strict=True)
+            ]
+        elif flow.channels is not None and shape[-1] is not None and not flow.channels.isdigit():
             shape[-1] = Named(shape[-1], flow.channels)
         found[name] = replace(found[name], shape=tuple(shape))
     return graph.replace(tensors=found)

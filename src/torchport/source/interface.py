@@ -6,6 +6,7 @@ import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from torchport.axes import Order
 from torchport.names import identifier
 from torchport.source import chains
 from torchport.source.lines import atom, tidy
@@ -120,12 +121,12 @@ def give_result(stage: Stage, node: ast.Return) -> None:
         stage.results.append(value)
         return
     if isinstance(value, Flow):
-        value = stage.scope.ordered(value, order_of(value.rank))
+        value = stage.scope.ordered(value, order_given(stage, value))
         if stage.scope.reduction and value.rank:
             value = Flow(f"{atom(value.text)}.{stage.scope.reduction}()", 0)
         text = value.text
     elif isinstance(value, Items) and not value.keys and all(isinstance(it, Flow) for it in value.items):
-        flows = [stage.scope.ordered(it, order_of(it.rank)) for it in flows]
+        flows = [stage.scope.ordered(it, order_given(stage, it)) for it in flows]
         is_whole = flows == list(leaves(value)) and not value.text.startswith(("(", "["))
         text = value.text if is_whole else ", ".join(it.text for it in flows)
         value = replace(value, items=tuple(flows))
@@ -144,3 +145,10 @@ def last_of(stage: Stage, value: Flow) -> Flow:
         if "#" not in lines[-1].text:
             return replace(value, text=lines.pop().text.removeprefix(start))
     return value
+
+
+def order_given(stage: Stage, flow: Flow) -> Order:
+    """The order in which a unit gives a tensor: one that takes no image gives it as it has it."""
+    if stage.is_network or any(it.order is not Order.SOURCE for it in stage.inputs):
+        return order_of(flow.rank)
+    return flow.order

@@ -19,6 +19,7 @@ def method_of(at: Evaluator, node: ast.Call, definition: ast.FunctionDef) -> Any
     """What a call `self.attend(q, k)` gives. Raises NotPorted where two calls want two texts."""
     scope, name = at.scope, definition.name
     values = given(at, node, definition)
+    values = {key: as_constant(at, it) for key, it in values.items()}
     inside = {key: it for key, it in values.items() if is_passed(it)}
     shown = {key: signature(it) for key, it in values.items()}
     if name not in scope.methods:
@@ -53,7 +54,27 @@ def given(at: Evaluator, node: ast.Call, definition: ast.FunctionDef) -> dict[st
 
 def is_passed(value: Any) -> bool:
     """Whether the port's method takes an argument: all but constants and the mode."""
-    return not isinstance(value, Static) or not (value.is_literal or value == mode())
+    if not isinstance(value, Static):
+        return True
+    return not (value.is_literal or value == mode() or isinstance(value.node, Constant))
+
+
+def as_constant(at: Evaluator, value: Any) -> Any:
+    """`tf.bool`, a dtype: the same in all calls, and none of the port's."""
+    if not isinstance(value, Static) or value.is_literal or "." not in value.text:
+        return value
+    space = vars(at.scope.project.watched.module)
+    if value.text.partition(".")[0] not in space:
+        return value
+    try:
+        found = eval(value.text, space)
+    except Exception:  # the expression is the user's: whatever it raises, it is no constant
+        return value
+    return Static(value.text, Constant()) if type(found).__name__ == "DType" else value
+
+
+class Constant(ast.AST):
+    """Stands for the text of what a method is never handed."""
 
 
 def open_number(value: Any) -> Any:

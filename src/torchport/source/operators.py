@@ -6,12 +6,14 @@ import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from torchport.axes import Order, position
+from torchport.axes import Order, position, to_order
 from torchport.source.application import apply
+from torchport.source.buffers import with_buffers
 from torchport.source.fragment import Call
 from torchport.source.layers import sized
 from torchport.source.lines import atom, reads, singular
 from torchport.source.observe import tensors
+from torchport.source.shapes import ends_of
 from torchport.source.sites import RUN, NotPorted
 from torchport.source.values import (
     Flow,
@@ -77,6 +79,9 @@ def operation(at: Evaluator, node: ast.expr, kind: type[ast.AST], left: Any, rig
         both = [atom(it) for it in known if it is not None]
         init = f"{both[0]} {SIZES[kind]} {both[1]}" if len(both) == 2 else None
         return Size(f"{texts[0]} {SIZES[kind]} {texts[1]}", init)
+    runs = [it for it in at.scope.seen(node) if len(it.args) == 2]
+    again, runs = with_buffers(at, Call([left, right], {}, {}, None), runs, lists=True)
+    left, right = again.args
     sides = [it for it in (left, right) if isinstance(it, Flow)]
     if not sides or any(not isinstance(it, (Flow, Static, Size)) for it in (left, right)):
         raise NotPorted(node, "is an operator on something else than tensors and numbers")
@@ -95,7 +100,7 @@ def operation(at: Evaluator, node: ast.expr, kind: type[ast.AST], left: Any, rig
         rank, is_weight = len(results[0].shape), all(it.is_weight for it in sides)
         text = f"{texts[0]} {symbol} {texts[1]}"
         return Flow(text, rank, wider(at, sides, results), order, is_weight)
-    return apply(at, node, Call([left, right], {}, {}, None), at.scope.seen(node))
+    return apply(at, node, again, runs or at.scope.seen(node))
 
 
 def wider(at: Evaluator, sides: list[Flow], results: list[Any]) -> str | None:
@@ -115,6 +120,8 @@ def item_of(at: Evaluator, node: ast.Subscript) -> Any:
     flow = at.scope.shape_of(node.value)
     if flow is not None and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int):
         return Size(f"{flow.text}.shape[{position(node.slice.value, flow.rank, flow.order)}]")
+    if flow is not None and at.scope.in_init and isinstance(node.slice, ast.Slice):
+        return sizes_from(at, node, flow, node.slice)
     value = at.value(node.value)
     if isinstance(value, Group):
         return layer_of_turn(at, node, value)
@@ -136,12 +143,64 @@ def item_of(at: Evaluator, node: ast.Subscript) -> Any:
             f"{value.shadow}[{index}]",
             value.order,
         )
+    if isinstance(value, Flow) and at.has_sizes(node.slice) and (found := plain_item(at, node, value)):
+        return found
     if isinstance(value, Flow) and at.scope.is_static_index(node.slice):
         key = at.scope.static_index(node.slice)
         return apply(at, node, Call([value, key], {}, {}, None), at.scope.seen(node))
     if isinstance(value, Flow) and (found := sized(at, node.slice)) is not None:
         return apply(at, node, Call([value, found], {}, {}, None), at.scope.seen(node))
     raise NotPorted(node, "is an index into something that is not known")
+
+
+def sizes_from(at: Evaluator, node: ast.Subscript, flow: Flow, index: ast.Slice) -> Items:
+    """`input_shape[1:3]` in `build`: parameters."""
+    every = [*(at.scope.extent(flow, it) for it in range(flow.rank - 1)), flow.channels]
+    ends: slice = eval(f"slice({ends_of(index)})") if is_plain(index) else slice(0)
+    known = every[ends]
+    if not known or None in known:
+        raise NotPorted(node, "are sizes that are not known where the model is built")
+    sizes = tuple(Static(str(it)) for it in known)
+    return Items(sizes, at.listed(sizes, is_tuple=True), is_tuple=True)
+
+
+def is_plain(node: ast.Slice) -> bool:
+    """Whether the ends of a slice are numbers."""
+    ends = (it for it in (node.lower, node.upper, node.step) if it is not None)
+    return all(isinstance(it, (ast.Constant, ast.UnaryOp)) for it in ends)
+
+
+def plain_item(at: Evaluator, node: ast.Subscript, flow: Flow) -> Flow | None:
+    """`x[:, :length]`: an index with sizes that `forward` knows, as Python and torch both read it."""
+    parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    results = [it for seen in at.scope.seen(node) for it in tensors(seen.result)]
+    if not results or any(isinstance(it, ast.Constant) and it.value is ... for it in parts):
+        return None
+    texts = []
+    for it in parts:
+        if isinstance(it, ast.Slice):
+            ends = [None if one is None else at.value(one) for one in (it.lower, it.upper, it.step)]
+            if not all(one is None or isinstance(one, (Static, Size)) for one in ends):
+                return None
+            lower, upper, step = ["" if one is None else at.forward(one) for one in ends]
+            texts.append(f"{lower}:{upper}" + (f":{step}" if step else ""))
+        elif ast.unparse(it).rpartition(".")[2] in ("newaxis", "None"):
+            texts.append("None")
+        elif isinstance(value := at.value(it), (Static, Size)):
+            texts.append(at.forward(value))
+        else:
+            return None
+    if flow.order is not Order.SOURCE and all(":" in it for it in texts) and flow.rank > 2:
+        full = [*texts, *[":"] * (flow.rank - len(texts))]
+        texts = [full[it] for it in to_order(tuple(range(flow.rank)), flow.order)]
+    elif flow.order is not Order.SOURCE:
+        flow = at.scope.ordered(flow, Order.SOURCE)
+    kept = len([it for it in texts if it != "None"]) < flow.rank or texts[-1] == ":"
+    while texts[-1] == ":" and len(texts) > 1:
+        texts.pop()
+    text = f"{atom(flow.text)}[{', '.join(texts)}]"
+    channels = flow.channels if kept else None
+    return Flow(text, len(results[0].shape), channels, flow.order, flow.is_weight)
 
 
 def layer_of_turn(at: Evaluator, node: ast.Subscript, group: Group) -> Maker:

@@ -63,6 +63,8 @@ def part_of(
         return results(at, unit, f"{unit.cls}({', '.join(inside)})", table, bound, None)
     scope.fixed |= {SIZES_OF_SPACE} & set(unit.fixed)
     defaults = {it.channels: it.default for it in unit.inputs}
+    if unknown := [name for name in unit.sizes if name not in table and not defaults.get(name)]:
+        raise NotPorted(node, f"{unit.name} wants {unknown[0]}, which is not known where the model is built")
     constructor = [table[name] for name in unit.sizes if not defaults.get(name)]
     # by name where the author does, and behind one that is left to its default
     named, by_name = False, {it.arg for it in source.keywords}

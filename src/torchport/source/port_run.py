@@ -52,11 +52,20 @@ def run_port(
 @contextmanager
 def in_doubles(torch: Any) -> Iterator[None]:
     """What the port makes itself, draws for instance, is float64."""
-    before = torch.get_default_dtype()
+    before, tensor = torch.get_default_dtype(), torch.tensor
+
+    def wide(*args: Any, **kwargs: Any) -> Any:
+        """Numbers that are said to be float32."""
+        if kwargs.get("dtype") is torch.float32:
+            kwargs["dtype"] = torch.float64
+        return tensor(*args, **kwargs)
+
     torch.set_default_dtype(torch.float64)
+    torch.tensor = wide
     try:
         yield
     finally:
+        torch.tensor = tensor
         torch.set_default_dtype(before)
 
 

@@ -8,6 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from torchport.axes import Order
 from torchport.errors import Unsupported
 from torchport.source import fragment
 from torchport.source.chains import CHAIN, is_row, returned_chains, shape_of
@@ -17,7 +18,7 @@ from torchport.source.parts import order_of
 from torchport.source.scope import Scope
 from torchport.source.sites import NotPorted, SourceFile, SourceRefusal, site
 from torchport.source.stage import Stage
-from torchport.source.unit import Input, Parameter, Unit
+from torchport.source.unit import SPACES, Input, Parameter, Unit
 from torchport.source.values import Flow, Items, Static
 from torchport.source.writing import finished
 
@@ -220,14 +221,18 @@ class Project:
             raise NotPorted(node, f"{name} has {' and '.join(map(str, sorted(ranks)))} axes")
         (rank,) = ranks
         size = "" if rank < 2 else channels or f"{name}_channels"
-        stage.inputs.append(Input(name, size, rank, order_of(rank), of=of))
-        return Flow(name, rank, size or None, order_of(rank))
+        order = Order.SOURCE if is_multiplied(node, of or name) else order_of(rank)
+        places = enumerate(SPACES.get(rank, ()), 1)
+        extents = {axis: f"{size.removesuffix('_channels')}_{space}" for axis, space in places if size}
+        stage.inputs.append(Input(name, size, rank, order, of=of, extents=extents))
+        return Flow(name, rank, size or None, order)
 
     def inputs_of(
         self, node: ast.FunctionDef, calls: list[UnitCall], parameters: list[Parameter], stage: Stage
     ) -> dict[str, Any]:
         """What `call` takes; gives the parameters that are none of the port's, and what they always were."""
         taken, folded = self.tensors_of(node, calls, parameters, stage), {}
+        stage.scope.extents = {it.channels: it.extents for it in stage.inputs}
         for it in parameters:
             values = [call.arguments.get(it.name) for call in calls]
             if it.name in taken:
@@ -241,6 +246,19 @@ class Project:
             if values[0] is not None:
                 stage.scope.notes.append(f"line {node.lineno}: {it.name} is {values[0]!r} in all calls")
         return folded
+
+
+def is_multiplied(node: ast.AST, name: str) -> bool:
+    """Whether a tensor is an operand of a product of matrices: heads of an attention, and no image."""
+    for it in ast.walk(node):
+        given: list[ast.expr] = []
+        if isinstance(it, ast.BinOp) and isinstance(it.op, ast.MatMult):
+            given = [it.left, it.right]
+        elif isinstance(it, ast.Call) and ast.unparse(it.func).rpartition(".")[2] in ("matmul", "einsum"):
+            given = [*it.args, *(one.value for one in it.keywords)]
+        if any(isinstance(one, ast.Name) and one.id == name for one in given):
+            return True
+    return False
 
 
 def inner_of(node: ast.FunctionDef) -> ast.FunctionDef | None:

@@ -163,9 +163,10 @@ class Prover:
         if unit.kind == "function":
             return lambda *tensors: made(*tensors, **given)
         sizes = {
-            it.channels: shape[-1]
+            name: shape[axis]
             for it, shape in zip(unit.inputs, reference.shapes, strict=True)
-            if it.channels in unit.sizes
+            for axis, name in {**it.extents, -1: it.channels}.items()
+            if name in unit.sizes
         }
         with in_doubles(torch):
             return made(**sizes, **given).double()

@@ -18,6 +18,7 @@ from torchport.read import live
 from torchport.read.dialect import shortest
 from torchport.read.subclass import keras_of
 from torchport.source import observe
+from torchport.source.buffers import is_float
 from torchport.source.fragment import is_layer
 from torchport.source.observe import Recorder, as_it_is
 from torchport.source.unit import Unit
@@ -241,7 +242,7 @@ def in_doubles(keras: Any) -> Iterator[None]:
         ]  # fmt: skip
         numbers += [
             patches.Patch("tensorflow", name, lambda tf, original, note: in_double(tf, original))
-            for name in ("range", "cast", "linspace")
+            for name in ("range", "cast", "linspace", "constant", "convert_to_tensor")
         ]
         stack.enter_context(
             patches.patched(tf, (*patches.DOUBLES, *numbers, *patches.KERNELS, *patches.DRAWS))
@@ -310,6 +311,8 @@ def in_double(tf: Any, original: Any) -> Any:
         if isinstance(value, (tf.DType, str)):
             name = getattr(value, "name", value)
             return tf.as_dtype(WIDER[name]) if name in WIDER else value
+        if isinstance(value, (list, tuple)) and is_float(value):
+            return np.asarray(value)
         return tf.constant(value, tf.float64) if isinstance(value, float) else value
 
     @functools.wraps(original)

@@ -88,6 +88,10 @@ class Scope:
     cls: ast.ClassDef | None = None
     weights: list[str] = field(default_factory=list)
     methods: dict[str, Method] = field(default_factory=dict)
+    #: Parameters with the sizes of a tensor that a class takes, by that with its last one and by axis.
+    extents: dict[str, Mapping[int, str]] = field(default_factory=dict)
+    #: Arrays that the class holds as buffers, by the text of the array.
+    buffers: dict[str, str] = field(default_factory=dict)
     #: The names of `__init__`, where its end is reached.
     first: frozenset[str] = frozenset()
     #: Of a loss: how Keras makes one number of what `call` gives.
@@ -105,6 +109,11 @@ class Scope:
             it for it in ast.walk(self.cls) if isinstance(it, ast.Name) and isinstance(it.ctx, ast.Store)
         )
         return name in self.assigned and all(it.id != name for it in stored)
+
+    @property
+    def foundation(self) -> list[Line]:
+        """The lines of `__init__` that stand in no loop or condition that is being staged."""
+        return self.outside[0] if self.outside else self.init
 
     def seen(self, node: ast.AST) -> list[Seen]:
         found = self.project.watched.recorder.sites.get(site(node), [])
@@ -168,13 +177,19 @@ class Scope:
         except (ValueError, SyntaxError):
             return None
         if at not in (-1, flow.rank - 1):
-            return None
+            return self.extent(flow, at)
         if self.is_function:
             text = flow.text if binds_of(flow.text) == ATOM else f"({flow.text})"
             return f"{text}.shape[{position(flow.rank - 1, flow.rank, flow.order)}]"
         if flow.channels is None:
             raise NotPorted(node, "is a size that is not known where the model is built")
         return flow.channels
+
+    def extent(self, flow: Flow, axis: Any) -> str | None:
+        """The parameter with another size of a tensor than its last, where `build` asks for it."""
+        if not self.in_init or not isinstance(axis, int):
+            return None
+        return self.extents.get(flow.channels or "", {}).get(axis % flow.rank)
 
     def shape_of(self, node: ast.expr) -> Flow | None:
         """The tensor of which an expression is the shape: `x.shape`, `K.int_shape(x)`."""
@@ -251,7 +266,8 @@ class Scope:
                 continue
             if not isinstance(self.env.get(name, Static(name)), Static):
                 continue
-            if name in self.env or name.endswith("_channels"):
+            is_kept = self.in_method and name in self.first
+            if name in self.env or is_kept or name.endswith("_channels"):
                 if self.assigned.get(name, 0) > 1:
                     raise NotPorted(
                         ast.Name(name), f"{name} changes, and is needed where tensors flow",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,8 @@ class Input:
     default: str = ""
     #: The parameter that is a list of tensors, of which this is one.
     of: str = ""
+    #: Parameters with the sizes of other axes than the last, by axis: those that are known in `build` alone.
+    extents: Mapping[int, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,10 @@ class Unit:
             else:
                 found[it.name] = value
         return found
+
+
+#: What the axes of space are called, by how many axes there are.
+SPACES = {3: ("length",), 4: ("height", "width"), 5: ("depth", "height", "width")}
 
 
 def class_name(function: str, taken: Collection[str] = ()) -> str:

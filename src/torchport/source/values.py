@@ -39,6 +39,8 @@ class Flow:
     order: Order = Order.SOURCE
     #: Whether it is a weight of the class itself: it has no axis of examples.
     is_weight: bool = False
+    #: Of an array that the class holds: the texts of all of its sizes.
+    sizes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

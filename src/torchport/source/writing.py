@@ -67,6 +67,7 @@ def finished(
     init = [it for it in scope.init if id(it) not in unused]
     asked = {name for it in results if it.channels for name in reads(it.channels)}
     own = {it.channels for it in stage.inputs if it.channels} | {it.name for it in known}
+    own |= {size for it in stage.inputs for size in it.extents.values()}
     exposes = kind in ("block", "layer", "factory") and bool(asked - own - set(vars(project.watched.module)))
     if exposes:
         init = prune(init, {*asked, *scope.kept})
@@ -80,7 +81,8 @@ def finished(
     flowing |= {name for method in scope.methods.values() for it in method.lines for name in reads(it)}
     if kind == "function":
         read |= flowing
-    sizes = tuple(it.channels for it in stage.inputs if it.channels in read) if kind != "function" else ()
+    sizes = tuple(size for it in stage.inputs for size in (*it.extents.values(), it.channels) if size in read)
+    sizes = sizes if kind != "function" else ()
     parameters = tuple(it for it in known if it.name in read or it.name in own and it.name in flowing)
     if half := [it.name for it in parameters if it.name in scope.fixed]:
         why = f"{half[0]} is a number in one place that only some values of it are right for"
@@ -141,7 +143,7 @@ def text_of(unit: Unit, node: ast.FunctionDef | ast.ClassDef, stage: Stage, init
         lines += [INDENT + str(it) if it.text else "" for it in scope.forward]
         return named("\n".join(lines), names)
     defaults = {it.channels: it.default for it in unit.inputs}
-    sizes = [f"{it}: int" + (f" = {defaults[it]}" if defaults[it] else "") for it in unit.sizes]
+    sizes = [f"{it}: int" + (f" = {defaults[it]}" if defaults.get(it) else "") for it in unit.sizes]
     plain = [declared(it, given.get(it.name, ())) for it in unit.parameters]
     given_first = [it for it in sizes if "=" not in it] + [it for it in plain if "=" not in it]
     given_last = [it for it in sizes if "=" in it] + [it for it in plain if "=" in it]

@@ -8,6 +8,7 @@ from typing import Any
 from torchport.axes import Order, to_order
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
+from torchport.named import whole_number
 from torchport.program import Expr, Infix, call
 from torchport.rules.constants import numbers
 from torchport.rules.merge import (
@@ -245,7 +246,7 @@ def pad_pairs(x: Tensor | Value, pad_width: Any) -> list[tuple[int, int]]:
     if all(isinstance(it, int) for it in given):
         pair = (given[0], given[-1])
         return [pair] * len(x.shape)
-    pairs = [(int(it[0]), int(it[-1])) for it in given]
+    pairs = [(whole_number(it[0]), whole_number(it[-1])) for it in given]
     return pairs * len(x.shape) if len(pairs) == 1 else pairs
 
 
