@@ -2,9 +2,9 @@
 
     python bench/mutants.py [--count 60] [--seed 0] [--jobs 1] [--rooms ROOM...] [--list]
 
-A mutant is one operator, constant, condition or pair of arguments of the rooms below, drawn by seed. A copy
-of the package has it; `TESTS`, which have to pass without one, run against the copy until one fails. Printed
-is for each which test caught it, and the difference of those that none did.
+A mutant is one operator, constant, condition or pair of arguments of the rooms below, drawn by seed. Of the
+tests of `catch.py`, all of which pass without one, those that run its line are run against it until one
+fails. Printed is for each which test caught it, and the difference of those that none did.
 
 Not planted is what changes no behaviour by its kind, so that no test could tell: options of decorators
 (`frozen` of a dataclass), annotations and names of types, docstrings, messages, and what only asserts
@@ -16,22 +16,15 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
-import os
 import random
-import re
-import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from queue import Queue
 
-ROOT = Path(__file__).parents[1]
-SOURCE = ROOT / "src"
+from catch import SOURCE, Catcher, Planted
+
 #: Where mutants are planted, and the files of each room.
 ROOMS = {
     "axes": ("axis.py", "axes.py", "infer/axes.py"),
@@ -41,13 +34,6 @@ ROOMS = {
     "blocks": ("blocks/*.py",),
     "transforms": ("axes.py", "emit/weights.py", "infer/weights.py", "rules/broadcast.py"),
 }
-#: Tests that need no TensorFlow (one file of the rules does), those first that catch most in little time.
-TESTS = (
-    "tests/test_axes.py", "tests/normalise", "tests/infer", "tests/blocks/test_structures.py", "tests/layout",
-    "tests/blocks/test_lists.py", "tests/rules", "tests/replay", "tests/blocks/test_lines.py",
-    "tests/blocks/test_shapes.py", "tests/variants", "--ignore=tests/rules/test_window.py",
-)  # fmt: skip
-LIMIT = 400
 
 COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -61,16 +47,15 @@ OPERATED: dict[type[ast.operator], type[ast.operator]] = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """A file of the package, and its text with one fault."""
+    """One fault: of which room, where and what."""
 
     room: str
-    path: Path
     line: int
     what: str
-    text: str
+    planted: Planted
 
     def __str__(self) -> str:
-        return f"{self.room:10} {self.path}:{self.line}: {self.what}"
+        return f"{self.room:10} {self.planted.path}:{self.line}: {self.what}"
 
 
 def places(tree: ast.Module) -> Iterator[tuple[int, int, int, str]]:
@@ -80,13 +65,29 @@ def places(tree: ast.Module) -> Iterator[tuple[int, int, int, str]]:
             yield at, getattr(node, "lineno", 0), number, what
 
 
-def planted(file: Path, at: int, number: int) -> str:
-    """The text of a file with one fault."""
+def plant(file: Path, at: int, number: int) -> Planted:
+    """A file with one fault."""
     tree = ast.parse(file.read_text())
     node = next(node for place, node in enumerate(ast.walk(tree)) if place == at)
+    lines, at_import = statement(tree, node)
     _, change = list(changes(node))[number]
     change(node)
-    return ast.unparse(ast.fix_missing_locations(tree))
+    text = ast.unparse(ast.fix_missing_locations(tree))
+    return Planted(file.relative_to(SOURCE), text, lines, at_import)
+
+
+def statement(tree: ast.Module, node: ast.AST) -> tuple[range, bool]:
+    """The lines of the statement that a node is in (without its body), and whether it is run at import."""
+    parents = {id(child): parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
+    inner = node
+    while not isinstance(inner, ast.stmt):
+        inner = parents[id(inner)]
+    body = getattr(inner, "body", None)
+    last = body[0].lineno - 1 if body else inner.end_lineno or inner.lineno
+    outer = parents[id(inner)]
+    while not isinstance(outer, (ast.FunctionDef, ast.Module)):
+        outer = parents[id(outer)]
+    return range(inner.lineno, max(last, inner.lineno) + 1), isinstance(outer, ast.Module)
 
 
 def changes(node: ast.AST) -> Iterator[tuple[str, Callable[[ast.AST], None]]]:
@@ -165,42 +166,14 @@ def draw(count: int, seed: int) -> list[Mutant]:
         for file, at, line, number, what in random.Random(f"{seed} {room}").sample(
             every, count // len(ROOMS)
         ):
-            path, text = file.relative_to(SOURCE), planted(file, at, number)
-            found.append(Mutant(room, path, line, what, text))
+            found.append(Mutant(room, line, what, plant(file, at, number)))
     return found
-
-
-def catch(source: Path) -> str:
-    """The test that fails first against a copy of the package; empty where none does."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", *TESTS]
-    path = os.pathsep.join([str(source), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**os.environ, "PYTHONPATH": path, "TORCHPORT_NETWORKS": "20"}
-    try:
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LIMIT
-        )
-    except subprocess.TimeoutExpired:
-        return "time"
-    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
-    return "" if not done.returncode else failed[1] if failed else "a crash"
-
-
-def judge(mutant: Mutant, copies: Queue[Path]) -> str:
-    """The test that catches a mutant."""
-    source = copies.get()
-    whole = (SOURCE / mutant.path).read_text()
-    (source / mutant.path).write_text(mutant.text)
-    try:
-        return catch(source)
-    finally:
-        (source / mutant.path).write_text(whole)
-        copies.put(source)
 
 
 def difference(mutant: Mutant) -> str:
     """The lines that a mutant changes."""
-    before = ast.unparse(ast.parse((SOURCE / mutant.path).read_text())).splitlines()
-    lines = difflib.unified_diff(before, mutant.text.splitlines(), n=1, lineterm="")
+    before = ast.unparse(ast.parse((SOURCE / mutant.planted.path).read_text())).splitlines()
+    lines = difflib.unified_diff(before, mutant.planted.text.splitlines(), n=1, lineterm="")
     return "\n".join(f"    {line}" for line in list(lines)[3:])
 
 
@@ -217,19 +190,20 @@ def main() -> None:
         for mutant in mutants:
             print(mutant, difference(mutant), sep="\n")
         return
-    count = 0
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
-        copies: Queue[Path] = Queue()
-        for job in range(options.jobs):
-            copies.put(shutil.copytree(SOURCE, Path(folder) / str(job)))
-        if test := catch(SOURCE):
-            parser.error(f"{test} fails without a mutant")
-        for mutant, test in zip(mutants, pool.map(partial(judge, copies=copies), mutants), strict=True):
-            count += bool(test)
+        try:
+            catcher = Catcher(Path(folder))
+        except ValueError as error:
+            parser.error(str(error))
+        tests = list[str]()
+        for mutant, test in zip(
+            mutants, pool.map(lambda it: catcher.catch(it.planted), mutants), strict=True
+        ):
+            tests.append(test)
             print(f"{mutant}: {f'caught by {test}' if test else 'NOT CAUGHT'}", flush=True)
             if not test:
                 print(difference(mutant), flush=True)
-    print(f"{count} of {len(mutants)} caught")
+    print(f"{sum(map(bool, tests))} of {len(mutants)} caught")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.blocks.graphs import Network
 
 from torchport.axis import Axis, regroup
 from torchport.errors import Refusal
@@ -195,6 +196,13 @@ FIRST = {"data_format": "channels_first"}
         ((None, 3, 5), [("Flatten", {}, 1), ("Concatenate", {"axis": 1}, 2)], "n c"),
         ((None, 3, 5, 7), [("GlobalAveragePooling2D", {}, 1)], "n c"),
         ((None, 3, 5, 7), [("Permute", {"dims": [3, 1, 2]}, 1), ("GlobalMaxPooling2D", {}, 1)], "n w"),
+        ((None, 3, 5, 7), [("Permute", {"dims": [3, 1, 2]}, 1), ("Concatenate", {"axis": 3}, 2)], "n c h w"),
+        ((None, 704), [("Reshape", {"target_shape": [11, 8, 8]}, 1), ("MaxPooling2D", POOL, 1)], "n h w c"),
+        (
+            (None, 704),
+            [("Reshape", {"target_shape": [11, 8, 8]}, 1), ("MaxPooling2D", {**POOL, **FIRST}, 1)],
+            "n c h w",
+        ),
         ((None, 7), [("RepeatVector", {"n": 3}, 1)], "n t c"),
         ((None, 3, 5, 7), [("keras.ops.Mean", {"axis": 1, "keepdims": False}, 1)], "n w c"),
         ((None, 3, 5, 7), [("keras.ops.Transpose", {"axes": [0, 2, 1, 3]}, 1)], "n w h c"),
@@ -220,3 +228,21 @@ def test_what_a_port_says_of_its_outputs(order: tuple[int, ...]) -> None:
     assert spec.source_axes == " ".join(names)
     sizes = {"n": None, "h": 3, "w": 5, "c": 7}
     assert spec.shape == tuple(sizes[name] for name in spec.torch_axes.split())
+
+
+@pytest.mark.parametrize(
+    ("dims", "config", "names"),
+    [
+        ([1, 2, 3], {}, "n h w c"),
+        ([3, 1, 2], {}, "n c h a"),  # features of w: neither w nor what has the name c
+        ([3, 1, 2], FIRST, "n c h w"),
+    ],
+)
+def test_a_kernel_makes_features_of_what_it_reads(
+    dims: list[int], config: Mapping[str, Any], names: str
+) -> None:
+    net = Network((9, 7, 5))
+    x = net.layer("Permute", "image", dims=dims)
+    x = net.layer("Conv2D", x, filters=13, kernel_size=3, **config)
+    graph = infer(normalise(net.graph(x)), [])
+    assert " ".join(map(str, graph.tensors[x].axes)) == names

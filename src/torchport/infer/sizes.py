@@ -66,8 +66,8 @@ class Sizes:
     def __init__(self, inputs: Sequence[str] = (), bodies: Mapping[str, Graph] | None = None) -> None:
         self.numbers: dict[str, Entry] = {}
         self.vectors: dict[str, list[Entry]] = {}
-        #: Sizes that only the run time knows: of which tensor, and axis.
-        self.open: dict[str, tuple[str, int]] = {}
+        #: Sizes that only the run time knows: of which tensor, and axis; None: of what is worked out.
+        self.open: dict[str, tuple[str, int] | None] = {}
         #: Ops that give such sizes, or what is made of them, and that nobody has read yet.
         self.waiting: dict[str, Op] = {}
         #: A tensor of which each was asked; the tensor whose whole shape a vector is.
@@ -221,7 +221,7 @@ class Sizes:
         if (left, sign) in ((1, "*"), (0, "+")):
             return right
         name = f"{op.outputs[0]}.{len(self.waiting)}"
-        self.open[name] = ("", 0)
+        self.open[name] = None
         self.waiting[name] = Op(name, "tf.size_of_sizes", (left, right), (name,), {"sign": sign}, layer=name)
         return Ref(name)
 

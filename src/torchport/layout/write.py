@@ -358,7 +358,7 @@ def _permute(tensor: Tensor, source: Order, target: Order) -> Expr:
     if rank > 2:
         return call(".permute", Var(tensor.name), *dims(source, target, rank))
     (part,) = tensor.parts
-    full = (0, *part)
+    full = (tensor.shape[0], *part)
     shape = to_order(full, source)[1:]
     grid = call(".unflatten", Var(tensor.name), 1, shape)
     return call(".flatten", call(".permute", grid, *dims(source, target, len(full))), 1)
