@@ -34,9 +34,10 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 #: Tests that need no TensorFlow; the replay is added, graph by graph.
 TESTS = (
-    "tests/test_axes.py", "tests/normalise", "tests/infer", "tests/layout", "tests/rules", "tests/variants",
-    "tests/blocks/test_structures.py", "tests/blocks/test_lists.py", "tests/blocks/test_lines.py",
-    "tests/blocks/test_shapes.py", "--ignore=tests/rules/test_window.py",
+    "tests/test_axes.py", "tests/test_weights.py", "tests/normalise", "tests/infer", "tests/layout",
+    "tests/rules", "tests/variants", "tests/blocks/test_structures.py", "tests/blocks/test_derive.py",
+    "tests/blocks/test_lists.py", "tests/blocks/test_lines.py", "tests/blocks/test_shapes.py",
+    "--ignore=tests/rules/test_window.py",
 )  # fmt: skip
 #: What they import.
 IMPORTED = (

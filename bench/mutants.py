@@ -7,8 +7,8 @@ tests of `catch.py`, all of which pass without one, those that run its line are 
 fails. Printed is for each which test caught it, and the difference of those that none did.
 
 Not planted is what changes no behaviour by its kind, so that no test could tell: options of decorators
-(`frozen` of a dataclass), annotations and names of types, docstrings, messages, and what only asserts
-(`raise`, `assert`, `strict` of zip, arguments of an error).
+(`frozen` of a dataclass), annotations and names of types, docstrings, messages, what only asserts (`raise`,
+`assert`, `strict` of zip, arguments of an error), and the order of what `max` and `min` take.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ def changes(node: ast.AST) -> Iterator[tuple[str, Callable[[ast.AST], None]]]:
         case ast.Call(args=[first, second, *rest]) if not any(
             isinstance(argument, ast.Starred) for argument in node.args
         ):
-            if not (isinstance(node.func, ast.Name) and node.func.id == "isinstance"):
+            is_either = isinstance(node.func, ast.Name) and node.func.id in ("isinstance", "max", "min")
+            if not is_either and ast.dump(first) != ast.dump(second):
                 yield "arguments swapped", setting("args", [second, first, *rest])
 
 

@@ -124,6 +124,52 @@ def test_turn_is_undone(case: tuple[Turn, tuple[int, ...]]) -> None:
 
 
 @given(turns())
+def test_an_element_is_found_where_it_went(case: tuple[Turn, tuple[int, ...]]) -> None:
+    turn, shape = case
+    array = filled(shape)
+    turned = turn.apply(array)
+    for at in np.ndindex(shape):
+        place = turn.index(shape, at)
+        assert place is not None
+        assert turned[place] == array[at]
+
+
+@pytest.mark.parametrize(
+    ("turn", "shape"),
+    [
+        (Turn("i (g o) -> (g i) o", (), (("g", 3), ("o", 2)), ((1, 4, (2, 0, 1)),)), (3, 8)),
+        (Turn("i (g o) -> (g i o)", (), (("g", 2), ("o", 2)), ((1, 4, (3, 1)),), (4, 3)), (3, 8)),
+        (Turn("i o -> o i", blocks=((0, 2, (1,)), (1, 3, (2, 1)))), (4, 9)),
+        (Turn("i o -> o i", regroup=((0, ((2, 3), (5,), (2, 1, 2))),), blocks=((1, 2, (1,)),)), (15, 4)),
+    ],
+)
+def test_of_blocks_that_are_left_out(turn: Turn, shape: tuple[int, ...]) -> None:
+    """What is taken is found where it went; what is left out is nowhere, and does not come back."""
+    array = filled(shape)
+    turned = turn.apply(array)
+    assert turned.shape == turn.shape(shape)
+    places = {at: turn.index(shape, at) for at in np.ndindex(shape)}
+    assert {array[at]: place for at, place in places.items() if place is not None} == {
+        turned[place]: place for place in np.ndindex(turned.shape)
+    }
+    assert np.array_equal(turn.undo(turned), turn.part(array))
+    assert turn.part(array).size == turned.size
+
+
+def test_a_place_behind_the_end_of_its_pieces() -> None:
+    turn = Turn("i o -> o i", regroup=((0, ((2, 3), (1,))),))
+    assert turn.index((8, 2), (6, 1)) == (1, 6)
+    with pytest.raises(IndexError, match="7 is behind"):
+        turn.index((8, 2), (7, 1))
+
+
+def test_places_in_memory() -> None:
+    for place, at in enumerate(np.ndindex(SIZES[:3])):
+        assert axes.ravel(at, SIZES[:3]) == place
+        assert axes.unravel(place, SIZES[:3]) == at
+
+
+@given(turns())
 def test_text_says_the_whole_turn(case: tuple[Turn, tuple[int, ...]]) -> None:
     """Where one einops pattern can say it, that pattern alone does the same."""
     turn, shape = case

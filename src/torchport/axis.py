@@ -50,7 +50,7 @@ class Axis:
 def default_names(rank: int, is_channels_first: bool = False) -> tuple[str, ...]:
     """Names for the axes of a tensor of which nothing is known but its rank."""
     names = NAMES.get(rank, tuple(f"a{at}" for at in range(rank)))
-    return (names[0], names[-1], *names[1:-1]) if is_channels_first and rank > 2 else names
+    return names[:1] + names[1:][-1:] + names[1:-1] if is_channels_first else names
 
 
 def new_axis(preferred: str, taken: Iterable[str], origin: str) -> Axis:

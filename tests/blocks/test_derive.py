@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import pytest
-from tests.quick import QUICK
 
-import torchport
 from torchport.blocks.derive import derived, padding_before
 from torchport.blocks.nodes import ABSENT
-
-L = keras.layers
 
 
 @pytest.mark.parametrize(
@@ -87,6 +82,14 @@ def test_a_square(column: tuple[Any, ...], name: str, text: str | None) -> None:
         (((2, 0), (8, 0)), {"kernel_size": (3, 5), "dilation": (1, 2)}, "((kernel_size - 1) * dilation, 0)"),
         (((2, 0), (4, 0)), {"kernel_size": (3, 5)}, "(kernel_size - 1, 0)"),
         (((0, 1), (1, 2)), {"kernel_size": (3, 5)}, "(kernel_size // 2 - 1, kernel_size // 2)"),
+        (((1, 2), (2, 2)), {"kernel_size": (3, 5)}, "(kernel_size // 2, 2)"),
+        (((2, 0), ABSENT, (4, 0)), {"dilation": (1, 5, 2)}, "(2 * dilation, 0)"),
+        (((3, 1), (3, 1)), {"dilation": (1, 2)}, "(3, 1)"),
+        (((0, 0), (0, 1)), {"dilation": (1, 2)}, None),
+        (((0, 0), (0, 2)), {"kernel_size": (1, 3)}, "(0, kernel_size - 1)"),
+        (((2, 0), (7, 0)), {"kernel_size": (3, 5), "dilation": (1, 2)}, None),
+        (((2, 0), (4, 0, 0)), {"dilation": (1, 2)}, None),
+        (((2, 0), 4), {"dilation": (1, 2)}, None),
         (((2, 0), (5, 0)), {"dilation": (1, 2)}, None),
         (((2, 0), (4, 0)), {"in_channels": (1, 2)}, None),
     ],
@@ -95,20 +98,3 @@ def test_a_padding_before(
     column: tuple[Any, ...], found: dict[str, tuple[Any, ...]], text: str | None
 ) -> None:
     assert padding_before(column, list(found.items())) == text
-
-
-def test_causal_convolutions_say_their_dilation_only() -> None:
-    x = inputs = keras.Input((32, 8))
-    for rate in (1, 2, 4, 8, 16):
-        out = L.Conv1D(8, 3, padding="causal", dilation_rate=rate, activation="relu")(x)
-        out = L.Conv1D(8, 3, padding="causal", dilation_rate=rate, activation="relu")(out)
-        x = L.Add()([x, out])
-    model = keras.Model(inputs, x)
-    port = torchport.convert(model)
-    assert "self.pad = (2 * dilation, 0)" in port.code
-    assert (
-        "ResidualBlock(dilation=dilation) for dilation in (1, 2, 4, 8, 16)" in port.code
-        and "pad=" not in port.code
-    )
-    found = torchport.verify(model, port, **QUICK)
-    assert found.passed, str(found)

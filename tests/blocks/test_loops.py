@@ -56,3 +56,20 @@ def test_skips_are_collected_in_a_loop(meeting: type[keras.Layer], whole: bool, 
     found = torchport.verify(model, port, **QUICK)
     assert found.passed, str(found)
     torch.jit.script(load(port.save(tmp_path / "port")))
+
+
+def test_causal_convolutions_say_their_dilation_only() -> None:
+    x = inputs = keras.Input((32, 8))
+    for rate in (1, 2, 4, 8, 16):
+        out = keras.layers.Conv1D(8, 3, padding="causal", dilation_rate=rate, activation="relu")(x)
+        out = keras.layers.Conv1D(8, 3, padding="causal", dilation_rate=rate, activation="relu")(out)
+        x = keras.layers.Add()([x, out])
+    model = keras.Model(inputs, x)
+    port = torchport.convert(model)
+    assert "self.pad = (2 * dilation, 0)" in port.code
+    assert (
+        "ResidualBlock(dilation=dilation) for dilation in (1, 2, 4, 8, 16)" in port.code
+        and "pad=" not in port.code
+    )
+    found = torchport.verify(model, port, **QUICK)
+    assert found.passed, str(found)

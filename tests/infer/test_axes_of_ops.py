@@ -17,6 +17,7 @@ from torchport.axis import Axis, regroup
 from torchport.errors import Refusal
 from torchport.graph import Graph, Op, Ref, Tensor
 from torchport.infer import infer
+from torchport.infer.axes import OPEN
 from torchport.layout import choose_orders, write
 from torchport.normalise import normalise
 
@@ -246,3 +247,9 @@ def test_a_kernel_makes_features_of_what_it_reads(
     x = net.layer("Conv2D", x, filters=13, kernel_size=3, **config)
     graph = infer(normalise(net.graph(x)), [])
     assert " ".join(map(str, graph.tensors[x].axes)) == names
+
+
+def test_stand_ins_for_open_sizes_are_primes() -> None:
+    """So that no size that is worked out of one is that of another axis."""
+    assert len({*OPEN}) == len(OPEN) >= 8
+    assert all(size % divisor for size in OPEN for divisor in range(2, math.isqrt(size) + 1))

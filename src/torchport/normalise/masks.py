@@ -53,6 +53,8 @@ class _Masks:
     #: Nested models that were called so far, and the masks of the outputs of the last.
     entered: dict[str, Graph] = field(default_factory=dict)
     inside: list[Mask] = field(default_factory=list)
+    #: The names of masks that a nested model is given.
+    given: frozenset[str] = frozenset()
 
     def written(self) -> Graph:
         self.defined = {name: op for op in self.graph.ops for name in op.outputs}
@@ -156,7 +158,7 @@ class _Masks:
                 taken.add(given)
                 outer[given], masks[name] = mask, ("given", given)
                 carried[given] = Tensor(given, body.tensors[name].shape[:-1], dtype="bool")
-        inner = _Masks(body, masks)
+        inner = _Masks(body, masks, given=frozenset(outer))
         written = inner.written()
         read = {name for it in written.ops for name in it.inputs}
         used = [name for name in outer if name in read]
@@ -334,7 +336,7 @@ class _Masks:
                 args, options = ([self._ref(it, op) for it in rest[1]],), {"axis": rest[0]}
             else:
                 args = ([self._ref(it, op) for it in rest[0]],)
-            taken = {*self.graph.inputs, *self.defined, *self.made.values()}
+            taken = {*self.graph.inputs, *self.given, *self.defined, *self.made.values()}
             name = numbered("mask", taken)
             self.made[mask] = name
             self.ops.append(Op(name, f"mask:{kind}", args, (name,), options, layer=name))
