@@ -115,9 +115,9 @@ class Reference:
         """The same model with the same weights, computing in `dtype`, dropout off in training mode."""
         if is_own(self.model):
             with self.computing(dtype):
-                return quiet(Twin(self.keras, dtype).of(self.model), dtype)
+                return quiet(Twin(self.keras, dtype, self.unfused).of(self.model), dtype)
         with self.computing(dtype):
-            stand = Stand(Twin(self.keras, dtype))
+            stand = Stand(Twin(self.keras, dtype, self.unfused))
             linear = self.keras.activations.linear
             with without_functions(self.model, linear), as_read(self.keras, self.graph.dialect, {}):
                 with with_configs(self.model):

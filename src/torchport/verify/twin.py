@@ -12,6 +12,7 @@ import types
 import weakref
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -33,10 +34,14 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 class Twin:
-    """Copies in one dtype; of each object one."""
+    """Copies in one dtype; of each object one.
 
-    def __init__(self, keras: Any, dtype: str) -> None:
-        self.keras, self.dtype = keras, dtype
+    `unfused`: gets the batch normalisations whose kernel, of float32 alone, computes in another way. Source:
+    tf_keras/src/layers/normalization/batch_normalization.py, _fused_can_be_used.
+    """
+
+    def __init__(self, keras: Any, dtype: str, unfused: WeakSet[Any]) -> None:
+        self.keras, self.dtype, self.unfused = keras, dtype, unfused
         self.known: dict[int, Any] = {}
         self.chains: dict[tuple[int, ...], Any] = {}
         self.kept: list[Any] = []
@@ -115,6 +120,9 @@ class Twin:
         self.known[id(value)] = made
         for name, it in vars(value).items():
             made.__dict__[name] = [] if name in NODES else self.of(it)
+        if self.dtype == "float64" and made.__dict__.get("fused") is True:
+            made.fused = False
+            self.unfused.add(made)
         if layers := outside(value):
             made.__dict__["call"] = types.MethodType(self._function(type(value).call, layers), made)
         return made

@@ -20,7 +20,7 @@ from torchport.nest import leaves
 from torchport.normalise.function_table import FUNCTIONS
 from torchport.normalise.functions import short
 from torchport.rules import find
-from torchport.watch.parts import is_at_every_step
+from torchport.watch.parts import is_at_every_step, is_variable, variable_of
 
 #: Modules of TensorFlow whose functions are seen, and what their names start with.
 MODULES = ("math", "nn", "linalg", "image", "signal", "random", "bitwise", "compat.v1.image", "compat.v1")
@@ -187,7 +187,7 @@ class Spy:
         event = Event(layer, str(layer.name), given, named, True, mode_around(self.keras))
         opened = self.is_open(layer)
         if opened:  # sizes go from layer to layer as the numbers that they are
-            args, kwargs = mapped((args, kwargs), size_or_tensor)
+            args, kwargs = mapped(read_variables((args, kwargs)), size_or_tensor)
             event.args, event.kwargs = held((args, kwargs))
         for tensor in leaves((args, kwargs)):
             self.seen[id(tensor)] = tensor
@@ -329,6 +329,19 @@ def size_or_tensor(tensor: Any) -> Any:
     if at is None or shape.rank is None or shape[int(at[0])] is None:
         return tensor
     return int(shape[int(at[0])])
+
+
+def read_variables(tree: Any) -> Any:
+    """Nested arguments with the values of variables: what a layer is given is a tensor for it."""
+    import tensorflow as tf
+
+    if is_variable(tree):
+        return tf.convert_to_tensor(variable_of(tree))
+    if isinstance(tree, dict):
+        return {key: read_variables(item) for key, item in tree.items()}
+    if type(tree) in (list, tuple):
+        return type(tree)(map(read_variables, tree))
+    return tree
 
 
 def held(arguments: Any) -> Any:
