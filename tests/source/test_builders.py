@@ -115,6 +115,62 @@ CASES = {
         "total_variation(tf.ones((2, 8, 6, 3)))",
         ["x[:, :, : height - 1]"],
     ),
+    "a branch that a text of the source leads to": (
+        """
+        def encoder(x, width, kind="mlp"):
+            y = layers.LayerNormalization()(x)
+            if kind == "mlp":
+                y = layers.Dense(width)(y)
+            elif kind == "attention":
+                y = layers.MultiHeadAttention(num_heads=2, key_dim=width)(y, y)
+            return layers.add([x, y])
+        """,
+        "encoder(keras.Input((5, 8)), 8)",
+        [
+            'elif kind == "attention":\n            self.multi_head_attention',
+            'elif self.kind == "attention":',
+        ],
+    ),
+    "a list that begins with a tensor": (
+        """
+        def unet(width=4, depth=2):
+            inputs = keras.Input((8, 8, 3))
+            x = layers.Conv2D(width, 3, padding="same")(inputs)
+            skips = [x]
+            for _ in range(depth):
+                x = layers.Conv2D(width * 2, 3, padding="same")(x)
+                skips.append(x)
+            for _ in range(depth + 1):
+                x = layers.Concatenate()([x, skips.pop()])
+                x = layers.Conv2D(width, 3, padding="same")(x)
+            return keras.Model(inputs, x)
+        """,
+        "unet()",
+        ["skips_channels = [width]\n", "skips = [x]\n"],
+    ),
+    "nothing that can be another": (
+        """
+        def generator():
+            noise = keras.Input((5,))
+            x = layers.Reshape((2, 2, 4))(layers.Dense(2 * 2 * 4)(noise))
+            return keras.Model(noise, layers.Conv2D(3, 1)(x))
+        """,
+        "generator()",
+        ["nn.Linear(in_channels, 2 * 2 * 4)"],
+    ),
+    "a regulariser of the author's": (
+        """
+        class Small(keras.regularizers.Regularizer):
+            def __call__(self, x):
+                return tf.reduce_sum(tf.square(x))
+
+
+        def project(x, n):
+            return layers.Dense(n * n, activity_regularizer=Small(), kernel_regularizer="l2")(x)
+        """,
+        "project(keras.Input((5,)), 3)",
+        ["nn.Linear(in_channels, n * n)"],
+    ),
     "options that fix each other": (
         """
         def up(x, filters, kernel_size=3, strides=2):

@@ -201,13 +201,19 @@ def staged(project: Project, names: Sequence[str], is_asked: bool) -> tuple[list
     return refusals, [it for it in project.units.values() if it is not None]
 
 
+#: Classes that have to do with tensors, by what they are made of.
+TENSORS = frozenset({"Layer", "Model", "Loss", "Metric", "Module"})
+
+
 def is_plain(project: Project, name: str) -> bool:
     """Whether a function has nothing to do with tensors: scripts, and what reads files."""
     from torchport.source.observe import tensors
 
     node = project.node_of(name)
     if isinstance(node, ast.ClassDef):
-        return False
+        # a regulariser, a callback, a schedule: what is used in training alone, or holds settings
+        kinds = {it.__name__ for it in getattr(getattr(project.watched.module, name, None), "__mro__", ())}
+        return bool(kinds) and not kinds & TENSORS
     calls = project.watched.recorder.units.get(name, [])
     if calls:
         held = [one for it in calls for one in (*it.arguments.values(), it.result)]

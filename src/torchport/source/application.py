@@ -75,6 +75,7 @@ def apply(
         again, runs = with_buffers(at, made, seen, lists=True)
         if again is not made:
             return apply(at, node, again, runs)
+    left_out(at, maker)
     at.scope.applied[site(node)] = made
     if maker is not None:
         at.scope.applied[site(node) + site(maker.node)] = made
@@ -92,6 +93,15 @@ def with_numbers_held(
         return None if again is made else apply(at, node, again, runs)
     except NotPorted:
         return None
+
+
+def left_out(at: Evaluator, maker: Maker | None) -> None:
+    """A note of what belongs to training: penalties and constraints of weights."""
+    for it in maker.node.keywords if maker is not None else ():
+        if str(it.arg).endswith(("_regularizer", "_constraint")) and ast.unparse(it.value) != "None":
+            note = f"line {it.value.lineno}: {it.arg} is left out: it belongs to training"
+            if note not in at.scope.notes:
+                at.scope.notes.append(note)
 
 
 def undecided(at: Evaluator, node: ast.expr, why: Unsupported | None, found: list[Any]) -> NotPorted:

@@ -113,6 +113,12 @@ def assign(stage: Stage, target: ast.expr, node: ast.expr, statement: ast.stmt) 
         scope.say(f"{name} = {value.text}")
         sizes = tuple(Static(f"{name}[{at}]") for at in range(len(value.items)))
         scope.env[name] = replace(value, text=name, items=sizes)
+    elif isinstance(value, Items) and isinstance(node, ast.List) and grows(stage, name, value):
+        first = value.items[0]
+        scope.do(tidy(f"{name} = {value.text}"))
+        shadow = f"{name}_channels"
+        scope.say(f"{shadow} = [{', '.join(str(it.channels) for it in value.items)}]", shadow)
+        scope.env[name] = Stack(name, shadow, first.rank, first.order)
     elif isinstance(value, (Items, Stack)):
         scope.do(tidy(f"{name} = {value.text}"))
         scope.env[name] = replace(value, text=name)
@@ -132,6 +138,16 @@ def assign(stage: Stage, target: ast.expr, node: ast.expr, statement: ast.stmt) 
         scope.env[name] = value
     else:
         raise NotPorted(node, "is not ported")
+
+
+def grows(stage: Stage, name: str, value: Items) -> bool:
+    """Whether a list of tensors, all of as many axes, is appended to or popped from: `skips = [x]`."""
+    kinds = {(it.rank, it.order) if isinstance(it, Flow) else None for it in value.items}
+    if len(kinds) != 1 or None in kinds:
+        return False
+    methods = (f"{name}.{it}" for it in ("append", "pop"))
+    calls = (it for it in ast.walk(stage.scope.project.node_of(stage.scope.name)) if isinstance(it, ast.Call))
+    return bool({ast.unparse(it.func) for it in calls} & set(methods))
 
 
 def count_assignment(stage: Stage, target: ast.expr, name: str) -> None:

@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from torchport.source.chains import CHAIN
-from torchport.source.observe import UnitCall, Watched, is_tensor, told
+from torchport.source.observe import UnitCall, Watched, is_scalar, is_tensor, told
 from torchport.source.prove import Proof, Prover
 from torchport.source.reference import (
     BATCH,
     Case,
 )
 from torchport.source.unit import SIZES_OF_SPACE, Unit
-from torchport.source.vary import TRIED, coupled, image_sizes, variations
+from torchport.source.vary import TRIED, choices_of, coupled, image_sizes, variations
 
 #: With how many watched calls, and with how many others, a unit is proven.
 WATCHED, VARIED = 1, 3
@@ -55,7 +55,7 @@ def proven(prover: Prover, unit: Unit, watched: Sequence[Case]) -> Proof:
         still = {*unit.fixed, *(unit.dropped if SIZES_OF_SPACE in unit.fixed else ())}
         arguments = [
             replace(case, arguments=it, is_varied=True)
-            for it in variations(case.arguments)
+            for it in variations(case.arguments, choices_of(prover.project.node_of(unit.name)))
             if all(it[name] == case.arguments[name] for name in still if name in it)
         ]
         shapes = (
@@ -66,6 +66,8 @@ def proven(prover: Prover, unit: Unit, watched: Sequence[Case]) -> Proof:
         both = [] if still else list(coupled(case.arguments, case.shapes))
         shapes += [replace(case, arguments=it, shapes=one, is_varied=True) for it, one in both]
         cases += [*arguments, *shapes, *watched[WATCHED:]][:TRIED]
+        # where little can be another: other numbers, of more examples
+        cases += [replace(case, draw=draw, is_varied=True) for draw in range(1, VARIED + 1)]
     endless = prover.project.watched.recorder.stopped[unit.name]
     unique = {str(it): it for it in cases if not (it.is_varied and told(it.arguments) in endless)}
     return prover.prove(unit, list(unique.values()), enough)
@@ -74,6 +76,8 @@ def proven(prover: Prover, unit: Unit, watched: Sequence[Case]) -> Proof:
 def case_of(unit: Unit, call: UnitCall, inner: UnitCall | None = None) -> Case:
     """The case that a watched call was. `inner`: the call of the function that it gave."""
     arguments = {it.name: call.arguments[it.name] for it in unit.known if it.name in call.arguments}
+    # sizes that were symbols when they were watched
+    arguments = {name: BATCH + at if is_scalar(it) else it for at, (name, it) in enumerate(arguments.items())}
     found, kinds = [], list[str]()
     tensors_of = (inner or call).arguments
     held: dict[str, Any] = {it.of or it.name: tensors_of.get(it.of or it.name) for it in unit.inputs}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
@@ -229,8 +230,22 @@ def of_layer(seen: Seen, args: list[Any], kwargs: dict[str, Any], flows: Sequenc
         for shape, (_, it) in zip(shapes, flows, strict=True)
     ]
     kept = {key: it for key, it in kwargs.items() if key != "training"}
-    made = seen.function(*fill(args, held), **fill(kept, held))
-    return watch.read(keras.Model(held, made))
+    with without_penalties(seen.function):
+        made = seen.function(*fill(args, held), **fill(kept, held))
+        return watch.read(keras.Model(held, made))
+
+
+@contextmanager
+def without_penalties(layer: Any) -> Iterator[None]:
+    """A layer without its regularisers: one of the user's own may not be written down."""
+    held = {key: it for key, it in vars(layer).items() if key.endswith("_regularizer") and it is not None}
+    for key in held:
+        object.__setattr__(layer, key, None)
+    try:
+        yield
+    finally:
+        for key, it in held.items():
+            object.__setattr__(layer, key, it)
 
 
 def dtype_of(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torchport.named import ATOM, binds_of
 
@@ -62,6 +62,29 @@ def without_empty(lines: list[Line]) -> list[Line]:
                 line = Line(line.depth, f"if not ({line.text.removeprefix('if ')[:-1]}):", line.shadow)
         kept.append(line)
     return kept
+
+
+def with_elif(lines: list[Line]) -> list[Line]:
+    """The lines with `elif` where an `else` holds nothing but a condition."""
+    found = [replace(it) for it in lines]
+    at = 0
+    while at < len(found):
+        line = found[at]
+        end = next((to for to in range(at + 1, len(found)) if found[to].depth <= line.depth), len(found))
+        inside = [it for it in found[at + 1 : end] if it.depth == line.depth + 1]
+        alone = inside and inside[0] is found[at + 1] and inside[0].text.startswith("if ")
+        if (
+            line.text == "else:"
+            and alone
+            and all(it.text.startswith(("else:", "elif ")) for it in inside[1:])
+        ):
+            for it in found[at + 1 : end]:
+                it.depth -= 1
+            found[at + 1].text = f"el{found[at + 1].text}"
+            del found[at]
+            continue
+        at += 1
+    return found
 
 
 @dataclass

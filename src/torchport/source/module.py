@@ -25,6 +25,12 @@ def text_of(source: SourceFile, units: Sequence[Unit], stubs: Sequence[str] = ()
     bodies = [it.text for it in sorted(units, key=lambda it: it.line)]
     bodies += stubs
     own = {it.cls for it in units} | {it.name for it in units}
+    own |= {
+        it.name
+        for one in stubs
+        for it in ast.parse(one).body
+        if isinstance(it, (ast.FunctionDef, ast.ClassDef))
+    }
     constants = list(needed(source, bodies, own))
     used = helpers.used(bodies)
     everything = "\n\n\n".join([*used, *bodies])

@@ -314,6 +314,15 @@ def is_tensor(value: Any) -> bool:
     )
 
 
+def is_scalar(value: Any) -> bool:
+    """Whether a value is one whole number that TensorFlow computes."""
+    return (
+        is_tensor(value) and value.shape.rank == 0 and value.dtype.is_integer
+        if hasattr(getattr(value, "shape", None), "rank")
+        else False
+    )
+
+
 def tensors(value: Any) -> Iterator[Any]:
     """The tensors in a value, in the order of its lists."""
     if is_tensor(value):

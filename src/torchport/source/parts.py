@@ -13,7 +13,7 @@ from torchport.source.lines import reads
 from torchport.source.observe import Seen
 from torchport.source.sites import NotPorted, site
 from torchport.source.unit import SIZES_OF_SPACE, Unit, snake
-from torchport.source.values import Flow, Items, Maker, Static, mode
+from torchport.source.values import Flow, Items, Maker, Size, Static, mode
 
 if TYPE_CHECKING:
     from torchport.source.evaluate import Evaluator
@@ -56,10 +56,13 @@ def part_of(
             table[taken.channels] = size
     texts = [f"[{', '.join(it)}]" if isinstance(it, list) else it for it in unit.grouped(texts).values()]
     if unit.kind == "function":
-        inside = [
-            *texts,
-            *(f"{key}={scope.forward_text(it.text)}" for key, it in bound.items() if isinstance(it, Static)),
-        ]
+        # by name where the author does, and behind one that is left to its default
+        kept, by_name = [it.name for it in unit.parameters], {it.arg for it in source.keywords}
+        given_here = {key: at.forward(it) for key, it in bound.items() if key in kept}
+        inside, named = [*texts], False
+        for (name, text), expected in zip(given_here.items(), kept, strict=False):
+            named = named or name in by_name or name != expected
+            inside.append(f"{name}={text}" if named else text)
         return results(at, unit, f"{unit.cls}({', '.join(inside)})", table, bound, None)
     scope.fixed |= {SIZES_OF_SPACE} & set(unit.fixed)
     defaults = {it.channels: it.default for it in unit.inputs}
@@ -152,7 +155,8 @@ def arguments(unit: Unit, source: ast.Call, at: Evaluator) -> dict[str, Any]:
         value = at.value(it)
         if name in unit.modules:
             value = activation_of(at, unit, name, it, value)
-        if name not in tensors and not isinstance(value, Static):
+        is_size = unit.kind == "function" and isinstance(value, Size)
+        if name not in tensors and not isinstance(value, Static) and not is_size:
             raise NotPorted(it, f"{unit.name} wants a number there")
         found[name] = value
     return found

@@ -51,8 +51,8 @@ def run_port(
 
 @contextmanager
 def in_doubles(torch: Any) -> Iterator[None]:
-    """What the port makes itself, draws for instance, is float64."""
-    before, tensor = torch.get_default_dtype(), torch.tensor
+    """What the port makes itself, draws for instance, is float64; so is what it casts by `.float()`."""
+    before, tensor, single = torch.get_default_dtype(), torch.tensor, torch.Tensor.float
 
     def wide(*args: Any, **kwargs: Any) -> Any:
         """Numbers that are said to be float32."""
@@ -61,11 +61,11 @@ def in_doubles(torch: Any) -> Iterator[None]:
         return tensor(*args, **kwargs)
 
     torch.set_default_dtype(torch.float64)
-    torch.tensor = wide
+    torch.tensor, torch.Tensor.float = wide, torch.Tensor.double
     try:
         yield
     finally:
-        torch.tensor = tensor
+        torch.tensor, torch.Tensor.float = tensor, single
         torch.set_default_dtype(before)
 
 

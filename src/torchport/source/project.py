@@ -13,13 +13,13 @@ from torchport.errors import Unsupported
 from torchport.source import fragment
 from torchport.source.chains import CHAIN, is_row, returned_chains, shape_of
 from torchport.source.fragment import Call, Fragment, is_layer
-from torchport.source.observe import Seen, UnitCall, Watched, is_tensor, tensors
+from torchport.source.observe import Seen, UnitCall, Watched, is_scalar, is_tensor, tensors
 from torchport.source.parts import order_of
 from torchport.source.scope import Scope
 from torchport.source.sites import NotPorted, SourceFile, SourceRefusal, site
 from torchport.source.stage import Stage
 from torchport.source.unit import SPACES, Input, Parameter, Unit
-from torchport.source.values import Flow, Items, Static
+from torchport.source.values import Flow, Items, Size, Static
 from torchport.source.writing import finished
 
 
@@ -132,10 +132,16 @@ class Project:
             scope.owners = frozenset(it.number for it in calls)
         stage = Stage(scope)
         parameters = parameters_of(node, 0)
-        taken = self.tensors_of(node, calls, parameters, stage)
+        sizes = [
+            it
+            for it in parameters
+            if is_function and are_sizes([call.arguments.get(it.name) for call in calls])
+        ]
+        plain = [it for it in parameters if it not in sizes]
+        taken = self.tensors_of(node, calls, plain, stage)
         known = tuple(it for it in parameters if it.name not in taken)
         for it in known:
-            scope.env[it.name] = Static(it.name)
+            scope.env[it.name] = Size(it.name) if it in sizes else Static(it.name)
             scope.assigned[it.name] = 1
         scope.parameters = frozenset(it.name for it in known)
         stage.returned = returned_chains(self.watched, node)
@@ -275,6 +281,11 @@ def ranks_of(call: UnitCall) -> tuple[int, ...]:
     if is_row(call.result):
         return (len(shape_of(call.result) or ()),)
     return tuple(len(it.shape) for given in call.arguments.values() for it in tensors(given))
+
+
+def are_sizes(values: list[Any]) -> bool:
+    """Whether an argument is a size: a whole number that TensorFlow computes, `tf.shape(x)[0]`."""
+    return any(map(is_tensor, values)) and all(type(it) is int or is_scalar(it) for it in values)
 
 
 def has_tensor(value: Any) -> bool:

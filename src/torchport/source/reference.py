@@ -37,12 +37,19 @@ class Case:
     shapes: tuple[tuple[int, ...], ...]
     #: What the tensors hold, where it is not floats.
     kinds: tuple[str, ...] = ()
+    #: The number of the draw of weights and inputs: each is of one example more than that before it.
+    draw: int = 0
     #: Whether the arguments are none that the author's calls gave: such a run may not take long.
     is_varied: bool = False
 
     def __str__(self) -> str:
         given = [f"{key}={value!r}" for key, value in self.arguments.items()]
-        return ", ".join([*(str(it) for it in self.shapes), *given])
+        drawn = [f"{BATCH + self.draw} examples"] if self.draw else []
+        return ", ".join([*(str(it) for it in self.shapes), *given, *drawn])
+
+    def of_draw(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """A shape, of as many examples as the draw has."""
+        return (shape[0] + self.draw, *shape[1:]) if shape else ()
 
 
 @dataclass
@@ -110,23 +117,23 @@ class Reference:
         recorder.calls.clear()
         recorder.entered.clear()
         recorder.spans.clear()
-        numbers = np.random.default_rng(7)
+        numbers, given_shapes = np.random.default_rng(7 + case.draw), [*map(case.of_draw, case.shapes)]
         with in_doubles(keras):
             arguments = {key: in_policy(it) for key, it in case.arguments.items()}
             if unit.kind == "function":
                 kinds = case.kinds or ("float",) * len(case.shapes)
-                inputs = [feed(numbers, it, kind) for it, kind in zip(case.shapes, kinds, strict=True)]
+                inputs = [feed(numbers, it, kind) for it, kind in zip(given_shapes, kinds, strict=True)]
                 given = dict(arguments)
 
                 def function(*tensors: Any) -> Any:
                     return target(**unit.grouped(tensors), **given)
 
-                return cls(keras, None, function, inputs, list(case.shapes), [])
+                return cls(keras, None, function, inputs, given_shapes, [])
             if unit.kind == "loss":
                 kinds = case.kinds or ("float",) * len(case.shapes)
-                inputs = [feed(numbers, it, kind) for it, kind in zip(case.shapes, kinds, strict=True)]
+                inputs = [feed(numbers, it, kind) for it, kind in zip(given_shapes, kinds, strict=True)]
                 loss = target(**arguments)
-                return cls(keras, None, lambda *given: loss(*given), inputs, list(case.shapes), [])
+                return cls(keras, None, lambda *given: loss(*given), inputs, given_shapes, [])
             if unit.kind == "builder":
                 model = target(**arguments)
             else:
@@ -148,7 +155,7 @@ class Reference:
                 model = keras.Model(ends, out)
             # Keras sorts the inputs of a dictionary
             ends = [model.inputs[sorted(unit.keys).index(it)] for it in unit.keys] or model.inputs
-            shapes = [(BATCH, *(size or 16 for size in it.shape[1:])) for it in ends]
+            shapes = [(BATCH + case.draw, *(size or 16 for size in it.shape[1:])) for it in ends]
             for variable in model.variables:
                 if "seed" not in path_of(variable):
                     variable.assign(value_for(variable, numbers))
@@ -188,7 +195,9 @@ class Reference:
                     found = self.model(fed if len(given) > 1 else given[0], training=training)
                 outputs = list(found) if isinstance(found, (list, tuple)) else [found]
                 floats_of = [it for it in outputs if it.dtype.is_floating]
-                total = tf.add_n([tf.reduce_sum(it * weighed(it.shape)) for it in floats_of])
+                total: Any = tf.constant(0.0, tf.float64)
+                if floats_of:
+                    total = tf.add_n([tf.reduce_sum(it * weighed(it.shape)) for it in floats_of])
             trained = list(self.model.trainable_variables) if self.model is not None else []
             slopes = tape.gradient(total, [*given, *map(tensor_of, trained)])
         found = [zeros(slope, it) for slope, it in zip(slopes, [*given, *trained], strict=True)]

@@ -14,7 +14,7 @@ from torchport.read.subclass import keras_of
 from torchport.source.chains import is_row, shape_of
 from torchport.source.observe import Watched, told
 from torchport.source.sites import SourceFile
-from torchport.source.vary import TRIED, has_defaults, variations
+from torchport.source.vary import TRIED, choices_of, has_defaults, variations
 
 #: Shapes on which losses are tried that no call runs.
 LOSS_SHAPES = ((4, 8, 6, 3), (3, 10, 4, 2))
@@ -116,7 +116,7 @@ def try_layers(watched: Watched) -> None:
         made = watched.recorder.units.get(f"{name}.__init__", [])
         plain = next((it.arguments for it in made if it.arguments.get("self") is layer), {})
         plain = {key: it for key, it in plain.items() if key not in ("self", "kwargs", "args", "name")}
-        for arguments in itertools.islice(variations(plain), TRIED):
+        for arguments in itertools.islice(variations(plain, choices_of(node)), TRIED):
             if (
                 not watched.recorder.is_endless(name)
                 and told(arguments) not in watched.recorder.stopped[name]
@@ -181,7 +181,8 @@ def examples(value: Any) -> Any:
 def run_others(watched: Watched, name: str, tensors: Mapping[str, Any], plain: Mapping[str, Any]) -> None:
     """Runs a function with other arguments, as long as they end."""
     function, recorder = getattr(watched.module, name), watched.recorder
-    for arguments in itertools.islice(variations(plain), TRIED):
+    choices = choices_of(watched.source.functions()[name])
+    for arguments in itertools.islice(variations(plain, choices), TRIED):
         if not recorder.is_endless(name) and told(arguments) not in recorder.stopped.get(name, ()):
             watched.attempt(functools.partial(function, **tensors, **arguments), name, arguments)
 

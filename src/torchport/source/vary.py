@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,15 +11,44 @@ from typing import Any
 TRIED = 10
 
 
-def variations(arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Arguments of which one is another, then all that can be at once; the source may refuse them."""
+def variations(
+    arguments: Mapping[str, Any], choices: Mapping[str, Sequence[str]] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Arguments of which one is another, then all that can be at once; the source may refuse them.
+
+    `choices`: the texts that the source compares an argument to.
+    """
     changed: dict[str, Any] = {}
     for name, value in arguments.items():
-        for other in others(value):
+        texts = [it for it in (choices or {}).get(name, ()) if it != value]
+        for other in (*others(value), *(texts if isinstance(value, (str, type(None))) else ())):
             changed.setdefault(name, other)
             yield {**arguments, name: other}
     if len(changed) > 1:
         yield {**arguments, **changed}
+
+
+def choices_of(node: ast.AST) -> dict[str, list[str]]:
+    """The texts that a function or class compares names to: `if kind == "add"`, `in ("add", "mean")`."""
+    found: dict[str, list[str]] = {}
+    for it in ast.walk(node):
+        if not isinstance(it, ast.Compare) or len(it.ops) != 1:
+            continue
+        sides = [it.left, *it.comparators]
+        names = [
+            ast.unparse(one).removeprefix("self.")
+            for one in sides
+            if isinstance(one, (ast.Name, ast.Attribute))
+        ]
+        texts = [
+            one.value
+            for side in sides
+            for one in (side.elts if isinstance(side, (ast.Tuple, ast.List, ast.Set)) else [side])
+            if isinstance(one, ast.Constant) and isinstance(one.value, str)
+        ]
+        for name in names:
+            found.setdefault(name, []).extend(one for one in texts if one not in found.get(name, ()))
+    return found
 
 
 def coupled(

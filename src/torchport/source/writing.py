@@ -10,8 +10,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from torchport.source.activations import argument_text
-from torchport.source.lines import INDENT, Line, named, prune, reads
+from torchport.source.lines import INDENT, Line, named, prune, reads, with_elif
 from torchport.source.module import names_in
+from torchport.source.observe import is_scalar
 from torchport.source.sites import NotPorted
 from torchport.source.stage import Stage
 from torchport.source.unit import Parameter, Unit, class_name
@@ -36,7 +37,7 @@ def declared(it: Parameter, values: Sequence[Any] = ()) -> str:
 
 def type_of(values: Sequence[Any]) -> str:
     """The type of all these values; empty where it is no plain one."""
-    kinds = {type(it) for it in values}
+    kinds = {int if is_scalar(it) else type(it) for it in values}
     optional = " | None" if kinds and type(None) in kinds else ""
     kinds -= {type(None)}
     if kinds and kinds <= {list, tuple}:
@@ -75,7 +76,7 @@ def finished(
         sizes_of = text[0] if len(text) == 1 else f"({', '.join(text)})"
         init.append(Line(0, f"self.out_channels = {sizes_of}"))
     init = prune(init, scope.kept)
-    scope.forward = prune(scope.forward, ())
+    init, scope.forward = with_elif(init), with_elif(prune(scope.forward, ()))
     read = {name for it in init for name in reads(it.text)} | set(scope.kept)
     flowing = {name for it in scope.forward for name in reads(it.text)}
     flowing |= {name for method in scope.methods.values() for it in method.lines for name in reads(it)}
@@ -100,7 +101,8 @@ def finished(
         fixed=tuple(sorted(scope.fixed)), notes=scope.notes, line=node.lineno,
     )  # fmt: skip
     made.parameters = tuple(with_module(project, made, it) for it in made.parameters)
-    made.text = text_of(made, node, stage, init)
+    # proofs compute in float64, see port_run.in_doubles
+    made.text = text_of(made, node, stage, init).replace(".to(torch.get_default_dtype())", ".float()")
     for name in names_in(made.text):
         module = getattr(project.watched.module, name, None)
         root = str(getattr(module, "__name__", "")).partition(".")[0]
