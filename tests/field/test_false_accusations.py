@@ -255,3 +255,20 @@ def test_running_variance_of_a_layer_at_every_step() -> None:
     y = L.TimeDistributed(tf_keras.Sequential(layers))(x)
     y = L.TimeDistributed(L.BatchNormalization(momentum=0.9))(y)
     verified(tf_keras.Model(x, L.Dense(2)(L.Flatten()(y))))
+
+
+# Attention that drops
+
+
+@pytest.mark.parametrize("kind", ["MultiHeadAttention", "GroupQueryAttention"])
+def test_attention_that_drops_under_a_mask(kind: str) -> None:
+    """By its own amount it chooses how it masks: verify took that away, and rows of padding were others.
+
+    Source: keras/src/layers/attention/multi_head_attention.py, _compute_attention.
+    """
+    options: dict[str, Any] = {"dropout": 0.1}
+    options |= {"num_heads": 2, "key_dim": 3} if kind == "MultiHeadAttention" else dict(
+        head_dim=3, num_query_heads=2, num_key_value_heads=1)  # fmt: skip
+    x = keras.Input((5,), dtype="int32")
+    y = keras.layers.Embedding(5, 6, mask_zero=True)(x)
+    verified(keras.Model(x, getattr(keras.layers, kind)(**options)(y, y)))

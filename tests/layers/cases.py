@@ -594,6 +594,7 @@ UNREACHABLE = {
     *(f"Addons>{it}" for it in "FilterResponseNormalization Sparsemax StochasticDepth".split()),
     *(f"{package}>{it}PositionE{end}" for package in ("keras_hub", "keras_nlp")
       for it, end in (("", "mbedding"), ("TokenAnd", "mbedding"), ("Sine", "ncoding"))),
+    "keras_hub>CachedMultiHeadAttention", "keras_hub>RotaryEmbedding", "keras_nlp>RotaryEmbedding",
     *(f"keras_pos_embd>{it}Embedding" for it in ("Position", "TrigPos")),
     "Addons>WeightNormalization", "activation:Addons>rrelu", "activation:Addons>sparsemax",
     "keras_contrib>InstanceNormalization",

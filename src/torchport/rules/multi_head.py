@@ -327,3 +327,24 @@ def group_query_attention(
         (query_mask, value_mask, key_mask, attention_mask), causal=use_causal_mask,
         window=sliding_window, scores=return_attention_scores, dropout=dropout, dialect=dialect,
     )  # fmt: skip
+
+
+@rule(
+    "keras_hub>CachedMultiHeadAttention", reads=attended_reads, wants=SOURCE, shape=attended_shape,
+    weights=attended_weights, masks=Masks(Reads.EACH, Gives.FIRST), products=attended_products,
+)  # fmt: skip
+def cached_attention(
+    query: Value, value: Value, *, num_heads: int, key_dim: int, dropout: float = 0.0,
+    query_mask: Any = None, value_mask: Any = None, attention_mask: Any = None, use_causal_mask: bool = False,
+    value_dim: int | None = None, use_bias: bool = True, output_shape: Any = None, key: Any = None,
+    use_gate: bool = False, return_attention_scores: bool = False, attention_axes: Any = None,
+    dialect: str = "",
+) -> Any:  # fmt: skip
+    """That of keras_hub's decoder, without a cache: as MultiHeadAttention, with no mask of the query.
+
+    Source: keras_hub/src/layers/modeling/cached_multi_head_attention.py, call.
+    """
+    return multi_head_attention(
+        query, value, num_heads=num_heads, key_dim=key_dim, dropout=dropout, value_mask=value_mask,
+        attention_mask=attention_mask, use_causal_mask=use_causal_mask, dialect=dialect,
+    )  # fmt: skip

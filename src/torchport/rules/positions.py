@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torchport.errors import Unsupported
 from torchport.graph import Shape, Tensor
 from torchport.program import Expr, Load, State, call, module
-from torchport.rules.arguments import unless
+from torchport.rules.arguments import default, unless
 from torchport.rules.dtypes import as_index
 from torchport.rules.embedding import LOOKUP
 from torchport.rules.facts import PASSES
@@ -84,6 +84,38 @@ def token_and_position_embedding(
 def sine_position_encoding(x: Value, *, max_wavelength: float = 10000) -> Expr:
     """A helper of a few lines. Source: keras_hub/src/layers/modeling/sine_position_encoding.py, call."""
     return call(".expand_as", call("sine_positions", x, *unless(max_wavelength, 10000)), x)
+
+
+def rotary_shape(x: Tensor, *, sequence_axis: int, feature_axis: int) -> Shape:
+    if (
+        len(x.shape) < 3
+        or sequence_axis % len(x.shape) != 1
+        or feature_axis % len(x.shape) != len(x.shape) - 1
+    ):
+        raise Unsupported(
+            f"sequence_axis={sequence_axis}, feature_axis={feature_axis}", "steps first, features last"
+        )
+    if features(x) % 2:
+        raise Unsupported(f"of {features(x)} features", "give it an even number of them")
+    return x.shape
+
+
+@rule(
+    "keras_hub>RotaryEmbedding", "keras_nlp>RotaryEmbedding", wants=SOURCE, shape=rotary_shape,
+    only={"rope_type": ("linear",), "denominator_dim": (None,), "positions": (None,), "start_index": (0,)},
+    ignores="beta_fast beta_slow original_max_position_embeddings truncate rope_type denominator_dim "
+    "positions start_index",
+)  # fmt: skip
+def rotary_embedding(
+    x: Value, *, max_wavelength: float = 10000, scaling_factor: float = 1.0, sequence_axis: int = 1,
+    feature_axis: int = -1,
+) -> Expr:  # fmt: skip
+    """A helper of a few lines. Source: keras_hub/src/layers/modeling/rotary_embedding.py, call."""
+    options = {
+        "max_wavelength": default(float(max_wavelength), 10000.0),
+        "scale": default(float(scaling_factor), 1.0),
+    }
+    return call("rotate_positions", x, **options)
 
 
 @rule(

@@ -55,6 +55,11 @@ ELSEWHERE = {
 #: Layers of packages that are made of Keras's own: the file in `normalise/composed` that says how.
 COMPOSED = {
     "tcn>TCN": "tcn",
+    **{
+        f"{package}>Transformer{half}coder": "hub"
+        for package in ("keras_hub", "keras_nlp")
+        for half in ("En", "De")
+    },
 }
 ELSEWHERE |= dict.fromkeys(COMPOSED, "the layers that it is made of")
 

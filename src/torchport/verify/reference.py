@@ -164,6 +164,8 @@ def amounts_in(model: Any) -> Iterator[tuple[Any, str]]:
         for name in RANDOM:
             if isinstance(getattr(type(layer), name, None), property):
                 continue  # MultiHeadAttention shows its `_dropout` so
+            if hasattr(layer, "_dropout_layer") and name != "rate":
+                continue  # that is the layer which drops; by its own amount attention chooses how it masks
             if isinstance(getattr(layer, name, None), float) and getattr(layer, name):
                 yield layer, name
 

@@ -54,6 +54,17 @@ class Parts:
     def option(self, name: str, usual: Any = None) -> Any:
         return self.op.config.get(name, usual)
 
+    def arguments(self, names: str, options: str) -> dict[str, Any]:
+        """What the layer is called with, by the names of its `call`; None for what it is not given.
+
+        Raises Unsupported for an option, or an argument, that is not among these.
+        """
+        called, kwargs = names.split(), dict(self.op.kwargs)
+        for name, value in zip(called, self.op.args, strict=False):
+            kwargs.setdefault(name, value)
+        self.check_options(f"{names} {options}")
+        return {name: kwargs.get(name) for name in called}
+
     def check_options(self, known: str) -> None:
         """Raises Unsupported for an option, or an argument of the call, that is not among these."""
         usual = {"name", "trainable", "dtype", "training", "mask"}
