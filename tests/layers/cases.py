@@ -595,6 +595,7 @@ UNREACHABLE = {
     *(f"{package}>{it}PositionE{end}" for package in ("keras_hub", "keras_nlp")
       for it, end in (("", "mbedding"), ("TokenAnd", "mbedding"), ("Sine", "ncoding"))),
     "keras_hub>CachedMultiHeadAttention", "keras_hub>RotaryEmbedding", "keras_nlp>RotaryEmbedding",
+    *(f"attention:{it}" for it in ("lowered", "banded", "pooled")),
     *(f"keras_pos_embd>{it}Embedding" for it in ("Position", "TrigPos")),
     "Addons>WeightNormalization", "activation:Addons>rrelu", "activation:Addons>sparsemax",
     "keras_contrib>InstanceNormalization",

@@ -39,6 +39,10 @@ AFFINE = "{0}_initializer {0}_regularizer {0}_constraint"
 TABLE = AFFINE.format("embeddings")
 NORM = f"center scale epsilon {AFFINE.format('gamma')} {AFFINE.format('beta')}"
 
+LENGTH = frozenset({"input_length"})
+LOOKUP = frozenset(f"input_dim output_dim mask_zero activity_regularizer {TABLE}".split())
+LINEAR = f"use_bias {AFFINE.format('kernel')} {AFFINE.format('bias')}"
+
 #: By class name. FixedDropout is Dropout whose noise_shape is taken from the tensor (efficientnet/model.py);
 #: its class is made in a function, and many write it again to load a model: any module may have it.
 #: Source: keras_contrib/layers/normalization/instancenormalization.py.
@@ -63,6 +67,49 @@ FOREIGN = {
         ),
         ("tcn",),
         frozenset("use_weight_norm go_backwards return_state".split()),
+    ),
+    "MultiHeadAttention": Foreign(
+        "keras_multi_head>MultiHeadAttention",
+        frozenset(f"head_num activation history_only {LINEAR}".split()),
+        ("keras_multi_head",),
+    ),
+    "ScaledDotProductAttention": Foreign(
+        "keras_self_attention>ScaledDotProductAttention",
+        frozenset(("return_attention", "history_only")),
+        ("keras_self_attention",),
+    ),
+    "SeqSelfAttention": Foreign(
+        "keras_self_attention>SeqSelfAttention",
+        frozenset(
+            f"units attention_width attention_type return_attention history_only use_additive_bias "
+            f"use_attention_bias attention_activation attention_regularizer_weight {LINEAR}".split()
+        )
+        - {"use_bias"},
+        ("keras_self_attention",),
+    ),
+    "SeqWeightedAttention": Foreign(
+        "keras_self_attention>SeqWeightedAttention",
+        frozenset(("use_bias", "return_attention")),
+        ("keras_self_attention",),
+    ),
+    "TokenEmbedding": Foreign("keras_bert>TokenEmbedding", LOOKUP, ("keras_bert",), LENGTH),
+    "EmbeddingSimilarity": Foreign(
+        "keras_bert>EmbeddingSimilarity",
+        frozenset("initializer regularizer constraint".split()),
+        ("keras_bert",),
+    ),
+    "Masked": Foreign("keras_bert>Masked", frozenset({"return_masked"}), ("keras_bert",)),
+    "Extract": Foreign("keras_bert>Extract", frozenset({"index"}), ("keras_bert",)),
+    "EmbeddingRet": Foreign("keras_embed_sim>EmbeddingRet", LOOKUP, ("keras_embed_sim",), LENGTH),
+    "EmbeddingSim": Foreign(
+        "keras_embed_sim>EmbeddingSim",
+        frozenset("use_bias initializer regularizer constraint stop_gradient".split()),
+        ("keras_embed_sim",),
+    ),
+    "FeedForward": Foreign(
+        "keras_position_wise_feed_forward>FeedForward",
+        frozenset(f"units activation dropout_rate {LINEAR}".split()),
+        ("keras_position_wise_feed_forward",),
     ),
     "KerasLayer": Foreign("tensorflow_hub>KerasLayer", frozenset(), ("tensorflow_hub",)),
     "InstanceNormalization": Foreign(

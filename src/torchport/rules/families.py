@@ -20,6 +20,7 @@ from torchport.rules import (
     linear,
     locally_connected,
     loops,
+    lowered,
     merge,
     multi_head,
     norm,
@@ -39,7 +40,7 @@ from torchport.rules import (
 FAMILIES = (
     conv, locally_connected, pool, space, resize, norm, linear, einsum, activation, dropout, reshape,
     merge, rescale, embedding, positions, recurrent, conv_lstm, loops, wrappers, directions,
-    multi_head, attention, categories, hashing, text, audio, augment, augment_place, augment_mix,
+    multi_head, attention, lowered, categories, hashing, text, audio, augment, augment_place, augment_mix,
     applications, addons,
     *operations.FAMILIES,
 )  # fmt: skip

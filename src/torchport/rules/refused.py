@@ -61,6 +61,16 @@ COMPOSED = {
         for half in ("En", "De")
     },
 }
+COMPOSED |= dict.fromkeys(
+    (
+        "keras_multi_head>MultiHeadAttention", "keras_self_attention>ScaledDotProductAttention",
+        "keras_self_attention>SeqSelfAttention", "keras_self_attention>SeqWeightedAttention",
+        "keras_position_wise_feed_forward>FeedForward", "keras_embed_sim>EmbeddingRet",
+        "keras_embed_sim>EmbeddingSim",
+        *(f"keras_bert>{it}" for it in ("TokenEmbedding", "EmbeddingSimilarity", "Masked", "Extract")),
+    ),
+    "bert",
+)  # fmt: skip
 ELSEWHERE |= dict.fromkeys(COMPOSED, "the layers that it is made of")
 
 #: What keras.layers 3.15 exports, and classes of older versions that are Keras's own too.

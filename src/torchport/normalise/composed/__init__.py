@@ -24,21 +24,25 @@ Composition = Callable[[Parts], None]
 CODE = "add --code FILE.py, or the name of the installed package, which is run: --code {package}"
 
 
-def compose(graph: Graph) -> Graph:
-    """The graph with every such layer as a nested model; one that is not known like this is refused."""
-    bodies = {layer: compose(body) for layer, body in graph.bodies.items()}
+def compose(graph: Graph, around: frozenset[str] = frozenset()) -> Graph:
+    """The graph with every such layer as a nested model; one that is not known like this is refused.
+
+    `around`: the kinds of layers of the models that it is in.
+    """
+    kinds = around | {op.kind for op in graph.ops}
+    bodies = {layer: compose(body, kinds) for layer, body in graph.bodies.items()}
     ops = []
     for op in graph.ops:
         if op.kind in COMPOSED and find(op.kind) is None:
-            op = _opened(op, graph.dialect, bodies)
+            op = _opened(op, graph.dialect, bodies, kinds)
         ops.append(op)
     return graph.replace(ops=tuple(ops), bodies=bodies)
 
 
-def _opened(op: Op, dialect: str, bodies: dict[str, Graph]) -> Op:
+def _opened(op: Op, dialect: str, bodies: dict[str, Graph], kinds: frozenset[str]) -> Op:
     package, name = op.kind.split(">")
     try:
-        parts = Parts(op, dialect)
+        parts = Parts(op, dialect, kinds=kinds)
         composition: Composition = getattr(
             import_module(f"torchport.normalise.composed.{COMPOSED[op.kind]}"), function_name(name)
         )
@@ -50,7 +54,13 @@ def _opened(op: Op, dialect: str, bodies: dict[str, Graph]) -> Op:
         return replace(op, refused=(error.why, error.advice or CODE.format(package=package)))
     kwargs = {key: op.kwargs[key] for key in ("training",) if key in op.kwargs}
     return replace(
-        op, kind="Model", args=tuple(parts.given), kwargs=kwargs, config={"name": op.layer}, stored={}
+        op,
+        kind="Model",
+        args=tuple(parts.given),
+        kwargs=kwargs,
+        config={"name": op.layer},
+        stored={},
+        outputs=(*op.outputs, *(f"{op.outputs[0]}:{at}" for at in range(len(op.outputs), len(body.outputs)))),
     )
 
 

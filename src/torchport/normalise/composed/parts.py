@@ -42,11 +42,12 @@ class Parts:
     owned: set[str] = field(default_factory=set)
     places: dict[str, tuple[str, ...]] = field(default_factory=dict)
     #: What becomes of the mask of the first input: `Graph.masks`.
-    masks: str = "passes"
+    masks: tuple[str, ...] = ("passes",)
+    #: What else is in the model.
+    kinds: frozenset[str] = frozenset()
+    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if not self.op.stored:
-            raise Unsupported("its weights are in another file than its options", WEIGHTS)
         self.flat = all(key.isdigit() for key in self.op.stored)
 
     # Options and weights
@@ -69,7 +70,7 @@ class Parts:
         """Raises Unsupported for an option, or an argument of the call, that is not among these."""
         usual = {"name", "trainable", "dtype", "training", "mask"}
         own = {*self.op.config, *self.op.kwargs} - usual - set(known.split())
-        own = {it for it in own if not it.endswith(("_initializer", "_regularizer", "_constraint"))}
+        own = {it for it in own if not it.endswith(("initializer", "regularizer", "constraint"))}
         if own:
             values = {**self.op.config, **self.op.kwargs}
             named = ", ".join(f"{name}={values[name]!r}" for name in sorted(own))
@@ -91,21 +92,38 @@ class Parts:
         else:
             found = next((it for it in paths if f"{it}vars/0" in stored), None)
             keys = [f"{found}vars/{at}" for at in range(count)] if found is not None else []
+        if not stored:
+            raise Unsupported("its weights are in another file than its options", WEIGHTS)
         if len(keys) != count or not stored.keys() >= set(keys):
             raise Unsupported("its weights are not where its package puts them", WEIGHTS)
         self.owned.update(keys)
         return tuple(stored[key] for key in keys)
 
+    def own(self, count: int) -> tuple[Weight, ...]:
+        """So many weights of the layer itself, the next in the order in which it makes them."""
+        at = sum(it.startswith("vars/") for it in self.owned)
+        keys = [] if self.flat else [f"vars/{number}" for number in range(at, at + count)]
+        if not set(keys) <= self.op.stored.keys():
+            raise Unsupported("its weights are not where its package puts them", WEIGHTS)
+        self.owned.update(keys)
+        return tuple(self.op.stored[key] for key in keys) if keys else self.take((), count)
+
     # Layers and calls
 
     def input(
-        self, value: Any, features: int | None, rank: int = 3, name: str = "x", dtype: str = "float32"
+        self,
+        value: Any,
+        features: int | None,
+        rank: int = 3,
+        name: str = "x",
+        dtype: str = "float32",
+        first: int | None = None,
     ) -> Ref:
         """A tensor that the layer is given."""
         if not isinstance(value, Ref):
             raise Unsupported("it is called with something else than tensors")
         self.given.append(value)
-        self.tensors[name] = Tensor(name, (*(None,) * (rank - 1), features), dtype=dtype)
+        self.tensors[name] = Tensor(name, (first, *(None,) * (rank - 2), features), dtype=dtype)
         return Ref(name)
 
     def call(self, part: Part, *args: Any, count: int = 1, **kwargs: Any) -> Any:
@@ -131,6 +149,16 @@ class Parts:
         result: Ref = self.call(Part(short, kind, config, places=(place,) if place else ()), *args)
         return result
 
+    def variable(self, name: str, weight: Weight, attribute: str = "", of: str = "") -> Ref:
+        """A weight of the layer itself as a tensor; `of`: the layer in it whose weight it is, and which."""
+        config = {
+            "attribute": name, "shape": list(weight.shape), "trainable_": True, "dtype_": weight.dtype,
+            "of_": of,
+        }  # fmt: skip
+        places = (attribute,) if attribute else ()
+        result: Ref = self.call(Part(name, "tf.Variable", config, (weight,), places))
+        return result
+
     def activate(self, x: Ref, activation: Any, name: str) -> Ref:
         """An activation, if it is one."""
         return (
@@ -154,5 +182,5 @@ class Parts:
         ops = tuple(it for it in self.ops if read & set(it.outputs))
         return Graph(
             cls, tuple(self.tensors), names, ops, dict(self.tensors), self.dialect, structure, cls=cls,
-            masks=(self.masks,) * len(names), places=self.places,
+            masks=self.masks, places=self.places, notes=tuple(self.notes),
         )  # fmt: skip

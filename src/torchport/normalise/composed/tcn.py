@@ -58,7 +58,7 @@ def tcn(parts: Parts) -> None:
         x = parts.apply("Add", skips, name="skips") if len(skips) > 1 else skips[0]
     if not option("return_sequences"):
         x = parts.apply("keras.ops.GetItem", x, (slice(None), step(parts, x)), name="last")
-    parts.masks = "drops"
+    parts.masks = ("drops",)
     parts.outputs = [x]
 
 
