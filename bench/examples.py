@@ -292,8 +292,11 @@ def leaves(tree: Any) -> Iterator[Any]:
         yield tree
 
 
-def functional(seen: Seen) -> tuple[Any, Any]:
-    """A model of one layer of the example's as it was called; and the arrays, where it was called on some."""
+def functional(seen: Seen, is_fixed: bool = False) -> tuple[Any, Any]:
+    """A model of one layer of the example's as it was called; and the arrays, where it was called on some.
+
+    `is_fixed`: the size of its batches is that of the call.
+    """
     import numpy as np
     import tensorflow as tf
     import tf_keras
@@ -312,7 +315,8 @@ def functional(seen: Seen) -> tuple[Any, Any]:
         if value.shape == () and hasattr(value, "item" if isinstance(value, np.ndarray) else "numpy"):
             return value.item() if isinstance(value, np.ndarray) else value.numpy().item()
         name = f"x{len(inputs)}"
-        batch = None if hasattr(value, "numpy") or isinstance(value, np.ndarray) else value.shape[0]
+        is_open = (hasattr(value, "numpy") or isinstance(value, np.ndarray)) and not is_fixed
+        batch = None if is_open else value.shape[0]
         made = tf_keras.Input(tuple(value.shape[1:]), batch, dtype=value.dtype, name=name)
         inputs.append(made)
         masked = getattr(value, "_keras_mask", None) is not None and made.shape.rank == 3
@@ -321,7 +325,9 @@ def functional(seen: Seen) -> tuple[Any, Any]:
         return made
 
     args, kwargs = tf.nest.map_structure(one, (seen.args, dict(seen.kwargs)))
-    if len({len(it) for it in arrays if it is not None}) == 1:  # others are parts of one graph
+    if (
+        not is_fixed and len({len(it) for it in arrays if it is not None}) == 1
+    ):  # others are parts of one graph
         arrays = [None if it is None else it[:4] for it in arrays]
     kwargs.pop("training", None)
     result = seen.layer(*args, **kwargs)
@@ -365,12 +371,20 @@ def examine(row: Row, seen: list[Seen]) -> None:
     try:
         with suppress(ValueError):  # a part that was never called has no weights: convert says so
             randomise(model)
-        port = torchport.convert(model)
+        try:
+            port = torchport.convert(model)
+        except Refused:
+            if hasattr(call.layer, "compile"):
+                raise
+            model, arrays = functional(call, True)  # one that asks for the number of samples
+            port = torchport.convert(model)
         if folder := os.environ.get("EXAMPLES_PORTS"):
             (Path(folder) / f"{row.file.replace('/', '_')}-{row.name}.txt").write_text(port.code)
         result = torchport.verify(model, port, precision="float64", steps=1, inputs=arrays)
         row.verdict = SAME if result.passed else DIFFERENT if result.differs else UNDECIDED
-        row.why = "" if result.passed else said(result)
+        row.why = said(result)
+        if result.passed:
+            row.why = next((it for it in result.notes if "float32 only" in it), "")[:60]
     except Refused as error:
         row.verdict = REFUSED
         row.why = " | ".join(f"{it.layer} ({it.kind}): {it.why}" for it in error.refusals)

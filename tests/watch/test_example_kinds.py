@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -141,6 +142,39 @@ def windows() -> Any:
     return tf_keras.Model(x, Windows()(x))
 
 
+def checked(call: Any) -> Any:
+    """A decorator that is put around the `call` of an object: it holds the object's own method."""
+
+    @functools.wraps(call)
+    def inner(inputs, **options):
+        return call([tf.identity(it) for it in inputs], **options)
+
+    return inner
+
+
+class Graphs(L.Layer):
+    def __init__(self, rate=0.2, **options):
+        super().__init__(**options)
+        self.rate = rate
+        self.call = checked(self.call)
+
+    def build(self, shape):
+        self.kernel = self.add_weight(name="kernel", shape=(shape[0][-1], 6))
+        self.drop = L.Dropout(0.3, dtype=self.dtype)
+        self.mlp = tf_keras.Sequential([L.Dense(6, dtype=self.dtype)])
+        self.built = True
+
+    def call(self, inputs, mask=None):
+        x, edges = inputs
+        x = tf_keras.backend.dot(x, self.kernel)
+        return self.drop(tf.matmul(edges, self.mlp(x)) * (1 - self.rate) + self.rate * x)
+
+
+def graphs() -> Any:
+    x, edges = tf_keras.Input((5, 4)), tf_keras.Input((5, 5))
+    return tf_keras.Model([x, edges], Graphs()([x, edges]))
+
+
 def residual() -> Any:
     x = tf_keras.Input((6, 5, 3))
     return tf_keras.Model(x, Residual(3)(x))
@@ -164,7 +198,7 @@ def measured() -> Any:
 
 
 @pytest.mark.parametrize(
-    "build", [chain, forest, measured, residual, windows], ids=lambda it: str(it.__name__)
+    "build", [chain, forest, graphs, measured, residual, windows], ids=lambda it: str(it.__name__)
 )
 def test_ports_and_is_not_called_wrong(build: Any) -> None:
     tf_keras.utils.set_random_seed(3)

@@ -136,9 +136,11 @@ class Twin:
         return made
 
     def _closure(self, function: types.FunctionType) -> Any:
-        """A function that holds copies of the layers and variables it holds, as `lambda x: self.dense(x)`."""
-        held = [it.cell_contents for it in function.__closure__ or () if holds(it)]
-        if not any(is_layer(it) or is_variable(it) for it in held):
+        """A function that holds copies of the layers and variables it holds, as `lambda x: self.dense(x)`.
+
+        Or their methods: a decorator around `self.call`.
+        """
+        if not computes(function, set()):
             return function
         cells = tuple(types.CellType(self.of(it.cell_contents)) if holds(it) else it
                       for it in function.__closure__ or ())  # fmt: skip
@@ -146,7 +148,7 @@ class Twin:
             function.__code__, function.__globals__, function.__name__, function.__defaults__, cells
         )
         made.__kwdefaults__ = function.__kwdefaults__
-        made.__dict__.update(function.__dict__)
+        made.__dict__.update({name: self.of(it) for name, it in function.__dict__.items()})
         return made
 
     def _model(self, value: Any) -> Any:
@@ -228,6 +230,19 @@ def holds(cell: types.CellType) -> bool:
     except ValueError:
         return False
     return True
+
+
+def computes(value: Any, seen: set[int]) -> bool:
+    """Whether a value is a layer, a variable, a method of one, or a function that holds such."""
+    if id(value) in seen:
+        return False
+    seen.add(id(value))
+    if isinstance(value, types.MethodType):
+        return computes(value.__self__, seen)
+    if isinstance(value, types.FunctionType):
+        cells = [it.cell_contents for it in value.__closure__ or () if holds(it)]
+        return any(computes(it, seen) for it in cells)
+    return is_layer(value) or is_variable(value)
 
 
 def is_copied(layer: Any) -> bool:
