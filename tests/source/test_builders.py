@@ -171,6 +171,66 @@ CASES = {
         "project(keras.Input((5,)), 3)",
         ["nn.Linear(in_channels, n * n)"],
     ),
+    "a text that is right for what it was": (
+        """
+        def conv_bn(x, filters, rows, columns, padding="same", strides=(1, 1), activation="relu", name=None):
+            x = layers.Conv2D(filters, (rows, columns), strides=strides, padding=padding)(x)
+            x = layers.BatchNormalization(axis=3, scale=False)(x)
+            if activation is None:
+                return x
+            return layers.Activation(activation, name=name)(x)
+
+
+        def both(x, filters=4):
+            x = conv_bn(x, filters, 1, 1, activation=None)
+            return conv_bn(x, filters, 3, 3)
+        """,
+        "both(keras.Input((8, 8, 3)))",
+        [
+            "same_pad(x, [self.rows, self.columns], self.strides)",
+            'if activation not in (None, "relu"):\n            raise NotImplementedError(activation)',
+        ],
+    ),
+    "settings of Keras": (
+        """
+        from tensorflow.keras import backend as K
+
+
+        def block(x, filters, block_id=1):
+            axis = 1 if K.image_data_format() == "channels_first" else -1
+            prefix = "block_{}_".format(block_id)
+            channels = K.int_shape(x)[axis]
+            x = layers.Conv2D(filters * channels, 1, name=prefix + "conv")(x)
+            return layers.BatchNormalization(axis=axis, epsilon=K.epsilon(), name=prefix + "bn")(x)
+        """,
+        "block(keras.Input((4, 4, 3)), 2)",
+        [
+            "nn.Conv2d(in_channels, filters * in_channels, 1)",
+            "def __init__(self, in_channels: int, filters: int)",
+        ],
+    ),
+    "a type of numbers that the author says": (
+        """
+        def head(shape=(6,), classes=3):
+            inputs = keras.Input(shape, dtype=tf.float32)
+            x = layers.Dense(8, activation="relu")(inputs)
+            x = layers.Dense(classes)(layers.BatchNormalization()(x))
+            return keras.Model(inputs, layers.Activation("softmax", dtype="float32")(x))
+        """,
+        "head()",
+        ["return F.softmax(x, dim=1)"],
+    ),
+    "an open size that an argument has": (
+        """
+        def points(count=6, classes=3):
+            inputs = keras.Input((None, 3))
+            x = layers.Dense(4)(inputs)
+            whole = layers.RepeatVector(count)(layers.GlobalMaxPooling1D()(x))
+            return keras.Model(inputs, layers.Dense(classes)(layers.Concatenate()([x, whole])))
+        """,
+        "points()",
+        ["torch.cat("],
+    ),
     "options that fix each other": (
         """
         def up(x, filters, kernel_size=3, strides=2):

@@ -38,6 +38,23 @@ def test_a_function_of_sizes(tmp_path: Path) -> None:
     assert all(len(it.cases) == 4 for it in found.proofs.values())
 
 
+def test_a_mask_of_true_and_false(tmp_path: Path) -> None:
+    found = port(
+        tmp_path,
+        """
+        def later(count, dtype):
+            return tf.cast(tf.range(count)[:, None] >= tf.range(count), dtype)
+
+
+        class Kept(layers.Layer):
+            def call(self, x):
+                return tf.where(later(tf.shape(x)[1], tf.bool), x, 0.0)
+        """,
+        "Kept()(keras.Input((5, 5)))",
+    )
+    assert found.proofs["later"].cases and not found.proofs["later"].differences
+
+
 def test_a_function_that_is_not_ported_is_not_copied(tmp_path: Path) -> None:
     """One that a class calls is a stub, and not TensorFlow's code in the port."""
     found = port(

@@ -28,7 +28,8 @@ def each(value: Any, rank: int) -> tuple[Any, ...]:
 
 def one(values: Sequence[Any], default: Any = None) -> Any:
     """One number where all are equal, as a person writes it; None if it is the default."""
-    if len(set(values)) > 1:
+    if len(set(values)) > 1 or len({str(it) for it in values if is_named(it)}) > 1:
+        # `(rows, columns)` are two numbers, whatever they are now
         return tuple(values)
     return None if values[0] == default and not is_named(values[0]) else values[0]
 

@@ -76,6 +76,7 @@ def apply(
         if again is not made:
             return apply(at, node, again, runs)
     left_out(at, maker)
+    at.scope.texts |= texts_in(at, made)
     at.scope.applied[site(node)] = made
     if maker is not None:
         at.scope.applied[site(node) + site(maker.node)] = made
@@ -93,6 +94,17 @@ def with_numbers_held(
         return None if again is made else apply(at, node, again, runs)
     except NotPorted:
         return None
+
+
+def texts_in(at: Evaluator, made: Call) -> set[str]:
+    """The parameters that are texts which options of a layer are: `padding`, `activation`."""
+    named = {
+        it.text for key, it in made.options.items()
+        if isinstance(it, Static) and not key.endswith(("_initializer", "_regularizer", "_constraint"))
+    }  # fmt: skip
+    given = at.scope.project.arguments_of(at.scope.name)
+    values = {name: given.get(name, []) for name in named & at.scope.parameters}
+    return {name for name, it in values.items() if any(isinstance(one, str) for one in it)}
 
 
 def left_out(at: Evaluator, maker: Maker | None) -> None:

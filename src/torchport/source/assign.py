@@ -98,8 +98,10 @@ def assign(stage: Stage, target: ast.expr, node: ast.expr, statement: ast.stmt) 
             scope.do(f"{name} = {value.text}")
         else:
             # an initialiser is an object of Keras's: the text of the weight says what it is
-            shadow = name if any(hasattr(it.result, "get_config") for it in scope.seen(node)) else ""
-            scope.say(f"{name} = {value.text}", shadow)
+            is_object = any(hasattr(it.result, "get_config") for it in scope.seen(node))
+            shadow = name if is_object or isinstance(target, ast.Name) else ""
+            if value.text != name:
+                scope.say(f"{name} = {value.text}", shadow)
         count_assignment(stage, target, name)
         scope.env[name] = Static(name)
     elif isinstance(value, Maker):
@@ -196,7 +198,7 @@ def assign_size(stage: Stage, target: ast.Name, node: ast.expr) -> bool:
     flow = scope.shape_of(node.value)
     if flow is None:
         return False
-    if scope.cls is None:
+    if scope.cls is None and known != target.id:
         scope.say(f"{target.id} = {known}", target.id)
     at = position(flow.rank - 1, flow.rank, flow.order)
     if not scope.is_function:

@@ -26,6 +26,9 @@ class Line:
 
 def reads(text: str) -> set[str]:
     """The names in a line of code."""
+    if re.search(r"\bf[\"']", text):
+        # a text with names in it
+        return set(re.findall(r"(?<![\w.])[A-Za-z_]\w*", text))
     return set(re.findall(r"(?<![\w.])[A-Za-z_]\w*", re.sub(r"'[^']*'|\"[^\"]*\"|#.*", "", text)))
 
 

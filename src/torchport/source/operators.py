@@ -118,8 +118,8 @@ def wider(at: Evaluator, sides: list[Flow], results: list[Any]) -> str | None:
 
 def item_of(at: Evaluator, node: ast.Subscript) -> Any:
     flow = at.scope.shape_of(node.value)
-    if flow is not None and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int):
-        return Size(f"{flow.text}.shape[{position(node.slice.value, flow.rank, flow.order)}]")
+    if flow is not None and (number := at.scope.index_of(node)) is not None:
+        return Size(f"{flow.text}.shape[{position(number, flow.rank, flow.order)}]")
     if flow is not None and at.scope.in_init and isinstance(node.slice, ast.Slice):
         return sizes_from(at, node, flow, node.slice)
     value = at.value(node.value)

@@ -37,6 +37,8 @@ class Case:
     shapes: tuple[tuple[int, ...], ...]
     #: What the tensors hold, where it is not floats.
     kinds: tuple[str, ...] = ()
+    #: What stands for sizes of a model's inputs that are open.
+    size: int = 16
     #: The number of the draw of weights and inputs: each is of one example more than that before it.
     draw: int = 0
     #: Whether the arguments are none that the author's calls gave: such a run may not take long.
@@ -45,6 +47,7 @@ class Case:
     def __str__(self) -> str:
         given = [f"{key}={value!r}" for key, value in self.arguments.items()]
         drawn = [f"{BATCH + self.draw} examples"] if self.draw else []
+        drawn += [f"of {self.size}"] if self.size != 16 else []
         return ", ".join([*(str(it) for it in self.shapes), *given, *drawn])
 
     def of_draw(self, shape: Sequence[int]) -> tuple[int, ...]:
@@ -155,7 +158,7 @@ class Reference:
                 model = keras.Model(ends, out)
             # Keras sorts the inputs of a dictionary
             ends = [model.inputs[sorted(unit.keys).index(it)] for it in unit.keys] or model.inputs
-            shapes = [(BATCH + case.draw, *(size or 16 for size in it.shape[1:])) for it in ends]
+            shapes = [(BATCH + case.draw, *(size or case.size for size in it.shape[1:])) for it in ends]
             for variable in model.variables:
                 if "seed" not in path_of(variable):
                     variable.assign(value_for(variable, numbers))
@@ -250,6 +253,10 @@ def in_doubles(keras: Any) -> Iterator[None]:
             ),
         ]  # fmt: skip
         numbers += [
+            patches.Patch(place, name, lambda tf, original, note: said_in_double(tf, original), optional=True)
+            for place, name in SAID
+        ]
+        numbers += [
             patches.Patch("tensorflow", name, lambda tf, original, note: in_double(tf, original))
             for name in ("range", "cast", "linspace", "constant", "convert_to_tensor")
         ]
@@ -333,6 +340,33 @@ def in_double(tf: Any, original: Any) -> Any:
         again = original(*map(wider, args), **{key: wider(it) for key, it in kwargs.items()})
         return tf.cast(again, wanted)
 
+    return call
+
+
+#: Where Keras takes the type of numbers that the author says for an input or a layer.
+SAID = (
+    ("keras.src.layers.core.input_layer:InputLayer", "__init__"),
+    ("keras.src.dtype_policies", "get"),
+    ("tf_keras.src.engine.input_layer:InputLayer", "__init__"),
+    ("tf_keras.src.engine.base_layer:Layer", "_set_dtype_policy"),
+)
+
+
+def said_in_double(tf: Any, original: Any) -> Any:
+    """A function that is told the type of its numbers: float64, where that is float32."""
+
+    def wider(value: Any) -> Any:
+        return "float64" if value in ("float32", tf.float32, np.float32) else value
+
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return original(
+            *(wider(it) if isinstance(it, (str, tf.DType, type)) else it for it in args),
+            **{key: wider(it) if key == "dtype" else it for key, it in kwargs.items()},
+        )
+
+    # Keras looks at signatures without following what wraps a function
+    call.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
     return call
 
 

@@ -81,6 +81,8 @@ class Scope:
     #: The parameters of the function or class; those that are activations, with the module of each value.
     parameters: frozenset[str] = frozenset()
     modules: dict[str, dict[str, str]] = field(default_factory=dict)
+    #: The parameters that are texts, and options of layers: what is written is right for what they were.
+    texts: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     #: Whether `__init__` of a class is being staged, where tensors are not yet known.
     in_init: bool = False
@@ -140,7 +142,21 @@ class Scope:
                 if isinstance(it, ast.expr) and (size := scope.size_of(it)) is not None:
                     self.changed = True
                     return ast.parse(size, mode="eval").body
+                if isinstance(it, ast.Call) and (known := scope.setting(it)) is not None:
+                    self.changed = True
+                    return ast.Constant(known)
                 return super().visit(it)
+
+            def visit_IfExp(self, it: ast.IfExp) -> ast.AST:
+                self.generic_visit(it)
+                try:
+                    return it.body if ast.literal_eval(it.test) else it.orelse
+                except ValueError:
+                    pass
+                if isinstance(it.test, ast.Compare) and not reads(ast.unparse(it.test)):
+                    # it is about settings of Keras
+                    return it.body if eval(ast.unparse(it.test)) else it.orelse
+                return it
 
             def visit_Attribute(self, it: ast.Attribute) -> ast.AST:
                 value = scope.env.get(ast.unparse(it))
@@ -165,6 +181,18 @@ class Scope:
         made = change.visit(copy.deepcopy(node))
         return index_text(made) if change.changed else self.project.source.segment(node)
 
+    def setting(self, node: ast.Call) -> Any:
+        """What a call of Keras gives that says a setting, `K.epsilon()`; None for other calls."""
+        root = next((it.id for it in ast.walk(node.func) if isinstance(it, ast.Name)), "")
+        if node.args or node.keywords or root in self.env:
+            return None
+        held = vars(self.project.watched.module).get(root)
+        module = str(getattr(held, "__module__", None) or getattr(held, "__name__", ""))
+        seen = self.seen(node)
+        values = {repr(it.result) for it in seen}
+        plain = len(values) == 1 and isinstance(seen[0].result, (bool, int, float, str))
+        return seen[0].result if plain and any(it in module for it in ("keras", "tensorflow")) else None
+
     def size_of(self, node: ast.expr) -> str | None:
         """The text of the size of a tensor's last axis, where an expression asks for it."""
         if not isinstance(node, ast.Subscript):
@@ -172,10 +200,7 @@ class Scope:
         flow = self.shape_of(node.value)
         if flow is None:
             return None
-        try:
-            at = ast.literal_eval(node.slice)
-        except (ValueError, SyntaxError):
-            return None
+        at = self.index_of(node)
         if at not in (-1, flow.rank - 1):
             return self.extent(flow, at)
         if self.is_function:
@@ -190,6 +215,15 @@ class Scope:
         if not self.in_init or not isinstance(axis, int):
             return None
         return self.extents.get(flow.channels or "", {}).get(axis % flow.rank)
+
+    def index_of(self, node: ast.Subscript) -> int | None:
+        """The number that an index is: a literal, or what a name of numbers was each time."""
+        try:
+            found = ast.literal_eval(node.slice)
+            return found if isinstance(found, int) else None
+        except (ValueError, SyntaxError):
+            values = {it.args[1] for it in self.seen(node) if len(it.args) == 2 and type(it.args[1]) is int}
+        return values.pop() if len(values) == 1 and isinstance(node.slice, ast.Name) else None
 
     def shape_of(self, node: ast.expr) -> Flow | None:
         """The tensor of which an expression is the shape: `x.shape`, `K.int_shape(x)`."""

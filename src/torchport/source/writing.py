@@ -88,6 +88,8 @@ def finished(
     if half := [it.name for it in parameters if it.name in scope.fixed]:
         why = f"{half[0]} is a number in one place that only some values of it are right for"
         raise NotPorted(node, why, f"leave {half[0]} out, or give each use an argument of its own")
+    if kind != "function":
+        init = [*guards(project, stage, node.name, parameters), *init]
     others = [it for it in project.source.definitions() if it is not node]
     taken = [it.name if isinstance(it, ast.ClassDef) else class_name(it.name) for it in others]
     is_named = kind == "function" or isinstance(node, ast.ClassDef)
@@ -109,6 +111,18 @@ def finished(
         if isinstance(module, ModuleType) and root in ("tensorflow", "keras", "tf_keras"):
             raise NotPorted(node, f"needs {name} where the model is built", f"give it what {name} makes")
     return made
+
+
+def guards(project: Project, stage: Stage, name: str, parameters: Sequence[Parameter]) -> list[Line]:
+    """Lines that refuse a text which no call gave, where what is written for it is right for those alone."""
+    lines = []
+    for it in parameters:
+        if it.name in stage.scope.texts and it.name not in stage.scope.modules:
+            values = list(dict.fromkeys(project.arguments_of(name)[it.name]))
+            test = f"not in {tuple(values)!r}" if len(values) > 1 else f"!= {values[0]!r}"
+            lines.append(Line(0, f"if {it.name} {test}:"))
+            lines.append(Line(1, f"raise NotImplementedError({it.name})"))
+    return lines
 
 
 def with_module(project: Project, unit: Unit, it: Parameter) -> Parameter:
