@@ -205,7 +205,7 @@ CASES = {
         """,
         "block(keras.Input((4, 4, 3)), 2)",
         [
-            "nn.Conv2d(in_channels, filters * in_channels, 1)",
+            "nn.Conv2d(in_channels, filters * channels, 1)",
             "def __init__(self, in_channels: int, filters: int)",
         ],
     ),
