@@ -1,7 +1,7 @@
 """Which test catches a fault: tests that need no TensorFlow, those alone that run the faulty line, in a fork.
 
 `Catcher` has imported once what tests import (but for the package itself), and read the graphs of the replay,
-each of which is a test here. One run without a fault says which test runs which lines of the package, with
+each of which is a test here. One run without a fault says which test runs which lines, with
 what is remembered (`functools.cache`) forgotten before each, and how long each takes. A fault is planted in a
 fork as the package is imported; there the tests that run its line are run, the short ones first, until one
 fails. What is run at import is run by all.
@@ -37,6 +37,7 @@ TESTS = (
     "tests/test_axes.py", "tests/test_weights.py", "tests/normalise", "tests/infer", "tests/layout",
     "tests/rules", "tests/variants", "tests/blocks/test_structures.py", "tests/blocks/test_derive.py",
     "tests/blocks/test_lists.py", "tests/blocks/test_lines.py", "tests/blocks/test_shapes.py",
+    "tests/blocks/test_steps.py",
     "--ignore=tests/rules/test_window.py",
 )  # fmt: skip
 #: What they import.
@@ -126,12 +127,12 @@ class Chosen:
 
 
 class Reach:
-    """A plugin: which test runs which lines of the package, and its CPU seconds."""
+    """A plugin: which test runs which lines of some files, and its CPU seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: Sequence[Path]) -> None:
         import coverage
 
-        self.recorder = coverage.Coverage(data_file=None, source=[str(SOURCE)], config_file=False)
+        self.recorder = coverage.Coverage(data_file=None, include=list(map(str, files)), config_file=False)
         self.seconds: dict[str, float] = {}
 
     @pytest.hookimpl(hookwrapper=True)
@@ -163,10 +164,10 @@ def remembers() -> Iterator[Any]:
 
 
 class Catcher:
-    """The tests, and which lines of the package each runs. Made once; ValueError where a test fails."""
+    """The tests, and which lines each runs of some files. Made once; ValueError where a test fails."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.numbers = folder, count()
+    def __init__(self, folder: Path, files: Sequence[Path]) -> None:
+        self.folder, self.files, self.numbers = folder, files, count()
         os.chdir(ROOT)
         sys.path[:0] = [str(SOURCE), str(ROOT)]
         os.environ["TORCHPORT_NETWORKS"] = "20"
@@ -181,7 +182,7 @@ class Catcher:
 
     def reach(self) -> tuple[dict[str, dict[str, list[int]]], dict[str, float]]:
         """The tests, by number, by file and line; and the CPU seconds of each, in that order."""
-        found = self.apart(lambda: reach(self.corpus))
+        found = self.apart(lambda: reach(self.corpus, self.files))
         if isinstance(found, str):
             raise ValueError(f"{found} fails without a mutant")
         lines, seconds = found
@@ -258,9 +259,9 @@ def first_failure(
     return chosen.failed or ("" if status in (0, 5) else f"pytest ends with {status}")
 
 
-def reach(corpus: Mapping[str, tuple[Any, Any, bool]]) -> Any:
+def reach(corpus: Mapping[str, tuple[Any, Any, bool]], files: Sequence[Path]) -> Any:
     """What `Catcher.reach` gives; the first test that fails where one does."""
-    chosen, record = Chosen(corpus, None), Reach()
+    chosen, record = Chosen(corpus, None), Reach(files)
     record.recorder.start()
     status = tested(TESTS, [chosen, record])
     record.recorder.stop()

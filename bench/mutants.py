@@ -156,13 +156,17 @@ def asserted(node: ast.AST) -> Iterator[ast.AST]:
             yield node
 
 
+def files_of(room: str) -> list[Path]:
+    """The files in which faults of a room are planted."""
+    return sorted({file for pattern in ROOMS[room] for file in (SOURCE / "torchport").glob(pattern)})
+
+
 def draw(count: int, seed: int) -> list[Mutant]:
     """As many mutants of each room, by seed."""
     found = list[Mutant]()
-    for room, patterns in ROOMS.items():
-        files = sorted({file for pattern in patterns for file in (SOURCE / "torchport").glob(pattern)})
+    for room in ROOMS:
         every = list[tuple[Path, int, int, int, str]]()
-        for file in files:
+        for file in files_of(room):
             every += [(file, *place) for place in places(ast.parse(file.read_text()))]
         for file, at, line, number, what in random.Random(f"{seed} {room}").sample(
             every, count // len(ROOMS)
@@ -193,7 +197,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
         try:
-            catcher = Catcher(Path(folder))
+            catcher = Catcher(Path(folder), [file for room in ROOMS for file in files_of(room)])
         except ValueError as error:
             parser.error(str(error))
         tests = list[str]()

@@ -63,7 +63,7 @@ def _named(op: Op) -> Iterator[Op]:
     if op.kind == "SlicingOpLambda":
         function = str(op.config.get("function", "__operators__.getitem"))
         if function == "__operators__.getitem":
-            yield _index(op, _key(op.kwargs.get("slice_spec", list(op.args[1:]))))
+            yield _index(op, _key(op.kwargs["slice_spec"]))
         else:  # such as boolean_mask, which is a slice too
             yield from _function(op, function, dict(op.kwargs))
     elif op.kind == "TFOpLambda":
