@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections import Counter
 
 import pytest
 
@@ -31,3 +32,21 @@ def pytest_collection_finish() -> None:
     """What is imported, and the tests, stay: garbage is not searched for among them again and again."""
     gc.collect()
     gc.freeze()
+
+
+#: Seconds that the tests of each file took so far, in all processes together.
+SECONDS = Counter[str]()
+#: So many files are shown at the end, where there is more than one.
+SHOWN = 40
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    SECONDS[report.nodeid.partition("::")[0]] += report.duration
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Where the time goes."""
+    if len(SECONDS) > SHOWN:
+        terminalreporter.section(f"seconds of {SHOWN} files, of {sum(SECONDS.values()):.0f} s")
+        for file, seconds in SECONDS.most_common(SHOWN):
+            terminalreporter.line(f"{seconds:7.1f} {file}")

@@ -55,6 +55,28 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, Any], list[Shown]]] = [
     ("nn.conv2d", (X, Y), {"strides": 1, "padding": PAD}, [
         ("Pad", (X,), {"pad_width": PAD}), ("Conv", (Ref("out.pad"), Y), {"padding": "valid", "strides": 1}),
     ]),
+    ("nn.conv2d", (X, Y), {"strides": [1, 2, 3, 1], "padding": "VALID", "dilations": [1, 2, 4, 1]},
+        [("Conv", (X, Y), {"strides": [2, 3], "padding": "valid", "dilation_rate": [2, 4]})]),
+    ("nn.conv2d", (X, Y), {"strides": [1, 1, 2, 3], "padding": "SAME", "data_format": "NCHW"},
+        [("Conv", (X, Y), {"strides": [2, 3], "padding": "same", "data_format": "channels_first"})]),
+    ("nn.max_pool2d", (X,), {"ksize": [1, 2, 3, 1], "strides": 2, "padding": "SAME"},
+        [("MaxPool", (X,), {"pool_size": [2, 3], "strides": 2, "padding": "same"})]),
+    ("nn.max_pool2d", (X,), {"ksize": 2, "strides": 2, "padding": PAD}, [
+        ("Pad", (X,), {"pad_width": PAD, "constant_values": float("-inf")}),
+        ("MaxPool", (Ref("out.pad"),), {"pool_size": 2, "strides": 2, "padding": "valid"}),
+    ]),
+    ("nn.pool", (X,), {"window_shape": [2, 3], "pooling_type": "MAX", "strides": [2, 1], "padding": "SAME"},
+        [("MaxPool", (X,), {"pool_size": [2, 3], "strides": [2, 1], "padding": "same"})]),
+    ("nn.pool", (X,), {"window_shape": [2, 3], "pooling_type": "AVG", "dilations": [1, 1],
+        "data_format": "NCHW"},
+        [("AveragePool", (X,), {"pool_size": [2, 3], "strides": 1, "padding": "valid",
+            "data_format": "channels_first"})]),
+    ("nn.convolution", (X, Y), {"strides": 2, "padding": "SAME", "data_format": "NCHW"},
+        [("Conv", (X, Y), {"strides": 2, "padding": "same", "data_format": "channels_first"})]),
+    ("nn.convolution", (X, Y), {}, [("Conv", (X, Y), {"padding": "valid"})]),
+    ("pad", (X, PAD), {"mode": "REFLECT"}, [("Pad", (X, PAD), {"mode": "reflect"})]),
+    ("pad", (X, PAD), {"constant_values": 3},
+        [("Pad", (X, PAD), {"mode": "constant", "constant_values": 3})]),
     ("concat", ([X, Y],), {"axis": -1}, [("Concatenate", ([X, Y],), {"axis": -1})]),
     ("math.reduce_mean", (X,), {"axis": [1, 2], "keepdims": True},
         [("Mean", (X,), {"axis": [1, 2], "keepdims": True})]),
@@ -118,3 +140,35 @@ def test_an_index() -> None:
         slice(None, None),
         slice(1, 3),
     ]
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "given", "said"),
+    [
+        (
+            "nn.conv2d",
+            (X, Y),
+            {"strides": [1, 1, 1, 2], "padding": "VALID"},
+            "over the batch or the channels",
+        ),
+        (
+            "nn.conv2d",
+            (X, Y),
+            {"strides": [2, 1, 1, 1], "padding": "VALID"},
+            "over the batch or the channels",
+        ),
+        ("nn.conv2d", (X, Y), {"strides": [1, 2, 1, 1], "data_format": "NCHW"}, "over the batch or"),
+        ("nn.pool", (X,), {"window_shape": [2, 2], "pooling_type": "MAX", "dilations": [2, 1]}, "dilations"),
+        (
+            "nn.avg_pool2d",
+            (X,),
+            {"ksize": 2, "strides": 2, "padding": PAD},
+            "padding that is given as numbers",
+        ),
+    ],
+)
+def test_options_that_are_refused(
+    function: str, args: tuple[Any, ...], given: dict[str, Any], said: str
+) -> None:
+    (op,) = ops(function, *args, **given)
+    assert op.refused and said in op.refused[0]

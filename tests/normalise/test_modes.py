@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from torchport.graph import Graph, Op, Ref, Tensor
 from torchport.normalise.modes import resolve_modes, write_modes
+from torchport.rules import book
+from torchport.rules.table import rule
 
 KERAS_2, KERAS_3 = "2.15.0", "3.15.0"
 
@@ -109,3 +112,36 @@ def test_one_layer_in_two_modes_is_refused() -> None:
         second = Op("b", "Dropout", (Ref("a"),), ("b",), {}, {"training": training}, layer="a")
         ops = resolve_modes(graph(first, second, dialect=KERAS_2)).ops
         assert [bool(it.refused) for it in ops] == [False, refused]
+
+
+@pytest.fixture
+def own() -> Iterator[None]:
+    """Layers of somebody's: one whose rule asks for the mode, and one whose does not."""
+
+    def asking(x: Any, *, training: Any = None) -> Any:
+        return x
+
+    def silent(x: Any) -> Any:
+        return x
+
+    rule("Asks")(asking)
+    rule("Silent")(silent)
+    try:
+        yield
+    finally:
+        del book.PROCESS.rules["Asks"], book.PROCESS.rules["Silent"]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_rule_of_the_user_s_is_told(own: None, training: bool) -> None:
+    del own
+    told, silent = (written(kind, {}, training) for kind in ("Asks", "Silent"))
+    assert told.kwargs == {"training": training} and told.training is None and told.refused is None
+    assert silent.training is None and silent.refused is not None
+    assert f"training={training}" in silent.refused[0]
+
+
+def test_a_layer_that_acts_alike_in_both_hears_nothing() -> None:
+    for training in (True, False):
+        found = written("ReLU", {}, training)
+        assert (found.kind, found.training, found.refused) == ("ReLU", None, None)
