@@ -181,6 +181,13 @@ def test_two_directions_that_stay_apart_have_it_both(mode: str | None, both: boo
     assert ("z" in found) == both
 
 
+@pytest.mark.parametrize(("given", "expected"), [(["ib"], "ib"), (["ib", "ia"], "ib"), ([], unlike("a"))])
+def test_one_that_is_given_in_a_list(given: list[str], expected: Any) -> None:
+    """The first is that of its first argument; of an empty list it is the tensor's own."""
+    layer = Op("y", "LSTM", (Ref("a"),), ("y",), {}, {"mask": list(map(Ref, given))}, layer="y")
+    assert got(A, B, layer)["y"] == {"mask": expected}
+
+
 @pytest.mark.parametrize(("dialect", "is_seen"), [(KERAS_2, True), (KERAS_3, False)])
 def test_states_hide_it_in_keras_3(dialect: str, is_seen: bool) -> None:
     layer = op("y", "LSTM", "a", "v", "v", units=3)
