@@ -17,6 +17,7 @@ from torchport.source.operators import rank_of
 from torchport.source.sites import NotPorted, site
 from torchport.source.values import (
     Chain,
+    Course,
     Flow,
     Group,
     Items,
@@ -136,7 +137,7 @@ def assign(stage: Stage, target: ast.expr, node: ast.expr, statement: ast.stmt) 
     elif isinstance(value, Size):
         scope.do(f"{name} = {value.text}")
         scope.env[name] = Size(name, value.known)
-    elif isinstance(value, (Network, Shape, Row, Group)):
+    elif isinstance(value, (Network, Shape, Row, Group, Course)):
         scope.env[name] = value
     else:
         raise NotPorted(node, "is not ported")

@@ -6,12 +6,16 @@ import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from torchport.source.courses import grow
 from torchport.source.lines import Line, reads, tidy
 from torchport.source.scope import Scope
 from torchport.source.sites import RUN, NotPorted
 from torchport.source.values import (
     MODE,
+    Choice,
     Flow,
+    Maker,
+    Static,
 )
 
 if TYPE_CHECKING:
@@ -20,9 +24,11 @@ if TYPE_CHECKING:
 
 def stage_condition(stage: Stage, node: ast.If) -> None:
     scope = stage.scope
-    if not scope.is_static(node.test):
+    if scope.in_init and grow(stage, node):
+        return
+    if not scope.is_static(node.test) and not is_about_layer(scope, node.test):
         raise NotPorted(node.test, "is a condition on a tensor's values", "write it with tf.where")
-    test = scope.static_text(node.test)
+    test = ast.unparse(node.test) if is_about_layer(scope, node.test) else scope.static_text(node.test)
     if MODE in test:
         stage_mode(stage, node, test)
         return
@@ -74,6 +80,14 @@ def stage_condition(stage: Stage, node: ast.If) -> None:
         scope.forward += forward2
 
 
+def is_about_layer(scope: Scope, test: ast.expr) -> bool:
+    """`self.norm is not None`: whether a class has a layer."""
+    if not isinstance(test, ast.Compare) or not isinstance(test.ops[0], (ast.Is, ast.IsNot)):
+        return False
+    held = scope.env.get(ast.unparse(test.left))
+    return ast.unparse(test.comparators[0]) == "None" and isinstance(held, (Maker, Choice))
+
+
 def stage_mode(stage: Stage, node: ast.If, test: str) -> None:
     """`if training:`; the layers of both branches are made whatever the mode."""
     scope = stage.scope
@@ -121,6 +135,10 @@ def merge(stage: Stage, node: ast.If, before: dict[str, Any], one: Any, other: A
                 if first.channels is not None:
                     first = replace(first, channels=shadow)
             merged[name] = first
+        elif isinstance(first, (Maker, Choice)) and isinstance(second, (Maker, Choice)) and first != second:
+            merged[name] = Choice(scope.static_text(node.test), first, second)
+        elif isinstance(second, (Maker, Choice)) and isinstance(first, Static):
+            merged[name] = second
         else:
             merged[name] = (
                 first if first is not None and (first is not before.get(name) or second is None) else second

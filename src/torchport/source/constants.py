@@ -11,7 +11,7 @@ from torchport.source.buffers import tensor_text
 from torchport.source.lines import atom
 from torchport.source.observe import Seen, is_tensor
 from torchport.source.sites import NotPorted
-from torchport.source.values import Flow, Group, Items, Maker, Row, Size, Static
+from torchport.source.values import Flow, Group, Items, Maker, Row, Shape, Size, Static
 
 if TYPE_CHECKING:
     from torchport.source.evaluate import Evaluator
@@ -27,6 +27,13 @@ FILLED = {
     "random_normal": ("torch.randn({})", {"mean": 0, "stddev": 1}),
     "uniform": ("torch.rand({})", {"minval": 0, "maxval": 1}),
     "normal": ("torch.randn({})", {"mean": 0, "stddev": 1}),
+}  # fmt: skip
+
+
+#: What makes one of the shape of a tensor.
+LIKE = {
+    "torch.zeros({})": "torch.zeros_like", "torch.ones({})": "torch.ones_like",
+    "torch.rand({})": "torch.rand_like", "torch.randn({})": "torch.randn_like",
 }  # fmt: skip
 
 
@@ -143,6 +150,9 @@ def filled(at: Evaluator, node: ast.Call, name: str, rank: int, first: Any) -> F
             or float(ast.literal_eval(value.text)) != defaults[key]
         ):
             raise NotPorted(it, f"is another {key} than {defaults[key]}", "scale what it gives")
+    if isinstance(shape, Shape) and (like := LIKE.get(text)) is not None:
+        of = shape.flow
+        return Flow(f"{like}({of.text})", of.rank, of.channels, of.order)
     if isinstance(shape, Items):
         inside = ", ".join(map(at.forward, shape.items))
         last = shape.items[-1] if shape.items else None

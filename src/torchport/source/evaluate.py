@@ -7,9 +7,10 @@ import inspect
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torchport.source import activations
+from torchport.source import activations, choices, courses
 from torchport.source.application import apply
 from torchport.source.constants import constant
+from torchport.source.courses import course_of
 from torchport.source.fragment import Call, is_layer
 from torchport.source.layers import apply_layer, network_of
 from torchport.source.lines import singular
@@ -21,6 +22,8 @@ from torchport.source.shapes import shaped
 from torchport.source.sites import RUN, NotPorted
 from torchport.source.unit import Unit
 from torchport.source.values import (
+    Choice,
+    Course,
     Flow,
     Items,
     Maker,
@@ -130,7 +133,7 @@ class Evaluator:
         name = getattr(function, "__name__", type(function).__name__)
         unit = self.unit_of(function)
         if name == "Sequential" and isinstance(function, type):
-            return row_of(self, node)
+            return course_of(self, node) or row_of(self, node)
         is_own = isinstance(function, type) and not is_model(seen[0].result, function)
         if is_own and is_layer(seen[0].result) and not is_functional(seen[0].result):
             return Maker(node, env=dict(self.scope.env))
@@ -149,6 +152,13 @@ class Evaluator:
             return apply_layer(self, node, maker, seen)
         if is_layer(function):
             maker = self.value(node.func)
+            if isinstance(maker, Choice):
+                return choices.applied(self, node, maker, seen)
+            if isinstance(maker, Course):
+                flow = self.value(node.args[0])
+                if not isinstance(flow, Flow):
+                    raise NotPorted(node, "is a Sequential of something else than one tensor")
+                return courses.applied(self, node, maker, flow)
             if isinstance(maker, Row):
                 flow = self.value(node.args[0])
                 if not isinstance(flow, Flow):

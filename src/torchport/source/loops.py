@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
+import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from torchport.source import chains
+from torchport.source import chains, courses
+from torchport.source.assign import assign
 from torchport.source.layers import new_layer
 from torchport.source.lines import bare, reads
 from torchport.source.parts import order_of
 from torchport.source.scope import Loop
 from torchport.source.sites import NotPorted
 from torchport.source.values import (
+    Course,
     Flow,
     Group,
     Row,
@@ -28,7 +31,7 @@ def stage_loop(stage: Stage, node: ast.For) -> None:
     scope = stage.scope
     if node.orelse:
         raise NotPorted(node, "has an else")
-    if scope.in_init and makes_list(stage, node):
+    if scope.in_init and is_first_list(stage, node) and makes_list(stage, node):
         stage.fors.append(node)
         if (pair := named_first(stage, node)) is not None:
             scope.env[ast.unparse(pair.targets[0])] = stage.at.value(pair.value)
@@ -37,8 +40,13 @@ def stage_loop(stage: Stage, node: ast.For) -> None:
             stage.body(node.body)
         stage.fors.pop()
         return
+    if scope.in_init and courses.grow(stage, node):
+        return
     if unroll(stage, node):
         return
+    held = scope.env.get(ast.unparse(node.iter))
+    if isinstance(held, Course) and (given := courses.passes_through(node)) is not None:
+        return assign(stage, given, ast.copy_location(ast.Call(node.iter, [given], []), node), node)
     group = scope.env.get(ast.unparse(node.iter))
     if isinstance(group, Group):
         return loop_over_layers(stage, node, group)
@@ -46,6 +54,12 @@ def stage_loop(stage: Stage, node: ast.For) -> None:
     if overs is None and not scope.is_static(node.iter):
         raise NotPorted(node.iter, "is a loop over tensors", "loop over numbers")
     write_loop(stage, node, node.iter, node.target, overs)
+
+
+def is_first_list(stage: Stage, node: ast.For) -> bool:
+    """Whether the lists that a loop puts layers into have none yet."""
+    names = [it for it in courses.targets_in(node) if it is not None]
+    return all(isinstance(stage.scope.env.get(it), (Static, Stack, type(None))) for it in names)
 
 
 def loop_over_layers(stage: Stage, node: ast.For, group: Group) -> None:
@@ -69,6 +83,7 @@ def write_loop(
         header = f"for {target} in {text}:"
     else:
         header = header_over_tensors(stage, overs)
+        targets = {one for it in overs if it.stack is None for one in names_in(it.target or it.name)}
     counted = {it for it in targets if not isinstance(scope.env.get(it), Flow) or overs is None}
     for name in counted:
         scope.env[name] = Static(name)
@@ -93,13 +108,16 @@ def write_loop(
     own = "self." if not scope.loops else ""
     lists = [f"{own}{it}s" for it in made.marks]
     singles = [f"{it}s" if it in made.nested else it for it in made.marks]
-    if made.counts or overs is not None or not lists:
+    tensors = [it for it in overs or () if it.group is None]
+    if made.counts or tensors or not lists:
         if overs is None:
             lists.insert(0, scope.forward_text(text))
             singles.insert(0, f"({target})" if "," in target and singles else target)
         else:
-            lists[:0] = [it.forward if it.forward else scope.forward_text(it.init) for it in overs]
-            singles[:0] = [it.name for it in overs]
+            asked = overs if made.counts or not lists else tensors
+            asked = list({(it.target or it.name, it.init): it for it in asked}.values())
+            lists[:0] = [it.forward if it.forward else scope.forward_text(it.init) for it in asked]
+            singles[:0] = [in_brackets(it.target) or it.name for it in asked]
     over = lists[0] if len(lists) == 1 else f"zip({', '.join(lists)})"
     scope.do(f"for {', '.join(singles)} in {over}:")
     scope.forward += forward
@@ -146,6 +164,12 @@ def overs_of(stage: Stage, node: ast.For) -> list[Over] | None:
     is_zip = isinstance(iterated, ast.Call) and getattr(iterated.func, "id", "") == "zip"
     if stage.scope.is_static(iterated):
         return None
+    if is_call(iterated, "enumerate") and isinstance(target, ast.Tuple) and len(target.elts) == 2:
+        if isinstance(target.elts[0], ast.Name) and target.elts[0].id not in read_in(node):
+            # nobody asks for the number of the turn
+            again = copy.copy(node)
+            again.target, again.iter = target.elts[1], iterated.args[0]  # type: ignore[attr-defined]
+            return overs_of(stage, again)
     if is_zip and isinstance(iterated, ast.Call) and isinstance(target, ast.Tuple):
         pairs = list(zip(target.elts, iterated.args, strict=False))
     else:
@@ -156,24 +180,62 @@ def overs_of(stage: Stage, node: ast.For) -> list[Over] | None:
             found.append(Over(ast.unparse(one), stage.scope.static_text(over)))
             continue
         value = stage.at.value(over)
+        if isinstance(value, Group) and isinstance(one, ast.Name):
+            found.append(over_group(stage, one.id, value))
+            continue
         if not isinstance(value, Stack) or not isinstance(one, ast.Name):
             return None
         found.append(Over(one.id, value.shadow, value.text, value))
     return found
 
 
+def over_group(stage: Stage, name: str, group: Group) -> Over:
+    """A list of layers that a loop goes through beside others: what it was made by."""
+    listed = group.name.removeprefix("self.")
+    stage.scope.env[name] = replace(group.maker, name=name, listed=listed)
+    return Over(name, stage.scope.static_text(group.over), target=ast.unparse(group.target), group=group)
+
+
 def header_over_tensors(stage: Stage, overs: list[Over]) -> str:
-    """The loop in `__init__`, over their channels."""
-    names = []
+    """The loop in `__init__`, over their channels, and over what lists of layers were made by."""
+    pairs = list[tuple[str, str]]()
     for it in overs:
-        if it.stack is None:
-            names.append(it.name)
-            continue
-        shadow = f"{it.name}_channels"
-        stage.scope.env[it.name] = Flow(it.name, it.stack.rank, shadow, it.stack.order)
-        names.append(shadow)
-    inside = ", ".join(it.init for it in overs)
-    return f"for {', '.join(names)} in {inside if len(overs) == 1 else f'zip({inside})'}:"
+        name = it.target or it.name
+        if it.stack is not None:
+            name = f"{it.name}_channels"
+            stage.scope.env[it.name] = Flow(it.name, it.stack.rank, name, it.stack.order)
+        same = [at for at, (one, over) in enumerate(pairs) if over == it.init and "_" in (one, name)]
+        if it.group is not None and same:
+            # of two lists that were made by one, one does without the other's names
+            pairs[same[0]] = (name if pairs[same[0]][0] == "_" else pairs[same[0]][0]), it.init
+        elif (name, it.init) not in pairs:
+            pairs.append((name, it.init))
+    names = [one for name, _ in pairs for one in names_in(name) if one != "_"]
+    if len(names) != len(set(names)):
+        raise NotPorted(ast.Constant(names[0]), "goes through lists that were made with one name", "use two")
+    if len(pairs) == 1:
+        return f"for {bare(pairs[0][0])} in {pairs[0][1]}:"
+    targets = ", ".join(in_brackets(name) for name, _ in pairs)
+    return f"for {targets} in zip({', '.join(over for _, over in pairs)}):"
+
+
+def in_brackets(target: str) -> str:
+    """A target inside of another."""
+    return f"({bare(target)})" if "," in target else target
+
+
+def names_in(target: str) -> set[str]:
+    return {it.id for it in ast.walk(ast.parse(target)) if isinstance(it, ast.Name)}
+
+
+def read_in(node: ast.For) -> set[str]:
+    """The names that a loop's body reads."""
+    nodes = (it for one in node.body for it in ast.walk(one))
+    return {it.id for it in nodes if isinstance(it, ast.Name) and isinstance(it.ctx, ast.Load)}
+
+
+def is_call(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Call) and getattr(node.func, "id", "") == name
 
 
 def carry(stage: Stage, node: ast.For) -> set[str]:
@@ -234,6 +296,9 @@ class Over:
     init: str
     forward: str = ""
     stack: Stack | None = None
+    #: Of a list of layers: the names that it was made with, in a loop of `__init__`.
+    target: str = ""
+    group: Group | None = None
 
 
 def stored_in(node: ast.For) -> set[str]:

@@ -143,6 +143,10 @@ class Project:
         for it in known:
             scope.env[it.name] = Size(it.name) if it in sizes else Static(it.name)
             scope.assigned[it.name] = 1
+            if all(call.arguments.get(it.name, "") is None for call in calls):
+                # a mask that nobody gives: the port does without it
+                scope.env[it.name] = Static("None")
+                scope.notes.append(f"line {node.lineno}: {it.name} is None in all calls")
         scope.parameters = frozenset(it.name for it in known)
         stage.returned = returned_chains(self.watched, node)
         stage.body(node.body)

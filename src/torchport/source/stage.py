@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from torchport.source import chains
+from torchport.source import chains, courses
 from torchport.source.assign import assign
 from torchport.source.conditions import ends, stage_condition, without_choice
 from torchport.source.evaluate import Evaluator
@@ -20,7 +20,9 @@ from torchport.source.sites import NotPorted
 from torchport.source.unit import Input
 from torchport.source.values import (
     Chain,
+    Course,
     Flow,
+    Group,
     Items,
     Row,
     leaves,
@@ -150,6 +152,9 @@ class Stage:
                     chains.extend(self, value.args[0])
                 else:
                     chains.add(self, held, value.args[0])
+                return
+            if called in ("add", "append") and isinstance(held, (Group, Course)) and scope.in_init:
+                courses.put(self, ast.unparse(target), held, value.args[0])
                 return
             if called == "add" and isinstance(held, Row):
                 if scope.depth:

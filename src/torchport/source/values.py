@@ -115,6 +115,26 @@ class Chain:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """One of two layers, by a condition where the model is built: `test`, as text."""
+
+    test: str
+    first: Any
+    second: Any
+
+
+@dataclass(frozen=True)
+class Course:
+    """A Sequential whose layers come from loops, conditions and lists.
+
+    `steps`: the statements that put them in, each with what names were there; `node`: the call of Sequential.
+    """
+
+    steps: tuple[tuple[ast.stmt, Mapping[str, Any]], ...] = field(compare=False)
+    node: ast.AST
+
+
+@dataclass(frozen=True)
 class Shape:
     """The shape of a tensor."""
 

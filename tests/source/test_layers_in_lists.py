@@ -1,0 +1,167 @@
+"""Layers of classes that loops, conditions and lists put in, and those that are chosen."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+import pytest
+
+from torchport.source import SourcePort, port_of, watched_project
+from torchport.source.sites import SourceFile
+
+TEXT = """
+import tensorflow as tf
+from tensorflow import keras
+from tensorflow.keras import layers
+
+
+class Chosen(layers.Layer):
+    def __init__(self, units, norm="batch", with_dropout=False):
+        super().__init__()
+        self.with_dropout = with_dropout
+        self.dense = layers.Dense(units)
+        if norm == "batch":
+            self.norm = layers.BatchNormalization()
+        else:
+            self.norm = layers.LayerNormalization(epsilon=1e-6)
+        if with_dropout:
+            self.drop = layers.Dropout(0.2)
+        self.act = layers.ReLU() if units > 4 else layers.Activation("tanh")
+
+    def call(self, x):
+        x = self.act(self.norm(self.dense(x)))
+        if self.with_dropout:
+            x = self.drop(x)
+        return x
+
+
+class Optional(layers.Layer):
+    def __init__(self, units, with_norm=True):
+        super().__init__()
+        self.dense = layers.Dense(units)
+        self.norm = None
+        if with_norm:
+            self.norm = layers.LayerNormalization()
+
+    def call(self, x):
+        x = self.dense(x)
+        if self.norm is not None:
+            x = self.norm(x)
+        return x
+
+
+class Encoder(keras.Model):
+    def __init__(self, widths=(16, 8), latent=3, rate=0.1):
+        super().__init__()
+        self.hidden = keras.Sequential([layers.Dense(width, activation="relu") for width in widths])
+        self.body = keras.Sequential()
+        for width in widths:
+            self.body.add(layers.Dense(width))
+            self.body.add(layers.Dropout(rate))
+        parts = []
+        for width in widths:
+            parts.append(layers.Dense(width, activation="gelu"))
+        parts.append(layers.LayerNormalization())
+        self.tail = keras.Sequential(parts)
+        self.mean = layers.Dense(latent)
+
+    def call(self, x, training=False):
+        h = self.hidden(x)
+        mean = self.mean(self.tail(self.body(h, training=training)))
+        return mean + tf.random.normal(shape=tf.shape(mean))
+
+
+class Double(layers.Layer):
+    def __init__(self, filters):
+        super().__init__()
+        self.conv = layers.Conv2D(filters, 3, padding="same")
+        self.norm = layers.BatchNormalization()
+
+    def call(self, x, training=None):
+        return tf.nn.relu(self.norm(self.conv(x), training=training))
+
+
+class Unet(keras.Model):
+    def __init__(self, classes=2, widths=(8, 16)):
+        super().__init__()
+        self.downs = [Double(width) for width in widths]
+        self.pools = [layers.MaxPooling2D() for _ in widths]
+        self.ups = [layers.Conv2DTranspose(width, 2, strides=2) for width in reversed(widths)]
+        self.convs = [Double(width) for width in reversed(widths)]
+        self.out = layers.Conv2D(classes, 1)
+
+    def call(self, x):
+        skips = []
+        for down, pool in zip(self.downs, self.pools):
+            x = down(x)
+            skips.append(x)
+            x = pool(x)
+        for i, (up, conv, skip) in enumerate(zip(self.ups, self.convs, reversed(skips))):
+            x = conv(tf.concat([up(x), skip], axis=-1))
+        return self.out(x)
+
+
+def attend(q, k, v, mask):
+    scores = tf.matmul(q, k, transpose_b=True)
+    if mask is not None:
+        scores += mask * -1e9
+    return tf.matmul(tf.nn.softmax(scores, axis=-1), v)
+
+
+class Attention(layers.Layer):
+    def __init__(self, dim):
+        super().__init__()
+        self.query = layers.Dense(dim)
+
+    def call(self, x, mask=None):
+        q = self.query(x)
+        return attend(q, q, q, mask)
+
+
+class Tagger(keras.Model):
+    def __init__(self, words, dim, units, tags):
+        super().__init__()
+        self.embed = layers.Embedding(words, dim)
+        self.lstm = layers.Bidirectional(layers.LSTM(units, return_sequences=True))
+        self.out = layers.Dense(tags)
+
+    def call(self, x):
+        return self.out(self.lstm(self.embed(x)))
+"""
+CALLS = (
+    "Chosen(8)(keras.Input((5,)))", "Chosen(3, 'layer', True)(keras.Input((5,)))",
+    "Optional(6)(keras.Input((5,)))", "Encoder()(keras.Input((7,)))", "Unet()(keras.Input((16, 16, 3)))",
+    "Attention(6)(keras.Input((5, 8)))", "Tagger(20, 6, 5, 4)(keras.Input((7,), dtype='int32'))",
+)  # fmt: skip
+#: What stands in the port of a unit.
+PARTS = {
+    "Chosen": (
+        "self.norm = nn.BatchNorm1d(units, eps=1e-3, momentum=0.01) else: self.norm = nn.LayerNorm(units",
+        "self.act = nn.ReLU() else: self.act = nn.Tanh()", "self.act(self.norm(self.dense(x)))",
+    ),
+    "Optional": ("self.norm = None", "if self.norm is not None:"),
+    "Encoder": ("for width in widths:", "torch.randn_like(mean)"),
+    "Unet": (
+        "for width, skip_channels in zip(reversed(widths), reversed(skips_channels)):",
+        "in zip(reversed(skips), self.ups, self.convs):",
+    ),
+    "attend": ("def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:",),
+    "Attention": ("return attend(q, q, q)",),
+    "Tagger": ("nn.LSTM(dim, units, batch_first=True, bidirectional=True)",),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> SourcePort:
+    path = tmp_path_factory.mktemp("lists") / "lists.py"
+    path.write_text(dedent(TEXT))
+    return port_of(watched_project(SourceFile.of(path), (), CALLS), calls=CALLS)
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_is_written_and_proven(port: SourcePort, name: str) -> None:
+    unit = next(it for it in port.units if it.name == name)
+    text = " ".join(unit.text.split())
+    for part in PARTS[name]:
+        assert " ".join(part.split()) in text, unit.text
+    assert len(port.proofs[name].cases) > 1 and not port.proofs[name].differences
