@@ -71,6 +71,20 @@ class Encoder(keras.Model):
         return mean + tf.random.normal(shape=tf.shape(mean))
 
 
+class Wide(layers.Layer):
+    def __init__(self, widths):
+        super().__init__()
+        self.parts = []
+        for width in widths:
+            if width > 4:
+                self.parts.append(layers.Dense(width))
+
+    def call(self, x):
+        for part in self.parts:
+            x = part(x)
+        return x
+
+
 class Double(layers.Layer):
     def __init__(self, filters):
         super().__init__()
@@ -130,7 +144,8 @@ class Tagger(keras.Model):
 """
 CALLS = (
     "Chosen(8)(keras.Input((5,)))", "Chosen(3, 'layer', True)(keras.Input((5,)))",
-    "Optional(6)(keras.Input((5,)))", "Encoder()(keras.Input((7,)))", "Unet()(keras.Input((16, 16, 3)))",
+    "Optional(6)(keras.Input((5,)))", "Encoder()(keras.Input((7,)))", "Wide([6, 5, 7])(keras.Input((5,)))",
+    "Unet()(keras.Input((16, 16, 3)))",
     "Attention(6)(keras.Input((5, 8)))", "Tagger(20, 6, 5, 4)(keras.Input((7,), dtype='int32'))",
 )  # fmt: skip
 #: What stands in the port of a unit.
@@ -141,6 +156,7 @@ PARTS = {
     ),
     "Optional": ("self.norm = None", "if self.norm is not None:"),
     "Encoder": ("for width in widths:", "torch.randn_like(mean)"),
+    "Wide": ("if width > 4:",),
     "Unet": (
         "for width, skip_channels in zip(reversed(widths), reversed(skips_channels)):",
         "in zip(reversed(skips), self.ups, self.convs):",

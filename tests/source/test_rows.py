@@ -101,24 +101,6 @@ REFUSED = {
         "Stack([4, 5])(keras.Input((6,)))",
         (13, "self.dense[0]"),
     ),
-    "layers appended": (
-        """
-        class Stack(layers.Layer):
-            def __init__(self, widths):
-                super().__init__()
-                self.dense = []
-                for width in widths:
-                    if width > 2:
-                        self.dense.append(layers.Dense(width))
-
-            def call(self, x):
-                for layer in self.dense:
-                    x = layer(x)
-                return x
-        """,
-        "Stack([4, 5])(keras.Input((6,)))",
-        (13, "self.dense"),
-    ),
     "added in a loop": (
         """
         def mlp(x, widths=(8, 4)):

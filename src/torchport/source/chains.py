@@ -181,6 +181,10 @@ def add(stage: Stage, chain: Chain, node: ast.expr) -> None:
     layers = [it.result for it in scope.seen(maker.node)]
     seen = [seen_of(it) for it in layers if it._inbound_nodes]
     if not seen:
+        held = set(map(id, layers))
+        runs = (it for _, it in scope.project.watched.recorder.calls if it is not None)
+        seen = [it for it in runs if id(it.function) in held]
+    if not seen:
         raise NotPorted(node, "never ran", "call the model that it is in")
     function = scope.seen(maker.node)[0].function
     is_own = getattr(function, "__module__", "") == scope.project.watched.module.__name__

@@ -91,7 +91,7 @@ def grow(stage: Stage, node: ast.For | ast.If) -> bool:
         for name, it in held.items()
     ):
         return False
-    made = [it.args[0] for it in ast.walk(node) if is_adding(it)]
+    made = [it.args[0] for it in ast.walk(node) if isinstance(it, ast.Call) and is_adding(it)]
     if not all(makes_layer(stage, it) for it in made):
         return False
     for name, value in held.items():
@@ -118,6 +118,22 @@ def passes_through(node: ast.For) -> ast.expr | None:
     given = call.args[0] if len(call.args) == 1 and not more else None
     is_same = given is not None and ast.unparse(given) == ast.unparse(target)
     return given if is_same and ast.unparse(call.func) == layer else None
+
+
+def through(stage: Stage, node: ast.For, course: Course, given: ast.expr) -> None:
+    """`for layer in layers: x = layer(x)`: the layers were put into a list by loops and conditions."""
+    scope, call = stage.scope, node.body[0].value  # type: ignore[attr-defined]
+    flow, known = stage.at.value(given), set(scope.applied)
+    if not isinstance(flow, Flow):
+        raise NotPorted(given, "is not one tensor")
+    name = ast.unparse(given)
+    stage.at.target = (node.iter, name)
+    value = applied(stage.at, node.iter, course, flow)
+    stage.at.target = None
+    scope.env[name] = value
+    for place in [it for it in scope.applied if it not in known]:
+        # in the source it is the loop's line that calls each
+        scope.applied[site(call) + place[:4]] = scope.applied[site(call)] = scope.applied[place]
 
 
 def makes_layer(stage: Stage, node: ast.expr) -> bool:

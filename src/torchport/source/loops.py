@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torchport.source import chains, courses
-from torchport.source.assign import assign
 from torchport.source.layers import new_layer
 from torchport.source.lines import bare, reads
 from torchport.source.parts import order_of
@@ -46,7 +45,7 @@ def stage_loop(stage: Stage, node: ast.For) -> None:
         return
     held = scope.env.get(ast.unparse(node.iter))
     if isinstance(held, Course) and (given := courses.passes_through(node)) is not None:
-        return assign(stage, given, ast.copy_location(ast.Call(node.iter, [given], []), node), node)
+        return courses.through(stage, node, held, given)
     group = scope.env.get(ast.unparse(node.iter))
     if isinstance(group, Group):
         return loop_over_layers(stage, node, group)

@@ -188,7 +188,8 @@ def text_of(unit: Unit, node: ast.FunctionDef | ast.ClassDef, stage: Stage, init
 def attributes_in(text: str) -> set[str]:
     import re
 
-    return set(re.findall(r"\bself\.([A-Za-z]\w*) =", text))
+    # None stands for a layer that is not made
+    return set() if text.endswith(" = None") else set(re.findall(r"\bself\.([A-Za-z]\w*) =", text))
 
 
 def doc(node: ast.FunctionDef | ast.ClassDef) -> str:
