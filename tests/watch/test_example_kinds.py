@@ -109,7 +109,7 @@ class Residual(L.Layer):
 
     def call(self, x, training=None):
         y = self.norm(self.conv(x), training=training)
-        return tf.nn.relu(L.add([self.shortcut(x), y]))
+        return tf.nn.relu(L.add([self.shortcut(x), y])) * tf.math.sqrt(0.3) / tf.sqrt(tf.constant(0.7))
 
 
 class Windows(L.Layer):

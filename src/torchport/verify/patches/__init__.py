@@ -66,6 +66,8 @@ DOUBLES: tuple[Patch, ...] = (
     Patch("keras.ops", "cast", lambda tf, original, note: doubles.cast(tf, original), optional=True),
     *(Patch(module, name, lambda tf, original, note: doubles.made(tf, original))
       for module, names in doubles.MADE.items() for name in names),
+    *(Patch(module, name, lambda tf, original, note: doubles.numeric(tf, original))
+      for module, names in doubles.SINGLE.items() for name in names),
     *(Patch(module, name, lambda tf, original, note: doubles.promoted(tf, original))
       for module, names in doubles.SEVERAL.items() for name in names),
     *(Patch("tensorflow.python.framework.tensor:Tensor", name,

@@ -26,6 +26,9 @@ SEVERAL = {
     "tensorflow:linalg": ["matmul", "einsum", "tensordot"],
     "tensorflow:nn": "conv1d conv2d conv3d depthwise_conv2d bias_add".split(),
 }
+#: Functions of one number that the port has as Python computes it: `NUMBERS` of watch/constants.py.
+SINGLE = {"tensorflow": ("sqrt", "exp", "square"),
+          "tensorflow:math": ("sqrt", "rsqrt", "exp", "log", "square", "reciprocal")}  # fmt: skip
 OPERATORS = tuple(
     f"__{side}{name}__"
     for name in "add sub mul truediv pow matmul mod floordiv".split()
@@ -106,6 +109,21 @@ def made(tf: Any, original: Any) -> Any:
             if is_user(sys._getframe(1).f_code.co_filename):
                 bound.arguments["dtype"] = tf.float64
         return original(*bound.args, **bound.kwargs)
+
+    return call
+
+
+def numeric(tf: Any, original: Any) -> Any:
+    """A function that the user's own code calls on a single number: in float64, as `tf.sqrt(0.5)`."""
+
+    @functools.wraps(original)
+    def call(x: Any, *args: Any, **kwargs: Any) -> Any:
+        is_single = isinstance(x, float) or (
+            isinstance(x, tf.Tensor) and x.dtype == tf.float32 and x.shape.rank == 0 and hasattr(x, "numpy")
+        )
+        if is_single and is_user(sys._getframe(1).f_code.co_filename):
+            x = tf.constant(x if isinstance(x, float) else shortest(x.numpy()), tf.float64)
+        return original(x, *args, **kwargs)
 
     return call
 
