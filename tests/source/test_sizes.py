@@ -35,7 +35,7 @@ def test_a_function_of_sizes(tmp_path: Path) -> None:
     assert "def causal_mask(batch_size: int, n_dest: int, n_src: int) -> Tensor:" in found.code
     assert "causal_mask(x.shape[0], x.shape[1], x.shape[1])" in found.code
     assert ".float()" in found.code
-    assert all(len(it.cases) == 4 for it in found.proofs.values())
+    assert all(len(it.cases) > 3 for it in found.proofs.values())
 
 
 def test_a_mask_of_true_and_false(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 from torchport.source.chains import CHAIN
@@ -17,7 +19,7 @@ from torchport.source.unit import SIZES_OF_SPACE, Unit
 from torchport.source.vary import TRIED, choices_of, coupled, image_sizes, variations
 
 #: With how many watched calls, and with how many others, a unit is proven.
-WATCHED, VARIED = 1, 3
+WATCHED, VARIED = 1, 4
 
 
 def cases_of(watched: Watched, unit: Unit) -> Iterator[Case]:
@@ -53,24 +55,40 @@ def proven(prover: Prover, unit: Unit, watched: Sequence[Case]) -> Proof:
     enough = VARIED + len(cases)
     for case in watched[:1]:
         still = {*unit.fixed, *(unit.dropped if SIZES_OF_SPACE in unit.fixed else ())}
+        choices = choices_of(prover.project.node_of(unit.name))
         arguments = [
             replace(case, arguments=it, is_varied=True)
-            for it in variations(case.arguments, choices_of(prover.project.node_of(unit.name)))
+            for it in (*with_defaults(prover, unit, case.arguments), *variations(case.arguments, choices))
             if all(it[name] == case.arguments[name] for name in still if name in it)
         ]
-        shapes = (
-            []
-            if SIZES_OF_SPACE in unit.fixed
-            else [replace(case, shapes=it, is_varied=True) for it in image_sizes(case.shapes)]
-        )
-        both = [] if still else list(coupled(case.arguments, case.shapes))
+        sizes = [] if SIZES_OF_SPACE in unit.fixed else image_sizes(case.shapes)
+        shapes = [replace(case, shapes=it, is_varied=True) for it in sizes]
+        both = [] if still else coupled(case.arguments, case.shapes)
         shapes += [replace(case, arguments=it, shapes=one, is_varied=True) for it, one in both]
-        cases += [*arguments, *shapes, *watched[WATCHED:]][:TRIED]
+        # sizes are among the first: a number and a size that are equal now are told apart
+        mixed = [it for pair in zip_longest(arguments, shapes) for it in pair if it is not None]
+        seen = (
+            it for it in watched[WATCHED:]
+            if all(it.arguments[name] == case.arguments[name] for name in still if name in it.arguments)
+        )  # fmt: skip
+        cases += [*mixed, *seen][:TRIED]
         # where little can be another: other numbers, of more examples
         cases += [replace(case, draw=draw, is_varied=True) for draw in range(1, VARIED + 1)]
     endless = prover.project.watched.recorder.stopped[unit.name]
     unique = {str(it): it for it in cases if not (it.is_varied and told(it.arguments) in endless)}
     return prover.prove(unit, list(unique.values()), enough)
+
+
+def with_defaults(prover: Prover, unit: Unit, given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The arguments, with what the author says where nothing is given: none of a class that has no such."""
+    target = getattr(prover.project.watched.module, unit.name)
+    defaults = {
+        name: it.default
+        for name, it in inspect.signature(target).parameters.items()
+        if it.default is not it.empty and name in given and given[name] is not it.default
+    }
+    if defaults:
+        yield {**given, **defaults}
 
 
 def case_of(unit: Unit, call: UnitCall, inner: UnitCall | None = None) -> Case:

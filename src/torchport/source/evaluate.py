@@ -12,6 +12,7 @@ from torchport.source.application import apply
 from torchport.source.constants import constant
 from torchport.source.courses import course_of
 from torchport.source.fragment import Call, is_layer
+from torchport.source.keras_losses import loss_of
 from torchport.source.layers import apply_layer, network_of
 from torchport.source.lines import singular
 from torchport.source.observe import Seen
@@ -147,6 +148,8 @@ class Evaluator:
             raise NotPorted(node, "is not assigned to a name", "write inputs = keras.Input(...)")
         if (found := activations.called(self, node, seen)) is not None:
             return found
+        if (loss := loss_of(self, node, seen)) is not None:
+            return loss
         maker = self.value(node.func) if is_local(function) else None
         if isinstance(maker, Maker):
             return apply_layer(self, node, maker, seen)

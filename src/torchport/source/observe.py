@@ -282,7 +282,7 @@ def is_plain(node: ast.Call, space: Mapping[str, Any]) -> bool:
 
 
 #: Modules of Keras whose classes make constants, and functions of NumPy that do.
-MAKERS = frozenset({"initializers", "regularizers", "constraints", "activations"})
+MAKERS = frozenset({"initializers", "regularizers", "constraints", "activations", "losses"})
 NUMBERS = frozenset({"sqrt", "log", "log2", "exp", "ceil", "floor", "prod", "array", "linspace", "arange"})
 #: Functions that a constant may be made with.
 PLAIN = frozenset({"dict", "list", "tuple", "range", "len", "int", "float", "max", "min", "sum", "set"})

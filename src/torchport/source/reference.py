@@ -126,6 +126,7 @@ class Reference:
             if unit.kind == "function":
                 kinds = case.kinds or ("float",) * len(case.shapes)
                 inputs = [feed(numbers, it, kind) for it, kind in zip(given_shapes, kinds, strict=True)]
+                inputs = labels_first(unit, inputs)
                 given = dict(arguments)
 
                 def function(*tensors: Any) -> Any:
@@ -135,7 +136,7 @@ class Reference:
             if unit.kind == "loss":
                 kinds = case.kinds or ("float",) * len(case.shapes)
                 inputs = [feed(numbers, it, kind) for it, kind in zip(given_shapes, kinds, strict=True)]
-                loss = target(**arguments)
+                inputs, loss = labels_first(unit, inputs), target(**arguments)
                 return cls(keras, None, lambda *given: loss(*given), inputs, given_shapes, [])
             if unit.kind == "builder":
                 model = target(**arguments)
@@ -252,6 +253,13 @@ def in_doubles(keras: Any) -> Iterator[None]:
                 "_assign_moving_average", lambda tf, original, note: average(tf, original), optional=True,
             ),
         ]  # fmt: skip
+        numbers.append(
+            # a loss that was made before says float32
+            patches.Patch(
+                "keras.src.losses.loss:Loss", "dtype",
+                lambda tf, original, note: property(lambda self: "float64"), optional=True,
+            )
+        )  # fmt: skip
         numbers += [
             patches.Patch(place, name, lambda tf, original, note: said_in_double(tf, original), optional=True)
             for place, name in SAID
@@ -458,6 +466,17 @@ def feed(numbers: np.random.Generator, shape: Sequence[int], dtype: Any = "float
     if "int" in str(getattr(dtype, "name", dtype)):
         return numbers.integers(0, 3, tuple(shape)).astype(np.int64)
     return numbers.uniform(0.05, 0.95, tuple(shape))
+
+
+def labels_first(unit: Unit, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    """Labels that sum to one over classes: TensorFlow's gradient of a cross entropy takes that for granted.
+
+    Source: tensorflow/core/kernels/xent_op.h, backprop = prob - labels.
+    """
+    is_label = bool(unit.inputs) and unit.inputs[0].name in ("y_true", "true", "labels", "target", "targets")
+    if len(inputs) < 2 or not is_label or inputs[0].dtype.kind != "f" or inputs[0].ndim < 2:
+        return inputs
+    return [inputs[0] / inputs[0].sum(-1, keepdims=True), *inputs[1:]]
 
 
 def value_for(variable: Any, numbers: np.random.Generator) -> np.ndarray:

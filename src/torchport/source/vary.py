@@ -101,11 +101,11 @@ def smaller(value: int) -> int:
 
 
 def image_sizes(shapes: tuple[tuple[int, ...], ...]) -> Iterator[tuple[tuple[int, ...], ...]]:
-    """The same tensors with other sizes of space, and with other channels."""
-    if any(len(it) > 3 for it in shapes):
-        yield tuple((it[0], *map(smaller, it[1:-1]), it[-1]) if len(it) > 3 else it for it in shapes)
+    """The same tensors with other channels, and with other sizes of space."""
     if shapes and all(len(it) > 1 for it in shapes):
         yield tuple((*it[:-1], smaller(it[-1])) for it in shapes)
+    if any(len(it) > 3 for it in shapes):
+        yield tuple((it[0], *map(smaller, it[1:-1]), it[-1]) if len(it) > 3 else it for it in shapes)
 
 
 def has_defaults(function: Any) -> bool:
