@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain, combinations
@@ -16,7 +17,7 @@ from torchport.source import activations, fragment
 from torchport.source.buffers import with_buffers
 from torchport.source.flags import flagged
 from torchport.source.fragment import Call, Fragment, Texts, inlined, is_layer
-from torchport.source.lines import reads
+from torchport.source.lines import atom, reads
 from torchport.source.observe import Seen, is_tensor
 from torchport.source.sites import RUN, NotPorted, site
 from torchport.source.unit import SIZES_OF_SPACE, snake
@@ -250,7 +251,7 @@ def emit(at: Evaluator, node: ast.AST, written: Fragment, made: Call, maker: Mak
         scope.env.setdefault(own, Flow(own, 0))
     text = in_loops(at, texts.text(result))
     if isinstance(result, (tuple, list)) or len(written.outputs) > 1:
-        sizes = [None if it in flowing else it for it in fragment.sizes(written)]
+        sizes = [None if it in flowing else built(at, it) for it in fragment.sizes(written)]
         flows = tuple(
             Flow(f"{text}[{at}]", len(it.tensor.shape), size, it.order)
             for at, (it, size) in enumerate(zip(written.outputs, sizes, strict=True))
@@ -260,13 +261,23 @@ def emit(at: Evaluator, node: ast.AST, written: Fragment, made: Call, maker: Mak
     (size,) = fragment.sizes(written)
     # what is made of weights alone has no axis of examples either
     is_weight = maker is None and bool(operands) and all(it.is_weight for it in operands)
-    return Flow(text, len(out.tensor.shape), None if size in flowing else size, out.order, is_weight)
+    size = None if size in flowing else built(at, size)
+    return Flow(text, len(out.tensor.shape), size, out.order, is_weight)
+
+
+def built(at: Evaluator, size: str | None) -> str | None:
+    """The text of a size as `__init__` has it: without the names that sizes have in `forward` alone."""
+    held = {it: at.scope.env.get(it) for it in reads(size or "")}
+    sizes = {name: it.known for name, it in held.items() if isinstance(it, Size) and it.known != name}
+    if not sizes or size is None or None in sizes.values():
+        return None if sizes else size
+    for name, known in sizes.items():
+        size = re.sub(rf"(?<![\w.]){name}\b", atom(str(known)), size)
+    return size
 
 
 def in_loops(at: Evaluator, text: str) -> str:
     """In a loop, modules are variables of it."""
-    import re
-
     turns = {mark for loop in at.scope.loops for mark in loop.marks}
     return re.sub(r"\bself\.(__m\d+__)", lambda it: it[1] if it[1] in turns else it[0], text)
 

@@ -12,7 +12,7 @@ from torchport.names import unique
 from torchport.source.buffers import registered
 from torchport.source.interface import is_input, take_input, take_inputs
 from torchport.source.lines import Line, atom, bare, reads, tidy
-from torchport.source.lists import group_of, is_empty_list, open_list
+from torchport.source.lists import group_of, holds_tensors, is_empty_list, open_list, put_into
 from torchport.source.operators import rank_of
 from torchport.source.sites import NotPorted, site
 from torchport.source.values import (
@@ -45,8 +45,10 @@ def assign(stage: Stage, target: ast.expr, node: ast.expr, statement: ast.stmt) 
     if (chain := chain_for(stage, target, node)) is not None:
         scope.env[ast.unparse(target)] = chain
         return
-    if is_empty_list(node) and isinstance(target, ast.Name):
+    if isinstance(target, ast.Name) and (is_empty_list(node) or holds_tensors(stage, target.id, node)):
         open_list(stage, target.id, node)
+        return
+    if isinstance(target, ast.Subscript) and put_into(stage, target, node):
         return
     name = ast.unparse(target)
     if is_empty_list(node) and name.startswith("self.") and scope.in_init:
@@ -122,6 +124,8 @@ def assign(stage: Stage, target: ast.expr, node: ast.expr, statement: ast.stmt) 
         shadow = f"{name}_channels"
         scope.say(f"{shadow} = [{', '.join(str(it.channels) for it in value.items)}]", shadow)
         scope.env[name] = Stack(name, shadow, first.rank, first.order)
+    elif isinstance(value, Items) and (shape := sizes_of(stage, name, value)) is not None:
+        scope.env[name] = shape
     elif isinstance(value, (Items, Stack)):
         scope.do(tidy(f"{name} = {value.text}"))
         scope.env[name] = replace(value, text=name)
@@ -148,9 +152,20 @@ def grows(stage: Stage, name: str, value: Items) -> bool:
     kinds = {(it.rank, it.order) if isinstance(it, Flow) else None for it in value.items}
     if len(kinds) != 1 or None in kinds:
         return False
-    methods = (f"{name}.{it}" for it in ("append", "pop"))
+    methods = (f"{name}.{it}" for it in ("append", "pop", "reverse"))
     calls = (it for it in ast.walk(stage.scope.project.node_of(stage.scope.name)) if isinstance(it, ast.Call))
     return bool({ast.unparse(it.func) for it in calls} & set(methods))
+
+
+def sizes_of(stage: Stage, name: str, value: Items) -> Static | None:
+    """`shape = (1, 1, filters)` of numbers that are known when the model is built: its text stands for it."""
+    items = [it.known if isinstance(it, Size) else getattr(it, "text", None) for it in value.items]
+    is_known = all(isinstance(it, (Size, Static)) for it in value.items) and None not in items and items
+    if not is_known or not any(isinstance(it, Size) for it in value.items) or stage.scope.loops:
+        return None
+    text = f"({', '.join(map(str, items))},)" if value.is_tuple else f"[{', '.join(map(str, items))}]"
+    tree = ast.parse(text, mode="eval").body
+    return Static(ast.unparse(tree), tree)
 
 
 def count_assignment(stage: Stage, target: ast.expr, name: str) -> None:

@@ -15,7 +15,7 @@ from torchport.source.fragment import Call, is_layer
 from torchport.source.keras_losses import loss_of
 from torchport.source.layers import apply_layer, network_of
 from torchport.source.lines import singular
-from torchport.source.observe import Seen
+from torchport.source.observe import Seen, whole
 from torchport.source.operators import entries, item_of, operation, rank_of
 from torchport.source.rows import applied, row_of
 from torchport.source.scope import Scope, is_local
@@ -130,7 +130,7 @@ class Evaluator:
             return made
         if not seen:
             raise NotPorted(node, "never ran", RUN)
-        function = seen[0].function
+        function = whole(seen[0].function)
         name = getattr(function, "__name__", type(function).__name__)
         unit = self.unit_of(function)
         if name == "Sequential" and isinstance(function, type):

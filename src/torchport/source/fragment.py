@@ -102,12 +102,7 @@ def of(seen: Seen, made: Call, are_open: bool = False) -> Fragment:
         if found:
             raise Refused(tuple(found))
         given = dict(zip(graph.inputs, (flow.order for flow, _ in flows), strict=True))
-        free = idiomatic(write(graph, choose_orders(graph, given=given)))
-        if not is_layer(seen.function) and Order.CHANNELS_FIRST not in given.values():
-            # heads of an attention are no channels: what a function gives stays as it is
-            plain = choose_orders(graph, given=given | dict.fromkeys(graph.outputs, Order.SOURCE))
-            kept = idiomatic(write(graph, plain))
-            free = kept if len(kept.permutes) <= len(free.permutes) else free
+        free = steps_of(graph, given, is_layer(seen.function))
         return Fragment(free, graph, opens_in((rebuilt_args, rebuilt_kwargs)))
     except Refused as error:
         first = error.refusals[0]
@@ -118,6 +113,30 @@ def of(seen: Seen, made: Call, are_open: bool = False) -> Fragment:
         raise Unsupported(
             f"is made of something that cannot be made again: {error}", "write its get_config"
         ) from error
+
+
+def steps_of(graph: Graph, given: Mapping[str, Order], is_layer: bool) -> Definition:
+    """A graph as steps, its inputs in the orders that they have.
+
+    Of as many permutes each, an image stays one; what a function makes of others stays as it is: heads of an
+    attention are no channels.
+    """
+    from networkx import NetworkXUnbounded as Unbounded
+
+    free = idiomatic(write(graph, choose_orders(graph, given=given)))
+    is_image = Order.CHANNELS_FIRST in given.values()
+    if is_layer and not is_image:
+        return free
+    order = Order.CHANNELS_FIRST if is_image else Order.SOURCE
+    ranks = {len(graph.tensors[it].shape) for it in (*graph.inputs, *graph.outputs)}
+    if is_image and len(ranks) > 1:
+        return free
+    try:
+        kept = choose_orders(graph, given={**given, **dict.fromkeys(graph.outputs, order)})
+    except Unbounded:
+        return free
+    other = idiomatic(write(graph, kept))
+    return other if len(other.permutes) <= len(free.permutes) else free
 
 
 @dataclass(frozen=True)

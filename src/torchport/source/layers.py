@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from torchport.source.application import apply
 from torchport.source.fragment import EACH, Call, is_layer
 from torchport.source.lines import index_text
-from torchport.source.observe import Seen, tensors
+from torchport.source.observe import Seen, tensors, whole
 from torchport.source.sites import NotPorted, site
 from torchport.source.unit import SIZES_OF_SPACE
 from torchport.source.values import (
@@ -57,7 +57,7 @@ def apply_layer(at: Evaluator, node: ast.Call, maker: Maker, seen: list[Seen]) -
     loops = tuple(map(id, at.scope.loops))
     if at.scope.turns.get(site(maker.node), loops) != loops:
         raise NotPorted(maker.node, "is a layer that is made in a loop and applied later", "apply it at once")
-    cls = made[0].function if made else type(seen[0].function)
+    cls = whole(made[0].function) if made else type(seen[0].function)
     # one place may call several layers, turn by turn: those that were made here
     own = {id(it.result) for it in made}
     seen = [it for it in seen if id(it.function) in own] or seen

@@ -42,13 +42,35 @@ def append_to(stage: Stage, target: ast.expr, item: ast.expr) -> None:
         raise NotPorted(
             target, "is a list of something else than tensors", "give each layer a name of its own"
         )
-    if held.rank and (held.rank, held.order) != (value.rank, value.order):
-        value = scope.ordered(value, held.order)
-        if value.rank != held.rank:
-            raise NotPorted(item, "has another number of axes than the others in the list")
-    scope.env[name] = replace(held, rank=value.rank, order=value.order)
+    value = among(stage, name, held, value, item)
     scope.do(tidy(f"{held.text}.append({value.text})"))
     scope.say(f"{held.shadow}.append({value.channels})", held.shadow)
+
+
+def among(stage: Stage, name: str, held: Stack, value: Flow, node: ast.expr) -> Flow:
+    """A tensor in the order of the others that a list holds. Raises NotPorted for one of other axes."""
+    if held.rank and (held.rank, held.order) != (value.rank, value.order):
+        value = stage.scope.ordered(value, held.order)
+        if value.rank != held.rank:
+            raise NotPorted(node, "has another number of axes than the others in the list")
+    stage.scope.env[name] = replace(held, rank=value.rank, order=value.order)
+    return value
+
+
+def put_into(stage: Stage, target: ast.Subscript, node: ast.expr) -> bool:
+    """`skips[level] = x`, into a dictionary of tensors; whether it is that."""
+    scope, name = stage.scope, ast.unparse(target.value)
+    held = scope.env.get(name)
+    if not isinstance(held, Stack) or not scope.is_static(target.slice):
+        return False
+    value = stage.at.value(node)
+    if not isinstance(value, Flow):
+        raise NotPorted(target, "holds something else than tensors", "give each of them a name of its own")
+    value = among(stage, name, held, value, node)
+    key = scope.static_text(target.slice)
+    scope.do(tidy(f"{held.text}[{scope.forward_text(key)}] = {value.text}"))
+    scope.say(f"{held.shadow}[{key}] = {value.channels}", held.shadow)
+    return True
 
 
 def collect_layer(stage: Stage, target: ast.expr, name: str, maker: Maker) -> None:
@@ -88,6 +110,11 @@ def group_of(stage: Stage, name: str, node: ast.ListComp) -> Group | None:
 def open_list(stage: Stage, name: str, node: ast.expr) -> None:
     """An empty list: of tensors, if the function puts some in it."""
     scope = stage.scope
+    if ast.unparse(node) in EMPTY_DICT:
+        scope.do(f"{name} = {{}}")
+        scope.say(f"{name}_channels = {{}}", f"{name}_channels")
+        scope.env[name] = Stack(name, f"{name}_channels")
+        return
     appended = [
         it.args[0] for it in ast.walk(scope.project.node_of(scope.name))
         if isinstance(it, ast.Call) and isinstance(it.func, ast.Attribute) and it.func.attr == "append"
@@ -114,6 +141,23 @@ def call_site(stage: Stage, argument: ast.expr, name: str) -> Any:
     return None
 
 
+EMPTY_DICT = ("{}", "dict()")
+
+
 def is_empty_list(node: ast.expr) -> bool:
     """`[]` or `list()`."""
     return ast.unparse(node) in ("[]", "list()")
+
+
+def holds_tensors(stage: Stage, name: str, node: ast.expr) -> bool:
+    """Whether a dictionary that begins empty gets tensors: `skips = {}`, then `skips[level] = x`."""
+    if ast.unparse(node) not in EMPTY_DICT:
+        return False
+    put = [
+        it.value for it in ast.walk(stage.scope.project.node_of(stage.scope.name))
+        if isinstance(it, ast.Assign) and isinstance(it.targets[0], ast.Subscript)
+        and ast.unparse(it.targets[0].value) == name
+    ]  # fmt: skip
+    return any(is_tensor(seen.result) for it in put for seen in stage.scope.seen(it)) or any(
+        isinstance(it, ast.Name) for it in put
+    )

@@ -81,12 +81,13 @@ def write_loop(
         text, target = scope.static_text(iterated), bare(ast.unparse(counter))
         header = f"for {target} in {text}:"
     else:
+        text = target = ""
         header = header_over_tensors(stage, overs)
         targets = {one for it in overs if it.stack is None for one in names_in(it.target or it.name)}
     counted = {it for it in targets if not isinstance(scope.env.get(it), Flow) or overs is None}
     for name in counted:
         scope.env[name] = Static(name)
-    made = Loop(frozenset(counted), over=text if overs is None else "")
+    made = Loop(frozenset(counted), over=text)
     scope.loops.append(made)
     with scope.apart() as (init, forward):
         stage.body(node.body)
@@ -107,19 +108,33 @@ def write_loop(
     own = "self." if not scope.loops else ""
     lists = [f"{own}{it}s" for it in made.marks]
     singles = [f"{it}s" if it in made.nested else it for it in made.marks]
-    tensors = [it for it in overs or () if it.group is None]
-    if made.counts or tensors or not lists:
-        if overs is None:
-            lists.insert(0, scope.forward_text(text))
-            singles.insert(0, f"({target})" if "," in target and singles else target)
-        else:
-            asked = overs if made.counts or not lists else tensors
-            asked = list({(it.target or it.name, it.init): it for it in asked}.values())
-            lists[:0] = [it.forward if it.forward else scope.forward_text(it.init) for it in asked]
-            singles[:0] = [in_brackets(it.target) or it.name for it in asked]
+    read = {name for it in forward for name in reads(it.text)}
+    counter_name = counter_of(iterated, target) if overs is None and lists else ""
+    is_counted = bool(made.counts and counter_name and not read & (targets - {counter_name}))
+    if overs is not None:
+        asked = [it for it in overs if it.group is None] if lists and not made.counts else overs
+        asked = list({(it.target or it.name, it.init): it for it in asked}.values())
+        names = {it: reads(it.target or it.name) for it in asked}
+        asked = [it for it in asked if it.stack is not None or not lists or names[it] & read]
+        lists[:0] = [it.forward if it.forward else scope.forward_text(it.init) for it in asked]
+        singles[:0] = [in_brackets(it.target) or it.name for it in asked]
+    elif not is_counted and (made.counts or not lists):
+        lists.insert(0, scope.forward_text(text))
+        singles.insert(0, f"({target})" if "," in target and singles else target)
     over = lists[0] if len(lists) == 1 else f"zip({', '.join(lists)})"
-    scope.do(f"for {', '.join(singles)} in {over}:")
+    turns = ", ".join(singles)
+    if is_counted:
+        turns = f"{counter_name}, {turns}" if len(singles) == 1 else f"{counter_name}, ({turns})"
+        over = f"enumerate({over})"
+    scope.do(f"for {turns} in {over}:")
     scope.forward += forward
+
+
+def counter_of(iterated: ast.expr, target: str) -> str:
+    """`i` of `for i, width in enumerate(widths)`; empty for other loops."""
+    if not isinstance(iterated, ast.Call) or ast.unparse(iterated.func) != "enumerate":
+        return ""
+    return target.partition(",")[0] if len(iterated.args) == 1 else ""
 
 
 def named_first(stage: Stage, node: ast.For) -> ast.Assign | None:

@@ -160,6 +160,13 @@ class Recorder:
         return entered
 
 
+def whole(function: Any) -> Any:
+    """What a partial function calls in the end."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
 def held(value: Any) -> Any:
     """Lists as they are now: they may grow."""
     return list(value) if type(value) is list else value
@@ -269,8 +276,11 @@ def is_definition(node: ast.stmt, space: Mapping[str, Any]) -> bool:
 def is_plain(node: ast.Call, space: Mapping[str, Any]) -> bool:
     """Whether a call makes a constant: by Python's own functions, by NumPy's or Keras's, or is of settings.
 
-    `keras.initializers.RandomNormal(0.0, 0.02)`, `np.sqrt(2)`, `Config()`; never what reads or trains.
+    `keras.initializers.RandomNormal(0.0, 0.02)`, `np.sqrt(2)`, `Config()`, `partial(Conv2D, padding="same")`;
+    never what reads or trains.
     """
+    if ast.unparse(node.func) in ("partial", "functools.partial"):
+        return True
     if isinstance(node.func, ast.Name):
         own = space.get(node.func.id)
         is_settings = (

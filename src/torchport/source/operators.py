@@ -135,6 +135,9 @@ def item_of(at: Evaluator, node: ast.Subscript) -> Any:
         return (
             replace(found, text=text) if isinstance(found, Flow) and not found.text.isidentifier() else found
         )
+    if isinstance(value, Stack) and isinstance(node.slice, ast.Slice) and at.scope.is_static(node.slice):
+        text = ast.unparse(node.slice)
+        return replace(value, text=f"{value.text}[{text}]", shadow=f"{value.shadow}[{text}]")
     if isinstance(value, Stack) and at.scope.is_static(node.slice):
         index = at.scope.static_text(node.slice)
         return Flow(

@@ -13,6 +13,7 @@ from torchport.errors import Unsupported
 from torchport.source import fragment
 from torchport.source.chains import CHAIN, is_row, returned_chains, shape_of
 from torchport.source.fragment import Call, Fragment, is_layer
+from torchport.source.layers import is_symbol
 from torchport.source.observe import Seen, UnitCall, Watched, is_scalar, is_tensor, tensors
 from torchport.source.parts import order_of
 from torchport.source.scope import Scope
@@ -181,11 +182,17 @@ class Project:
         return found
 
     def makes_layers(self, node: ast.FunctionDef) -> bool:
-        """Whether a function makes layers, itself or by another that it calls."""
+        """Whether a function makes layers, itself or by another that it calls.
+
+        On numbers, as a loss or metric is called, one that holds nothing is a function: `Flatten()(y_true)`.
+        """
+        calls = self.watched.recorder.units.get(node.name, [])
+        builds = any(is_symbol(it) for call in calls for it in tensors((call.arguments, call.result)))
         for it in ast.walk(node):
             for seen in self.watched.recorder.sites.get(site(it), []) if isinstance(it, ast.Call) else []:
                 function = seen.function
-                if is_layer(function) or is_layer(seen.result):
+                made = function if is_layer(function) else seen.result
+                if is_layer(made) and (builds or not is_plain(made)):
                     return True
                 name = getattr(function, "__qualname__", "")
                 own = getattr(inspect.unwrap(function), "__globals__", None) if callable(function) else None
@@ -269,6 +276,12 @@ def is_multiplied(node: ast.AST, name: str) -> bool:
         if any(isinstance(one, ast.Name) and one.id == name for one in given):
             return True
     return False
+
+
+def is_plain(layer: Any) -> bool:
+    """Whether a layer of Keras's holds nothing and does the same in training."""
+    is_theirs = type(layer).__module__.partition(".")[0] in ("keras", "tf_keras")
+    return is_theirs and not layer.weights and "training" not in inspect.signature(layer.call).parameters
 
 
 def inner_of(node: ast.FunctionDef) -> ast.FunctionDef | None:

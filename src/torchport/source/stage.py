@@ -25,6 +25,7 @@ from torchport.source.values import (
     Group,
     Items,
     Row,
+    Stack,
     leaves,
 )
 
@@ -165,6 +166,10 @@ class Stage:
                 made = maker_of(self.at, value.args[0])
                 if made is not None:
                     scope.env[ast.unparse(target)] = replace(held, makers=(*held.makers, made))
+                return
+            if isinstance(held, Stack) and called == "reverse":
+                scope.do(f"{held.text}.reverse()")
+                scope.say(f"{held.shadow}.reverse()", held.shadow)
                 return
             if called == "append" and isinstance(value.func, ast.Attribute):
                 append_to(self, value.func.value, value.args[0])
