@@ -47,7 +47,7 @@ class Axis:
         return tuple(axis.name for axis, _ in self.of) or (self.name,)
 
 
-def default_names(rank: int, is_channels_first: bool = False) -> tuple[str, ...]:
+def default_names(rank: int, is_channels_first: bool) -> tuple[str, ...]:
     """Names for the axes of a tensor of which nothing is known but its rank."""
     names = NAMES.get(rank, tuple(f"a{at}" for at in range(rank)))
     return names[:1] + names[1:][-1:] + names[1:-1] if is_channels_first else names

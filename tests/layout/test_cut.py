@@ -15,7 +15,9 @@ from torchport.errors import Refusal
 from torchport.graph import Graph, Op, Ref, Tensor
 from torchport.infer import infer
 from torchport.layout import choose_orders, write
-from torchport.layout.cut import is_permutable
+from torchport.layout.cut import FIRST as FIRST_SIDE
+from torchport.layout.cut import SOURCE as SOURCE_SIDE
+from torchport.layout.cut import cut, is_permutable
 from torchport.program import Permute
 from torchport.rules import book, table
 
@@ -169,3 +171,13 @@ def test_a_permute_goes_behind_what_is_on_the_line_of_a_layer(kinds: tuple[str, 
         graph = Graph("model", ("t0",), (ops[-1].outputs[0],), tuple(ops), {"t0": Tensor("t0", SHAPE)})
         (found,) = permutes(graph, keep_io=False)
         assert found.tensor == f"t{len(kinds) + 1}", (first, last)
+
+
+def test_where_nothing_holds_both_sides_no_flow_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most conversions: they need not import networkx, which takes longer than all else of a small one."""
+    monkeypatch.setattr("networkx.minimum_cut", None)
+    one, other = ("op", "", "one"), ("op", "", "other")
+    edges = {SOURCE_SIDE: {one: 0.0, other: 3.0}, one: {FIRST_SIDE: 2.0}, other: {one: 0.0, FIRST_SIDE: 0.0}}
+    assert cut(edges) == {FIRST_SIDE, one}
+    with pytest.raises(TypeError):
+        cut({SOURCE_SIDE: {one: 1.0}, one: {FIRST_SIDE: 2.0}})

@@ -47,7 +47,7 @@ def test_a_bias_that_goes_along_another_axis_is_refused(
 
 def tensor(shape: tuple[int | None, ...], order: Order) -> Value:
     """A tensor whose features are those of a flattened image of 2 x 2 x 3."""
-    axes = tuple(map(Axis, default_names(len(shape))))
+    axes = tuple(map(Axis, default_names(len(shape), False)))
     return Value(Tensor("x", shape, axes, parts=((2, 2, 3),)), order)
 
 
