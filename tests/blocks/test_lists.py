@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.blocks.graphs import Network
+from tests.blocks.graphs import Network, head, unit
 
 from torchport.pipeline import written
 
@@ -84,3 +84,31 @@ def test_branches(branches: Callable[[Network], str]) -> None:
     code = written(net.graph(net.layer("Dense", net.layer("Flatten", x), units=2)), "Net").code
     assert WRITTEN[branches] in code, code
     assert ("ModuleList" in code) == bool(WRITTEN[branches]), code
+
+
+def deeper(net: Network, x: str, width: int, merge: str, between: bool) -> str:
+    """Branches of one, two and three units; `between`: what the first of two gives is read elsewhere too."""
+    branches = []
+    for depth in (1, 2, 3):
+        y = net.layer("Conv2D", x, filters=width, kernel_size=1)
+        for at in range(depth):
+            y = unit(net, y, (3, True, "relu", True), width)
+            branches += [y] if between and (depth, at) == (2, 0) else []
+        branches.append(y)
+    return net.layer(merge, *branches)
+
+
+@pytest.mark.parametrize("between", [False, True])
+@pytest.mark.parametrize("merge", ["Concatenate", "Add"])
+def test_uses_of_one_block_in_a_row_inside_of_another(merge: str, between: bool) -> None:
+    net = Network((32, 32, 3))
+    x = net.layer("Conv2D", "image", filters=4, kernel_size=3, padding="same")
+    for width in (4, 6, 8):
+        x = deeper(net, x, width, merge, between)
+    code = written(head(net, x), "Net").code
+    row = (
+        "(DepthwiseSeparable(channels_1x1)" if merge == "Concatenate" else "(DepthwiseSeparable(out_channels)"
+    )
+    name = "branch" if merge == "Concatenate" else "blocks"
+    assert f"self.{name} = nn.Sequential(*{row} for _ in range(" in code, code
+    assert ("range(2)" in code) == (not between) and "range(3)" in code, code

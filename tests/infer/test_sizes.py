@@ -157,6 +157,47 @@ def test_casts_and_powers() -> None:
         assert type(chain.found(name)) is type(value), name
 
 
+def test_a_number_is_a_list_of_one() -> None:
+    chain, shape = Chain(SHAPE), Ref("s0")
+    size = chain.take(f"{OPS}GetItem", 5, shape, 3)
+    one = chain.take(f"{OPS}ExpandDims", [5], size, axis=0)
+    for newshape in ([1], [-1]):
+        chain.take(f"{OPS}Reshape", [5], size, newshape=newshape)
+    chain.take(f"{OPS}Cast", [5.0], one, dtype="float32")
+    chain.take(f"{OPS}Cast", [True], one, dtype="bool")
+    chain.take(f"{OPS}Add", [12, 7, 8, 10], shape, one)
+    chain.take(f"{OPS}Subtract", [-2, 3, 2, 0], one, shape)
+    chain.take(f"{OPS}Multiply", [14, 4, 6, 10], 2, shape)
+    chain.take(f"{OPS}Multiply", [10], one, 2)
+    for name, value in chain.values.items():
+        assert chain.found(name) == value, name
+        kinds = [
+            list(map(type, it)) if isinstance(it, list) else type(it) for it in (chain.found(name), value)
+        ]
+        assert kinds[0] == kinds[1], name
+
+
+@pytest.mark.parametrize(
+    ("kind", "args", "config"),
+    [
+        ("Add", (Ref("s0"), Ref("pair")), {}), ("Reshape", (Ref("size"),), {"newshape": [1, 1]}),
+        ("Reshape", (Ref("s0"),), {"newshape": [-1]}), ("ExpandDims", (Ref("s0"),), {"axis": 0}),
+        ("Prod", (Ref("size"),), {}), ("Add", (Ref("size"), Ref("x")), {}), ("Square", (Ref("s0"),), {}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_left_to_the_run_time(kind: str, args: tuple[Any, ...], config: dict[str, Any]) -> None:
+    """Lists of other lengths, and what makes more of them than a list."""
+    sizes, tensors = Sizes(("x",)), {"x": Tensor("x", SHAPE)}
+    for made, of, args_of in (
+        ("s0", "tf.shape", (Ref("x"),)), ("size", f"{OPS}GetItem", (Ref("s0"), 3)),
+        ("pair", f"{OPS}GetItem", (Ref("s0"), slice(1, 3))),
+    ):  # fmt: skip
+        assert not list(sizes.rewrite(Op(made, of, args_of, (made,), layer=made), tensors))
+    (left,) = sizes.rewrite(Op("y", f"{OPS}{kind}", args, ("y",), config, layer="y"), tensors)
+    assert left.kind == f"{OPS}{kind}" and not sizes._knows("y")
+
+
 def reshaped(declared: tuple[int | None, ...], *newshape: int | str) -> Op:
     """A reshape to sizes, those of an axis as its letter, as it is inferred."""
     ops = [Op("s", "tf.shape", (Ref("x"),), ("s",), layer="s")]
