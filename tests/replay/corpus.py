@@ -121,6 +121,14 @@ def parameters(test: Callable[..., None]) -> Iterator[Any]:
         yield from mark.args[1]
 
 
+def functions() -> Iterator[tuple[str, Any]]:
+    """Calls of public functions of TensorFlow, as many in one model as its tests put in one."""
+    from tests.functions.test_calls import AT_ONCE, BATCHES, model_of
+
+    for at, calls in enumerate(BATCHES):
+        yield f"calls {AT_ONCE * at} to {AT_ONCE * (at + 1) - 1}", model_of(calls)[0]
+
+
 #: Tests that convert what no table of cases has: masks and modes across models, frozen layers, quantised and
 #: cuDNN's weights, layers at every step.
 MET = (
@@ -259,8 +267,8 @@ def blocks() -> Iterator[tuple[str, Graph]]:
 
 PARTS: dict[str, Callable[[], Iterator[tuple[str, Any]]]] = {
     "applications": applications, "networks": networks, "layers": layers, "operations": operations,
-    "keras_2": keras_2, "dialects": dialects, "refusals": refusals, "random": blocks, "met": met,
-    "reached": reached,
+    "keras_2": keras_2, "functions": functions, "dialects": dialects, "refusals": refusals, "random": blocks,
+    "met": met, "reached": reached,
 }  # fmt: skip
 
 
