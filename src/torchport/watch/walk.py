@@ -10,6 +10,7 @@ after:   w = tf.Variable();  matmul = TFOpLambda(x, b=w);  relu = TFOpLambda(mat
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -75,6 +76,7 @@ class Walk:
             if is_layer(it):
                 self.alike.setdefault(one_of(it), name)
         self.objects = {id(variable_of(it)): it for it in own.values()}
+        self.taken = {name for name, it in own.items() if is_variable(it)}
         self.captured = {id(inner): outer for outer, inner in self.graph.captures}
         tensors: dict[str, Tensor] = {}
         self.writes = list(self.find_writes())
@@ -345,7 +347,7 @@ class Walk:
             advice = "make it an attribute of the layer, with add_weight"
             raise refused(self.layer, f"it uses a variable, {value.name}, that is none of its attributes",
                           advice, self.event.where)  # fmt: skip
-        name = self.free(attribute)
+        name = attribute if stored == attribute else self.free(attribute)
         trainable = any(it is own for it in trainables(self.layer)) or id(own) in self.trained
         weight = self.weight(own, name if stored == attribute else stored)
         dtype = getattr(own.dtype, "name", own.dtype)
@@ -546,7 +548,10 @@ class Walk:
         node = json_format.MessageToDict(op.node_def)
         config = {"node_def": {"op": node["op"], "attr": node.get("attr", {})}, "constants": constants}
         made = Op("", "TensorFlowOpLayer", (tensors,), (), config, where=where)
-        self.give(made, number_of(self.graph, op), op.outputs, str(op.name).rpartition("/")[2])
+        # TensorFlow counts the operations of a name, in the second call of a layer too
+        self.give(
+            made, number_of(self.graph, op), op.outputs, COUNTED.sub("", str(op.name).rpartition("/")[2])
+        )
 
     def same(self, op: Any) -> Any:
         """What an operation hands on unchanged: of `x * 1` and `x + 0` too; None if it does not."""
@@ -630,6 +635,8 @@ class Walk:
                 yield variable_of(it)
 
 
+#: What TensorFlow puts behind a name that it has already.
+COUNTED = re.compile(r"_\d+$")
 #: Arguments that are whole numbers, never tensors that are computed with.
 SIZES = frozenset("paddings perm multiples shape axis begin size num_or_size_splits".split())
 #: Functions whose first argument is a list of tensors, or sizes.
