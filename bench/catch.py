@@ -37,7 +37,7 @@ TESTS = (
     "tests/test_axes.py", "tests/test_weights.py", "tests/normalise", "tests/infer", "tests/layout",
     "tests/rules", "tests/variants", "tests/blocks/test_structures.py", "tests/blocks/test_derive.py",
     "tests/blocks/test_lists.py", "tests/blocks/test_lines.py", "tests/blocks/test_shapes.py",
-    "tests/blocks/test_steps.py", "tests/blocks/test_parameters.py",
+    "tests/blocks/test_steps.py", "tests/blocks/test_parameters.py", "tests/blocks/test_block.py",
     "--ignore=tests/rules/test_window.py",
 )  # fmt: skip
 #: What they import.
