@@ -10,25 +10,19 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from torchport.graph import Graph, Op
-from torchport.rules import find
 from torchport.verify.frameworks import torch
 from torchport.verify.places import Places
 from torchport.verify.port_runs import amount_name
 from torchport.verify.result import Row
-from torchport.verify.variables import layer_of, outer_layer
+from torchport.verify.variables import is_random, layer_of, outer_layers
 from torchport.watch.parts import innermost
 
 #: How many values a layer is tried on, and how many standard deviations it may be off.
 TRIES, SIGMAS = 40_000, 5.0
-
-
-def is_random(op: Op) -> bool:
-    """Whether an op draws in training, by an amount."""
-    acts = entry.training if (entry := find(op.kind)) else None
-    return bool(acts and acts.lasts and acts.amount)
 
 
 def random_layers(graph: Graph, path: str = "") -> Iterator[tuple[str, Op]]:
@@ -45,7 +39,7 @@ def random_layers(graph: Graph, path: str = "") -> Iterator[tuple[str, Op]]:
 @dataclass(frozen=True)
 class Amount:
     """How random a layer of the source is, and what that number is. `repeated`: it is applied at every step,
-    in TimeDistributed or in a cell.
+    in TimeDistributed or in a cell. `counted`: not of one that `call` makes anew each time.
 
     How often that calls it is Keras's affair: whether it does is compared.
     """
@@ -53,6 +47,7 @@ class Amount:
     value: float
     what: str
     repeated: bool = False
+    counted: bool = True
 
     def times(self, count: int) -> int:
         return min(count, 1) if self.repeated else count
@@ -68,7 +63,7 @@ def random_parts(
         if op.layer in seen or not (op.kind == "Model" or is_random(op)):
             continue
         seen.add(op.layer)
-        outer = outer_layer(model, graph, op.layer)
+        outer = outer_layers(model, graph).get(op.layer)
         inner = innermost(outer)
         often = repeated or inner is not outer or bool(looped.intersection(op.outputs))
         if op.kind == "Model":
@@ -80,7 +75,7 @@ def random_parts(
 def amounts(graph: Graph, model: Any) -> dict[str, Amount]:
     """How random each layer is, by its path and name. `model`: the source as it is, not as it was rebuilt."""
     return {
-        name: Amount(*amount_of(layer, op.kind), repeated)
+        name: Amount(*amount_of(layer or SimpleNamespace(**op.config), op.kind), repeated, layer is not None)
         for name, op, layer, repeated in random_parts(graph, model)
     }
 
@@ -98,6 +93,8 @@ def count_draws(graph: Graph, model: Any) -> Counter[str]:
         return with_count
 
     for name, _, layer, _ in random_parts(graph, model):
+        if layer is None:
+            continue
         layer.call = counted(name, layer.call)
     return found
 
@@ -136,7 +133,7 @@ def dropout_rows(
         said = f"{what} {wanted:g}; {found:.3f} on {TRIES} values"
         if not math.isclose(has, wanted, rel_tol=1e-12):
             note = f"{what} {has:g} in the port, {wanted:g} in the source"
-        elif other := [mode for mode in should if times.get(mode, 0) != should[mode]]:
+        elif amount.counted and (other := [it for it in should if times.get(it, 0) != should[it]]):
             mode = other[0]
             note = f"draws {times.get(mode, 0)} times in {mode} mode, the source {should[mode]}"
         elif abs(found - wanted) > tolerance(it, op.kind, wanted):

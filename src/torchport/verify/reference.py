@@ -144,7 +144,9 @@ class Reference:
         else:
             mode = {"training": UNSAID} if not is_own(model) else {"training": False} if trains(model) else {}
         still = nullcontext() if training else unmoved(model)
-        with from_rest(model), still, patched(tensorflow(), (*DRAWS, *MODES), self.note):
+        known = frozenset(map(id, model._flatten_layers()))
+        made = without_draws(self.keras, known)
+        with from_rest(model), still, made, patched(tensorflow(), (*DRAWS, *MODES), self.note):
             return list(leaves(model(packed, **mode)))
 
     def note(self, text: str) -> None:
@@ -181,6 +183,33 @@ def without_amounts(model: Any) -> Iterator[None]:
     finally:
         for layer, name, amount in found:
             setattr(layer, name, amount)
+
+
+#: Layers that are there to draw random numbers in training.
+DRAWING = (
+    "Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D AlphaDropout GaussianDropout GaussianNoise"
+).split()
+
+
+@contextmanager
+def without_draws(keras: Any, known: frozenset[int]) -> Iterator[None]:
+    """Layers that a `call` makes draw nothing; those of the model, `known`, do as they are set."""
+
+    def off(original: Any) -> Any:
+        def call(layer: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            return original(layer, inputs, *args, **kwargs) if id(layer) in known else inputs
+
+        return call
+
+    classes: list[Any] = [getattr(keras.layers, name, None) for name in DRAWING]
+    own = [(cls, vars(cls)["call"]) for cls in classes if cls and "call" in vars(cls)]
+    for cls, call in own:
+        cls.call = off(call)
+    try:
+        yield
+    finally:
+        for cls, call in own:
+            cls.call = call
 
 
 def quiet(made: Any, dtype: str) -> Any:

@@ -23,6 +23,7 @@ from torchport.verify.dropout import amounts, recurrent_rates
 from torchport.verify.folder import shapes_of
 from torchport.verify.forward import measured
 from torchport.verify.observations import Facts, Nudge, Observations, Record, Training
+from torchport.verify.patches.doubles import SINGLE_IMAGES
 from torchport.verify.progress import teller
 from torchport.verify.ranges import Whole, ranges
 from torchport.verify.recorder import Key, array
@@ -262,6 +263,11 @@ class Truth:
         found.draws = dict(runs.draws)
         if low:
             found.output_noise = distances(low.outputs, found.outputs)
+        is_single = SINGLE_IMAGES in self.reference.notes
+        self.reference.notes.pop(SINGLE_IMAGES, None)
+        if is_single and not first:  # inside of a layer of the user's own
+            found.inexact = set(store)
+            self.notes.append(SINGLE_IMAGES)
         if first:
             keys = list(store)
             found.inexact = set(keys[keys.index(first[0]) :])

@@ -113,11 +113,13 @@ class Twin:
         )  # fmt: skip
 
     def _object(self, value: Any) -> Any:
-        if getattr(value, "_functional", None) is not None or hasattr(value, "_nodes_by_depth"):
-            if not is_own(value):
-                return self._model(value)
+        if is_described(value) and not is_own(value):
+            return self._model(value)
         made = object.__new__(type(value))
         self.known[id(value)] = made
+        first = [it for it in vars(value).values() if is_described(it)]
+        for it in first:  # the layers of a list, which a model was made of afterwards, are the model's
+            self.of(it)
         for name, it in vars(value).items():
             made.__dict__[name] = [] if name in NODES else self.of(it)
         if self.dtype == "float64" and made.__dict__.get("fused") is True:
@@ -164,6 +166,9 @@ class Twin:
             made.build([tuple(it.shape) for it in value.inputs][0])
         made.set_weights(value.get_weights())
         made.trainable = value.trainable
+        for ours, theirs in zip(value.layers, made.layers, strict=False):
+            if type(ours) is type(theirs):
+                self.known.setdefault(id(ours), theirs)
         self.chains[one_of(value)] = made
         return made
 
@@ -230,6 +235,11 @@ def holds(cell: types.CellType) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_described(value: Any) -> bool:
+    """Whether a value is a model that its layers describe."""
+    return getattr(value, "_functional", None) is not None or hasattr(value, "_nodes_by_depth")
 
 
 def computes(value: Any, seen: set[int]) -> bool:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from torchport.errors import TorchportError
-from torchport.graph import Graph
+from torchport.graph import Graph, Op
+from torchport.rules import find
 from torchport.watch import is_own
 from torchport.watch.parts import innermost, members
 
@@ -53,6 +54,12 @@ def at(layer: Any, places: tuple[str, ...]) -> Any:
     return found[0] if is_layer else Owned(found)
 
 
+def is_random(op: Op) -> bool:
+    """Whether an op draws in training, by an amount."""
+    acts = entry.training if (entry := find(op.kind)) else None
+    return bool(acts and acts.lasts and acts.amount)
+
+
 def outer_layer(model: Any, graph: Graph, name: str) -> Any:
     """A model's layer by the graph's name for it."""
     return outer_layers(model, graph)[name]
@@ -75,6 +82,8 @@ def variables(model: Any, graph: Graph, path: str = "") -> Iterator[tuple[str, A
         if op.layer in seen or not (op.weights or op.kind == "Model") or op.config.get("of_"):
             continue
         seen.add(op.layer)
+        if op.layer not in layers and is_random(op):  # one that `call` makes: it has a seed alone
+            continue
         layer = innermost(layers[op.layer])
         if op.kind == "tf.Variable":
             yield f"{path}{op.layer}/value", layer.weights[0] if isinstance(layer, Owned) else layer

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from torchport.graph import Graph, Op, Ref, Tensor, refs
-from torchport.names import numbered
+from torchport.names import is_automatic, numbered, snake
 from torchport.nest import leaves
 from torchport.normalise.nodes import MASKS, NODES, index_of
 from torchport.read import live
@@ -502,7 +502,9 @@ class Walk:
         """The name of a layer; of chains of the very same layers that of the first."""
         known = one_of(layer)
         if known not in self.layers:
-            wanted = self.alike.get(known) or str(layer.name)
+            made = snake(type(layer).__name__)  # one that `call` makes has another number each time
+            own = made if is_automatic(str(layer.name), type(layer).__name__) else str(layer.name)
+            wanted = self.alike.get(known) or own
             name, at = wanted, 1
             while name in self.layers.values():
                 at += 1

@@ -66,6 +66,7 @@ DOUBLES: tuple[Patch, ...] = (
     Patch("keras.ops", "cast", lambda tf, original, note: doubles.cast(tf, original), optional=True),
     *(Patch(module, name, lambda tf, original, note: doubles.made(tf, original))
       for module, names in doubles.MADE.items() for name in names),
+    *(Patch(f"{OPS}.gen_image_ops", name, doubles.noted) for name in doubles.IMAGES),
     *(Patch(module, name, lambda tf, original, note: doubles.numeric(tf, original))
       for module, names in doubles.SINGLE.items() for name in names),
     *(Patch(module, name, lambda tf, original, note: doubles.promoted(tf, original))

@@ -128,6 +128,23 @@ def numeric(tf: Any, original: Any) -> Any:
     return call
 
 
+#: Kernels of images that give float32 whatever they are given, nearest neighbours apart.
+IMAGES = ("resize_bilinear", "resize_bicubic", "resize_area", "scale_and_translate", "crop_and_resize")
+SINGLE_IMAGES = "TensorFlow resizes images in float32: float32's limit applies"
+
+
+def noted(tf: Any, original: Any, note: Any) -> Any:
+    """A kernel that says so where it is given float64."""
+
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if any(getattr(it, "dtype", None) == tf.float64 for it in (*args, *kwargs.values())):
+            note(SINGLE_IMAGES)
+        return original(*args, **kwargs)
+
+    return call
+
+
 def promoted(tf: Any, original: Any) -> Any:
     """A function that is given float64 and float32 together, which TensorFlow refuses: all as float64.
 

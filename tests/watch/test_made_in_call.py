@@ -1,0 +1,105 @@
+"""What verify has to know of own layers: layers that `call` makes, lists that became a model."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+from typing import Any
+
+import keras
+import pytest
+import tensorflow as tf
+import tf_keras
+from keras import ops
+from tests.quick import QUICK
+
+import torchport
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+L = keras.layers
+
+
+class Dropped(L.Layer):
+    """Makes what it drops with at each call, and what it adds with."""
+
+    def __init__(self, rate=0.3):
+        super().__init__()
+        self.rate, self.dense = rate, L.Dense(4)
+
+    def call(self, x):
+        y = L.Dropout(self.rate)(self.dense(x))
+        return L.Add()([x, y])
+
+
+class OldDropped(tf_keras.layers.Layer):
+    """The same for Keras 2."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = tf_keras.layers.Dense(4)
+
+    def call(self, x, training=None):
+        return tf_keras.layers.Dropout(0.3)(self.dense(x), training=training) + x
+
+
+class Mlp(L.Layer):
+    """A list of layers, of which a model is made under the same name."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = [L.Dense(5), L.Activation("relu")]
+        self.net.append(L.Dense(4))
+        self.net = keras.Sequential(self.net)
+
+    def build(self, shape):
+        self.net.build(shape)
+        self.built = True
+
+    def call(self, x):
+        return self.net(x)
+
+
+class Causal(L.Layer):
+    """A mask of infinities."""
+
+    def __init__(self):
+        super().__init__()
+        self.query = L.Dense(4)
+
+    def call(self, x):
+        size = ops.shape(x)[1]
+        mask = ops.triu(ops.ones((1, size, size), dtype=self.compute_dtype) * -float("inf"), k=1)
+        return ops.softmax(self.query(x) @ ops.transpose(x, (0, 2, 1)) + mask) @ x
+
+
+class Resized(L.Layer):
+    """Resizes, which TensorFlow does in float32, and goes on with that."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = L.Conv2D(4, 3, padding="same")
+
+    def call(self, x):
+        y = L.Resizing(7, 5, interpolation="bilinear")(self.conv(x))
+        return self.conv(tf.image.resize(y, (6, 9)))
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [(Dropped, (5, 4)), (OldDropped, (4,)), (Mlp, (4,)), (Causal, (5, 4)), (Resized, (5, 6, 4))],
+    ids=lambda it: str(getattr(it, "__name__", "")),
+)
+def test_is_not_called_wrong(layer: Any, shape: tuple[int, ...]) -> None:
+    package = tf_keras if layer is OldDropped else keras
+    package.utils.set_random_seed(3)
+    x = package.Input(shape)
+    model = package.Model(x, layer()(x))
+    port = torchport.convert(model)
+    result = torchport.verify(model, port, **QUICK)
+    assert result.passed, f"{result}\n{port.code}"
+    if layer in (Dropped, OldDropped):  # another rate is another program
+        (dropout,) = [it for it in result.rows if it.check == "dropout"]
+        assert "rate 0.3" in dropout.note
