@@ -70,6 +70,10 @@ def beside(path: str | Path) -> Iterator[None]:
             sys.path.remove(folder)
 
 
+#: What to do with code that Keras 3 does not run.
+OLDER = "run it with Keras 2, if it was written for that: set TF_USE_LEGACY_KERAS=1 (pip install tf-keras)"
+
+
 @contextmanager
 def blame(*paths: str | Path | None) -> Iterator[None]:
     """What goes wrong in these files, or in what lies beside them, becomes a TorchportError with the line."""
@@ -82,7 +86,10 @@ def blame(*paths: str | Path | None) -> Iterator[None]:
         if not where:
             raise
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise TorchportError(f"fails with {what}", where=where, advice="correct it there") from error
+        # a function of TensorFlow on a tensor of Keras 3, and methods that it had in Keras 2
+        is_older = "KerasTensor" in what and os.environ.get("TF_USE_LEGACY_KERAS") != "1"
+        advice = f"correct it there, or {OLDER}" if is_older else "correct it there"
+        raise TorchportError(f"fails with {what}", where=where, advice=advice) from error
 
 
 def line_of(error: BaseException, paths: Sequence[Path]) -> str:
