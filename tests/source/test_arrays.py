@@ -132,7 +132,8 @@ class Pad(layers.Layer):
 
     def call(self, x):
         w, h = self.padding
-        return tf.pad(x, [[0, 0], [h, h], [w, w], [0, 0]], mode="REFLECT")
+        amounts = [[0, 0], [h, h], [w, w], [0, 0]]
+        return tf.pad(x, amounts, mode="REFLECT")
 
 
 def attend(q, k, v):

@@ -85,6 +85,29 @@ class Wide(layers.Layer):
         return x
 
 
+class Gate(layers.Layer):
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        self.pool = layers.GlobalAveragePooling2D()
+        self.dense = layers.Dense(channels, activation="sigmoid")
+        self.reshape = layers.Reshape((1, 1, channels))
+
+    def call(self, x):
+        return layers.multiply([x, self.reshape(self.dense(self.pool(x)))])
+
+
+class Flat(keras.Model):
+    def __init__(self, width=8):
+        super().__init__()
+        self.conv = layers.Conv2D(width, 3, padding="same")
+        self.flatten = layers.Flatten()
+        self.out = layers.Dense(2)
+
+    def call(self, x):
+        x = self.flatten(self.conv(x))
+        return self.out(x * 2.0)
+
+
 class Double(layers.Layer):
     def __init__(self, filters):
         super().__init__()
@@ -146,6 +169,7 @@ CALLS = (
     "Chosen(8)(keras.Input((5,)))", "Chosen(3, 'layer', True)(keras.Input((5,)))",
     "Optional(6)(keras.Input((5,)))", "Encoder()(keras.Input((7,)))", "Wide([6, 5, 7])(keras.Input((5,)))",
     "Unet()(keras.Input((16, 16, 3)))",
+    "Gate()(keras.Input((8, 8, 6)))", "Flat()(keras.Input((8, 8, 3)))",
     "Attention(6)(keras.Input((5, 8)))", "Tagger(20, 6, 5, 4)(keras.Input((7,), dtype='int32'))",
 )  # fmt: skip
 #: What stands in the port of a unit.
@@ -161,6 +185,8 @@ PARTS = {
         "for width, skip_channels in zip(reversed(widths), reversed(skips_channels)):",
         "in zip(reversed(skips), self.ups, self.convs):",
     ),
+    "Gate": ("return x * torch.sigmoid(self.dense(x.mean(dim=(2, 3))))[:, :, None, None]",),
+    "Flat": ("self.out = nn.Linear(64 * width, 2)",),
     "attend": ("def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:",),
     "Attention": ("return attend(q, q, q)",),
     "Tagger": ("nn.LSTM(dim, units, batch_first=True, bidirectional=True)",),

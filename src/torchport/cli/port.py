@@ -35,6 +35,16 @@ def port(
             "for several. By default the calls in the file itself, and functions that need no arguments.",
         ),
     ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            "--weights",
+            metavar="FILE",
+            show_default=False,
+            help="Weights of what the first --call makes, as Keras saved them: .weights.h5, .h5, .keras, a "
+            "checkpoint. Writes them beside the port, as a state_dict, and proves both with them.",
+        ),
+    ] = None,
     partial: Annotated[
         bool,
         typer.Option("--partial", help="Write what is proven; the rest raises NotImplementedError."),
@@ -66,6 +76,7 @@ def port(
       torchport port unet.py -o ported
       torchport port unet.py:build_unet -o ported --call "build_unet((256, 256, 3), classes=2)"
       torchport port layers.py -o ported --partial --tests
+      torchport port unet.py -o ported --call "build_unet((256, 256, 3))" --weights unet.weights.h5
 
     Exit status 0: all is ported; 2: refused, nothing is written; 3: --partial left something out.
     """
@@ -81,7 +92,11 @@ def port(
             from torchport.source import port_source
 
             found = port_source(
-                path, [it for it in names.split(",") if it], calls=calls or (), partial=partial
+                path,
+                [it for it in names.split(",") if it],
+                calls=calls or (),
+                partial=partial,
+                weights=weights,
             )
         written = found.save(folder, tests=tests)
         from torchport.report import code, side

@@ -28,6 +28,10 @@ def facts(port: SourcePort, written: Path) -> dict[str, Any]:
         ],
         "refusals": [vars(it) for it in port.refusals],
         "notes": list(port.notes),
+        "weights": None if port.state is None else {
+            "file": str(port.state_path(written)), "for": port.state.made,
+            "checks": port.state.proof.checks, "worst": port.state.proof.worst,
+        },
     }  # fmt: skip
 
 
@@ -38,6 +42,8 @@ def text(port: SourcePort, written: Path) -> str:
         lines.append(f"  {it.name:24} {becomes(it):28} {proven(port.proofs[it.name])}")
         lines += [f"  {'':24} {said}" for said in (*always(it), *without(it))]
     lines += [f"  {it}" for it in port.notes]
+    if (state := port.state) is not None:
+        lines += ["", f"  {port.state_path(written)}: weights of {state.made}, {proven(state.proof)}"]
     if port.refusals:
         lines += ["", "Not ported:", *(f"  {it}" for it in port.refusals)]
     return "\n".join(lines)

@@ -23,6 +23,7 @@ from torchport.source.observe import watch
 from torchport.source.project import Project
 from torchport.source.prove import Proof, Prover
 from torchport.source.sites import NotPorted, SourceFile, SourceRefusal, site
+from torchport.source.state import State, state_of
 from torchport.source.trials import calls_that_run, losses, try_blocks, try_layers, try_others, try_rows
 from torchport.source.unit import Unit
 
@@ -51,6 +52,8 @@ class SourcePort:
     refusals: tuple[SourceRefusal, ...] = ()
     notes: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
+    #: The state_dict for what the first call makes, where a file of weights was given.
+    state: State | None = None
 
     @property
     def passed(self) -> bool:
@@ -66,33 +69,46 @@ class SourcePort:
             raise TorchportError(
                 "is the source itself", where=str(path), advice="give another folder with -o"
             )
+        from safetensors.torch import save_file
+
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self.code, encoding="utf-8")
         if tests:
             beside = path.with_name(f"test_{path.name}")
             beside.write_text(test_text(self), encoding="utf-8")
+        if self.state is not None:
+            save_file(dict(self.state.tensors), self.state_path(path))
         return path
+
+    @staticmethod
+    def state_path(path: Path) -> Path:
+        """The file of the state_dict beside the port."""
+        return path.with_suffix(".safetensors")
 
 
 def port_source(
-    path: str | Path, names: Sequence[str] = (), *, calls: Sequence[str] = (), partial: bool = False
-) -> SourcePort:
+    path: str | Path, names: Sequence[str] = (), *, calls: Sequence[str] = (), partial: bool = False,
+    weights: str | Path | None = None,
+) -> SourcePort:  # fmt: skip
     """The port of a file's functions and classes. The file is run.
 
-    `names`: those that are wanted; all by default. `calls`: expressions that run them. Raises SourceRefused
-    with everything that is not ported, unless `partial`.
+    `names`: those that are wanted; all by default. `calls`: expressions that run them. `weights`: a file of
+    Keras's with those of what the first call makes. Raises SourceRefused with everything that is not ported,
+    unless `partial`.
     """
     source = SourceFile.of(Path(path))
     defined = [it.name for it in source.definitions()]
     if unknown := [it for it in names if it not in defined]:
         known = ", ".join(defined) or "nothing"
         raise TorchportError(f"has no {unknown[0]}; it defines {known}", where=str(path))
-    return port_of(watched_project(source, names, calls), names, calls, partial)
+    held = None if weights is None else Path(weights)
+    return port_of(watched_project(source, names, calls), names, calls, partial, held)
 
 
 def port_of(
-    project: Project, names: Sequence[str] = (), calls: Sequence[str] = (), partial: bool = False
-) -> SourcePort:
+    project: Project, names: Sequence[str] = (), calls: Sequence[str] = (), partial: bool = False,
+    weights: Path | None = None,
+) -> SourcePort:  # fmt: skip
     """The port of a file that was run. Raises SourceRefused, unless `partial`."""
     source, watched = project.source, project.watched
     defined = [it.name for it in source.definitions()]
@@ -114,12 +130,15 @@ def port_of(
         raise SourceRefused(refusals)
     bad = {it.unit for it in refusals}
     good = [it for it in units if it.name not in bad]
+    state = None
+    if weights is not None:
+        state = state_of(project, prover, good, calls, weights)
     stubs = [stub(source, it) for it in refusals]
     code = module.text_of(source, good, stubs)
     notes = [f"{it.name}: {note}" for it in good for note in it.notes]
     for name, calls_of in watched.recorder.stopped.items():
         notes += [f"{name}: stopped after {watched.patience:.0f} s with {it}" for it in calls_of]
-    return SourcePort(source, code, tuple(good), proofs, tuple(refusals), tuple(notes), tuple(calls))
+    return SourcePort(source, code, tuple(good), proofs, tuple(refusals), tuple(notes), tuple(calls), state)
 
 
 def test_text(port: SourcePort) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import chain, combinations
 from typing import TYPE_CHECKING, Any
 
+from torchport.axes import Order
 from torchport.errors import Unsupported
 from torchport.names import identifier, unique
 from torchport.program import Code, Item, rewrite, walk
@@ -44,6 +45,8 @@ def apply(
         return behind
     if not is_layer(seen[0].function):
         made, seen = with_buffers(at, made, seen)
+    if any(isinstance(it, Flow) and it.order is Order.CHANNELS_FIRST for it in at.scope.env.values()):
+        made = replace(made, has_images=True)
     found: dict[Any, tuple[Fragment, list[Seen]]] = {}
     operands = list(leaves((*made.args, *made.kwargs.values())))
     why: Unsupported | None = None
@@ -81,7 +84,25 @@ def apply(
     at.scope.applied[site(node)] = made
     if maker is not None:
         at.scope.applied[site(node) + site(maker.node)] = made
-    return emit(at, node, written, made, maker)
+    if any(it.is_spatial for it in operands):
+        at.scope.fixed.add(SIZES_OF_SPACE)
+    value = emit(at, node, written, made, maker)
+    if isinstance(value, Flow) and value.rank == 2 and value.channels is None:
+        return with_space(at, made, seen, value)
+    return value
+
+
+def with_space(at: Evaluator, made: Call, seen: list[Seen], value: Flow) -> Flow:
+    """What Flatten gives, with its size, where the sizes of space were the same in all runs."""
+    if len({space_of(it) for it in seen}) != 1:
+        return value
+    try:
+        found = [fragment.sizes(at.scope.project.fragment(it, made, False)) for it in distinct(seen)]
+    except Unsupported:
+        return value
+    texts = {text for (text, *_) in found}
+    (text, *others) = texts
+    return value if others or text is None else replace(value, channels=text, is_spatial=True)
 
 
 def with_numbers_held(

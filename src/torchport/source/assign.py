@@ -106,7 +106,8 @@ def assign(stage: Stage, target: ast.expr, node: ast.expr, statement: ast.stmt) 
             if value.text != name:
                 scope.say(f"{name} = {value.text}", shadow)
         count_assignment(stage, target, name)
-        scope.env[name] = Static(name)
+        is_list = isinstance(value.node, (ast.List, ast.Tuple)) and not is_changed(stage, name)
+        scope.env[name] = Static(name, value.node if is_list else None)
     elif isinstance(value, Maker):
         scope.env[name] = replace(value, name=name.removeprefix("self."))
         wait_for(stage, value)
@@ -197,6 +198,19 @@ def chain_for(stage: Stage, target: ast.expr, node: ast.expr) -> Chain | None:
     if not is_empty_list(node):
         chains.extend(stage, node)
     return chain
+
+
+def is_changed(stage: Stage, name: str) -> bool:
+    """Whether a list is changed after it was made, or its name is given to something else."""
+    nodes = list(ast.walk(stage.scope.project.node_of(stage.scope.name)))
+    held = [
+        it for it in nodes if isinstance(it, (ast.Attribute, ast.Subscript)) and ast.unparse(it.value) == name
+    ]
+    stored = [
+        it for it in nodes if isinstance(it, ast.Name) and it.id == name and isinstance(it.ctx, ast.Store)
+    ]
+    is_entry = any(isinstance(it, ast.Subscript) and isinstance(it.ctx, ast.Store) for it in held)
+    return is_entry or any(isinstance(it, ast.Attribute) for it in held) or len(stored) != 1
 
 
 def is_array_entry(stage: Stage, target: ast.Subscript) -> bool:

@@ -75,6 +75,8 @@ class Call:
     kwargs: Mapping[str, Any]
     options: Mapping[str, Any]
     function: Callable[[], Any] | None = None
+    #: Whether there are images around: what becomes one may have their order.
+    has_images: bool = False
 
 
 def of(seen: Seen, made: Call, are_open: bool = False) -> Fragment:
@@ -102,7 +104,7 @@ def of(seen: Seen, made: Call, are_open: bool = False) -> Fragment:
         if found:
             raise Refused(tuple(found))
         given = dict(zip(graph.inputs, (flow.order for flow, _ in flows), strict=True))
-        free = steps_of(graph, given, is_layer(seen.function))
+        free = steps_of(graph, given, is_layer(seen.function), made.has_images)
         return Fragment(free, graph, opens_in((rebuilt_args, rebuilt_kwargs)))
     except Refused as error:
         first = error.refusals[0]
@@ -115,28 +117,31 @@ def of(seen: Seen, made: Call, are_open: bool = False) -> Fragment:
         ) from error
 
 
-def steps_of(graph: Graph, given: Mapping[str, Order], is_layer: bool) -> Definition:
+def steps_of(
+    graph: Graph, given: Mapping[str, Order], is_layer: bool, has_images: bool = False
+) -> Definition:
     """A graph as steps, its inputs in the orders that they have.
 
     Of as many permutes each, an image stays one; what a function makes of others stays as it is: heads of an
-    attention are no channels.
+    attention are no channels. Among images, a gate for one has its order: (n, c) -> (n, c, 1, 1).
     """
     from networkx import NetworkXUnbounded as Unbounded
 
-    free = idiomatic(write(graph, choose_orders(graph, given=given)))
+    found = idiomatic(write(graph, choose_orders(graph, given=given)))
     is_image = Order.CHANNELS_FIRST in given.values()
-    if is_layer and not is_image:
-        return free
-    order = Order.CHANNELS_FIRST if is_image else Order.SOURCE
     ranks = {len(graph.tensors[it].shape) for it in (*graph.inputs, *graph.outputs)}
     if is_image and len(ranks) > 1:
-        return free
-    try:
-        kept = choose_orders(graph, given={**given, **dict.fromkeys(graph.outputs, order)})
-    except Unbounded:
-        return free
-    other = idiomatic(write(graph, kept))
-    return other if len(other.permutes) <= len(free.permutes) else free
+        return found
+    orders = [] if is_layer and not is_image else [Order.CHANNELS_FIRST if is_image else Order.SOURCE]
+    orders += [Order.CHANNELS_FIRST] if has_images and not is_image else []
+    for order in orders:
+        try:
+            chosen = choose_orders(graph, given={**given, **dict.fromkeys(graph.outputs, order)})
+        except Unbounded:
+            continue
+        other = idiomatic(write(graph, chosen))
+        found = other if len(other.permutes) <= len(found.permutes) else found
+    return found
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,8 @@ def operation(at: Evaluator, node: ast.expr, kind: type[ast.AST], left: Any, rig
         ]
         rank, is_weight = len(results[0].shape), all(it.is_weight for it in sides)
         text = f"{texts[0]} {symbol} {texts[1]}"
-        return Flow(text, rank, wider(at, sides, results), order, is_weight)
+        flat = any(it.is_spatial for it in sides)
+        return Flow(text, rank, wider(at, sides, results), order, is_weight, is_spatial=flat)
     return apply(at, node, again, runs or at.scope.seen(node))
 
 

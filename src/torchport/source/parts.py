@@ -129,7 +129,7 @@ def entries(unit: Unit, values: dict[str, Any]) -> dict[str, Any]:
 
 def channels(flow: Flow, name: str, seen: list[Seen], node: ast.Call) -> str:
     """The text of the size that a unit asks for. Raises NotPorted where it has none."""
-    if flow.channels is not None:
+    if flow.channels is not None and not flow.is_spatial:
         return flow.channels
     raise NotPorted(node, f"the channels of {name} are not known where the model is built")
 

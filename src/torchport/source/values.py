@@ -41,6 +41,8 @@ class Flow:
     is_weight: bool = False
     #: Of an array that the class holds: the texts of all of its sizes.
     sizes: tuple[str, ...] = ()
+    #: Whether `channels` is right for the sizes of space alone that were watched: of an image made flat.
+    is_spatial: bool = False
 
 
 @dataclass(frozen=True)
