@@ -223,7 +223,162 @@ def language_model() -> Any:
     return model
 
 
+class ChannelAttention(L.Layer):
+    def __init__(self, filters, ratio=4, **options):
+        super().__init__(**options)
+        self.squeeze = L.Dense(filters // ratio, activation="relu")
+        self.excite = L.Dense(filters)
+
+    def call(self, x):
+        mean = self.excite(self.squeeze(tf.reduce_mean(x, axis=[1, 2])))
+        largest = self.excite(self.squeeze(tf.reduce_max(x, axis=[1, 2])))
+        return x * tf.sigmoid(mean + largest)[:, None, None, :]
+
+
+class SpatialAttention(L.Layer):
+    def __init__(self, kernel_size=7, **options):
+        super().__init__(**options)
+        self.conv = L.Conv2D(1, kernel_size, padding="same", activation="sigmoid", use_bias=False)
+
+    def call(self, x):
+        mean = tf.reduce_mean(x, axis=-1, keepdims=True)
+        largest = tf.reduce_max(x, axis=-1, keepdims=True)
+        return x * self.conv(tf.concat([mean, largest], axis=-1))
+
+
+class CBAM(L.Layer):
+    """Attention over channels, then over places."""
+
+    def __init__(self, filters, **options):
+        super().__init__(**options)
+        self.channel = ChannelAttention(filters)
+        self.spatial = SpatialAttention()
+
+    def call(self, x):
+        return self.spatial(self.channel(x))
+
+
+def attention_modules() -> Any:
+    image = tf_keras.Input((16, 16, 3), name="image")
+    x = L.Conv2D(8, 3, padding="same", activation="relu", name="conv1")(image)
+    x = L.MaxPooling2D()(CBAM(8, name="cbam1")(x))
+    x = L.Conv2D(16, 3, padding="same", activation="relu", name="conv2")(x)
+    x = L.GlobalAveragePooling2D()(CBAM(16, name="cbam2")(x))
+    return tf_keras.Model(image, L.Dense(5, name="head")(x), name="attention_modules")
+
+
+class Sampling(L.Layer):
+    """A code of the normal distribution that an encoder says."""
+
+    def call(self, inputs):
+        mean, log_var = inputs
+        epsilon = tf.random.normal(tf.shape(mean))
+        return mean + tf.exp(0.5 * log_var) * epsilon
+
+
+def variational_autoencoder() -> Any:
+    image = tf_keras.Input((12, 12, 1), name="image")
+    x = L.Conv2D(4, 3, strides=2, padding="same", activation="relu", name="encoder_conv")(image)
+    x = L.Dense(16, activation="relu", name="encoder_fc")(L.Flatten()(x))
+    mean, log_var = L.Dense(2, name="mean")(x), L.Dense(2, name="log_var")(x)
+    x = Sampling(name="sampling")([mean, log_var])
+    x = L.Reshape((6, 6, 4))(L.Dense(6 * 6 * 4, activation="relu", name="decoder_fc")(x))
+    x = L.Conv2DTranspose(4, 3, strides=2, padding="same", activation="relu", name="decoder_conv1")(x)
+    x = L.Conv2DTranspose(1, 3, padding="same", activation="sigmoid", name="decoder_conv2")(x)
+    return tf_keras.Model(image, {"image": x, "mean": mean, "log_var": log_var}, name="vae")
+
+
+class NALU(L.Layer):
+    """Adds or multiplies, as its gate says."""
+
+    def __init__(self, units, epsilon=1e-7, **options):
+        super().__init__(**options)
+        self.units, self.epsilon = units, epsilon
+
+    def build(self, shape):
+        for name in ("W_hat", "M_hat", "G"):
+            setattr(self, name, self.add_weight(name=name, shape=(shape[-1], self.units)))
+
+    def call(self, x):
+        w = tf.tanh(self.W_hat) * tf.sigmoid(self.M_hat)
+        added = tf.matmul(x, w)
+        multiplied = tf.exp(tf.matmul(tf.math.log(tf.abs(x) + self.epsilon), w))
+        gate = tf.sigmoid(tf.matmul(x, self.G))
+        return gate * added + (1 - gate) * multiplied
+
+
+def neural_arithmetic() -> Any:
+    x = tf_keras.Input((6,), name="numbers")
+    return tf_keras.Model(x, NALU(2, name="nalu2")(NALU(5, name="nalu1")(x)), name="neural_arithmetic")
+
+
+class AttentionGate(L.Layer):
+    """What passes a skip, as the level below it says."""
+
+    def __init__(self, filters, **options):
+        super().__init__(**options)
+        self.query = L.Conv2D(filters, 1)
+        self.key = L.Conv2D(filters, 1, strides=2)
+        self.psi = L.Conv2D(1, 1, activation="sigmoid")
+        self.up = L.UpSampling2D()
+
+    def call(self, inputs):
+        skip, gate = inputs
+        weights = self.psi(tf.nn.relu(self.query(gate) + self.key(skip)))
+        return skip * self.up(weights)
+
+
+class ConvBlock(L.Layer):
+    def __init__(self, filters, **options):
+        super().__init__(**options)
+        self.conv1, self.bn1 = L.Conv2D(filters, 3, padding="same"), L.BatchNormalization()
+        self.conv2, self.bn2 = L.Conv2D(filters, 3, padding="same"), L.BatchNormalization()
+
+    def call(self, x, training=None):
+        x = tf.nn.relu(self.bn1(self.conv1(x), training=training))
+        return tf.nn.relu(self.bn2(self.conv2(x), training=training))
+
+
+def attention_unet() -> Any:
+    image = tf_keras.Input((16, 16, 1), name="image")
+    skip1 = ConvBlock(4, name="down1")(image)
+    skip2 = ConvBlock(8, name="down2")(L.MaxPooling2D()(skip1))
+    x = ConvBlock(16, name="bottleneck")(L.MaxPooling2D()(skip2))
+    for at, (skip, filters) in enumerate(((skip2, 8), (skip1, 4)), 1):
+        gated = AttentionGate(filters, name=f"gate{at}")([skip, x])
+        x = L.Conv2DTranspose(filters, 2, strides=2, name=f"upsample{at}")(x)
+        x = ConvBlock(filters, name=f"up{at}")(L.Concatenate()([x, gated]))
+    return tf_keras.Model(image, L.Conv2D(1, 1, activation="sigmoid", name="head")(x), name="attention_unet")
+
+
+class SpatialGatingBlock(L.Layer):
+    """A block of gMLP: half of the channels open a gate for the others, over all places."""
+
+    def __init__(self, places, width, rate=0.1, **options):
+        super().__init__(**options)
+        self.norm1, self.norm2 = L.LayerNormalization(epsilon=1e-6), L.LayerNormalization(epsilon=1e-6)
+        self.expand = tf_keras.Sequential([L.Dense(2 * width, activation="gelu"), L.Dropout(rate)])
+        self.spatial = L.Dense(places, bias_initializer="ones")
+        self.project = L.Dense(width)
+
+    def call(self, inputs):
+        x = self.expand(self.norm1(inputs))
+        content, gate = tf.split(x, 2, axis=-1)
+        gate = tf.transpose(self.spatial(tf.transpose(self.norm2(gate), (0, 2, 1))), (0, 2, 1))
+        return inputs + self.project(content * gate)
+
+
+def gated_mlp() -> Any:
+    x = tf_keras.Input((16, 12), name="patches")
+    y = SpatialGatingBlock(16, 12, name="block1")(x)
+    y = L.GlobalAveragePooling1D()(SpatialGatingBlock(16, 12, name="block2")(y))
+    return tf_keras.Model(x, L.Dense(4, name="head")(y), name="gated_mlp")
+
+
 NETWORKS = {
     it.__name__: it
-    for it in (vision_transformer, gated_residual, vector_quantizer, attention_pooling, language_model)
-}
+    for it in (
+        vision_transformer, gated_residual, vector_quantizer, attention_pooling, language_model,
+        attention_modules, variational_autoencoder, neural_arithmetic, attention_unet, gated_mlp,
+    )
+}  # fmt: skip

@@ -285,6 +285,14 @@ class _Class(Steps):
             kind = self.builder.made[self.blocks[it.key].number].definition.name
             return name if is_word(name) else f"{snake(kind)}_{at}"
         layer, kind = it.step.layer, it.step.kind
+        owned = [each for each in walk(it.step.value) if isinstance(each, (Apply, State))]
+        if (
+            self.block.cls
+            and len(owned) == 1
+            and isinstance(owned[0], State)
+            and owned[0].owner == owned[0].role
+        ):
+            return owned[0].role  # a weight of the user's class, which its author called so
         listed = next((each.owner for each in walk(it.step.value) if is_loop(each)), "")
         if listed:
             return listed.rpartition("_")[0]

@@ -288,9 +288,8 @@ def layer_calls(event: Event) -> Iterator[Event]:
         if not it.is_layer or type(it.target).__name__ == "Functional" and it.target is event.target:
             yield from layer_calls(it)
         else:
-            yield it
-            if is_model(it.target) and not is_own(it.target) and event.target is None:
-                yield from layer_calls(it)
+            is_whole = event.target is None and is_model(it.target) and not is_own(it.target)
+            yield from layer_calls(it) if is_whole else (it,)  # a layer may have the model's name
 
 
 def body_of(found: list[list[Event]], runs: list[Run]) -> Graph:

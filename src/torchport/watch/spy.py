@@ -427,9 +427,10 @@ def functions(keras: Any) -> dict[str, Any]:
     if keras.__version__.startswith("3"):
         for name in ("normal", "uniform", "truncated_normal"):
             found[f"keras.random.{name}"] = getattr(keras.random, name)
-        for name, value in vars(keras.ops).items():
-            if isinstance(value, types.FunctionType) and name not in KERAS_UNSEEN:
-                found[f"keras.ops.{name}"] = value
+        for place in (keras.ops, keras.ops.image):
+            for name, value in vars(place).items():
+                if isinstance(value, types.FunctionType) and name not in KERAS_UNSEEN:
+                    found[f"keras.ops.{name}"] = value
     return found
 
 

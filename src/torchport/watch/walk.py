@@ -24,7 +24,7 @@ from torchport.normalise.nodes import MASKS, NODES, index_of
 from torchport.read import live
 from torchport.rules import find
 from torchport.watch import loops
-from torchport.watch.arguments import by_name, given, implied, nested, placed
+from torchport.watch.arguments import by_name, given, implied, nested, parameters, placed
 from torchport.watch.constants import DRAWS, WHOLE_DRAWS, constant, exactly, sizes_of, varying
 from torchport.watch.nodes import handle_of, is_tensor, layers_in, line_of, number_of, refused
 from torchport.watch.operations import operation, options
@@ -82,8 +82,10 @@ class Walk:
         self.writes = list(self.find_writes())
         own_masks = {key: kwargs[key] for key in implied(self.event)}
         kwargs = {key: it for key, it in kwargs.items() if key not in own_masks}
+        called = parameters(self.layer)
         for path, tensor in given(self.layer, args, kwargs):
-            name = self.free(path)
+            # those of a list are called as they are unpacked: `mean, variance = inputs`
+            name = self.free(path if path in called else self.event.names.get(id(tensor), path))
             self.names[id(tensor)] = name
             shape = (None, *(size for size in tensor.shape[1:])) if tensor.shape.rank else ()
             tensors[name] = Tensor(name, shape, dtype=tensor.dtype.name)
