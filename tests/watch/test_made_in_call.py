@@ -103,3 +103,23 @@ def test_is_not_called_wrong(layer: Any, shape: tuple[int, ...]) -> None:
     if layer in (Dropped, OldDropped):  # another rate is another program
         (dropout,) = [it for it in result.rows if it.check == "dropout"]
         assert "rate 0.3" in dropout.note
+
+
+class Padded(tf_keras.layers.Layer):
+    """Decides by sizes, in Python and as TensorFlow does."""
+
+    def call(self, x):
+        steps = tf.shape(x)[1]
+        extra = tf.convert_to_tensor(0)
+        if steps % 3 != 0:
+            extra = 3 - steps % 3
+            x = tf.pad(x, [[0, 0], [0, extra], [0, 0]])
+        x = tf.reshape(x, [tf.shape(x)[0], (steps + extra) // 3, 3, x.shape[2]])
+        return tf.cond(tf.less_equal(2, steps), lambda: x * 2.0, lambda: x - 1.0)
+
+
+def test_conditions_on_sizes_that_the_model_fixes_are_decided() -> None:
+    x = tf_keras.Input((5, 4))
+    model = tf_keras.Model(x, Padded()(x))
+    port = torchport.convert(model)
+    assert torchport.verify(model, port, **QUICK).passed, port.code

@@ -7,6 +7,7 @@ tensors is in TensorFlow's graph, which the run builds.
 from __future__ import annotations
 
 import functools
+import operator
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -289,8 +290,8 @@ def known_values() -> Iterator[None]:
 
     AutoGraph, which Keras 2 runs `call` through, does the same: `(1,) * (len(tf.shape(x)) - 1)`.
     """
-    import tensorflow as tf
     from tensorflow.python.framework.tensor import Tensor
+    from tensorflow.python.ops import cond as conditions
 
     own = {name: getattr(Tensor, name) for name in ("__len__", "__bool__", "__iter__")}
 
@@ -299,8 +300,16 @@ def known_values() -> Iterator[None]:
         return own["__len__"](tensor) if size is None else int(size)
 
     def truth(tensor: Any) -> bool:
-        found = tf.get_static_value(tensor)
+        found = known(tensor)
         return own["__bool__"](tensor) if found is None else bool(found)
+
+    choose = conditions.cond
+
+    def cond(pred: Any, true_fn: Any = None, false_fn: Any = None, *args: Any, **kwargs: Any) -> Any:
+        found = pred if isinstance(pred, bool) else known(pred) if isinstance(pred, Tensor) else None
+        if found is None or true_fn is None or false_fn is None:
+            return choose(pred, true_fn, false_fn, *args, **kwargs)
+        return true_fn() if found else false_fn()
 
     def items(tensor: Any) -> Any:
         size = tensor.shape[0] if tensor.shape.rank else None
@@ -308,11 +317,39 @@ def known_values() -> Iterator[None]:
 
     for name, change in (("__len__", length), ("__bool__", truth), ("__iter__", items)):
         setattr(Tensor, name, change)
+    conditions.cond = cond
     try:
         yield
     finally:
+        conditions.cond = choose
         for name, before in own.items():
             setattr(Tensor, name, before)
+
+
+#: What is computed of sizes to decide by.
+DECIDES: Mapping[str, Callable[..., Any]] = {
+    "Less": operator.lt, "LessEqual": operator.le, "Greater": operator.gt, "GreaterEqual": operator.ge,
+    "Equal": operator.eq, "NotEqual": operator.ne, "LogicalAnd": operator.and_, "LogicalOr": operator.or_,
+    "LogicalNot": operator.not_, "AddV2": operator.add, "Sub": operator.sub, "Mul": operator.mul,
+    "FloorMod": operator.mod, "FloorDiv": operator.floordiv, "Maximum": max, "Minimum": min,
+}  # fmt: skip
+
+
+def known(tensor: Any) -> Any:
+    """The number that a tensor is in every run; of sizes of the model, and what is computed of them, too."""
+    import tensorflow as tf
+
+    found = tf.get_static_value(tensor)
+    if tensor.shape.rank != 0 or found is not None:
+        return found
+    if isinstance(size := size_or_tensor(tensor), int):
+        return size
+    if tensor.op.type in ("Identity", "Cast") and not tensor.dtype.is_floating:
+        return known(tensor.op.inputs[0])
+    if tensor.op.type not in DECIDES:
+        return None
+    inside = [known(it) for it in tensor.op.inputs]
+    return None if any(it is None for it in inside) else DECIDES[tensor.op.type](*inside)
 
 
 def size_or_tensor(tensor: Any) -> Any:
