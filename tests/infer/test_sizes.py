@@ -230,3 +230,19 @@ def test_reshapes(declared: Any, newshape: Any, kind: str, config: dict[str, Any
     op = reshaped(declared, *newshape)
     assert (op.kind, dict(op.config)) == (kind, config)
     assert bool(op.kwargs) == (not config)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [([Ref("n"), 8, 8, 3], [-1, 8, 8, 3]), (Ref("x"), None), ([], None), ([4, 8, 8, 3], None)],
+)
+def test_a_transposed_convolution_that_is_told_all_sizes(given: Any, told: Any) -> None:
+    """The size of the batch is its input's own; what is no list of sizes, or none of the run time, stays."""
+    sizes, tensors = Sizes(("x",)), {"x": Tensor("x", (None, 4, 4, 5))}
+    for made, of, args in (("s", "tf.shape", (Ref("x"),)), ("n", f"{OPS}GetItem", (Ref("s"), 0))):
+        assert not list(sizes.rewrite(Op(made, of, args, (made,), layer=made), tensors))
+    read = (Ref("x"), Ref("w"))
+    op = Op("y", "tf.nn.conv_transpose", read, ("y",), {}, {"output_shape": given}, layer="y")
+    (found,) = sizes.rewrite(op, tensors)
+    wanted = ({"output_shape": told}, {}) if told else ({}, {"output_shape": given})
+    assert (dict(found.config), dict(found.kwargs)) == wanted

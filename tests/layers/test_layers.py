@@ -11,15 +11,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch
-from tests.functions.test_calls import PORTED, model_of
 from tests.layers.cases import CASES, UNREACHABLE
 from tests.layers.harness import Case, Reference, error, pins, ports, problems
-from tests.replay.replay import EXPECTED, VARIANTS, load
+from tests.replay.codec import decode
+from tests.replay.replay import CORPUS, EXPECTED, VARIANTS, load
 
 from torchport.emit.source import formatted
 from torchport.infer import infer
 from torchport.normalise import normalise
-from torchport.read import read
 from torchport.rules import TABLE
 from torchport.rules.refused import ELSEWHERE
 
@@ -39,11 +38,11 @@ def test_as_tensorflow(case: Case) -> None:
 
 
 def test_every_rule_has_a_case() -> None:
-    """Here, or among the calls of tests/functions: those are the ops that their graph has."""
+    """Here, or among the calls of tests/functions, whose graphs the replay has."""
     kinds = {kind for case in CASES for kind in case.kinds}
     rules = {kind for kind in TABLE if not kind.startswith("pin:")}
-    called = infer(normalise(read(model_of(PORTED)[0])), [])
-    assert rules - kinds - {op.kind for op in called.ops} == UNREACHABLE
+    graphs = [infer(normalise(decode(it)), []) for it in load(CORPUS, "functions").values()]
+    assert rules - kinds - {op.kind for graph in graphs for op in graph.ops} == UNREACHABLE
     assert kinds - rules <= ELSEWHERE.keys(), "cases of layers without a rule"
 
 
