@@ -231,6 +231,66 @@ CASES = {
         "points()",
         ["torch.cat("],
     ),
+    "rows behind Flatten that arguments make more": (
+        """
+        def network(blocks=(2, 2), classes=5):
+            inputs = keras.Input((16, 16, 3))
+            x = layers.Conv2D(4, 3, padding="same")(inputs)
+            for count in blocks:
+                for _ in range(count):
+                    x = layers.Conv2D(4, 3, padding="same", activation="relu")(x)
+                x = layers.MaxPooling2D()(x)
+            return keras.Model(inputs, layers.Dense(classes, activation="softmax")(layers.Flatten()(x)))
+        """,
+        "network()",
+        ["nn.LazyLinear(classes)"],
+    ),
+    "rows behind Flatten that have a text": (
+        """
+        def encoder(width=4, size=6):
+            inputs = keras.Input((8, 8, 3))
+            x = layers.Conv2D(2 * width, 3, strides=2, padding="same")(inputs)
+            x = layers.Dropout(0.2)(layers.Flatten()(x))
+            return keras.Model(inputs, [layers.Dense(size)(x), layers.Dense(size)(x)])
+        """,
+        "encoder()",
+        ["nn.Linear(16 * (2 * width), size)"],
+    ),
+    "patches of keras.ops": (
+        """
+        class Patches(layers.Layer):
+            def __init__(self, size):
+                super().__init__()
+                self.size = size
+
+            def call(self, images):
+                count, height, width, channels = keras.ops.shape(images)
+                patches = keras.ops.image.extract_patches(images, size=self.size)
+                rows = (height // self.size) * (width // self.size)
+                return keras.ops.reshape(patches, (count, rows, self.size * self.size * channels))
+
+
+        class Encoder(layers.Layer):
+            def __init__(self, count, width):
+                super().__init__()
+                self.count = count
+                self.embedding = layers.Embedding(count, width)
+
+            def call(self, x):
+                places = keras.ops.expand_dims(keras.ops.arange(start=0, stop=self.count, step=1), axis=0)
+                return x + self.embedding(places)
+
+
+        def build(size=4):
+            images = keras.Input((8, 8, 3))
+            return keras.Model(images, Encoder(4, 48)(Patches(size)(images)))
+        """,
+        "build()",
+        [
+            "extract_patches(images, (self.size, self.size), (self.size, self.size))",
+            "torch.arange(self.count,",
+        ],
+    ),
     "options that fix each other": (
         """
         def up(x, filters, kernel_size=3, strides=2):

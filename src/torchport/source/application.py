@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, combinations
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from torchport.axes import Order
 from torchport.errors import Unsupported
 from torchport.names import identifier, unique
-from torchport.program import Code, Item, rewrite, walk
+from torchport.program import Apply, Code, Item, rewrite, walk
 from torchport.rules.nouns import noun_of
 from torchport.source import activations, fragment
 from torchport.source.buffers import with_buffers
@@ -70,7 +70,7 @@ def apply(
     else:
         if (found_again := with_numbers_held(at, node, made, seen, maker)) is not None:
             return found_again
-        fixed = fixed_option(at, made, seen)
+        fixed = fixed_option(at, made, seen) or without_features(found)
         if fixed is None:
             raise undecided(at, node, why, [it[:2] for it in found])
         found = {"": (fixed, [])}
@@ -174,6 +174,29 @@ def fixed_option(at: Evaluator, made: Call, seen: list[Seen]) -> Fragment | None
 
 def option_of(seen: Seen, name: str) -> str:
     return repr(config_of(seen.function).get(name))
+
+
+def without_features(found: Mapping[Any, tuple[Fragment, list[Seen]]]) -> Fragment | None:
+    """A matrix behind Flatten whose rows are as many as arguments make them: nn.LazyLinear counts them.
+
+    None for what differs in more than that.
+    """
+    written = [it for it, _ in found.values()]
+    modules = [it.modules for it in written]
+    if not written or any(len(it) != 1 or it[0].module.cls != "nn.Linear" for it in modules):
+        return None
+    if len({(text, order) for text, _, order in found}) != 1:
+        return None
+    made = [replace(it.module, cls="nn.LazyLinear", args=it.module.args[1:]) for (it,) in modules]
+    if len({repr((it.args, dict(it.kwargs))) for it in made}) != 1:
+        return None
+    first, module = written[0], made[0]
+
+    def placed(node: Any) -> Any:
+        return replace(node, module=module) if isinstance(node, Apply) else node
+
+    steps = tuple(replace(it, value=rewrite(it.value, placed)) for it in first.definition.steps)
+    return replace(first, definition=replace(first.definition, steps=steps))
 
 
 def fixed_sizes(at: Evaluator, made: Call, seen: list[Seen], operands: list[Flow]) -> Fragment | None:
@@ -280,6 +303,10 @@ def emit(at: Evaluator, node: ast.AST, written: Fragment, made: Call, maker: Mak
         return Items(flows, text)
     (out,) = written.outputs
     (size,) = fragment.sizes(written)
+    # a number that is that of a tensor whose size has no text has none either
+    named = zip(written.graph.inputs, operands, strict=True)
+    open_sizes = {written.graph.tensors[name].shape[-1:] for name, it in named if it.channels is None}
+    size = None if size is not None and size.isdigit() and (int(size),) in open_sizes else size
     # what is made of weights alone has no axis of examples either
     is_weight = maker is None and bool(operands) and all(it.is_weight for it in operands)
     size = None if size in flowing else built(at, size)

@@ -129,6 +129,9 @@ def assign(stage: Stage, target: ast.expr, node: ast.expr, statement: ast.stmt) 
         scope.env[name] = shape
     elif isinstance(value, (Items, Stack)):
         scope.do(tidy(f"{name} = {value.text}"))
+        if isinstance(value, Items) and all(isinstance(it, (Static, Size)) for it in value.items):
+            # sizes that nobody reads are left out
+            (scope.init if scope.in_init else scope.forward)[-1].shadow = name
         scope.env[name] = replace(value, text=name)
         if isinstance(value, Stack):
             scope.say(f"{name}_channels = {value.shadow}", f"{name}_channels")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,11 +47,14 @@ def constant(at: Evaluator, node: ast.Call) -> Any:
     if not module.startswith(("tensorflow", "keras", "tf_keras")) or isinstance(seen[0].function, type):
         return None
     name = getattr(seen[0].function, "__name__", "")
+    is_like = f"torch.{name.removesuffix('_v2')}" in LIKE.values()
+    if is_like and node.args and isinstance(flow := at.value(node.args[0]), Flow):
+        return replace(flow, text=f"torch.{name.removesuffix('_v2')}({flow.text})", is_weight=False)
     known = (
         name in MATH
         or name in POWERS
         or name in FILLED
-        or name in ("range", "cast", "constant", "convert_to_tensor")
+        or name in ("range", "arange", "cast", "constant", "convert_to_tensor")
     )
     if not known or hasattr(seen[0].function, "get_config"):
         return None
@@ -59,6 +63,8 @@ def constant(at: Evaluator, node: ast.Call) -> Any:
     if isinstance(first, Flow) or first is not None and is_number_of_tensor(first):
         return None
     rank = len(seen[0].result.shape)
+    if name == "arange":
+        return arange(at, node)
     if name in FILLED:
         return filled(at, node, name, rank, first)
     if name == "range":
@@ -115,6 +121,8 @@ def arange(at: Evaluator, node: ast.Call) -> Flow:
     given = [at.value(it) for it in node.args]
     named = {it.arg: at.value(it.value) for it in node.keywords if it.arg}
     named.pop("dtype", None)
+    # what keras.ops has other names for
+    named = {{"stop": "limit", "step": "delta"}.get(key, key): it for key, it in named.items()}
     if len(given) == 1 and "limit" not in named:
         given, named = [], {**named, "limit": given[0]}
     found = dict(zip(("start", "limit", "delta"), given, strict=False)) | named

@@ -17,6 +17,7 @@ from torchport.source.sites import NotPorted, site
 from torchport.source.unit import SIZES_OF_SPACE
 from torchport.source.values import (
     Flow,
+    Items,
     Maker,
     Network,
     Shape,
@@ -116,6 +117,8 @@ def options_of(at: Evaluator, maker: Maker, cls: type) -> dict[str, Any]:
                 # a wrapper's: with its own options
                 made = at.scope.seen(inner.node)
                 found[name] = options_of(at, inner, type(made[0].result)) if made else {}
+            elif (held := sizes_of(at, it)) is not None:
+                found[name] = held
             elif at.scope.is_static(it):
                 text = at.scope.static_text(it)
                 value = Static(text, ast.parse(text, mode="eval").body)
@@ -141,6 +144,16 @@ def sized(at: Evaluator, node: ast.expr) -> Static | None:
         return None
     tree = ast.parse(f"_[{index_text(node)}]", mode="eval").body
     return Static(index_text(node), tree.slice if isinstance(tree, ast.Subscript) else None)
+
+
+def sizes_of(at: Evaluator, node: ast.expr) -> Static | None:
+    """A name of a tuple of sizes, as the tuple: `shape = (1, 1, filters)`; None for others."""
+    held = at.scope.env.get(node.id) if isinstance(node, ast.Name) else None
+    if not isinstance(held, Items) or not all(isinstance(it, (Static, Size)) for it in held.items):
+        return None
+    texts = [it.known or it.text if isinstance(it, Size) else it.text for it in held.items]
+    text = f"({', '.join(texts)},)"
+    return Static(text, ast.parse(text, mode="eval").body)
 
 
 def layer_in(at: Evaluator, node: ast.expr) -> Maker | None:

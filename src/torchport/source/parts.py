@@ -49,9 +49,7 @@ def part_of(
         texts.append(scope.ordered(flow, taken.order).text)
         if taken.channels:
             size = (
-                channels(flow, taken.name, seen, node)
-                if taken.channels in unit.sizes
-                else flow.channels or "?"
+                channels(at, flow, taken.name, node) if taken.channels in unit.sizes else flow.channels or "?"
             )
             table[taken.channels] = size
     texts = [f"[{', '.join(it)}]" if isinstance(it, list) else it for it in unit.grouped(texts).values()]
@@ -127,9 +125,10 @@ def entries(unit: Unit, values: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def channels(flow: Flow, name: str, seen: list[Seen], node: ast.Call) -> str:
+def channels(at: Evaluator, flow: Flow, name: str, node: ast.Call) -> str:
     """The text of the size that a unit asks for. Raises NotPorted where it has none."""
-    if flow.channels is not None and not flow.is_spatial:
+    if flow.channels is not None:
+        at.scope.fixed |= {SIZES_OF_SPACE} if flow.is_spatial else set()
         return flow.channels
     raise NotPorted(node, f"the channels of {name} are not known where the model is built")
 
