@@ -44,6 +44,25 @@ CASES = {
         "build_encoder()",
         ["        if self.apply_norm:\n            x = self.bn(x)\n", "Downsample(width, width * 2)"],
     ),
+    "options that are right together": (
+        """
+        def upsample(filters, size, apply_dropout=False):
+            result = keras.Sequential()
+            result.add(layers.Conv2DTranspose(filters, size, strides=2, padding="same", use_bias=False))
+            result.add(layers.BatchNormalization())
+            if apply_dropout:
+                result.add(layers.Dropout(0.5))
+            result.add(layers.ReLU())
+            return result
+
+
+        def build(width=4):
+            inputs = keras.Input((4, 4, 3))
+            return keras.Model(inputs, upsample(width, 4)(upsample(2 * width, 4, apply_dropout=True)(inputs)))
+        """,
+        "build()",
+        ["nn.ConvTranspose2d(in_channels, filters, 4, stride=2, padding=1, bias=False)"],
+    ),
     "a list, and nobody calls it": (
         """
         def create_ffn(units, rate=0.1):

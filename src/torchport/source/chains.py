@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torchport.names import unique
@@ -179,7 +180,10 @@ def add(stage: Stage, chain: Chain, node: ast.expr) -> None:
         raise NotPorted(node, "is no layer that is made there", "make each layer where it is put in")
     flow = scope.env[chain.name]
     layers = [it.result for it in scope.seen(maker.node)]
-    seen = [seen_of(it) for it in layers if it._inbound_nodes]
+    seen = [
+        replace(seen_of(it.result), is_varied=it.is_varied)
+        for it in scope.seen(maker.node) if it.result._inbound_nodes
+    ]  # fmt: skip
     if not seen:
         held = set(map(id, layers))
         runs = (it for _, it in scope.project.watched.recorder.calls if it is not None)
