@@ -1,10 +1,10 @@
 """Which test catches a fault: tests that need no TensorFlow, those alone that run the faulty line, in a fork.
 
-`Catcher` has imported once what tests import (but for the package itself), and read the graphs of the replay,
-each of which is a test here. One run without a fault says which test runs which lines, with
-what is remembered (`functools.cache`) forgotten before each, and how long each takes. A fault is planted in a
-fork as the package is imported; there the tests that run its line are run, the short ones first, until one
-fails. What is run at import is run by all.
+`Catcher` has imported once what tests import (but for the package itself), and read the graphs of the
+replay, each of which is a test here. One run without a fault says which test runs which lines, with what is
+remembered (`functools.cache`) forgotten before each, and how long each takes. A fault is planted in a fork as
+the package is imported; there the tests that run its line are run, the short ones first, until one fails.
+What is run at import is run by all.
 """
 
 from __future__ import annotations
@@ -166,8 +166,9 @@ def remembers() -> Iterator[Any]:
 class Catcher:
     """The tests, and which lines each runs of some files. Made once; ValueError where a test fails."""
 
-    def __init__(self, folder: Path, files: Sequence[Path]) -> None:
-        self.folder, self.files, self.numbers = folder, files, count()
+    def __init__(self, folder: Path, files: Sequence[Path], most: float) -> None:
+        """`most`: so many CPU seconds of tests are tried on a fault, if that is more than one test."""
+        self.folder, self.files, self.most, self.numbers = folder, files, most, count()
         os.chdir(ROOT)
         sys.path[:0] = [str(SOURCE), str(ROOT)]
         os.environ["TORCHPORT_NETWORKS"] = "20"
@@ -225,7 +226,13 @@ class Catcher:
         for test in sorted(self.seconds if planted.at_import else own, key=lambda it: self.seconds[it]):
             order[test] = test not in own, self.seconds[test] + ALIKE * alike[tuple(lines[test])]
             alike[tuple(lines[test])] += 1
-        return {test: self.seconds[test] for test in sorted(order, key=lambda it: order[it])}
+        wanted, spent = dict[str, float](), 0.0
+        for test in sorted(order, key=lambda it: order[it]):
+            spent += self.seconds[test]
+            if wanted and spent > self.most:
+                break
+            wanted[test] = self.seconds[test]
+        return wanted
 
     def catch(self, planted: Planted) -> str:
         """The first test that fails; empty where none does."""

@@ -1,10 +1,11 @@
 """Mutants: small faults planted one at a time, and the tests that need no TensorFlow run against each.
 
-    python bench/mutants.py [--count 60] [--seed 0] [--jobs 1] [--rooms ROOM...] [--list]
+    python bench/mutants.py [--count 60] [--seed 0] [--jobs 1] [--seconds 25] [--rooms ROOM...] [--list]
 
 A mutant is one operator, constant, condition or pair of arguments of the rooms below, drawn by seed. Of the
 tests of `catch.py`, all of which pass without one, those that run its line are run against it until one
-fails. Printed is for each which test caught it, and the difference of those that none did.
+fails or so many CPU seconds of them have passed. Printed is for each which test caught it, and the difference
+of those that none did.
 
 Not planted is what changes no behaviour by its kind, so that no test could tell: options of decorators
 (`frozen` of a dataclass), annotations and names of types, docstrings, messages, what only asserts (`raise`,
@@ -187,6 +188,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=25, help="CPU seconds of tests for one mutant")
     parser.add_argument("--rooms", nargs="*", default=[*ROOMS], choices=[*ROOMS])
     parser.add_argument("--list", action="store_true", help="print the mutants, run nothing")
     options = parser.parse_args()
@@ -197,7 +199,9 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
         try:
-            catcher = Catcher(Path(folder), [file for room in ROOMS for file in files_of(room)])
+            catcher = Catcher(
+                Path(folder), [file for room in ROOMS for file in files_of(room)], options.seconds
+            )
         except ValueError as error:
             parser.error(str(error))
         tests = list[str]()
