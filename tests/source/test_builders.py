@@ -50,6 +50,7 @@ CASES = {
             "nn.GRU(x_channels, units, batch_first=True, bidirectional=True)",
             "x, _ = bidirectional(x)\n",
             "y, (_, _) = self.lstm1(x)\n",
+            "x_channels = 2 * units\n",
         ],
     ),
     "a number that changes": (
@@ -151,12 +152,14 @@ CASES = {
     "nothing that can be another": (
         """
         def generator():
+            # the size of the noise
+            unused = 5 * 2
             noise = keras.Input((5,))
             x = layers.Reshape((2, 2, 4))(layers.Dense(2 * 2 * 4)(noise))
             return keras.Model(noise, layers.Conv2D(3, 1)(x))
         """,
         "generator()",
-        ["nn.Linear(in_channels, 2 * 2 * 4)"],
+        ["super().__init__()\n        self.fc = nn.Linear(in_channels, 2 * 2 * 4)"],
     ),
     "a regulariser of the author's": (
         """

@@ -144,6 +144,8 @@ def assign(stage: Stage, target: ast.expr, node: ast.expr, statement: ast.stmt) 
             scope.env[name] = replace(value, text=name, items=tuple(flows))
     elif isinstance(value, Size):
         scope.do(f"{name} = {value.text}")
+        # one that nobody reads is left out
+        (scope.init if scope.in_init else scope.forward)[-1].shadow = name
         scope.env[name] = Size(name, value.known)
     elif isinstance(value, (Network, Shape, Row, Group, Course)):
         scope.env[name] = value

@@ -7,6 +7,7 @@ layers.Conv2D(width * 2, 3, activation="relu")(x)
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -538,7 +539,9 @@ def sizes(fragment: Fragment) -> list[str | None]:
     for it in fragment.outputs:
         shape = it.tensor.shape
         size = shape[-1] if len(shape) > 1 else None
-        found.append(None if size is None else size.text if isinstance(size, Named) else str(size))
+        text = None if size is None else size.text if isinstance(size, Named) else str(size)
+        # both directions of a recurrent layer
+        found.append(text and re.sub(r"^(\w+) \+ \1$", r"2 * \1", text))
     return found
 
 

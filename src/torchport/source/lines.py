@@ -40,13 +40,25 @@ def prune(lines: list[Line], wanted: Iterable[str]) -> list[Line]:
         for name in shadows:
             others = (it for it in kept if it.shadow != name)
             if name not in wanted and not any(name in reads(it.text) for it in others):
-                kept = [it for it in kept if it.shadow != name]
+                kept = without(kept, name)
                 break
         else:
             shorter = without_empty(kept)
             if len(shorter) == len(kept):
                 return kept
             kept = shorter
+
+
+def without(lines: list[Line], shadow: str) -> list[Line]:
+    """The lines without those that are there for one variable, and without the comments above these."""
+    found = list[Line]()
+    for line in lines:
+        if line.shadow != shadow:
+            found.append(line)
+            continue
+        while found and found[-1].depth == line.depth and found[-1].text.startswith("#"):
+            found.pop()
+    return found
 
 
 def without_empty(lines: list[Line]) -> list[Line]:
