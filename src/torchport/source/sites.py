@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from torchport.errors import TorchportError
-from torchport.source.settled import settled
+from torchport.source.partials import written_out
 
 #: First line, first column, last line, last column of an expression.
 Site = tuple[int, int, int, int]
@@ -63,7 +63,7 @@ class SourceRefusal:
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file of the user's code; `tree` without what is settled before it runs."""
+    """A file of the user's code; `tree` has its partial functions written out."""
 
     path: Path
     text: str
@@ -85,7 +85,7 @@ class SourceFile:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             if token.type == tokenize.COMMENT:
                 found[token.start[0]] = (token.string, token.line.strip().startswith("#"))
-        return cls(path, text, settled(tree), found)
+        return cls(path, text, written_out(tree), found)
 
     def segment(self, node: ast.AST) -> str:
         """The text of a node, on one line."""
