@@ -74,6 +74,8 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, Any], list[Shown]]] = [
     ("nn.convolution", (X, Y), {"strides": 2, "padding": "SAME", "data_format": "NCHW"},
         [("Conv", (X, Y), {"strides": 2, "padding": "same", "data_format": "channels_first"})]),
     ("nn.convolution", (X, Y), {}, [("Conv", (X, Y), {"padding": "valid"})]),
+    ("compat.v1.nn.dropout", (X,), {"keep_prob": 0.75}, [("tf.nn.dropout", (X,), {"rate": 0.25})]),
+    ("compat.v1.nn.dropout", (X,), {"rate": 0.5}, [("tf.nn.dropout", (X,), {"rate": 0.5})]),
     ("pad", (X, PAD), {"mode": "REFLECT"}, [("Pad", (X, PAD), {"mode": "reflect"})]),
     ("pad", (X, PAD), {"constant_values": 3},
         [("Pad", (X, PAD), {"mode": "constant", "constant_values": 3})]),

@@ -188,6 +188,11 @@ def test_one_that_is_given_in_a_list(given: list[str], expected: Any) -> None:
     assert got(A, B, layer)["y"] == {"mask": expected}
 
 
+def test_of_a_list_it_is_that_of_the_first() -> None:
+    for read, expected in ((["a", "p"], {"y": {"mask": unlike("a")}}), (["p", "a"], {})):
+        assert got(A, PLAIN, op("y", "LSTM", read, units=3), dialect=KERAS_2) == expected
+
+
 @pytest.mark.parametrize(("dialect", "is_seen"), [(KERAS_2, True), (KERAS_3, False)])
 def test_states_hide_it_in_keras_3(dialect: str, is_seen: bool) -> None:
     layer = op("y", "LSTM", "a", "v", "v", units=3)
@@ -199,15 +204,17 @@ def test_states_hide_it_in_keras_3(dialect: str, is_seen: bool) -> None:
 # Nested models
 
 
-def nested(body: list[Op], *after: Op, inputs: tuple[str, ...] = ("w",), **call: Any) -> Graph:
+def nested(
+    body: list[Op], *after: Op, inputs: tuple[str, ...] = ("w",), dialect: str = KERAS_3, **call: Any
+) -> Graph:
     """A model that reads the embedding `a`, and layers behind it, which read `base`."""
     tensors = {it: Tensor(it, (None, 5, 4) if it == "w" else (None, 5)) for it in inputs}
-    inside = Graph("base", inputs, body[-1].outputs, tuple(body), tensors, KERAS_3)
+    inside = Graph("base", inputs, body[-1].outputs, tuple(body), tensors, dialect)
     args = tuple(map(Ref, ("a", "ib")[: len(inputs)]))
     use = Op("base", "Model", args, ("base",), {}, call, layer="base")
     outer = {"ia": Tensor("ia", (None, 5)), "ib": Tensor("ib", (None, 5))}
     return write_masks(
-        Graph("net", ("ia", "ib"), ("y",), (A, B, use, *after), outer, KERAS_3, bodies={"base": inside})
+        Graph("net", ("ia", "ib"), ("y",), (A, B, use, *after), outer, dialect, bodies={"base": inside})
     )
 
 
@@ -279,6 +286,18 @@ def test_several_that_meet_inside_meet_outside() -> None:
         of = [named(graph)[it] for it in refs(made.args)]
         assert [it.args for it in of] == [(Ref("ib"),), (Ref("ia"),)]
         assert named(graph)["y"].kwargs == {"mask": Ref(made.name)}
+
+
+def test_that_of_steps_inside_is_that_of_steps_outside() -> None:
+    graph = nested([every("t", "w", inner("LSTM"))], lstm("y", "base"), dialect=KERAS_2)
+    (made,) = (it for it in graph.ops if it.kind == "mask:steps")
+    (whole,) = (named(graph)[it] for it in refs(made.args))
+    assert whole.kind == "mask:unlike" and whole.args == (Ref("ia"),)
+    assert named(graph)["y"].kwargs == {"mask": Ref(made.name)}
+    masked = op("m", "Masking", "d", mask_value=1.0)
+    body = [op("d", "Dense", "w", units=4), masked, every("t", "m", inner("LSTM"))]
+    refused = named(nested(body, lstm("y", "base"), dialect=KERAS_2))["y"].refused
+    assert refused is not None and "made in the nested model" in refused[0]
 
 
 @pytest.mark.parametrize("behind", ["ReLU", "LSTM"])
