@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
-from torchport.source import SourcePort, port_of, watched_project
+from torchport.source import SourcePort, SourceRefused, port_of, watched_project
 from torchport.source.sites import SourceFile
 
 TEXT = """
@@ -33,6 +34,19 @@ class Chosen(layers.Layer):
         if self.with_dropout:
             x = self.drop(x)
         return x
+
+
+class Sized(layers.Layer):
+    def __init__(self, is_big=True):
+        super().__init__()
+        if is_big:
+            self.dense = layers.Dense(7)
+        else:
+            self.dense = layers.Dense(4, use_bias=False)
+        self.out = layers.Dense(2)
+
+    def call(self, x):
+        return self.out(self.dense(x))
 
 
 class Optional(layers.Layer):
@@ -167,7 +181,8 @@ class Tagger(keras.Model):
 """
 CALLS = (
     "Chosen(8)(keras.Input((5,)))", "Chosen(3, 'layer', True)(keras.Input((5,)))",
-    "Optional(6)(keras.Input((5,)))", "Encoder()(keras.Input((7,)))", "Wide([6, 5, 7])(keras.Input((5,)))",
+    "Optional(6)(keras.Input((5,)))", "Sized()(keras.Input((5,)))", "Encoder()(keras.Input((7,)))",
+    "Wide([6, 5, 7])(keras.Input((5,)))",
     "Unet()(keras.Input((16, 16, 3)))",
     "Gate()(keras.Input((8, 8, 6)))", "Flat()(keras.Input((8, 8, 3)))",
     "Attention(6)(keras.Input((5, 8)))", "Tagger(20, 6, 5, 4)(keras.Input((7,), dtype='int32'))",
@@ -178,6 +193,7 @@ PARTS = {
         "self.norm = nn.BatchNorm1d(units, eps=1e-3, momentum=0.01) else: self.norm = nn.LayerNorm(units",
         "self.act = nn.ReLU() else: self.act = nn.Tanh()", "self.act(self.norm(self.dense(x)))",
     ),
+    "Sized": ("self.out = nn.Linear((7 if is_big else 4), 2)", "self.out(self.dense(x))"),
     "Optional": ("self.norm = None", "if self.norm is not None:"),
     "Encoder": ("for width in widths:", "torch.randn_like(mean)"),
     "Wide": ("if width > 4:",),
@@ -191,6 +207,69 @@ PARTS = {
     "Attention": ("return attend(q, q, q)",),
     "Tagger": ("nn.LSTM(dim, units, batch_first=True, bidirectional=True)",),
 }  # fmt: skip
+
+
+METRIC = """
+import tensorflow as tf
+from tensorflow import keras
+
+
+class Hits(keras.metrics.Metric):
+    def __init__(self):
+        super().__init__()
+        self.hits = self.add_weight(name="hits", initializer="zeros")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.hits.assign_add(tf.reduce_sum(y_true * y_pred))
+
+    def result(self):
+        return self.hits
+
+
+def made():
+    return Hits()
+"""
+
+
+TREE = """
+import tensorflow as tf
+from tensorflow import keras
+from tensorflow.keras import layers
+
+
+class Tree(layers.Layer):
+    def __init__(self, depth=2):
+        super().__init__()
+        self.depth = depth
+        self.dense = layers.Dense(2**depth)
+
+    def call(self, x):
+        x = self.dense(x)
+        start, total = 1, tf.reduce_sum(x, axis=-1)
+        for level in range(self.depth):
+            total = total + tf.reduce_sum(x[:, :start], axis=-1)
+            start = start * 2
+        return total
+"""
+
+
+def test_a_number_that_a_loop_changes_is_refused(tmp_path: Path) -> None:
+    """It was kept as it is at the end, and the port called different."""
+    path = tmp_path / "tree.py"
+    path.write_text(TREE)
+    with pytest.raises(SourceRefused) as error:
+        port_of(watched_project(SourceFile.of(path), (), ["Tree()(keras.Input((5,)))"]))
+    (refusal,) = error.value.refusals
+    assert refusal.line == 17 and "start changes" in refusal.why and refusal.advice
+
+
+def test_a_metric_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "metric.py"
+    path.write_text(METRIC)
+    with pytest.raises(SourceRefused) as error:
+        port_of(watched_project(SourceFile.of(path), ["Hits"], ["made()"]), ["Hits"])
+    (refusal,) = error.value.refusals
+    assert refusal.line == 6 and "is a metric" in refusal.why and "a function of" in refusal.advice
 
 
 @pytest.fixture(scope="module")

@@ -74,8 +74,10 @@ def applied(at: Evaluator, node: ast.Call, choice: Choice, seen: list[Seen]) -> 
         raise NotPorted(
             node, f"is {' in one branch and '.join(sorted(texts))} in another", "call each in a branch"
         )
-    sizes = {it.channels for it in values}
-    return replace(values[0], channels=sizes.pop() if len(sizes) == 1 else None)
+    sizes = list(dict.fromkeys(it.channels for it in values))
+    if len(sizes) == 2 and len(values) == 2 and None not in sizes:
+        return replace(values[0], channels=f"({sizes[0]} if {choice.test} else {sizes[1]})")
+    return replace(values[0], channels=sizes[0] if len(sizes) == 1 else None)
 
 
 def chosen_functions(

@@ -24,6 +24,9 @@ def staged_class(project: Project, node: ast.ClassDef) -> Unit:
     """Raises NotPorted for what is not ported of it."""
     call, made, build = (method_of(node, it) for it in ("call", "__init__", "build"))
     if call is None:
+        if method_of(node, "update_state") is not None:
+            advice = "write what it computes as a function of (y_true, y_pred), and port that"
+            raise NotPorted(node, "is a metric with a state, and has no call of its own", advice)
         raise NotPorted(node, "has no call of its own", "port the models that it holds")
     scope = Scope(project, node.name, cls=node)
     stage = Stage(scope)

@@ -87,7 +87,7 @@ def write_loop(
     counted = {it for it in targets if not isinstance(scope.env.get(it), Flow) or overs is None}
     for name in counted:
         scope.env[name] = Static(name)
-    made = Loop(frozenset(counted), over=text)
+    made = Loop(frozenset(counted), over=text, stored=frozenset(stored_in(node)))
     scope.loops.append(made)
     with scope.apart() as (init, forward):
         stage.body(node.body)

@@ -30,6 +30,8 @@ class Loop:
     marks: list[str] = field(default_factory=list)
     #: What it goes through, as text.
     over: str = ""
+    #: The names that its body gives something to.
+    stored: frozenset[str] = frozenset()
     #: Whether `forward` asks for what it counts.
     counts: bool = False
     #: Those of the modules that are made in loops inside of it.
@@ -302,7 +304,7 @@ class Scope:
                 continue
             is_kept = self.in_method and name in self.first
             if name in self.env or is_kept or name.endswith("_channels"):
-                if self.assigned.get(name, 0) > 1:
+                if self.assigned.get(name, 0) > 1 or any(name in it.stored for it in self.loops):
                     raise NotPorted(
                         ast.Name(name), f"{name} changes, and is needed where tensors flow",
                         "give each of its values a name of its own",
