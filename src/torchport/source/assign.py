@@ -67,8 +67,14 @@ def assign(stage: Stage, target: ast.expr, node: ast.expr, statement: ast.stmt) 
         if assign_sizes(stage, target, node):
             return
         texts = list(map(ast.unparse, target.elts))
+        # a number and a tensor at once: each by itself
+        is_mixed = len(set(map(scope.is_static, node.elts))) > 1
         read = {ast.unparse(it) for it in ast.walk(node) if isinstance(it, (ast.Name, ast.Attribute))}
-        if len(texts) == len(node.elts) and not read & set(texts) and any("." in it for it in texts):
+        if (
+            len(texts) == len(node.elts)
+            and not read & set(texts)
+            and (is_mixed or any("." in it for it in texts))
+        ):
             for one, value in zip(target.elts, node.elts, strict=True):
                 assign(stage, one, value, statement)
             return
