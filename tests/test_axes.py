@@ -128,7 +128,7 @@ def test_an_element_is_found_where_it_went(case: tuple[Turn, tuple[int, ...]]) -
     turn, shape = case
     array = filled(shape)
     turned = turn.apply(array)
-    for at in np.ndindex(shape):
+    for at in list(np.ndindex(shape))[:: array.size // 100 + 1]:
         place = turn.index(shape, at)
         assert place is not None
         assert turned[place] == array[at]
