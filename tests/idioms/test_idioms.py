@@ -187,6 +187,10 @@ CASES: dict[str, tuple[Callable[[Any], Any], str, str]] = {
     "one step, repeated": (
         lambda x: L.RepeatVector(4)(L.Flatten()(L.Dense(2)(x[:, 0, :1]))), ").expand(-1, 4, -1)", "flatten"
     ),
+    "a weight for each channel": (
+        lambda x: (lambda y: y * ops.sigmoid(L.Dense(6)(ops.mean(y, (1, 2))))[:, None, None, :])(conv()(x)),
+        "[:, :, None, None]", "permute",
+    ),
     "copies": (lambda x: conv()(L.Concatenate()([x] * 3)), ".repeat(1, 3, 1, 1)", "torch.cat"),
 }  # fmt: skip
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 import tf_keras
 
 import torchport
+from torchport.emit.alike import described
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -60,6 +61,24 @@ def test_a_list_is_called_as_it_is_unpacked() -> None:
         "def forward(self, first: Tensor, second: Tensor)"
         in torchport.convert(tf_keras.Model([x, y], Blend()([x, y]))).code
     )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        (
+            "(n, 8, 24, 24) -> (n, 8, 12, 12)",
+            "(n, 4, 12, 12) -> (n, 4, 6, 6)",
+            "(n, width, h, w) -> (n, width, h / 2, w / 2)",
+        ),
+        ("(n, 6, 16) -> (n, 6)", "(n, 6, 12) -> (n, 6)", "(n, 6, t) -> (n, 6)"),
+        ("(n, 2, 16, 16) -> (n, 3)", "(n, 5, 8, 8) -> (n, 3)", "(n, c, h, w) -> (n, 3)"),
+        ("x (n, 9), y (n, 3) -> (n, 3)", "x (n, 7), y (n, 2) -> (n, 2)", "x (n, c), y (n, c') -> (n, c')"),
+    ],
+)
+def test_shapes_of_a_class_of_several_sizes(one: str, other: str, said: str) -> None:
+    """They were `(n, ..., ..., ...)`."""
+    assert described([one, other], {(8, 4): "width"}) == said
 
 
 class Scaled(tf_keras.layers.Layer):  # type: ignore[misc,name-defined]

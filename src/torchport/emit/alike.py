@@ -104,16 +104,46 @@ def blanked(lines: Sequence[str], found: Sequence[Number]) -> tuple[str, ...]:
 
 
 def described(shapes: Sequence[str], names: Mapping[tuple[Any, ...], str]) -> str:
-    """Shapes as all say them: a number that is a parameter by its name, another that differs as `...`."""
+    """Shapes as all say them: a number that is a parameter by its name, another that differs by its axis."""
     if len(set(shapes)) == 1:
         return shapes[0]
     parts = [NUMBER.split(it) for it in shapes]
     if any(it != parts[0] for it in parts):
         return ""
-    columns = zip(*(NUMBER.findall(it) for it in shapes), strict=True)
+    columns = [*zip(*(NUMBER.findall(it) for it in shapes), strict=True)]
     by_text = {tuple(map(str, column)): name for column, name in names.items()}
-    texts = [column[0] if len(set(column)) == 1 else by_text.get(column, "...") for column in columns]
-    return "".join(text for pair in zip(parts[0], [*texts, ""], strict=True) for text in pair)
+    texts = [column[0] if len(set(column)) == 1 else by_text.get(column, "") for column in columns]
+    at, seen = 0, dict[str, tuple[str, ...]]()
+    pieces = []
+    for tensor in re.split(r"(?<=\))", "#".join(parts[0])):
+        count = tensor.count("#")
+        own, at = range(at, at + count), at + count
+        letters = iter(axes(tensor, sum(not texts[it] for it in own)))
+        for it in own:
+            tensor = tensor.replace("#", texts[it] or sized(next(letters), columns[it], seen), 1)
+        pieces.append(tensor)
+    return "".join(pieces)
+
+
+def axes(tensor: str, count: int) -> Sequence[str]:
+    """What the axes of a tensor are called of which so many differ: `(n, #, #, #)`."""
+    rank = tensor.rpartition("(")[2].count(",") + 1
+    known = {(4, 2): "hw", (4, 3): "chw", (3, 1): "t", (3, 2): "ct", (2, 1): "c", (5, 3): "dhw"}
+    return known.get((rank, count), ["..."] * count)
+
+
+def sized(axis: str, column: tuple[str, ...], seen: dict[str, tuple[str, ...]]) -> str:
+    """A size by the name of its axis, or as a part of what that stands for already."""
+    first = seen.setdefault(axis, column)
+    if axis == "..." or first == column:
+        return axis
+    pairs = [(float(own), float(whole)) for own, whole in zip(column, first, strict=True)]
+    for ratio in (2, 4, 8):
+        if all(own * ratio == whole for own, whole in pairs):
+            return f"{axis} / {ratio}"
+        if all(own == whole * ratio for own, whole in pairs):
+            return f"{ratio} * {axis}"
+    return f"{axis}'"
 
 
 def free(role: str, taken: Any) -> str:

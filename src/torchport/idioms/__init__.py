@@ -26,6 +26,7 @@ IDIOMS: tuple[Idiom, ...] = (
     permutes.across,
     permutes.of_each_step,
     permutes.of_one_channel,
+    permutes.of_new_axes,
     permutes.reshaped_again,
     permutes.depth_to_space,
     channels.channel_shuffle,

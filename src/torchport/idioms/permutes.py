@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from torchport.idioms.view import View
-from torchport.program import Call, Expr, Infix, Var, call, walk
+from torchport.program import Call, Expr, Index, Infix, Var, call, walk
 
 #: What moves axes and nothing else.
 MOVES = (".permute", ".transpose", ".movedim")
@@ -168,6 +168,24 @@ def of_one_channel(expr: Any, view: View) -> Expr | None:
     if inner.function == ".unflatten":
         return call(".unflatten", x, at, tuple(turned[at:]))
     return call(".reshape", x, *turned)
+
+
+def of_new_axes(expr: Any, view: View) -> Expr | None:
+    """`x[:, None, None].permute(0, 3, 1, 2)` of x (n, c) -> `x[:, :, None, None]`: only new axes move."""
+    found = permutation(expr, view)
+    if found is None or not isinstance(expr, Call) or expr.function != ".permute":
+        return None
+    dims, inner = found[1], view.value(found[0])
+    if not isinstance(inner, Index) or any(it not in (None, slice(None)) for it in inner.index):
+        return None
+    entries = [*inner.index, *(slice(None),) * (len(dims) - len(inner.index))]
+    kept = [axis for axis in dims if entries[axis] is not None]
+    if kept != sorted(kept):
+        return None
+    turned = [entries[axis] for axis in dims]
+    while turned and turned[-1] is not None:
+        turned.pop()
+    return Index(inner.value, tuple(turned))
 
 
 def reshaped_again(expr: Any, view: View) -> Expr | None:

@@ -160,6 +160,8 @@ def bound(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
     only = code.variables[code.arguments : code.arguments + code.keyword_only]
     found: dict[str, Any] = dict(zip(names, args, strict=False))
     rest = code.parameters[len(names) + len(only) :]
+    if len(rest) < bool(code.flags & VARARGS) + bool(code.flags & VARKEYWORDS):
+        raise Unsupported(f"{code.name} has fewer names than parameters: its code is damaged", CODE)
     if len(args) > len(names) and not code.flags & VARARGS:
         raise Unsupported(f"{code.name} takes {len(names)} arguments, is given {len(args)}", CODE)
     if code.flags & VARARGS:

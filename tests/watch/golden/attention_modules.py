@@ -14,7 +14,7 @@ WEIGHTS = Path(__file__).with_name("model.safetensors")
 
 
 class ChannelAttention(nn.Module):
-    """(n, in_features, ..., ...) -> (n, in_features, ..., ...)."""
+    """(n, in_features, h, w) -> (n, in_features, h, w)."""
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__()
@@ -25,12 +25,11 @@ class ChannelAttention(nn.Module):
         out = F.relu(self.squeeze(x.mean(dim=(2, 3))))
         excite = self.excite(out)
         out = F.relu(self.squeeze(x.amax(dim=(2, 3))))
-        out = torch.sigmoid(excite + self.excite(out))[:, None, None]
-        return x * out.permute(0, 3, 1, 2)
+        return x * torch.sigmoid(excite + self.excite(out))[:, :, None, None]
 
 
 class SpatialAttention(nn.Module):
-    """(n, ..., ..., ...) -> (n, ..., ..., ...)."""
+    """(n, c, h, w) -> (n, c, h, w)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +42,7 @@ class SpatialAttention(nn.Module):
 
 
 class CBAM(nn.Module):
-    """(n, in_features, ..., ...) -> (n, in_features, ..., ...)."""
+    """(n, in_features, h, w) -> (n, in_features, h, w)."""
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__()

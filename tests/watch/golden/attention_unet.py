@@ -14,8 +14,8 @@ WEIGHTS = Path(__file__).with_name("model.safetensors")
 
 
 class AttentionGate(nn.Module):
-    """skip (n, out_channels, ..., ...), gate (n, in_channels, ..., ...)
-    -> (n, out_channels, ..., ...)."""
+    """skip (n, out_channels, h, w), gate (n, in_channels, h / 2, w / 2)
+    -> (n, out_channels, h, w)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()

@@ -93,6 +93,8 @@ def block(parts: Parts, at: int, filters: int, dilation: int) -> Block:
         convs.append(Part(name, "Conv1D", config, parts.take(own, 2), (place,)))
         if kind and not is_first:
             norms.append(norm(parts, at, number, paths, kind, count))
+    if any(len(it.weights[0].shape) != 3 for it in convs):
+        raise Unsupported("the order of its weights in this file is not known", f"{ARCHIVE}, or as .h5")
     shortcut = None
     if convs[0].weights[0].shape[1] != filters:
         own = [f"{it}{name}/" for it in paths for name in ("matching_conv1D", "shape_match_conv")]
