@@ -186,9 +186,9 @@ def without_amounts(model: Any) -> Iterator[None]:
 
 
 #: Layers that are there to draw random numbers in training.
-DRAWING = (
-    "Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D AlphaDropout GaussianDropout GaussianNoise"
-).split()
+DRAWING = tuple(
+    kind for kind, it in TABLE.items() if it.training and it.training.lasts and it.training.amount
+)
 
 
 @contextmanager
