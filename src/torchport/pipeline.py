@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from torchport.infer import prepare
 from torchport.layout import choose_orders, refused, write
 from torchport.names import class_name, is_automatic, telling
 from torchport.options import DEFAULT, Options
-from torchport.program import Definition, Permute
+from torchport.program import Definition, Fill, Load, Permute
 from torchport.read import WithConfig
 from torchport.read.cut import cut, ends_before
 from torchport.rules import book, user
@@ -124,6 +124,12 @@ def _program(graph: Graph, definition: Definition, name: str) -> Program:
     return Program(graph, definition, classes, code, entries, book.active(), graph.notes)
 
 
+def weights_of(entries: Iterable[tuple[str, Load | Fill]]) -> set[str]:
+    """The source's weights that a state_dict is made of."""
+    loads = (load for _, load in entries if isinstance(load, Load))
+    return {load.source.name for load in loads if load.source is not None}
+
+
 def _shortest(program: Callable[[Definition], Program], flat: Definition, name: str) -> Program:
     """The program with repeated structure as classes; the flat one where those fail, or save no lines."""
 
@@ -133,13 +139,16 @@ def _shortest(program: Callable[[Definition], Program], flat: Definition, name: 
     try:
         definition = in_reading_order(factor(flat, name, length))
         factored = program(definition)
+        plain_classes = factored.classes if definition == flat else name_classes(flat, name)
+        if lost := weights_of(state(plain_classes)) - weights_of(state(factored.classes)):
+            raise LookupError(f"{min(lost)} has no place in them")
     except Exception as error:  # classes for the eye's sake must not cost anyone the port
         why = f"making them failed ({type(error).__name__}: {error})"
     else:
         if definition == flat:
             return factored
         # formatting only breaks lines, and most programs are far from that
-        if source(name_classes(flat, name)).count("\n") >= factored.length:
+        if source(plain_classes).count("\n") >= factored.length:
             return factored
         if program(flat).length >= factored.length:
             return factored

@@ -87,9 +87,44 @@ class Resized(L.Layer):
         return self.conv(tf.image.resize(y, (6, 9)))
 
 
+class Pixels(L.Layer):
+    def __init__(self, filters):
+        super().__init__()
+        self.conv = L.Conv2D(filters, 1)
+
+    def call(self, x):
+        return self.conv(x)
+
+
+class Attending(L.Layer):
+    """Four layers of one class, of which three read channels first: two programs of one name."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = L.GroupNormalization(2)
+        self.q, self.k, self.v, self.out = (Pixels(4) for _ in range(4))
+
+    def call(self, x):
+        y = self.norm(x)
+        q, k, v = self.q(y), self.k(y), self.v(y)
+        h, w, c = ops.shape(q)[1:]
+        k = ops.reshape(ops.transpose(k, (0, 3, 1, 2)), (-1, c, h * w))
+        scores = ops.softmax(ops.reshape(q, (-1, h * w, c)) @ k)
+        v = ops.reshape(ops.transpose(v, (0, 3, 1, 2)), (-1, c, h * w))
+        y = ops.transpose(v @ ops.transpose(scores, (0, 2, 1)), (0, 2, 1))
+        return self.out(ops.reshape(y, (-1, h, w, c))) + x
+
+
 @pytest.mark.parametrize(
     ("layer", "shape"),
-    [(Dropped, (5, 4)), (OldDropped, (4,)), (Mlp, (4,)), (Causal, (5, 4)), (Resized, (5, 6, 4))],
+    [
+        (Dropped, (5, 4)),
+        (OldDropped, (4,)),
+        (Mlp, (4,)),
+        (Causal, (5, 4)),
+        (Resized, (5, 6, 4)),
+        (Attending, (3, 5, 4)),
+    ],
     ids=lambda it: str(getattr(it, "__name__", "")),
 )
 def test_is_not_called_wrong(layer: Any, shape: tuple[int, ...]) -> None:

@@ -201,11 +201,16 @@ def _entries(found: Module | State, path: str, item: Class, owner: str) -> Itera
     elif found.cls == "Model":
         yield from state(item.parts[owner], f"{path}.")
     elif found.inside is not None:
-        part = next(it for it in item.parts.values() if it.definition.name == found.cls)
-        yield from state(part, f"{path}.", found.inside)
+        yield from state(block_of(item, found), f"{path}.", found.inside)
     else:
         for name, load in found.loads.items():
             yield f"{path}.{name}", load
+
+
+def block_of(item: Class, made: Module) -> Class:
+    """The block that a module in a class is; a nested model, which has no shapes, may have the same name."""
+    alike = [it for it in item.parts.values() if it.definition.name == made.cls]
+    return next((it for it in alike if it.definition.shapes), alike[0])
 
 
 def owned(definition: Definition) -> Iterator[tuple[tuple[str, str], Apply | State]]:

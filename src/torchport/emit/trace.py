@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torchport.emit.source import Class, class_text, owned, source
+from torchport.emit.source import Class, block_of, class_text, owned, source
 from torchport.emit.weights import Entry
 from torchport.expressions import called_attribute, expressions, forwards
 from torchport.graph import Graph
@@ -161,7 +161,7 @@ def standing(item: Class, graph: Graph) -> Iterator[Instance | Link]:
     def one(found: Module, module: str, owner: str, at: Instance) -> Iterator[Instance | Link]:
         part = at.item.parts.get(owner)
         if found.inside is not None:
-            part = next(it for it in at.item.parts.values() if it.definition.name == found.cls)
+            part = block_of(at.item, found)
         if found.cls in IN_A_ROW:
             for number, inner in enumerate(found.args):
                 if isinstance(inner, Module):
