@@ -209,6 +209,34 @@ PARTS = {
 }  # fmt: skip
 
 
+SQUEEZED = """
+import tensorflow as tf
+from tensorflow import keras
+from tensorflow.keras import layers
+
+
+class Squeezed(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(4)
+
+    def call(self, x):
+        x = tf.squeeze(self.dense(x))
+        return tf.reshape(x[..., 1:], (-1, 3))
+"""
+
+
+def test_an_unknown_number_of_axes_is_refused(tmp_path: Path) -> None:
+    """It ended as a ValueError of TensorFlow's."""
+    path = tmp_path / "squeezed.py"
+    path.write_text(SQUEEZED)
+    call = "Squeezed()(tf.keras.Input((None, 5)))"
+    with pytest.raises(SourceRefused) as error:
+        port_of(watched_project(SourceFile.of(path), (), [call]))
+    (refusal,) = error.value.refusals
+    assert refusal.line in (13, 14) and "how many axes" in refusal.why and refusal.advice
+
+
 METRIC = """
 import tensorflow as tf
 from tensorflow import keras

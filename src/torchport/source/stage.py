@@ -74,6 +74,12 @@ class Stage:
                 raise
             # what is refused is no text of the source: the statement stands for it
             raise NotPorted(node, error.why, error.advice) from error
+        except ValueError as error:
+            if "unknown rank" not in str(error):
+                raise
+            # TensorFlow's words for what tf.squeeze makes of open sizes
+            why = "makes a tensor of which TensorFlow does not know how many axes it has"
+            raise NotPorted(node, why, "say which axes: tf.squeeze(x, axis=...)") from error
         lines, start = (scope.forward, forward) if len(scope.forward) > forward else (scope.init, init)
         if len(lines) == start:
             return
