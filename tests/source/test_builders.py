@@ -49,7 +49,7 @@ CASES = {
         [
             "nn.GRU(x_channels, units, batch_first=True, bidirectional=True)",
             "x, _ = bidirectional(x)\n",
-            "y, (_, _) = self.lstm1(x)\n",
+            "y, _ = self.lstm1(x)\n",
             "x_channels = 2 * units\n",
         ],
     ),

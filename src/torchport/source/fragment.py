@@ -500,7 +500,7 @@ def unpacking(pattern: Any, name: str, own: str) -> str:
     parts = [
         unpacking(it, name, own) if isinstance(it, tuple) else own if it == name else "_" for it in pattern
     ]
-    return f"({', '.join(parts)})"
+    return f"({', '.join(parts)})" if set(parts) != {"_"} else "_"
 
 
 def inlined(definition: Definition) -> tuple[list[tuple[str, Expr]], Any]:
