@@ -7,6 +7,7 @@ import inspect
 from dataclasses import dataclass, replace
 from typing import Any
 
+from torchport.axes import position
 from torchport.source import activations, choices, courses
 from torchport.source.application import apply
 from torchport.source.constants import constant
@@ -14,7 +15,7 @@ from torchport.source.courses import course_of
 from torchport.source.fragment import Call, is_layer
 from torchport.source.keras_losses import loss_of
 from torchport.source.layers import apply_layer, network_of
-from torchport.source.lines import singular
+from torchport.source.lines import atom, singular
 from torchport.source.observe import Seen, whole
 from torchport.source.operators import entries, item_of, operation, rank_of
 from torchport.source.rows import applied, row_of
@@ -174,12 +175,25 @@ class Evaluator:
                 raise NotPorted(node, "calls a layer that is made elsewhere", "make it in the function")
             return apply_layer(self, node, maker, seen)
         args, kwargs = self.arguments(node)
+        if len(args) == 2 and isinstance(args[1], Shape) and name == "reshape":
+            # what gets the shape of an image is one
+            other = args[1].flow
+            args[1] = self.sizes(other)
+            seen = [replace(it, args=(it.args[0], list(it.result.shape))) for it in seen]
+            return self.scope.ordered(apply(self, node, Call(args, kwargs, {}), seen), other.order)
         func = node.func
         space = vars(self.scope.project.watched.module)
         text, root = ast.unparse(func), next((it.id for it in ast.walk(func) if isinstance(it, ast.Name)), "")
         # one that was handed over is what it was each time
         look_up = (lambda: eval(text, space)) if root in space and root not in self.scope.env else None
         return apply(self, node, Call(args, kwargs, {}, look_up), seen)
+
+    def sizes(self, flow: Flow) -> Items:
+        """The shape of a tensor, size by size in the source's order."""
+        text = atom(flow.text)
+        texts = [f"{text}.shape[{position(it, flow.rank, flow.order)}]" for it in range(flow.rank)]
+        *others, last = [Size(it) for it in texts]
+        return Items((*others, replace(last, known=flow.channels)))
 
     def unit_of(self, function: Any) -> Unit | None:
         """The unit that a function of the user's became."""

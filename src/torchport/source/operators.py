@@ -36,6 +36,11 @@ def rank_of(at: Evaluator, node: ast.expr) -> int | None:
         flow = at.scope.shape_of(node.args[0]) if name == "len" else None
         flow = at.scope.flow_of(node.args[0]) if name in ("rank", "ndim") else flow
         return flow.rank if flow is not None else None
+    if isinstance(node, ast.Subscript) and ast.unparse(node.slice) in ("0", "-1"):
+        # the shape of a shape: `tf.shape(x).shape[0]`
+        outer = node.value if isinstance(node.value, ast.Attribute) and node.value.attr == "shape" else None
+        flow = at.scope.shape_of(outer.value) if outer is not None else None
+        return flow.rank if flow is not None else None
     if isinstance(node, ast.Attribute) and node.attr in ("rank", "ndims"):
         flow = at.scope.shape_of(node.value)
         return flow.rank if flow is not None else None

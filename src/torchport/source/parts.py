@@ -73,7 +73,9 @@ def part_of(
         if it.name not in bound:
             named = named or it.default is not None
             continue
-        text, named = bound[it.name].text, named or it.name in by_name
+        # a size that has a default stands before those that have one too
+        is_behind = it.default is not None and any(map(defaults.get, unit.sizes))
+        text, named = bound[it.name].text, named or it.name in by_name or is_behind
         constructor.append(f"{it.name}={text}" if named else text)
     # a size that has a default comes behind what has none, and by name
     constructor += [f"{it}={table[it]}" for it in unit.sizes if defaults.get(it) not in ("", None, table[it])]

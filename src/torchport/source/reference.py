@@ -351,30 +351,47 @@ def in_double(tf: Any, original: Any) -> Any:
     return call
 
 
+#: Initialisers that are told the type of what they make, by their modules.
+INITIALIZERS = {
+    "tensorflow.python.ops.init_ops_v2":
+    "Zeros Ones Constant RandomUniform RandomNormal TruncatedNormal VarianceScaling Orthogonal Identity",
+    "tf_keras.src.initializers.initializers":
+    "Zeros Ones Constant RandomUniform RandomNormal TruncatedNormal VarianceScaling Orthogonal Identity",
+    "keras.src.initializers.constant_initializers": "Zeros Ones Constant Identity",
+    "keras.src.initializers.random_initializers":
+    "RandomUniform RandomNormal TruncatedNormal VarianceScaling Orthogonal",
+}  # fmt: skip
+
 #: Where Keras takes the type of numbers that the author says for an input or a layer.
 SAID = (
     ("keras.src.layers.core.input_layer:InputLayer", "__init__"),
     ("keras.src.dtype_policies", "get"),
     ("tf_keras.src.engine.input_layer:InputLayer", "__init__"),
     ("tf_keras.src.engine.base_layer:Layer", "_set_dtype_policy"),
+    *((f"{module}:{name}", "__call__") for module, names in INITIALIZERS.items() for name in names.split()),
 )
 
 
 def said_in_double(tf: Any, original: Any) -> Any:
-    """A function that is told the type of its numbers: float64, where that is float32."""
+    """A function that is told the type of its numbers: float64 for float32, and where it is not told."""
+    signature = inspect.signature(original)
+    default = getattr(signature.parameters.get("dtype"), "default", None)
+    at = list(signature.parameters).index("dtype") if default is tf.float32 else 0
 
     def wider(value: Any) -> Any:
         return "float64" if value in ("float32", tf.float32, np.float32) else value
 
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
+        if default is tf.float32 and len(args) <= at:
+            kwargs.setdefault("dtype", "float64")
         return original(
             *(wider(it) if isinstance(it, (str, tf.DType, type)) else it for it in args),
             **{key: wider(it) if key == "dtype" else it for key, it in kwargs.items()},
         )
 
     # Keras looks at signatures without following what wraps a function
-    call.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
+    call.__signature__ = signature  # type: ignore[attr-defined]
     return call
 
 

@@ -31,6 +31,8 @@ from torchport.source.values import (
 
 #: Methods of models and functions that show something, or that belong to training.
 SHOWN = frozenset({"summary", "compile", "print", "build", "plot_model"})
+#: Methods of layers that tell training something, beside what they compute.
+TOLD = frozenset({"add_loss", "add_metric"})
 
 
 @dataclass
@@ -149,8 +151,9 @@ class Stage:
             called = (
                 value.func.attr if isinstance(value.func, ast.Attribute) else getattr(value.func, "id", "")
             )
-            if called in SHOWN:
-                scope.notes.append(f"line {node.lineno}: {called}() is left out")
+            if called in SHOWN | TOLD:
+                why = ": compute it in your training loop" if called in TOLD else ""
+                scope.notes.append(f"line {node.lineno}: {called}() is left out{why}")
                 return
             target = value.func.value if isinstance(value.func, ast.Attribute) else value.func
             held = scope.env.get(ast.unparse(target))
