@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from torchport.source.application import apply
 from torchport.source.fragment import EACH, Call, is_layer
 from torchport.source.lines import index_text
-from torchport.source.observe import Seen, tensors, whole
+from torchport.source.observe import Seen, builds_models, is_symbol, tensors, whole
 from torchport.source.sites import NotPorted, site
 from torchport.source.unit import SIZES_OF_SPACE
 from torchport.source.values import (
@@ -90,15 +90,9 @@ def is_constant(at: Evaluator, seen: list[Seen]) -> bool:
     if scope.cls is not None or not any(it.function.weights for it in seen):
         return False
     calls = recorder.units.get(scope.name, [])
-    builds = any(is_symbol(it) for call in calls for it in tensors((call.arguments, call.result)))
-    builds = builds or any(hasattr(it.result, "layers") for it in calls)
+    builds = builds_models(calls) or any(hasattr(it.result, "layers") for it in calls)
     held = [list(tensors((list(it.args), dict(it.kwargs)))) for it in seen]
     return builds and all(it and not any(map(is_symbol, it)) for it in held)
-
-
-def is_symbol(tensor: Any) -> bool:
-    """Whether a tensor is one of a model that is being built."""
-    return type(tensor).__name__ == "KerasTensor"
 
 
 def options_of(at: Evaluator, maker: Maker, cls: type) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import time
 import types
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -313,9 +313,19 @@ def told(arguments: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={it!r}" for name, it in arguments.items() if not is_tensor(it))
 
 
+def is_symbol(tensor: Any) -> bool:
+    """Whether a tensor is one of a model that is being built."""
+    return type(tensor).__name__ == "KerasTensor"
+
+
+def builds_models(calls: Iterable[UnitCall]) -> bool:
+    """Whether calls were given, or gave, tensors of a model that is being built."""
+    return any(is_symbol(it) for call in calls for it in tensors((call.arguments, call.result)))
+
+
 def is_tensor(value: Any) -> bool:
     """Whether a value is a tensor: Keras's symbol, or TensorFlow's."""
-    if type(value).__name__ == "KerasTensor":
+    if is_symbol(value):
         return True
     return (
         hasattr(value, "shape")

@@ -13,8 +13,15 @@ from torchport.errors import Unsupported
 from torchport.source import fragment
 from torchport.source.chains import CHAIN, is_row, returned_chains, shape_of
 from torchport.source.fragment import Call, Fragment, is_layer
-from torchport.source.layers import is_symbol
-from torchport.source.observe import Seen, UnitCall, Watched, is_scalar, is_tensor, tensors
+from torchport.source.observe import (
+    Seen,
+    UnitCall,
+    Watched,
+    builds_models,
+    is_scalar,
+    is_tensor,
+    tensors,
+)
 from torchport.source.parts import order_of
 from torchport.source.scope import Scope
 from torchport.source.sites import NotPorted, SourceFile, SourceRefusal, site
@@ -186,8 +193,7 @@ class Project:
 
         On numbers, as a loss or metric is called, one that holds nothing is a function: `Flatten()(y_true)`.
         """
-        calls = self.watched.recorder.units.get(node.name, [])
-        builds = any(is_symbol(it) for call in calls for it in tensors((call.arguments, call.result)))
+        builds = builds_models(self.watched.recorder.units.get(node.name, []))
         for it in ast.walk(node):
             for seen in self.watched.recorder.sites.get(site(it), []) if isinstance(it, ast.Call) else []:
                 function = seen.function
