@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.source.proofs import check_whole
 from tests.source.test_kinds import port
 
 from torchport.source import SourceRefused
@@ -99,10 +100,7 @@ CASES = {
 def test_an_activation(tmp_path: Path, case: str) -> None:
     text, call, shown = CASES[case]
     found = port(tmp_path, text, call)
-    for it in shown:
-        assert it in found.code, found.code
-    for proof in found.proofs.values():
-        assert len(proof.cases) > 1 and not proof.differences
+    check_whole(found, shown)
 
 
 def test_an_activation_without_a_module_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from textwrap import dedent
 
 import pytest
+from tests.source.proofs import check_unit
 
 from torchport.source import SourcePort, port_of, watched_project
 from torchport.source.sites import SourceFile
@@ -203,12 +204,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> SourcePort:
 
 @pytest.mark.parametrize("name", PARTS)
 def test_is_written_and_proven(port: SourcePort, name: str) -> None:
-    unit = next(it for it in port.units if it.name == name)
-    text = " ".join(unit.text.split())
-    for part in PARTS[name]:
-        assert " ".join(part.split()) in text, unit.text
-    proof = port.proofs[name]
-    assert proof.cases and not proof.differences
+    check_unit(port, name, PARTS[name])
 
 
 def test_scores_of_attention_are_no_images(port: SourcePort) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.source.proofs import check_whole
 from tests.source.test_kinds import port
 
 CASES = {
@@ -319,10 +320,7 @@ CASES = {
 def test_a_builder(tmp_path: Path, case: str) -> None:
     text, call, shown = CASES[case]
     found = port(tmp_path, text, call)
-    for it in shown:
-        assert it in found.code, found.code
-    for proof in found.proofs.values():
-        assert len(proof.cases) > 1 and not proof.differences
+    check_whole(found, shown)
 
 
 def test_pixels_of_one_channel_or_more(tmp_path: Path) -> None:

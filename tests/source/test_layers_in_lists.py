@@ -6,6 +6,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from tests.source.proofs import check_unit
 
 from torchport.source import SourcePort, SourceRefused, port_of, watched_project
 from torchport.source.sites import SourceFile
@@ -309,8 +310,4 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> SourcePort:
 
 @pytest.mark.parametrize("name", PARTS)
 def test_is_written_and_proven(port: SourcePort, name: str) -> None:
-    unit = next(it for it in port.units if it.name == name)
-    text = " ".join(unit.text.split())
-    for part in PARTS[name]:
-        assert " ".join(part.split()) in text, unit.text
-    assert len(port.proofs[name].cases) > 1 and not port.proofs[name].differences
+    check_unit(port, name, PARTS[name], least=2)
